@@ -1,0 +1,18 @@
+"""A file, bytes or an array -> 16 kHz mono float32; trimming, levels and windows."""
+
+from serkit.audio.preprocessing import fit_length, normalise_peak, pre_emphasis, trim
+from serkit.audio.reading import SAMPLE_RATE, Source, read, stream
+from serkit.audio.windows import WINDOW_S, windows
+
+__all__ = [
+    "SAMPLE_RATE",
+    "WINDOW_S",
+    "Source",
+    "fit_length",
+    "normalise_peak",
+    "pre_emphasis",
+    "read",
+    "stream",
+    "trim",
+    "windows",
+]

@@ -1,0 +1,91 @@
+"""What the DistilHuBERT paper does to a recording before its encoder, a function a step.
+
+Source: Ismail, *Mobile-Efficient Speech Emotion Recognition Using DistilHuBERT*, III.B:
+20 dB trim, pre-emphasis `1 - 0.97 z^-1`, peak 0.95, 8 s.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from serkit.audio.reading import SAMPLE_RATE
+
+Samples = NDArray[np.float32]
+
+
+def trim(
+    samples: Samples, *, top_db: float = 20.0, frame_length: int = 2048, hop: int = 512
+) -> Samples:
+    """Remove leading and trailing stretches quieter than the loudest frame by `top_db`.
+
+    A frame's level is its RMS; frames are centred on multiples of `hop`, with zeros beyond
+    the ends. Digital silence is returned whole.
+
+    Args:
+        samples: Shape `[n_samples]`.
+        top_db: How far below the loudest frame counts as silence, in dB.
+        frame_length: Frame length in samples.
+        hop: Distance between frames in samples.
+
+    Returns:
+        A view of `samples` from the first loud frame to the last.
+    """
+    if not len(samples):
+        return samples
+    padded = np.pad(samples, frame_length // 2)
+    energy = np.concatenate(([0.0], np.cumsum(np.square(padded, dtype=np.float64))))
+    starts = np.arange(0, len(padded) - frame_length + 1, hop)
+    level = energy[starts + frame_length] - energy[starts]
+    # The cumulative sum leaves rounding noise where a frame is silent.
+    loud = np.flatnonzero(level > level.max() * 10.0 ** (-top_db / 10.0))
+    if not len(loud) or level.max() <= 0.0:
+        return samples
+    return samples[loud[0] * hop : min(len(samples), (loud[-1] + 1) * hop)]
+
+
+def pre_emphasis(samples: Samples, coefficient: float = 0.97) -> Samples:
+    """Apply `y[n] = x[n] - coefficient * x[n - 1]`, with `x[-1] = 0`.
+
+    Args:
+        samples: Shape `[n_samples]`.
+        coefficient: 0 leaves the signal as it is.
+
+    Returns:
+        A new array of the same shape, float32.
+    """
+    emphasised = samples.astype(np.float32, copy=True)
+    emphasised[1:] -= np.float32(coefficient) * samples[:-1]
+    return emphasised
+
+
+def normalise_peak(samples: Samples, peak: float = 0.95) -> Samples:
+    """Scale so that the largest magnitude is `peak`; digital silence stays silence.
+
+    Args:
+        samples: Shape `[n_samples]`.
+        peak: Largest magnitude wanted.
+
+    Returns:
+        A new array of the same shape, float32.
+    """
+    largest = float(np.max(np.abs(samples), initial=0.0))
+    if largest == 0.0:
+        return samples.copy()
+    return samples * np.float32(peak / largest)
+
+
+def fit_length(samples: Samples, duration_s: float = 8.0) -> Samples:
+    """Crop to `duration_s` at 16 kHz, or pad with zeros at the end.
+
+    Args:
+        samples: Shape `[n_samples]`.
+        duration_s: Length wanted, in seconds.
+
+    Returns:
+        An array of shape `[duration_s * 16000]`, float32.
+    """
+    wanted = round(duration_s * SAMPLE_RATE)
+    if len(samples) >= wanted:
+        return samples[:wanted]
+    return np.pad(samples, (0, wanted - len(samples)))

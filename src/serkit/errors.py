@@ -1,0 +1,58 @@
+"""The errors serkit raises, all below one root.
+
+::
+
+    SerkitError
+    ├── AudioError         a recording cannot be read or holds nothing to analyse
+    ├── ModelError         a model file is damaged, unknown or of another version
+    ├── PacketError        a packet of the edge codec is damaged
+    ├── CorpusError        a corpus on disk is not what its reader expects
+    ├── ProtocolError      an evaluation would leak, or cannot be carried out
+    ├── ProfileError       a user's profile is damaged or does not fit the model
+    ├── RecipeError        a feature or training recipe says something impossible
+    └── MissingExtraError  an optional dependency is not installed
+
+A message says what was found, what was expected and what to do.
+"""
+
+
+class SerkitError(Exception):
+    """Root of every error that serkit raises on purpose."""
+
+
+class AudioError(SerkitError, ValueError):
+    """A recording cannot be read or holds nothing to analyse."""
+
+
+class ModelError(SerkitError, ValueError):
+    """A model file is damaged, unknown or of another version."""
+
+
+class PacketError(SerkitError, ValueError):
+    """A packet of the edge codec is damaged."""
+
+
+class CorpusError(SerkitError, ValueError):
+    """A corpus on disk is not what its reader expects."""
+
+
+class ProtocolError(SerkitError, ValueError):
+    """An evaluation would leak, or cannot be carried out on the data at hand."""
+
+
+class ProfileError(SerkitError, ValueError):
+    """A user's profile is damaged or does not fit the model."""
+
+
+class RecipeError(SerkitError, ValueError):
+    """A feature or training recipe says something impossible."""
+
+
+class MissingExtraError(SerkitError, ImportError):
+    """An optional dependency is not installed."""
+
+    def __init__(self, package: str, extra: str, purpose: str) -> None:
+        super().__init__(
+            f"{purpose} needs the package {package!r}, which is not installed; "
+            f"install it with: pip install 'serkit[{extra}]'"
+        )

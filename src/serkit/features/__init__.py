@@ -1,0 +1,1 @@
+"""Samples -> frames -> functionals, in NumPy alone."""
