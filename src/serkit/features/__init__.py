@@ -1,1 +1,53 @@
 """Samples -> frames -> functionals, in NumPy alone."""
+
+from serkit.features.cepstrum import dct_matrix, delta, mfcc
+from serkit.features.chroma import chroma, chroma_filter_bank
+from serkit.features.energy import rms, zero_crossings
+from serkit.features.frames import centre, frame, window
+from serkit.features.functionals import FUNCTIONAL_NAMES, functionals
+from serkit.features.mel import (
+    amser_log_mel,
+    mel_filter_bank,
+    power_to_db,
+    whisper_log_mel,
+)
+from serkit.features.pitch import Pitch, pitch
+from serkit.features.recipe import (
+    DESCRIPTOR_NAMES,
+    RECIPE_VERSION,
+    Descriptor,
+    FeatureRecipe,
+    extract,
+)
+from serkit.features.shape import SHAPE_NAMES, spectral_shape
+from serkit.features.spectrum import fft_frequencies, power_spectrum
+
+__all__ = [
+    "DESCRIPTOR_NAMES",
+    "FUNCTIONAL_NAMES",
+    "RECIPE_VERSION",
+    "SHAPE_NAMES",
+    "Descriptor",
+    "FeatureRecipe",
+    "Pitch",
+    "amser_log_mel",
+    "centre",
+    "chroma",
+    "chroma_filter_bank",
+    "dct_matrix",
+    "delta",
+    "extract",
+    "fft_frequencies",
+    "frame",
+    "functionals",
+    "mel_filter_bank",
+    "mfcc",
+    "pitch",
+    "power_spectrum",
+    "power_to_db",
+    "rms",
+    "spectral_shape",
+    "whisper_log_mel",
+    "window",
+    "zero_crossings",
+]

@@ -1,0 +1,114 @@
+"""Statistics that turn a run of frames of any length into a vector of fixed length."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.float32]
+
+
+class _Rows:
+    """Rows `[n_features, n_frames]` with what several statistics need, each computed once."""
+
+    def __init__(self, rows: Array) -> None:
+        self.rows = rows
+
+    @cached_property
+    def mean(self) -> Array:
+        mean: Array = self.rows.mean(axis=1)
+        return mean
+
+    @cached_property
+    def centred(self) -> Array:
+        return self.rows - self.mean[:, None]
+
+    @cached_property
+    def variance(self) -> Array:
+        variance: Array = np.einsum("ij,ij->i", self.centred, self.centred)
+        return variance / np.float32(self.rows.shape[1])
+
+    @cached_property
+    def ascending(self) -> Array:
+        return np.sort(self.rows, axis=1)
+
+    def percentile(self, percent: float) -> Array:
+        """Linear interpolation between the closest ranks, as NumPy's default."""
+        position = percent / 100.0 * (self.rows.shape[1] - 1)
+        low = int(position)
+        high = min(low + 1, self.rows.shape[1] - 1)
+        weight = np.float32(position - low)
+        return (1 - weight) * self.ascending[:, low] + weight * self.ascending[:, high]
+
+    def moment(self, order: int) -> Array:
+        """Standardised central moment; 0 for a constant row."""
+        spread = np.sqrt(self.variance)
+        # A spread at the level of float32 rounding is a constant row.
+        varies = spread > 1e-6 * np.maximum(np.abs(self.mean), 1e-20)
+        scaled = self.centred / np.where(varies, spread, np.float32(1.0))[:, None]
+        powered = np.square(scaled)
+        if order == 3:
+            powered *= scaled
+        else:
+            powered *= powered
+        return np.where(varies, powered.mean(axis=1), np.float32(0.0))
+
+    def slope(self) -> Array:
+        """Least-squares line over the run, as the change from its first frame to its last."""
+        n_frames = self.rows.shape[1]
+        if n_frames < 2:
+            return np.zeros(len(self.rows), np.float32)
+        time = np.linspace(-0.5, 0.5, n_frames, dtype=np.float32)
+        return (self.rows @ time) / np.float32(np.square(time).sum())
+
+    def roughness(self) -> Array:
+        """Mean absolute change from frame to frame."""
+        if self.rows.shape[1] < 2:
+            return np.zeros(len(self.rows), np.float32)
+        change: Array = np.abs(np.diff(self.rows, axis=1)).mean(axis=1)
+        return change
+
+
+_FUNCTIONALS: dict[str, Callable[[_Rows], Array]] = {
+    "mean": lambda r: r.mean,
+    "std": lambda r: np.sqrt(r.variance),
+    "min": lambda r: r.rows.min(axis=1),
+    "max": lambda r: r.rows.max(axis=1),
+    "range": lambda r: r.rows.max(axis=1) - r.rows.min(axis=1),
+    "p05": lambda r: r.percentile(5),
+    "p20": lambda r: r.percentile(20),
+    "p50": lambda r: r.percentile(50),
+    "p80": lambda r: r.percentile(80),
+    "p95": lambda r: r.percentile(95),
+    "iqr": lambda r: r.percentile(75) - r.percentile(25),
+    "skewness": lambda r: r.moment(3),
+    "kurtosis": lambda r: r.moment(4),
+    "slope": lambda r: r.slope(),
+    "roughness": lambda r: r.roughness(),
+}
+
+FUNCTIONAL_NAMES = tuple(_FUNCTIONALS)
+"""What `functionals` can compute."""
+
+
+def functionals(rows: Array, names: Sequence[str]) -> Array:
+    """Statistics of each row over time.
+
+    `std` and the moments divide by the number of frames; `kurtosis` of a normal distribution
+    is 3; percentiles interpolate linearly; `slope` is the rise of the least-squares line from
+    the first frame to the last; `roughness` the mean absolute change between frames.
+
+    Args:
+        rows: Shape `[n_features, n_frames]`.
+        names: Of `FUNCTIONAL_NAMES`.
+
+    Returns:
+        Shape `[len(names), n_features]`, float32; zeros where there are no frames.
+    """
+    if not rows.shape[1]:
+        return np.zeros((len(names), len(rows)), np.float32)
+    shared = _Rows(np.ascontiguousarray(rows))
+    return np.stack([_FUNCTIONALS[name](shared) for name in names]).astype(np.float32, copy=False)

@@ -1,0 +1,109 @@
+"""Fundamental frequency and voicing by the autocorrelation method."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from serkit.audio import SAMPLE_RATE
+from serkit.features.frames import WindowName, window
+
+Array = NDArray[np.float32]
+
+# Harmonics up to here decide the period; more would cost time and add hiss.
+_BAND_HZ = 2000.0
+# Rate at which the autocorrelation is read, above twice the band.
+_LAG_RATE = 8000
+# Boersma's defaults: a frame is voiced from this correlation on, and a period an octave
+# longer must be better by this much.
+_VOICED = 0.45
+_OCTAVE_COST = 0.02
+# A frame this far below the loudest (in power) is silence, whatever its correlation.
+_SILENT = np.float32(1e-4)
+
+
+@dataclass(frozen=True, slots=True)
+class Pitch:
+    """Pitch of each frame.
+
+    Attributes:
+        hz: Fundamental frequency in Hz, shape `[n_frames]`; meaningful where `voiced`.
+        strength: Normalised autocorrelation at the period, in [0, 1], shape `[n_frames]`.
+        voiced: Whether the frame is periodic and loud enough, bool, shape `[n_frames]`.
+    """
+
+    hz: Array
+    strength: Array
+    voiced: NDArray[np.bool_]
+
+
+def pitch(
+    power: Array,
+    *,
+    window_length: int,
+    window_name: WindowName = "hann",
+    rate: int = SAMPLE_RATE,
+    f_min: float = 62.5,
+    f_max: float = 600.0,
+) -> Pitch:
+    """Pitch from power spectra that were computed anyway.
+
+    The inverse transform of a power spectrum is the autocorrelation of the windowed frame;
+    divided by that of the window it is free of the taper (Boersma, *Accurate short-term analysis
+    of the fundamental frequency*, 1993, equations 8-9). The best lag wins, shorter ones preferred,
+    refined by a parabola.
+
+    Args:
+        power: Power spectrum, shape `[n_fft // 2 + 1, n_frames]`. `n_fft` must exceed the window
+            by the longest period, or the autocorrelation would wrap around.
+        window_length: Length of the analysis window in samples.
+        window_name: The analysis window.
+        rate: Sampling rate in Hz.
+        f_min: Lowest fundamental frequency looked for, in Hz.
+        f_max: Highest, in Hz.
+
+    Returns:
+        A `Pitch` of `n_frames` frames.
+    """
+    n_fft = 2 * (len(power) - 1)
+    n_frames = power.shape[1]
+    bins = round(_BAND_HZ * n_fft / rate)
+    n_lags = round(_LAG_RATE * n_fft / rate)
+    spectra = np.ascontiguousarray(power.T[:, : bins + 1])
+    spectra[:, 0] = 0.0  # an offset is no period
+    correlation = np.fft.irfft(spectra, n=n_lags)[:, : int(_LAG_RATE / f_min) + 2]
+    taper = _window_correlation(window_name, window_length, n_fft, bins, n_lags)
+    energy = correlation[:, 0].copy()
+    scale = np.where(energy > 0.0, energy, np.float32(1.0))
+    correlation = correlation / (scale[:, None] * taper[: correlation.shape[1]])
+    shortest, longest = int(_LAG_RATE / f_max), correlation.shape[1] - 2
+    lags = np.arange(shortest, longest + 1)
+    cost = (_OCTAVE_COST * np.log2(lags / shortest)).astype(np.float32)
+    best = shortest + np.argmax(correlation[:, lags] - cost, axis=1)
+    rows = np.arange(n_frames)
+    left, peak, right = (correlation[rows, best + step] for step in (-1, 0, 1))
+    curve = left - 2.0 * peak + right
+    # The maximum at the end of the range need not be a peak: there is no vertex then.
+    vertex = np.where(curve < -1e-6, 0.5 * (left - right) / np.minimum(curve, -1e-6), 0.0)
+    shift = np.clip(vertex, -1.0, 1.0)
+    strength = np.clip(peak - 0.25 * (left - right) * shift, 0.0, 1.0)
+    loud = energy > _SILENT * energy.max(initial=0.0)
+    return Pitch(
+        hz=(_LAG_RATE / (best + shift)).astype(np.float32),
+        strength=strength.astype(np.float32),
+        voiced=loud & (strength >= _VOICED),
+    )
+
+
+@lru_cache(maxsize=8)
+def _window_correlation(
+    name: WindowName, length: int, n_fft: int, bins: int, n_lags: int
+) -> Array:
+    """Autocorrelation of the window at the lags of `pitch`, 1 at lag 0."""
+    taper = np.fft.rfft(window(name, length, n_fft).astype(np.float64))
+    correlation = np.fft.irfft(np.square(np.abs(taper[: bins + 1])), n=n_lags)
+    result: Array = (correlation / correlation[0]).astype(np.float32)
+    return result

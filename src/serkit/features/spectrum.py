@@ -1,0 +1,54 @@
+"""Short-time power spectra."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from serkit.features.frames import Padding, WindowName, centre, frame, window
+
+Array = NDArray[np.float32]
+
+# Frames transformed at a time: windowed frames and spectra then stay in the cache.
+_BATCH = 64
+
+
+def power_spectrum(
+    samples: Array,
+    *,
+    n_fft: int,
+    hop: int,
+    window_length: int | None = None,
+    window_name: WindowName = "hann",
+    padding: Padding | None = "constant",
+) -> Array:
+    """The squared magnitude of the short-time Fourier transform.
+
+    Args:
+        samples: Shape `[n_samples]`, float32.
+        n_fft: Length of the transform.
+        hop: Distance between frames in samples.
+        window_length: Length of the window, centred in the frame; `n_fft` if not given.
+        window_name: `hann`, `hamming` or `rectangular`.
+        padding: How the ends are padded so that frames are centred; None leaves the ends
+            alone, and a signal shorter than one frame then gives no frames.
+
+    Returns:
+        Shape `[n_fft // 2 + 1, n_frames]`, float32; a transposed view, frame by frame in memory.
+    """
+    if padding is not None:
+        samples = centre(samples, n_fft, padding)
+    frames = frame(samples, n_fft, hop)
+    taper = window(window_name, window_length or n_fft, n_fft)
+    power = np.empty((len(frames), n_fft // 2 + 1), np.float32)
+    for start in range(0, len(frames), _BATCH):
+        spectrum = np.fft.rfft(frames[start : start + _BATCH] * taper)
+        out = power[start : start + _BATCH]
+        np.square(spectrum.real, out=out)
+        out += np.square(spectrum.imag)
+    return power.T
+
+
+def fft_frequencies(rate: float, n_fft: int) -> Array:
+    """Centre frequencies of the bins in Hz, shape `[n_fft // 2 + 1]`."""
+    return np.linspace(0.0, rate / 2.0, n_fft // 2 + 1).astype(np.float32)
