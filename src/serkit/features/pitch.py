@@ -78,11 +78,12 @@ def pitch(
     taper = _window_correlation(window_name, window_length, n_fft, bins, n_lags)
     energy = correlation[:, 0].copy()
     scale = np.where(energy > 0.0, energy, np.float32(1.0))
-    correlation = correlation / (scale[:, None] * taper[: correlation.shape[1]])
+    correlation /= scale[:, None]
+    correlation /= taper[: correlation.shape[1]]
     shortest, longest = int(_LAG_RATE / f_max), correlation.shape[1] - 2
     lags = np.arange(shortest, longest + 1)
     cost = (_OCTAVE_COST * np.log2(lags / shortest)).astype(np.float32)
-    best = shortest + np.argmax(correlation[:, lags] - cost, axis=1)
+    best = shortest + np.argmax(correlation[:, shortest : longest + 1] - cost, axis=1)
     rows = np.arange(n_frames)
     left, peak, right = (correlation[rows, best + step] for step in (-1, 0, 1))
     curve = left - 2.0 * peak + right

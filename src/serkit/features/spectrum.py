@@ -9,8 +9,8 @@ from serkit.features.frames import Padding, WindowName, centre, frame, window
 
 Array = NDArray[np.float32]
 
-# Frames transformed at a time: windowed frames and spectra then stay in the cache.
-_BATCH = 64
+# Samples transformed at a time: windowed frames and spectra then stay in the cache.
+_BATCH_SAMPLES = 1 << 14
 
 
 def power_spectrum(
@@ -40,12 +40,20 @@ def power_spectrum(
         samples = centre(samples, n_fft, padding)
     frames = frame(samples, n_fft, hop)
     taper = window(window_name, window_length or n_fft, n_fft)
-    power = np.empty((len(frames), n_fft // 2 + 1), np.float32)
-    for start in range(0, len(frames), _BATCH):
-        spectrum = np.fft.rfft(frames[start : start + _BATCH] * taper)
-        out = power[start : start + _BATCH]
-        np.square(spectrum.real, out=out)
-        out += np.square(spectrum.imag)
+    n_frames, n_bins = len(frames), n_fft // 2 + 1
+    power = np.empty((n_frames, n_bins), np.float32)
+    # The buffers are used again and again: fresh ones would cost as much as the transform.
+    batch = max(1, min(n_frames, _BATCH_SAMPLES // n_fft))
+    tapered = np.empty((batch, n_fft), np.float32)
+    spectrum = np.empty((batch, n_bins), np.complex64)
+    squared = spectrum.view(np.float32).reshape(batch, n_bins, 2)
+    for start in range(0, n_frames, batch):
+        out = power[start : start + batch]
+        n = len(out)
+        np.multiply(frames[start : start + n], taper, out=tapered[:n])
+        np.fft.rfft(tapered[:n], out=spectrum[:n])
+        np.square(squared[:n], out=squared[:n])
+        np.add(squared[:n, :, 0], squared[:n, :, 1], out=out)
     return power.T
 
 
