@@ -74,9 +74,7 @@ def stream(source: Source) -> Iterator[Samples]:
     """
     rate, blocks = _open(source)
     if not MIN_RATE <= rate <= MAX_RATE:
-        raise AudioError(
-            f"the sampling rate is {rate} Hz; expected {MIN_RATE} to {MAX_RATE} Hz"
-        )
+        raise AudioError(f"the sampling rate is {rate} Hz; expected {MIN_RATE} to {MAX_RATE} Hz")
     empty = True
     for block in _resampled(_checked(blocks, rate), rate):
         empty = False

@@ -1,1 +1,1 @@
-"""To come."""
+"""The command line: one thin command per verb."""

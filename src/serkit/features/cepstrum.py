@@ -24,7 +24,7 @@ def dct_matrix(n_out: int, n_in: int) -> Array:
     angles = np.pi / n_in * np.outer(np.arange(n_out), np.arange(n_in) + 0.5)
     matrix = np.cos(angles) * np.sqrt(2.0 / n_in)
     matrix[0] /= np.sqrt(2.0)
-    result = matrix.astype(np.float32)
+    result: Array = matrix.astype(np.float32)
     result.flags.writeable = False
     return result
 

@@ -23,7 +23,8 @@ def rms(samples: Array, *, length: int, hop: int) -> Array:
     """
     frames = frame(centre(samples, length), length, hop)
     energy: Array = np.einsum("ij,ij->i", frames, frames)
-    return np.sqrt(energy / np.float32(length))
+    level: Array = np.sqrt(energy / np.float32(length))
+    return level
 
 
 def zero_crossings(samples: Array, *, length: int, hop: int) -> Array:

@@ -118,7 +118,8 @@ def whisper_log_mel(samples: Array, *, n_mels: int = 80, duration_s: float | Non
     log_mel = np.log10(np.maximum(mel, np.float32(1e-10)))
     if log_mel.size:
         np.maximum(log_mel, log_mel.max() - np.float32(8.0), out=log_mel)
-    return (log_mel + np.float32(4.0)) / np.float32(4.0)
+    scaled: Array = (log_mel + np.float32(4.0)) / np.float32(4.0)
+    return scaled
 
 
 def amser_log_mel(samples: Array, *, n_mels: int = 80) -> Array:
@@ -139,4 +140,5 @@ def amser_log_mel(samples: Array, *, n_mels: int = 80) -> Array:
         pre_emphasis(samples), n_fft=512, hop=160, window_length=400, window_name="hamming"
     )
     bank = mel_filter_bank(n_mels, n_fft=512, scale="htk", equal_area=False)
-    return np.log(np.maximum(bank @ power, np.float32(1e-10)))
+    log_mel: Array = np.log(np.maximum(bank @ power, np.float32(1e-10)))
+    return log_mel

@@ -100,9 +100,7 @@ def pitch(
 
 
 @lru_cache(maxsize=8)
-def _window_correlation(
-    name: WindowName, length: int, n_fft: int, bins: int, n_lags: int
-) -> Array:
+def _window_correlation(name: WindowName, length: int, n_fft: int, bins: int, n_lags: int) -> Array:
     """Autocorrelation of the window at the lags of `pitch`, 1 at lag 0."""
     taper = np.fft.rfft(window(name, length, n_fft).astype(np.float64))
     correlation = np.fft.irfft(np.square(np.abs(taper[: bins + 1])), n=n_lags)

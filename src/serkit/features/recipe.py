@@ -110,8 +110,7 @@ class FeatureRecipe:
     def n_features(self) -> int:
         """Length of the vector."""
         return sum(
-            len(_FAMILIES[d.name].row_names(self, d)) * len(d.functionals)
-            for d in self.descriptors
+            len(_FAMILIES[d.name].row_names(self, d)) * len(d.functionals) for d in self.descriptors
         )
 
     def to_dict(self) -> dict[str, Any]:
@@ -215,7 +214,8 @@ class _Analysis:
         level = self.level[0]
         if self.recipe.gate_db is None:
             return np.ones(len(level), np.bool_)
-        return level >= level.max() - self.recipe.gate_db
+        audible: NDArray[np.bool_] = level >= level.max() - self.recipe.gate_db
+        return audible
 
 
 def _audible(analysis: _Analysis) -> NDArray[np.bool_]:
@@ -305,9 +305,7 @@ def _is_int(value: object, low: int, high: int) -> bool:
 
 
 def _is_number(value: object, low: float, high: float) -> bool:
-    return (
-        isinstance(value, int | float) and not isinstance(value, bool) and low <= value <= high
-    )
+    return isinstance(value, int | float) and not isinstance(value, bool) and low <= value <= high
 
 
 def _validate(recipe: FeatureRecipe) -> None:
@@ -374,9 +372,7 @@ def _validate_descriptor(recipe: FeatureRecipe, d: Descriptor) -> None:
         f"no functional is called {', '.join(map(repr, unknown))}; "
         f"there are {', '.join(FUNCTIONAL_NAMES)}",
     )
-    _require(
-        len(set(d.functionals)) == len(d.functionals), f"{d.name} names a functional twice"
-    )
+    _require(len(set(d.functionals)) == len(d.functionals), f"{d.name} names a functional twice")
     if d.name in ("pitch", "voicing"):
         _require(
             recipe.n_fft - recipe.window_length >= SAMPLE_RATE // 62.5

@@ -51,7 +51,7 @@ def power_spectrum(
         out = power[start : start + batch]
         n = len(out)
         np.multiply(frames[start : start + n], taper, out=tapered[:n])
-        np.fft.rfft(tapered[:n], out=spectrum[:n])
+        np.fft.rfft(tapered[:n], out=spectrum[:n])  # type: ignore[arg-type]  # the stub knows no float32
         np.square(squared[:n], out=squared[:n])
         np.add(squared[:n, :, 0], squared[:n, :, 1], out=out)
     return power.T

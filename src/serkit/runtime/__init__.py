@@ -1,1 +1,20 @@
-"""To come."""
+"""A model file -> a `Recognizer` -> a `Prediction`, in NumPy alone."""
+
+from serkit.runtime.model import Dense, Model, ModelCard, TrainingCorpus
+from serkit.runtime.model_file import load_model, save_model
+from serkit.runtime.recognizer import MIN_DURATION_S, Prediction, Recognizer
+from serkit.runtime.shipped import available_models, load
+
+__all__ = [
+    "MIN_DURATION_S",
+    "Dense",
+    "Model",
+    "ModelCard",
+    "Prediction",
+    "Recognizer",
+    "TrainingCorpus",
+    "available_models",
+    "load",
+    "load_model",
+    "save_model",
+]

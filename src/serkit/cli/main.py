@@ -1,0 +1,61 @@
+"""The `serkit` command."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from serkit.cli import corpus, models, predict, train
+from serkit.errors import SerkitError
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    help="Speech emotion recognition that fits the edge.",
+)
+app.command("predict")(predict.predict)
+app.command("train")(train.train)
+app.add_typer(models.app, name="models")
+app.add_typer(corpus.app, name="corpus")
+
+_debug = False
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        from serkit import __version__
+
+        typer.echo(f"serkit {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    debug: Annotated[bool, typer.Option("--debug", help="Show the trace of an error.")] = False,
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_show_version, is_eager=True, help="Show the version and exit."
+        ),
+    ] = False,
+) -> None:
+    global _debug
+    _debug = debug
+
+
+def main() -> None:
+    """Run a command; an error of serkit's is one line on stderr and exit code 2."""
+    try:
+        app()
+    except (SerkitError, OSError) as error:
+        if _debug:
+            raise
+        typer.echo(f"serkit: {error}", err=True)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        typer.echo("serkit: interrupted", err=True)
+        sys.exit(130)

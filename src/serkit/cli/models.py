@@ -1,0 +1,47 @@
+"""`serkit models`: what ships, and the card of each model."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(help="List the shipped models, or show a model's card.", rich_markup_mode=None)
+
+
+@app.callback(invoke_without_command=True)
+def list_models(context: typer.Context) -> None:
+    """List the shipped models, or show a model's card."""
+    if context.invoked_subcommand is not None:
+        return
+    from rich.console import Console
+    from rich.table import Table
+
+    from serkit.runtime import available_models, load
+
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for column in ("model", "emotions", "KB", "commercial use"):
+        table.add_column(column, justify="right" if column == "KB" else "left")
+    for name in available_models():
+        model = load(name).model
+        free = all(corpus.commercial_use for corpus in model.card.corpora)
+        table.add_row(
+            name,
+            " ".join(model.card.labels),
+            f"{model.file_bytes / 1000:.1f}",
+            "yes" if free else "no",
+        )
+    Console().print(table)
+
+
+@app.command()
+def show(
+    name: Annotated[str, typer.Argument(metavar="MODEL", help="Shipped model or path of a file.")],
+    as_json: Annotated[bool, typer.Option("--json", help="The card as JSON.")] = False,
+) -> None:
+    """Show a model's card: figures, size, training corpora and their licences."""
+    from serkit.runtime import load
+    from serkit.runtime.card import card_as_json, card_as_text
+
+    model = load(name).model
+    typer.echo(card_as_json(model) if as_json else card_as_text(model))

@@ -1,0 +1,72 @@
+"""A model's card, as text for people and as JSON for programs."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from typing import Any
+
+from serkit.runtime.model import Model
+
+
+def card_as_json(model: Model) -> str:
+    """Everything the model file says about itself, and its size, as JSON."""
+    values = asdict(model.card) | _size(model)
+    return json.dumps(values, indent=2, ensure_ascii=False)
+
+
+def card_as_text(model: Model) -> str:
+    """The card as a page of text."""
+    card = model.card
+    size = _size(model)
+    widths = [model.layers[0].weight.shape[1], *(len(layer.bias) for layer in model.layers)]
+    lines = [
+        f"{card.name}: {', '.join(card.labels)}",
+        "",
+        f"size         {size['file_bytes']} bytes, {size['n_parameters']} parameters",
+        f"features     {card.features.name}: {card.features.n_features} numbers a recording",
+        f"network      {'-'.join(map(str, widths))}",
+        f"temperature  {card.temperature:.3f}",
+        f"made with    serkit {card.created_with}",
+    ]
+    for protocol in card.figures.get("protocols", []):
+        lines += ["", *_figures(protocol)]
+    lines += ["", "Trained on"]
+    for corpus in card.corpora:
+        lines.append(
+            f"  {corpus.title}: {corpus.utterances} recordings of {corpus.speakers} speakers, "
+            f"{corpus.licence}"
+        )
+    lines += ["", licence_note(model)]
+    return "\n".join(lines)
+
+
+def licence_note(model: Model) -> str:
+    """What the licences of the training corpora mean for commercial use."""
+    bound = [c for c in model.card.corpora if not c.commercial_use]
+    if not bound:
+        return "Commercial use: no licence of a training corpus speaks against it."
+    named = ", ".join(f"{c.title} ({c.licence})" for c in bound)
+    return (
+        f"Commercial use: no. The weights were learned from {named}; whether a licence of data "
+        "binds weights learned from it is unsettled, so treat them as non-commercial, or train "
+        "the recipe on corpora you have the rights to."
+    )
+
+
+def _size(model: Model) -> dict[str, int]:
+    return {"file_bytes": model.file_bytes, "n_parameters": model.n_parameters}
+
+
+def _figures(protocol: dict[str, Any]) -> list[str]:
+    """One protocol's table: UA and calibration error per corpus."""
+    seeds = protocol["seeds"]
+    lines = [f"{protocol['title']} ({len(seeds)} seeds: {', '.join(map(str, seeds))})"]
+    for row in protocol["rows"]:
+        low, high = row["ua_interval"]
+        lines.append(
+            f"  {row['corpus']:<14} UA {100 * row['ua']:5.1f} %  "
+            f"(95 % interval over speakers {100 * low:.1f}-{100 * high:.1f}), "
+            f"ECE {100 * row['ece']:4.1f} %, {row['utterances']} recordings"
+        )
+    return lines

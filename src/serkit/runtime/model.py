@@ -1,0 +1,130 @@
+"""A trained model in memory: what its file says, and its arithmetic in NumPy."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from serkit.features import FeatureRecipe
+
+Array = NDArray[np.float32]
+Activation = Literal["relu", "none"]
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingCorpus:
+    """A corpus the weights were learned from.
+
+    Attributes:
+        name: serkit's name of the corpus.
+        title: Its full name.
+        licence: The licence it is known under.
+        commercial_use: Whether that licence allows commercial use.
+        utterances: How many of its recordings were learned from.
+        speakers: Of how many people.
+    """
+
+    name: str
+    title: str
+    licence: str
+    commercial_use: bool
+    utterances: int
+    speakers: int
+
+
+@dataclass(frozen=True, slots=True)
+class ModelCard:
+    """What a model file says about itself, apart from its numbers.
+
+    Attributes:
+        name: What people call it.
+        labels: The emotions it tells apart, in the order of its outputs.
+        features: The recipe for its input.
+        temperature: Divides the outputs before the softmax; calibrated on held-out speakers.
+        clip: Standardised features are cut off at plus and minus this; None leaves them.
+        corpora: What it was trained on.
+        figures: The protocols and figures it was accepted with, as JSON values.
+        recipe: The training recipe, as JSON values.
+        created_with: Version of serkit that wrote it.
+    """
+
+    name: str
+    labels: tuple[str, ...]
+    features: FeatureRecipe
+    temperature: float = 1.0
+    clip: float | None = None
+    corpora: tuple[TrainingCorpus, ...] = ()
+    figures: Mapping[str, Any] = field(default_factory=dict)
+    recipe: Mapping[str, Any] = field(default_factory=dict)
+    created_with: str = ""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Dense:
+    """A fully connected layer, `activation(weight @ x + bias)`.
+
+    Attributes:
+        weight: Shape `[n_outputs, n_inputs]`, float32.
+        bias: Shape `[n_outputs]`, float32.
+        activation: `relu` or `none`.
+    """
+
+    weight: Array
+    bias: Array
+    activation: Activation = "none"
+
+    def __call__(self, rows: Array) -> Array:
+        """Apply to rows of shape `[n_rows, n_inputs]`."""
+        out: Array = rows @ self.weight.T + self.bias
+        return np.maximum(out, 0.0, out=out) if self.activation == "relu" else out
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Model:
+    """A model ready to compute.
+
+    Attributes:
+        card: What it says about itself.
+        mean: Mean of each feature over the training data, shape `[n_features]`, float32.
+        scale: Standard deviation of each feature, positive, shape `[n_features]`, float32.
+        layers: The network, input first.
+        file_bytes: Size of the file it came from, 0 if it came from none.
+    """
+
+    card: ModelCard
+    mean: Array
+    scale: Array
+    layers: tuple[Dense, ...]
+    file_bytes: int = 0
+
+    @property
+    def n_parameters(self) -> int:
+        """Weights and biases of the network, the normalisation not counted."""
+        return sum(layer.weight.size + layer.bias.size for layer in self.layers)
+
+    def logits(self, features: Array) -> Array:
+        """Calibrated outputs before the softmax.
+
+        Args:
+            features: Shape `[n_rows, n_features]`, float32.
+
+        Returns:
+            Shape `[n_rows, n_labels]`, float32, divided by the temperature.
+        """
+        rows = (features - self.mean) / self.scale
+        if self.card.clip is not None:
+            rows = np.clip(rows, -self.card.clip, self.card.clip)
+        for layer in self.layers:
+            rows = layer(rows)
+        return rows / np.float32(self.card.temperature)
+
+
+def softmax(logits: Array) -> Array:
+    """Probabilities along the last axis."""
+    exponentials = np.exp(logits - logits.max(axis=-1, keepdims=True))
+    probabilities: Array = exponentials / exponentials.sum(axis=-1, keepdims=True)
+    return probabilities

@@ -1,0 +1,287 @@
+"""The model file: safetensors with a JSON description, as specified in `docs/model-format.md`."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from collections.abc import Mapping
+from dataclasses import asdict, fields
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from serkit.audio import SAMPLE_RATE
+from serkit.errors import ModelError, RecipeError
+from serkit.features import FeatureRecipe
+from serkit.files import write_atomically
+from serkit.runtime.model import Activation, Dense, Model, ModelCard, TrainingCorpus
+
+FORMAT = "serkit-model"
+FORMAT_VERSION = 1
+METADATA_KEY = "serkit"
+
+MAX_FILE_BYTES = 256 << 20
+"""A larger file is refused unread."""
+
+MAX_WIDTH = 1 << 16
+MAX_LAYERS = 64
+MAX_LABELS = 1024
+
+Precision = Literal["float16", "float32"]
+
+
+def save_model(model: Model, path: Path, *, precision: Precision = "float32") -> int:
+    """Write a model file, in one step.
+
+    Args:
+        model: What to write.
+        path: Where to.
+        precision: How the weight matrices are stored; everything else is float32.
+
+    Returns:
+        Size of the file in bytes.
+
+    Raises:
+        OSError: The file cannot be written.
+    """
+    from safetensors.numpy import save
+
+    tensors: dict[str, NDArray[Any]] = {"norm.mean": model.mean, "norm.scale": model.scale}
+    for i, layer in enumerate(model.layers):
+        tensors[f"layers.{i}.weight"] = layer.weight.astype(precision)
+        tensors[f"layers.{i}.bias"] = layer.bias
+    tensors = {name: np.ascontiguousarray(tensor) for name, tensor in tensors.items()}
+    card = model.card
+    description = {
+        "format": FORMAT,
+        "version": FORMAT_VERSION,
+        "name": card.name,
+        "labels": list(card.labels),
+        "sample_rate": SAMPLE_RATE,
+        "features": card.features.to_dict(),
+        "network": [
+            {
+                "type": "dense",
+                "inputs": layer.weight.shape[1],
+                "outputs": layer.weight.shape[0],
+                "activation": layer.activation,
+            }
+            for layer in model.layers
+        ],
+        "temperature": card.temperature,
+        "clip": card.clip,
+        "corpora": [asdict(corpus) for corpus in card.corpora],
+        "figures": card.figures,
+        "recipe": card.recipe,
+        "created_with": card.created_with,
+    }
+    text = json.dumps(description, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    content = save(tensors, metadata={METADATA_KEY: text})
+    write_atomically(path, content)
+    return len(content)
+
+
+def load_model(path: str | os.PathLike[str]) -> Model:
+    """Read a model file.
+
+    Version, layout, shapes and sizes are checked before any tensor is read, so a file can make
+    the reader allocate no more than its own length.
+
+    Args:
+        path: The file.
+
+    Returns:
+        The model, its weights as float32.
+
+    Raises:
+        ModelError: The file is missing, damaged, of another version, or contradicts itself.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    path = Path(path)
+    file_bytes = _size_of(path)
+    try:
+        with safe_open(path, framework="numpy") as file:
+            text = (file.metadata() or {}).get(METADATA_KEY)
+            if text is None:
+                raise ModelError(
+                    f"{path}: a safetensors file without the entry {METADATA_KEY!r} in its "
+                    "metadata; expected a model written by serkit"
+                )
+            card, network = _parse(path, text)
+            shapes = _expected_shapes(card, network)
+            _check_tensors(path, file, shapes)
+            tensors = {name: _tensor(path, file, name) for name in shapes}
+    except (SafetensorError, OSError) as error:
+        raise ModelError(
+            f"{path}: not a model file, or truncated or damaged ({error}); get a fresh copy"
+        ) from error
+    if not (tensors["norm.scale"] > 0).all():
+        raise ModelError(f"{path}: norm.scale holds values that are not positive")
+    layers = tuple(
+        Dense(tensors[f"layers.{i}.weight"], tensors[f"layers.{i}.bias"], layer["activation"])
+        for i, layer in enumerate(network)
+    )
+    return Model(card, tensors["norm.mean"], tensors["norm.scale"], layers, file_bytes)
+
+
+def _size_of(path: Path) -> int:
+    try:
+        size = path.stat().st_size
+    except FileNotFoundError:
+        raise ModelError(f"{path}: no such file") from None
+    except (OSError, ValueError) as error:
+        raise ModelError(f"{path}: cannot be opened: {error}") from error
+    if path.is_dir():
+        raise ModelError(f"{path}: is a directory; expected a model file")
+    if size > MAX_FILE_BYTES:
+        raise ModelError(f"{path}: {size} bytes; a model file has at most {MAX_FILE_BYTES} bytes")
+    return size
+
+
+def _parse(path: Path, text: str) -> tuple[ModelCard, list[Mapping[str, Any]]]:
+    """The description, every value of it checked."""
+    try:
+        values = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise ModelError(f"{path}: its description is not JSON: {error}") from error
+    if not isinstance(values, dict) or values.get("format") != FORMAT:
+        raise ModelError(f"{path}: its description is not that of a {FORMAT}")
+    if values.get("version") != FORMAT_VERSION:
+        raise ModelError(
+            f"{path}: format version {values.get('version')!r}; this serkit reads version "
+            f"{FORMAT_VERSION}: install the serkit that wrote it, or train the model again"
+        )
+
+    def require(condition: bool, key: str, expected: str) -> None:
+        if not condition:
+            found = repr(values.get(key))
+            raise ModelError(f"{path}: {key} is {found[:200]}; expected {expected}")
+
+    labels = values.get("labels")
+    require(
+        isinstance(labels, list)
+        and 2 <= len(labels) <= MAX_LABELS
+        and all(isinstance(label, str) and label for label in labels)
+        and len(set(labels)) == len(labels),
+        "labels",
+        f"2 to {MAX_LABELS} different names",
+    )
+    require(isinstance(values.get("name"), str), "name", "a name")
+    require(values.get("sample_rate") == SAMPLE_RATE, "sample_rate", str(SAMPLE_RATE))
+    temperature, clip = values.get("temperature"), values.get("clip")
+    require(_is_positive(temperature), "temperature", "a positive number")
+    require(clip is None or _is_positive(clip), "clip", "null or a positive number")
+    require(isinstance(values.get("corpora"), list), "corpora", "a list")
+    for key in ("figures", "recipe"):
+        require(isinstance(values.get(key), dict), key, "an object")
+    require(isinstance(values.get("created_with"), str), "created_with", "a version")
+    try:
+        features = FeatureRecipe.from_dict(values.get("features", {}))
+    except RecipeError as error:
+        raise ModelError(f"{path}: {error}") from error
+    card = ModelCard(
+        name=values["name"],
+        labels=tuple(values["labels"]),
+        features=features,
+        temperature=float(values["temperature"]),
+        clip=None if clip is None else float(clip),
+        corpora=tuple(_corpus(path, corpus) for corpus in values["corpora"]),
+        figures=values["figures"],
+        recipe=values["recipe"],
+        created_with=values["created_with"],
+    )
+    return card, _network(path, values.get("network"), card)
+
+
+def _is_positive(value: object) -> bool:
+    return (
+        isinstance(value, int | float)
+        and not isinstance(value, bool)
+        and math.isfinite(value)
+        and value > 0
+    )
+
+
+def _corpus(path: Path, values: object) -> TrainingCorpus:
+    kinds = {
+        f.name: {"str": str, "bool": bool, "int": int}[str(f.type)] for f in fields(TrainingCorpus)
+    }
+    if (
+        not isinstance(values, dict)
+        or set(values) != set(kinds)
+        or any(type(values[name]) is not kind for name, kind in kinds.items())
+    ):
+        raise ModelError(f"{path}: a training corpus is {values!r}; expected {', '.join(kinds)}")
+    return TrainingCorpus(**values)
+
+
+def _network(path: Path, layers: object, card: ModelCard) -> list[Mapping[str, Any]]:
+    """The layers, if each takes what the one before gives."""
+    if not isinstance(layers, list) or not 1 <= len(layers) <= MAX_LAYERS:
+        raise ModelError(f"{path}: network is not a list of 1 to {MAX_LAYERS} layers")
+    width = card.features.n_features
+    for i, layer in enumerate(layers):
+        if not isinstance(layer, dict) or layer.get("type") != "dense":
+            raise ModelError(f"{path}: layer {i} is {layer!r:.200}; expected one of type 'dense'")
+        outputs = layer.get("outputs")
+        if layer.get("inputs") != width:
+            raise ModelError(
+                f"{path}: layer {i} takes {layer.get('inputs')!r:.40} inputs; expected {width}"
+            )
+        if type(outputs) is not int or not 1 <= outputs <= MAX_WIDTH:
+            raise ModelError(
+                f"{path}: layer {i} has {outputs!r:.40} outputs; expected 1 to {MAX_WIDTH}"
+            )
+        if layer.get("activation") not in get_args(Activation):
+            raise ModelError(
+                f"{path}: layer {i} has the activation {layer.get('activation')!r:.40}; "
+                f"expected one of {', '.join(get_args(Activation))}"
+            )
+        width = outputs
+    if width != len(card.labels):
+        raise ModelError(f"{path}: the network has {width} outputs for {len(card.labels)} labels")
+    return layers
+
+
+def _expected_shapes(
+    card: ModelCard, network: list[Mapping[str, Any]]
+) -> dict[str, tuple[int, ...]]:
+    n_features = card.features.n_features
+    shapes: dict[str, tuple[int, ...]] = {"norm.mean": (n_features,), "norm.scale": (n_features,)}
+    for i, layer in enumerate(network):
+        shapes[f"layers.{i}.weight"] = (layer["outputs"], layer["inputs"])
+        shapes[f"layers.{i}.bias"] = (layer["outputs"],)
+    return shapes
+
+
+def _check_tensors(path: Path, file: Any, shapes: Mapping[str, tuple[int, ...]]) -> None:
+    """Names, shapes and types as the description says; nothing is read for it."""
+    names = set(file.keys())
+    if names != set(shapes):
+        missing, extra = sorted(set(shapes) - names), sorted(names - set(shapes))
+        raise ModelError(
+            f"{path}: the tensors are not those of its description: "
+            f"missing {', '.join(missing) or 'none'}; unexpected {', '.join(extra) or 'none'}"
+        )
+    for name, shape in shapes.items():
+        tensor = file.get_slice(name)
+        if tuple(tensor.get_shape()) != shape:
+            raise ModelError(
+                f"{path}: {name} has shape {tensor.get_shape()}; expected {list(shape)}"
+            )
+        allowed = ("F16", "F32") if name.endswith(".weight") else ("F32",)
+        if tensor.get_dtype() not in allowed:
+            raise ModelError(
+                f"{path}: {name} has type {tensor.get_dtype()}; expected {' or '.join(allowed)}"
+            )
+
+
+def _tensor(path: Path, file: Any, name: str) -> NDArray[np.float32]:
+    tensor: NDArray[np.float32] = file.get_tensor(name).astype(np.float32, copy=False)
+    if not np.isfinite(tensor).all():
+        raise ModelError(f"{path}: {name} holds numbers that are not finite (NaN or infinite)")
+    return tensor

@@ -1,0 +1,135 @@
+"""One self-contained HTML page: waveform, log-mel picture and probabilities per recording."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterable
+from dataclasses import dataclass
+from html import escape
+from importlib.resources import files
+from pathlib import Path
+from string import Template
+
+import numpy as np
+from numpy.typing import NDArray
+
+import serkit
+from serkit.audio import SAMPLE_RATE, Source, stream, windows
+from serkit.features import mel_filter_bank, power_spectrum, power_to_db
+from serkit.files import write_atomically
+from serkit.runtime.model import Model
+from serkit.runtime.png import png
+from serkit.runtime.recognizer import Prediction
+
+Array = NDArray[np.float32]
+
+_MAX_COLUMNS = 900
+_WAVE_HEIGHT = 90
+_N_FFT, _HOP, _N_MELS = 1024, 160, 64
+# Columns kept of each window, so that hours of audio fit in memory: 25 a second.
+_POOL = 4
+
+
+@dataclass(frozen=True, slots=True)
+class _Pictures:
+    """What is drawn of a recording.
+
+    Attributes:
+        low: Smallest sample of each column, shape `[n_columns]`.
+        high: Largest sample of each column, shape `[n_columns]`.
+        log_mel: In dB, shape `[n_mels, n_columns]`.
+    """
+
+    low: Array
+    high: Array
+    log_mel: Array
+
+
+def write_report(
+    path: Path, answers: Iterable[tuple[str, Prediction | Exception]], *, model: Model
+) -> None:
+    """Write the page; the recordings are read once more for their pictures.
+
+    Args:
+        path: The HTML file.
+        answers: For each recording its path, and its prediction or the error it caused.
+        model: The model that answered.
+
+    Raises:
+        OSError: The page cannot be written.
+        AudioError: A recording that could be read before cannot be read any more.
+    """
+    sections = [_section(file, answer) for file, answer in answers]
+    page = Template(files("serkit.runtime").joinpath("report.html").read_text("utf-8"))
+    write_atomically(
+        path,
+        page.substitute(
+            model=escape(model.card.name),
+            kilobytes=f"{model.file_bytes / 1000:.1f}",
+            labels=escape(", ".join(model.card.labels)),
+            version=escape(serkit.__version__),
+            count=f"{len(sections)} recording{'s' if len(sections) != 1 else ''}",
+            sections="\n".join(sections),
+        ),
+    )
+
+
+def _section(file: str, answer: Prediction | Exception) -> str:
+    name = escape(Path(file).name)
+    if isinstance(answer, Exception):
+        return (
+            f'<section><h2>{name}</h2><p class="error">{escape(str(answer))}</p></section>'
+        )
+    pictures = _pictures(file)
+    verdict = escape(answer.label) if answer.label else "no label"
+    note = f'<p class="note">{escape(answer.reason)}</p>' if answer.reason else ""
+    bars = "".join(
+        f'<tr{" class=best" if label == answer.label else ""}><th scope="row">{escape(label)}</th>'
+        f'<td><span class="bar" style="width:{100 * p:.1f}%"></span></td><td>{p:.2f}</td></tr>'
+        for label, p in sorted(answer.scores.items(), key=lambda item: -item[1])
+    )
+    return (
+        f"<section><h2>{name} <b>{verdict}</b> <small>{answer.duration_s:.2f} s</small></h2>{note}"
+        f'<div class="row"><div class="pictures">{_waveform(pictures)}'
+        f'<img alt="log-mel spectrogram, {_N_MELS} bands from 0 to 8 kHz" '
+        f'src="data:image/png;base64,{base64.b64encode(png(pictures.log_mel)).decode()}">'
+        f'<div class="axis"><span>0 s</span><span>{answer.duration_s:.2f} s</span></div></div>'
+        f'<table class="scores" aria-label="probabilities">{bars}</table></div></section>'
+    )
+
+
+def _pictures(source: Source) -> _Pictures:
+    """Pooled as the recording is read, then pooled once more to the width of the page."""
+    bank = mel_filter_bank(_N_MELS, n_fft=_N_FFT)
+    lows, highs, mels = [], [], []
+    step = _HOP * _POOL
+    for samples in windows(stream(source)):
+        starts = np.arange(0, len(samples), step)
+        lows.append(np.minimum.reduceat(samples, starts))
+        highs.append(np.maximum.reduceat(samples, starts))
+        power = power_spectrum(samples, n_fft=_N_FFT, hop=_HOP, window_length=400)
+        mel = bank @ power
+        mels.append(
+            np.add.reduceat(mel, np.arange(0, mel.shape[1], _POOL), axis=1)[:, : len(starts)]
+        )
+    low, high, mel = np.concatenate(lows), np.concatenate(highs), np.concatenate(mels, axis=1)
+    columns = np.linspace(0, len(low), min(len(low), _MAX_COLUMNS) + 1).astype(int)[:-1]
+    widths = np.diff(np.append(columns, len(low))).astype(np.float32)
+    return _Pictures(
+        low=np.minimum.reduceat(low, columns),
+        high=np.maximum.reduceat(high, columns),
+        log_mel=power_to_db(np.add.reduceat(mel, columns, axis=1) / widths),
+    )
+
+
+def _waveform(pictures: _Pictures) -> str:
+    """An SVG polygon: the upper edge from left to right, then the lower edge back."""
+    peak = max(float(np.max(np.abs(pictures.high))), float(np.max(np.abs(pictures.low))), 1e-9)
+    middle = _WAVE_HEIGHT / 2
+    upper = [(x, middle - 0.95 * middle * y / peak) for x, y in enumerate(pictures.high)]
+    lower = [(x, middle - 0.95 * middle * y / peak) for x, y in enumerate(pictures.low)]
+    points = " ".join(f"{x},{y:.1f}" for x, y in upper + lower[::-1])
+    return (
+        f'<svg viewBox="0 0 {max(1, len(upper) - 1)} {_WAVE_HEIGHT}" preserveAspectRatio="none" '
+        f'role="img" aria-label="waveform"><polygon points="{points}"/></svg>'
+    )
