@@ -1,1 +1,27 @@
-"""To come."""
+"""A corpus on disk -> utterances: audio, text, label, speaker, session, corpus."""
+
+from serkit.corpora.emotions import ADDED_EMOTIONS, EMOTIONS, keep_labels, merge
+from serkit.corpora.manifest import read as read_manifest
+from serkit.corpora.registry import ROOT_VARIABLE, load, names
+from serkit.corpora.survey import Stats, Survey, audio_files, count, inspect
+from serkit.corpora.utterances import Corpus, CorpusInfo, Oddity, Utterance
+
+__all__ = [
+    "ADDED_EMOTIONS",
+    "EMOTIONS",
+    "ROOT_VARIABLE",
+    "Corpus",
+    "CorpusInfo",
+    "Oddity",
+    "Stats",
+    "Survey",
+    "Utterance",
+    "audio_files",
+    "count",
+    "inspect",
+    "keep_labels",
+    "load",
+    "merge",
+    "names",
+    "read_manifest",
+]

@@ -1,0 +1,157 @@
+"""`serkit corpus`: what a corpus on disk holds, and what is odd about it."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from serkit.corpora import Corpus, Stats, Survey
+
+app = typer.Typer(help="Look at a corpus on disk.", no_args_is_help=True)
+
+ODDITIES_SHOWN = 20
+SPEAKERS_SHOWN = 30
+
+
+class Format(StrEnum):
+    """How the answer is written."""
+
+    table = "table"
+    json = "json"
+
+
+@app.callback()
+def _corpus() -> None:
+    """Look at a corpus on disk."""
+
+
+@app.command()
+def stats(
+    spec: Annotated[
+        str,
+        typer.Argument(
+            metavar="NAME[=PATH]",
+            help="A corpus by name, in $SERKIT_CORPORA unless a path is given.",
+        ),
+    ],
+    output: Annotated[Format, typer.Option("--format", help="How to write it.")] = Format.table,
+    everything: Annotated[
+        bool, typer.Option("--all", help="Show every speaker and every odd file.")
+    ] = False,
+) -> None:
+    """Count a corpus by speaker and label, and list its odd files."""
+    from serkit.corpora import load
+
+    corpus = load(spec)
+    survey = _inspected(corpus)
+    if output is Format.json:
+        typer.echo(_as_json(corpus, survey))
+    else:
+        _print(corpus, survey, everything=everything)
+
+
+def _inspected(corpus: Corpus) -> Survey:
+    """Inspect a corpus behind a progress bar on stderr, if that is a terminal."""
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        SpinnerColumn,
+        TextColumn,
+        TimeRemainingColumn,
+    )
+
+    from serkit.corpora import audio_files, inspect
+
+    console = Console(stderr=True)
+    columns = (
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+    )
+    with Progress(
+        *columns, console=console, transient=True, disable=not console.is_terminal
+    ) as progress:
+        task = progress.add_task(f"reading {corpus.name}", total=len(audio_files(corpus)))
+        return inspect(corpus, on_file=lambda: progress.advance(task))
+
+
+def _as_json(corpus: Corpus, survey: Survey) -> str:
+    import json
+
+    table = survey.stats
+    answer: dict[str, Any] = {
+        "name": corpus.name,
+        "root": str(corpus.root),
+        "title": corpus.info.title,
+        "licence": corpus.info.licence,
+        "commercial_use": corpus.info.commercial_use,
+        "expected": corpus.info.expected,
+        "utterances": table.total,
+        "duration_s": table.duration_s,
+        "speakers": {
+            speaker: dict(zip(table.labels, row, strict=True))
+            for speaker, row in zip(table.speakers, table.counts, strict=True)
+        },
+        "oddities": [
+            {"path": str(oddity.path), "problem": oddity.problem} for oddity in survey.oddities
+        ],
+    }
+    return json.dumps(answer, ensure_ascii=False, indent=2)
+
+
+def _print(corpus: Corpus, survey: Survey, *, everything: bool) -> None:
+    from rich.console import Console
+    from rich.text import Text
+
+    console = Console(highlight=False)
+    table, info = survey.stats, corpus.info
+    console.print(Text(f"{info.title} ({info.language}), licence: {info.licence}", style="bold"))
+    console.print(_table(table, len(table.speakers) if everything else SPEAKERS_SHOWN))
+    length = "" if table.duration_s is None else f", {table.duration_s / 3600:.2f} h"
+    console.print(
+        f"{_many(table.total, 'utterance')}{length}, {_many(len(table.speakers), 'speaker')}, "
+        f"{_many(len(table.labels), 'class', 'classes')}"
+    )
+    odd = survey.oddities
+    console.print(f"{_many(len(odd), 'oddity', 'oddities')}{':' if odd else ''}")
+    for oddity in odd if everything else odd[:ODDITIES_SHOWN]:
+        inside = oddity.path.is_relative_to(corpus.root) and oddity.path != corpus.root
+        path = oddity.path.relative_to(corpus.root) if inside else oddity.path
+        console.print(Text(f"  {path}: {oddity.problem}"), soft_wrap=True)
+    if not everything and len(odd) > ODDITIES_SHOWN:
+        console.print(f"  and {len(odd) - ODDITIES_SHOWN} more (--all shows them)")
+
+
+def _table(stats: Stats, shown: int) -> Table:
+    """Speakers as rows, classes as columns; the smallest speakers beyond `shown` as one row."""
+    from rich import box
+    from rich.table import Table
+
+    rows = list(zip(stats.speakers, stats.counts, strict=True))
+    kept = sorted(rows, key=lambda row: -sum(row[1]))[:shown]
+    others = [row[1] for row in rows if row not in kept]
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True, show_footer=True)
+    totals = [sum(column) for column in zip(*stats.counts, strict=True)]
+    table.add_column("speaker", footer="all", overflow="fold")
+    for label, total in zip(stats.labels, totals, strict=True):
+        table.add_column(label, footer=str(total), justify="right", overflow="fold")
+    table.add_column("all", footer=str(stats.total), justify="right")
+    for speaker, counts in sorted(kept):
+        table.add_row(speaker, *map(str, counts), str(sum(counts)))
+    if others:
+        rest = [sum(column) for column in zip(*others, strict=True)]
+        table.add_row(f"{len(others)} others", *map(str, rest), str(sum(rest)))
+    return table
+
+
+def _many(number: int, one: str, many: str | None = None) -> str:
+    return f"{number} {one if number == 1 else many or one + 's'}"

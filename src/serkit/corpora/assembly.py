@@ -1,0 +1,92 @@
+"""From what a reader found to a `Corpus`: the emptiness and completeness checks all share."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from serkit.corpora.utterances import Corpus, CorpusInfo, Oddity, Utterance
+from serkit.errors import CorpusError
+
+_SHOWN = 8
+
+
+def existing_folder(root: Path, info: CorpusInfo) -> Path:
+    """The folder of a corpus, if it is one.
+
+    Raises:
+        CorpusError: There is no such folder.
+    """
+    if not root.is_dir():
+        found = "is not a folder" if root.exists() else "does not exist"
+        raise CorpusError(
+            f"{root} {found}; expected the folder of {info.title}, which holds {info.layout} "
+            f"(get it from {info.url})"
+        )
+    return root
+
+
+def assemble(
+    info: CorpusInfo,
+    root: Path,
+    utterances: Sequence[Utterance],
+    oddities: Iterable[Oddity] = (),
+) -> Corpus:
+    """Make the corpus, and add an oddity that names what is missing from it.
+
+    Args:
+        info: What is known about the corpus.
+        root: Where it was read.
+        utterances: What was found, in order.
+        oddities: What the reader passed over.
+
+    Returns:
+        The corpus.
+
+    Raises:
+        CorpusError: There is no utterance at all.
+    """
+    odd = list(oddities)
+    if not utterances:
+        first = f"; the first odd file is {odd[0].path}: {odd[0].problem}" if odd else ""
+        raise CorpusError(
+            f"{root} holds no utterance of {info.title}; expected files like {info.layout}{first}"
+        )
+    missing = what_is_missing(info, utterances)
+    if missing:
+        odd.append(Oddity(root, missing))
+    return Corpus(info.name, root, tuple(utterances), tuple(odd), info)
+
+
+def what_is_missing(info: CorpusInfo, utterances: Sequence[Utterance]) -> str | None:
+    """Compare the number of utterances, of each speaker and label, with the complete corpus.
+
+    Args:
+        info: What is known about the corpus.
+        utterances: What was found.
+
+    Returns:
+        One line naming what is missing or too much, or None where the number is right or open.
+    """
+    if info.expected is None or len(utterances) == info.expected:
+        return None
+    counts = Counter(utterance.speaker for utterance in utterances)
+    details = []
+    for speaker, expected in info.speakers.items():
+        found = counts[speaker]
+        if expected is None:
+            if not found:
+                details.append(f"speaker {speaker} is missing")
+        elif found < expected:
+            details.append(f"speaker {speaker} lacks {expected - found} of {expected}")
+        elif found > expected:
+            details.append(f"speaker {speaker} has {found - expected} too many")
+    if len(details) > _SHOWN:
+        details[_SHOWN:] = [f"{len(details) - _SHOWN} more speakers differ"]
+    labels = {utterance.label for utterance in utterances}
+    unseen = [label for label in info.labels if label not in labels]
+    if unseen:
+        details.append(f"no utterance is {' or '.join(unseen)}")
+    found_of = f"{len(utterances)} utterances where the complete corpus has {info.expected}"
+    return f"{found_of}: {'; '.join(details)}" if details else found_of

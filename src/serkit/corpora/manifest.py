@@ -1,0 +1,210 @@
+"""A user's own corpus: a table of audio files, labels and speakers as CSV or JSON lines.
+
+Columns `audio,label,speaker`, and optionally `session,text,start,end` (times in seconds). The
+CSV has a header; of the JSON lines each is an object with these keys. UTF-8. A relative path of
+an audio file is relative to the manifest.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import math
+import os
+from collections.abc import Collection, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from serkit.corpora.assembly import assemble
+from serkit.corpora.emotions import in_order
+from serkit.corpora.utterances import Corpus, CorpusInfo, Utterance
+from serkit.errors import CorpusError
+
+REQUIRED = ("audio", "label", "speaker")
+OPTIONAL = ("session", "text", "start", "end")
+
+_SHOWN = 5
+_Row = Mapping[str, Any]
+
+
+class _BadRowError(Exception):
+    """What is wrong with one row."""
+
+
+def read(path: Path, labels: Collection[str] | None = None) -> Corpus:
+    """Read a manifest.
+
+    Args:
+        path: A `.csv` or `.jsonl` file. Its stem is the name of the corpus.
+        labels: The labels allowed; any if not given.
+
+    Returns:
+        The corpus, in the order of the rows. Cells are stripped of surrounding blanks.
+
+    Raises:
+        CorpusError: The file is missing, is not UTF-8, lacks a column or has an unknown one, or
+            holds bad rows: one without label or speaker, with a missing audio file, with times
+            that are no stretch, with a label not allowed, or the second for the same stretch of
+            audio. The message lists the first few with their line numbers and counts all.
+    """
+    utterances: list[Utterance] = []
+    bad: list[str] = []
+    first: dict[tuple[str, float | None, float | None], int] = {}
+    for line, row in _rows(path):
+        try:
+            utterance = _utterance(path, row, labels)
+            stretch = (
+                os.path.normpath(str(utterance.audio)),
+                utterance.start_s or None,
+                utterance.end_s,
+            )
+            earlier = first.setdefault(stretch, line)
+            if earlier != line:
+                raise _BadRowError(f"the same audio as line {earlier}")
+        except _BadRowError as error:
+            bad.append(f"line {line}: {error}")
+        else:
+            utterances.append(utterance)
+    if bad:
+        shown = "; ".join(bad[:_SHOWN])
+        more = f"; and {len(bad) - _SHOWN} more" if len(bad) > _SHOWN else ""
+        rows = "1 bad row" if len(bad) == 1 else f"{len(bad)} bad rows"
+        raise CorpusError(f"{path} has {rows}, correct or remove them: {shown}{more}")
+    return assemble(_info(path, utterances), path, utterances)
+
+
+def _info(path: Path, utterances: list[Utterance]) -> CorpusInfo:
+    return CorpusInfo(
+        name=path.stem,
+        title=f"the manifest {path.name}",
+        language="unknown",
+        licence="unknown",
+        commercial_use=False,
+        url="",
+        citation="",
+        labels=in_order(utterance.label for utterance in utterances),
+        layout="a row with audio, label and speaker",
+    )
+
+
+def _rows(path: Path) -> Iterator[tuple[int, _Row | str]]:
+    """Line number and cells of each row, or what is wrong with it."""
+    readers = {".csv": _csv_rows, ".jsonl": _json_rows}
+    suffix = path.suffix.lower()
+    if suffix not in readers:
+        raise CorpusError(f"{path} is not a manifest; expected a .csv or .jsonl file")
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise CorpusError(f"the manifest {path} cannot be read: {error.strerror}") from error
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        raise CorpusError(
+            f"{path} is not UTF-8: byte 0x{content[error.start]:02x} in line {line}; "
+            "save the manifest as UTF-8"
+        ) from error
+    return readers[suffix](path, text)
+
+
+def _csv_rows(path: Path, text: str) -> Iterator[tuple[int, _Row | str]]:
+    table = csv.reader(io.StringIO(text, newline=""), strict=True)
+    line = 1
+    try:
+        header = [name.strip() for name in next(table, [])]
+        problem = _wrong_columns(header)
+        if problem:
+            raise CorpusError(f"{path} {problem}")
+        line = table.line_num + 1
+        for cells in table:
+            if len(cells) == len(header):
+                yield line, dict(zip(header, cells, strict=True))
+            elif cells:
+                yield line, f"{len(cells)} cells where the header has {len(header)}"
+            line = table.line_num + 1
+    except csv.Error as error:
+        raise CorpusError(f"{path} is not CSV from line {line} on: {error}") from error
+
+
+def _json_rows(path: Path, text: str) -> Iterator[tuple[int, _Row | str]]:
+    for line, source in enumerate(text.split("\n"), start=1):
+        if not source.strip():
+            continue
+        try:
+            row = json.loads(source)
+        except (ValueError, RecursionError) as error:
+            yield line, f"not JSON ({error})"
+            continue
+        if not isinstance(row, dict):
+            yield line, f"a JSON {type(row).__name__}, expected an object"
+            continue
+        yield line, _wrong_columns(list(row)) or row
+
+
+def _wrong_columns(names: list[str]) -> str | None:
+    unknown = sorted(set(names) - {*REQUIRED, *OPTIONAL})
+    missing = [name for name in REQUIRED if name not in names]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    for what, which in (("unknown", unknown), ("no", missing), ("more than one", twice)):
+        if which:
+            return (
+                f"has {what} column {', '.join(map(repr, which))}; expected "
+                f"{', '.join(REQUIRED)} and optionally {', '.join(OPTIONAL)}"
+            )
+    return None
+
+
+def _utterance(path: Path, row: _Row | str, labels: Collection[str] | None) -> Utterance:
+    if isinstance(row, str):
+        raise _BadRowError(row)
+    cells = {name: _text(row, name) for name in (*REQUIRED, "session", "text")}
+    for name in REQUIRED:
+        if not cells[name]:
+            raise _BadRowError(f"the {name} is empty")
+    if labels is not None and cells["label"] not in labels:
+        allowed = ", ".join(in_order(labels))
+        raise _BadRowError(f"unknown label {cells['label']!r}, expected one of {allowed}")
+    audio = path.parent / cells["audio"]
+    try:
+        exists = audio.is_file()
+    except ValueError:
+        exists = False  # a NUL in the name
+    if not exists:
+        raise _BadRowError(f"no audio file {cells['audio']!r}")
+    start, end = _seconds(row, "start"), _seconds(row, "end")
+    if end is not None and (start or 0.0) >= end:
+        raise _BadRowError(f"starts at {start or 0.0:g} s but ends at {end:g} s")
+    return Utterance(
+        audio,
+        cells["label"],
+        cells["speaker"],
+        path.stem,
+        session=cells["session"] or None,
+        text=cells["text"] or None,
+        start_s=start,
+        end_s=end,
+    )
+
+
+def _text(row: _Row, name: str) -> str:
+    cell = row.get(name)
+    if cell is None:
+        return ""
+    if isinstance(cell, bool) or not isinstance(cell, str | int):
+        raise _BadRowError(f"the {name} is {cell!r}, expected a text")
+    return str(cell).strip()
+
+
+def _seconds(row: _Row, name: str) -> float | None:
+    cell = row.get(name)
+    if cell is None or (isinstance(cell, str) and not cell.strip()):
+        return None
+    try:
+        seconds = math.nan if isinstance(cell, bool) else float(cell)
+    except (TypeError, ValueError, OverflowError):
+        seconds = math.nan
+    if not (math.isfinite(seconds) and seconds >= 0.0):
+        raise _BadRowError(f"the {name} is {cell!r}, expected seconds from 0 on")
+    return seconds

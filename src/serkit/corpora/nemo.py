@@ -1,0 +1,86 @@
+"""nEMO, Polish: `samples/SSS_emotion_n.wav` and the texts in `data.tsv`.
+
+`data.tsv` has the columns file_id (the name of the file), emotion, raw_text, normalized_text,
+speaker_id, gender and age (Christop, 2024; https://github.com/amu-cai/nEMO).
+"""
+
+from __future__ import annotations
+
+import csv
+import re
+from pathlib import Path
+
+from serkit.corpora.assembly import existing_folder
+from serkit.corpora.clips import OddFileError, read_clips
+from serkit.corpora.utterances import Corpus, CorpusInfo, Oddity, Utterance
+
+_LABELS = {
+    "anger": "angry",
+    "happiness": "happy",
+    "neutral": "neutral",
+    "sadness": "sad",
+    "fear": "fearful",
+    "surprised": "surprised",
+    "surprise": "surprised",
+}
+_SPEAKERS = ("EB0", "IC0", "KD0", "KS0", "MK0", "MP0", "SM0", "TP0", "WR0")
+_NAME = re.compile(r"([A-Z]{2}\d)_([a-z]+)_\d+")
+
+INFO = CorpusInfo(
+    name="nemo",
+    title="nEMO",
+    language="Polish",
+    licence="CC BY-NC-SA 4.0",
+    commercial_use=False,
+    url="https://github.com/amu-cai/nEMO",
+    citation="Christop, nEMO: Dataset of Emotional Speech in Polish, LREC-COLING 2024",
+    labels=tuple(dict.fromkeys(_LABELS.values())),
+    layout="samples/EB0_anger_1.wav",
+    expected=4481,
+    speakers=dict.fromkeys(_SPEAKERS),
+)
+
+
+def read(root: Path) -> Corpus:
+    """Read nEMO.
+
+    Args:
+        root: The folder that holds `samples` and, as published, `data.tsv`.
+
+    Returns:
+        The corpus; its utterances have a text where `data.tsv` gives one. Foreign files are
+        its oddities.
+
+    Raises:
+        CorpusError: The folder is missing or holds no clip.
+    """
+    existing_folder(root, INFO)
+    table = root / "data.tsv"
+    texts: dict[str, str] = {}
+    unread: tuple[Oddity, ...] = ()
+    if table.is_file():
+        try:
+            texts = _texts(table)
+        except (OSError, UnicodeDecodeError, KeyError, csv.Error) as error:
+            unread = (Oddity(table, f"cannot be read as the table of texts: {error!r}"),)
+
+    def parse(path: Path) -> Utterance:
+        match = _NAME.fullmatch(path.stem)
+        if not match:
+            raise OddFileError("not named like EB0_anger_1; passed over")
+        speaker, emotion = match.groups()
+        if emotion not in _LABELS:
+            known = ", ".join(_LABELS)
+            raise OddFileError(f"unknown emotion {emotion}, expected {known}; passed over")
+        return Utterance(path, _LABELS[emotion], speaker, "nemo", text=texts.get(path.stem))
+
+    corpus = read_clips(root, INFO, parse, within="samples")
+    return Corpus(INFO.name, root, corpus.utterances, unread + corpus.oddities, INFO)
+
+
+def _texts(table: Path) -> dict[str, str]:
+    """The orthographic text of each clip by the stem of its file."""
+    with table.open(encoding="utf-8-sig", newline="") as file:
+        # Quotation marks are part of the texts.
+        rows = csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE)
+        return {Path(row["file_id"] or "").stem: (row["raw_text"] or "").strip() for row in rows}

@@ -1,0 +1,71 @@
+"""The corpora by name. A new reader is one module and one line here."""
+
+from __future__ import annotations
+
+import difflib
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+from serkit.corpora import emodb, manifest, nemo, ravdess, tess
+from serkit.corpora.utterances import Corpus
+from serkit.errors import CorpusError
+
+ROOT_VARIABLE = "SERKIT_CORPORA"
+"""Environment variable with the folder that holds the corpora, each under its name."""
+
+_READERS: dict[str, Callable[[Path], Corpus]] = {
+    "ravdess": ravdess.read,
+    "emodb": emodb.read,
+    "emodb_4class": emodb.read_4class,
+    "emodb_2s": emodb.read_2s,
+    "tess": tess.read,
+    "nemo": nemo.read,
+    "manifest": manifest.read,
+}
+_PATH_REQUIRED = {"manifest": "my.csv"}
+
+
+def names() -> tuple[str, ...]:
+    """The names that `load` knows."""
+    return tuple(_READERS)
+
+
+def load(spec: str) -> Corpus:
+    """Read a corpus.
+
+    Args:
+        spec: `NAME` for the folder of that name in `$SERKIT_CORPORA`, or `NAME=PATH`. Upper
+            case and hyphens in the name do not matter.
+
+    Returns:
+        The corpus.
+
+    Raises:
+        CorpusError: The name is unknown, no path is known for it, or the corpus there is not
+            what its reader expects.
+    """
+    asked, given, path = spec.partition("=")
+    name = asked.strip().lower().replace("-", "_")
+    if name not in _READERS:
+        close = difflib.get_close_matches(name, _READERS, n=1)
+        hint = f"did you mean {close[0]}? " if close else ""
+        known = ", ".join(_READERS)
+        raise CorpusError(f"unknown corpus {asked!r}; {hint}the known ones are {known}")
+    if given and not path.strip():
+        raise CorpusError(f"no path after {name}=; give one, or leave the = out")
+    return _READERS[name](Path(path).expanduser() if given else _default_path(name))
+
+
+def _default_path(name: str) -> Path:
+    if name in _PATH_REQUIRED:
+        raise CorpusError(
+            f"{name} needs a path; write {name}=PATH, as in {name}={_PATH_REQUIRED[name]}"
+        )
+    root = os.environ.get(ROOT_VARIABLE)
+    if not root:
+        raise CorpusError(
+            f"where {name} lies is not known; write {name}=PATH, or set {ROOT_VARIABLE} to the "
+            f"folder that holds the folder {name}"
+        )
+    return Path(root).expanduser() / name

@@ -1,0 +1,196 @@
+"""Counting a corpus, and opening every file of it to see what is odd."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from serkit.audio import SAMPLE_RATE, content_hash, read
+from serkit.corpora.emotions import in_order
+from serkit.corpora.utterances import Corpus, Oddity, Utterance
+from serkit.errors import AudioError
+
+SILENCE_PEAK = 1e-4
+"""A recording whose largest magnitude stays below this (-80 dB of full scale) is silent."""
+
+# libsndfile's names of the containers a suffix may stand for.
+_CONTAINERS = {
+    ".wav": ("WAV", "WAVEX", "RF64", "W64"),
+    ".flac": ("FLAC",),
+    ".ogg": ("OGG",),
+    ".opus": ("OGG",),
+    ".mp3": ("MP3",),
+    ".aif": ("AIFF",),
+    ".aiff": ("AIFF",),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Stats:
+    """How many utterances each speaker has of each label.
+
+    Attributes:
+        labels: The columns, the project's words first.
+        speakers: The rows, by name.
+        counts: `counts[i][j]` utterances of speaker i with label j.
+        duration_s: Length of all utterances together in seconds; None if no file was opened.
+    """
+
+    labels: tuple[str, ...]
+    speakers: tuple[str, ...]
+    counts: tuple[tuple[int, ...], ...]
+    duration_s: float | None = None
+
+    @property
+    def total(self) -> int:
+        """Number of utterances."""
+        return sum(map(sum, self.counts))
+
+
+@dataclass(frozen=True, slots=True)
+class Survey:
+    """What opening every file of a corpus brought to light.
+
+    Attributes:
+        stats: The counts, with the total duration of the audio that could be read.
+        oddities: Those of the reader, then those of the files in the order of the utterances.
+    """
+
+    stats: Stats
+    oddities: tuple[Oddity, ...]
+
+
+def count(utterances: Iterable[Utterance], duration_s: float | None = None) -> Stats:
+    """Count utterances by speaker and label, without opening a file.
+
+    Args:
+        utterances: Any utterances.
+        duration_s: Their total length in seconds, if it is known.
+
+    Returns:
+        The table.
+    """
+    cells = Counter((utterance.speaker, utterance.label) for utterance in utterances)
+    labels = in_order(label for _, label in cells)
+    speakers = tuple(sorted({speaker for speaker, _ in cells}))
+    counts = tuple(tuple(cells[speaker, label] for label in labels) for speaker in speakers)
+    return Stats(labels, speakers, counts, duration_s)
+
+
+def audio_files(corpus: Corpus) -> tuple[Path, ...]:
+    """The audio files of a corpus, each once, in the order of the utterances."""
+    return tuple(dict.fromkeys(u.audio for u in corpus.utterances if u.audio is not None))
+
+
+def inspect(corpus: Corpus, on_file: Callable[[], object] | None = None) -> Survey:
+    """Open every file of a corpus and report what is odd about it.
+
+    Odd are files that cannot be read to their end, whose container is not what the suffix says,
+    with more than one channel, with another sampling rate than most, without sound, or with
+    exactly the samples of an earlier one; and utterances beyond the end of their file.
+
+    Args:
+        corpus: The corpus.
+        on_file: Called after each file, for a progress bar.
+
+    Returns:
+        The counts and the oddities.
+    """
+    parts: defaultdict[Path, list[Utterance]] = defaultdict(list)
+    for utterance in corpus.utterances:
+        if utterance.audio is not None:
+            parts[utterance.audio].append(utterance)
+    problems: dict[Path, list[str]] = {}
+    rates: dict[Path, int] = {}
+    heard: dict[str, Path] = {}
+    duration_s = 0.0
+    for path, utterances in parts.items():
+        header = _header(path)
+        found = problems[path] = [] if header is None else _header_problems(path, header)
+        if header is not None:
+            rates[path] = int(header.samplerate)
+        try:
+            samples = read(path)
+        except AudioError as error:
+            found.append(f"cannot be read: {error}")
+        else:
+            if header is None and path.suffix.lower() in _CONTAINERS:
+                found.append(f"is another container than {path.suffix}")
+            for utterance in utterances:
+                stretch = _stretch(utterance, samples)
+                duration_s += len(stretch) / SAMPLE_RATE
+                found += _stretch_problems(utterance, stretch, len(samples))
+                if _is_silent(stretch):
+                    continue
+                same = heard.setdefault(content_hash(stretch), path)
+                if same != path:
+                    found.append(f"sounds exactly like {_within(corpus.root, same)}")
+        if on_file:
+            on_file()
+    for path, problem in _odd_rates(rates):
+        problems[path].append(problem)
+    stats = count(corpus.utterances, duration_s if parts else None)
+    odd = tuple(Oddity(path, problem) for path in problems for problem in problems[path])
+    return Survey(stats, corpus.oddities + odd)
+
+
+def _header(path: Path) -> Any:
+    """What libsndfile says about a file; None where it does not know its container."""
+    import soundfile
+
+    try:
+        return soundfile.info(str(path))
+    except (soundfile.LibsndfileError, OSError):
+        return None
+
+
+def _header_problems(path: Path, header: Any) -> list[str]:
+    problems = []
+    if header.format not in _CONTAINERS.get(path.suffix.lower(), (header.format,)):
+        problems.append(f"holds {header.format}, though its name ends in {path.suffix}")
+    if header.channels > 1:
+        problems.append(f"has {header.channels} channels, expected 1")
+    return problems
+
+
+def _stretch(utterance: Utterance, samples: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The samples of an utterance within those of its file."""
+    start = round((utterance.start_s or 0.0) * SAMPLE_RATE)
+    end = None if utterance.end_s is None else round(utterance.end_s * SAMPLE_RATE)
+    return samples[start:end]
+
+
+def _is_silent(stretch: NDArray[np.float32]) -> bool:
+    return float(np.max(np.abs(stretch), initial=0.0)) < SILENCE_PEAK
+
+
+def _stretch_problems(
+    utterance: Utterance, stretch: NDArray[np.float32], n_samples: int
+) -> list[str]:
+    problems = []
+    last_s = utterance.end_s if utterance.end_s is not None else utterance.start_s or 0.0
+    if round(last_s * SAMPLE_RATE) > n_samples:
+        lasts_s = n_samples / SAMPLE_RATE
+        problems.append(f"lasts {lasts_s:.3f} s, but an utterance goes to {last_s:g} s")
+    elif _is_silent(stretch):
+        problems.append("is silent")
+    return problems
+
+
+def _odd_rates(rates: Mapping[Path, int]) -> Iterator[tuple[Path, str]]:
+    """The files whose sampling rate is not the most frequent one."""
+    if rates:
+        usual = Counter(rates.values()).most_common(1)[0][0]
+        for path, rate in rates.items():
+            if rate != usual:
+                yield path, f"has {rate} Hz, where most files have {usual} Hz"
+
+
+def _within(root: Path, path: Path) -> Path:
+    return path.relative_to(root) if path.is_relative_to(root) else path

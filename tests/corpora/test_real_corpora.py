@@ -1,0 +1,82 @@
+from collections import Counter
+from dataclasses import replace
+
+import pytest
+
+from serkit.corpora import EMOTIONS, inspect, load
+
+pytestmark = pytest.mark.corpora
+
+
+@pytest.fixture(autouse=True)
+def _root(corpora_root, monkeypatch):
+    monkeypatch.setenv("SERKIT_CORPORA", str(corpora_root))
+
+
+@pytest.mark.parametrize(
+    ("name", "utterances", "speakers", "labels"),
+    [
+        ("ravdess", 1440, 24, 8),
+        ("emodb_4class", 339, 10, 4),
+        ("emodb_2s", 535, 10, 7),
+        ("tess", 2800, 2, 7),
+        ("nemo", 900, 9, 4),
+    ],
+)
+def test_the_counts(name, utterances, speakers, labels):
+    corpus = load(name)
+    assert corpus.name == name
+    assert len(corpus.utterances) == utterances
+    assert len({u.speaker for u in corpus.utterances}) == speakers
+    assert len({u.label for u in corpus.utterances}) == labels
+    assert {u.label for u in corpus.utterances} <= set(EMOTIONS)
+    assert len({u.audio for u in corpus.utterances}) == utterances
+    assert load(name) == corpus
+
+
+@pytest.mark.parametrize("name", ["ravdess", "emodb_4class", "emodb_2s", "tess"])
+def test_a_complete_corpus_has_no_oddities(name):
+    assert load(name).oddities == ()
+
+
+def test_what_the_part_of_nemo_lacks_is_named():
+    (odd,) = load("nemo").oddities
+    assert "900 utterances where the complete corpus has 4481" in odd.problem
+    assert "no utterance is fearful or surprised" in odd.problem
+
+
+def test_the_published_label_counts():
+    emodb = Counter(u.label for u in load("emodb_2s").utterances)
+    assert emodb == {
+        "angry": 127,
+        "bored": 81,
+        "disgusted": 46,
+        "fearful": 69,
+        "happy": 71,
+        "sad": 62,
+        "neutral": 79,
+    }
+    ravdess = Counter(u.label for u in load("ravdess").utterances)
+    assert ravdess == {label: 96 if label == "neutral" else 192 for label in ravdess}
+
+
+def test_the_two_copies_of_emodb_agree():
+    names = {u.audio.name: (u.label, u.speaker, u.text) for u in load("emodb_2s").utterances}
+    for utterance in load("emodb_4class").utterances:
+        assert names[utterance.audio.name] == (utterance.label, utterance.speaker, utterance.text)
+
+
+def test_the_pair_of_identical_recordings_in_ravdess():
+    corpus = load("ravdess")
+    actor = tuple(u for u in corpus.utterances if u.speaker == "07")
+    survey = inspect(replace(corpus, utterances=actor))
+    (odd,) = survey.oddities
+    assert odd.path.stem == "03-01-03-01-02-02-07"
+    assert "Actor_07/03-01-03-01-02-01-07" in odd.problem
+    assert survey.stats.total == 60
+
+
+def test_the_two_second_copy_lasts_two_seconds():
+    survey = inspect(load("emodb_2s"))
+    assert survey.oddities == ()
+    assert survey.stats.duration_s == pytest.approx(535 * 2.0, abs=0.1)

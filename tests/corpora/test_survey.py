@@ -1,0 +1,117 @@
+import numpy as np
+import pytest
+import soundfile
+
+from serkit.corpora import Utterance, audio_files, inspect
+from serkit.corpora.utterances import Corpus, CorpusInfo, Oddity
+
+INFO = CorpusInfo("x", "X", "?", "?", False, "", "", ("sad",), "x.wav")
+
+
+def corpus_of(root, *utterances, oddities=()):
+    return Corpus("x", root, utterances, tuple(oddities), INFO)
+
+
+def problems(root, *names):
+    utterances = [Utterance(root / name, "sad", "1", "x") for name in names]
+    return [
+        (str(oddity.path.relative_to(root)), oddity.problem)
+        for oddity in inspect(corpus_of(root, *utterances)).oddities
+    ]
+
+
+def test_a_sound_corpus_has_no_oddities(clips):
+    root = clips("a.wav", "b.flac")
+    calls = []
+    corpus = corpus_of(
+        root,
+        Utterance(root / "a.wav", "sad", "1", "x"),
+        Utterance(root / "b.flac", "calm", "2", "x"),
+    )
+    survey = inspect(corpus, on_file=lambda: calls.append(1))
+    assert survey.oddities == ()
+    assert survey.stats.counts == ((1, 0), (0, 1))
+    assert survey.stats.duration_s == pytest.approx(0.1)
+    assert len(calls) == len(audio_files(corpus)) == 2
+
+
+def test_aiff_inside_wav(clips):
+    root = clips("a.wav", "b.aiff")
+    (root / "b.aiff").rename(root / "b.wav")
+    assert problems(root, "a.wav", "b.wav") == [
+        ("b.wav", "holds AIFF, though its name ends in .wav")
+    ]
+
+
+def test_stereo(clips):
+    root = clips("a.wav", channels=2)
+    assert problems(root, "a.wav") == [("a.wav", "has 2 channels, expected 1")]
+
+
+def test_duplicates_name_both_across_containers(clips):
+    root = clips("a.wav", "b.wav")
+    samples, rate = soundfile.read(root / "a.wav", dtype="int16")
+    soundfile.write(root / "copy.flac", samples, rate)
+    assert problems(root, "a.wav", "b.wav", "copy.flac") == [
+        ("copy.flac", "sounds exactly like a.wav")
+    ]
+
+
+def test_unreadable_and_truncated(clips):
+    root = clips("a.wav")
+    (root / "text.wav").write_text("no audio at all")
+    (root / "empty.wav").touch()
+    rng = np.random.default_rng(3)
+    soundfile.write(root / "cut.flac", rng.uniform(-0.5, 0.5, 48_000), 16_000)
+    content = (root / "cut.flac").read_bytes()
+    (root / "cut.flac").write_bytes(content[: len(content) // 2])
+    found = dict(problems(root, "a.wav", "text.wav", "empty.wav", "cut.flac", "gone.wav"))
+    assert set(found) == {"text.wav", "empty.wav", "cut.flac", "gone.wav"}
+    assert all(problem.startswith("cannot be read: ") for problem in found.values())
+    assert "truncated or damaged" in found["cut.flac"]
+
+
+def test_the_odd_sampling_rate(clips):
+    root = clips("a.wav", "b.wav")
+    clips("c.wav", rate=8_000)
+    assert problems(root, "a.wav", "b.wav", "c.wav") == [
+        ("c.wav", "has 8000 Hz, where most files have 16000 Hz")
+    ]
+
+
+def test_silence_is_silent_and_not_a_duplicate(clips):
+    root = clips("a.wav")
+    for name in ("b.wav", "c.wav"):
+        soundfile.write(root / name, np.zeros(800), 16_000)
+    assert problems(root, "a.wav", "b.wav", "c.wav") == [
+        ("b.wav", "is silent"),
+        ("c.wav", "is silent"),
+    ]
+
+
+def test_stretches_of_one_file(clips):
+    root = clips("a.wav")
+    path = root / "a.wav"
+    corpus = corpus_of(
+        root,
+        Utterance(path, "sad", "1", "x", start_s=0.0, end_s=0.02),
+        Utterance(path, "sad", "1", "x", start_s=0.02, end_s=0.05),
+        Utterance(path, "sad", "1", "x", start_s=0.04, end_s=0.06),
+        Utterance(path, "sad", "1", "x", start_s=1.0),
+    )
+    survey = inspect(corpus)
+    assert [oddity.problem for oddity in survey.oddities] == [
+        "lasts 0.050 s, but an utterance goes to 0.06 s",
+        "lasts 0.050 s, but an utterance goes to 1 s",
+    ]
+    assert survey.stats.duration_s == pytest.approx(0.02 + 0.03 + 0.01)
+
+
+def test_text_without_audio(tmp_path):
+    odd = Oddity(tmp_path, "known before")
+    survey = inspect(
+        corpus_of(tmp_path, Utterance(None, "sad", "1", "x", text="Oh."), oddities=[odd])
+    )
+    assert survey.oddities == (odd,)
+    assert survey.stats.total == 1
+    assert survey.stats.duration_s is None
