@@ -7,7 +7,9 @@ from typing import Annotated
 
 import typer
 
-from serkit.cli import corpus, models, predict, train
+from serkit.cli import corpus, models
+from serkit.cli.predict import predict
+from serkit.cli.train import train
 from serkit.errors import SerkitError
 
 app = typer.Typer(
@@ -17,8 +19,8 @@ app = typer.Typer(
     rich_markup_mode=None,
     help="Speech emotion recognition that fits the edge.",
 )
-app.command("predict")(predict.predict)
-app.command("train")(train.train)
+app.command("predict")(predict)
+app.command("train")(train)
 app.add_typer(models.app, name="models")
 app.add_typer(corpus.app, name="corpus")
 

@@ -114,32 +114,47 @@ def _print_csv(answers: list[Answer], labels: list[str]) -> None:
         )
 
 
+# With more emotions than this a column for each would not fit a terminal.
+_MOST_COLUMNS = 5
+
+
 def _print_table(answers: list[Answer], labels: list[str]) -> None:
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
-    asked = [n for n in labels if any(n in getattr(a, "scores", ()) for _, a in answers)]
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    table.add_column("recording", overflow="fold")
-    table.add_column("emotion")
-    for name in asked:
-        table.add_column(name, justify="right")
-    table.add_column("seconds", justify="right")
-    notes = []
-    for file, answer in answers:
-        if isinstance(answer, Exception):
-            table.add_row(Text(file), Text("error", "red"), *("" for _ in asked), "")
-            continue
-        if answer.reason:
-            notes.append(f"{file}: {answer.reason}")
-        scores = (
-            Text(f"{p:.2f}" if p is not None else "", "bold" if name == answer.label else "")
-            for name, p in ((name, answer.scores.get(name)) for name in asked)
-        )
-        label = Text(answer.label, "bold") if answer.label else Text("none", "dim")
-        table.add_row(Text(file), label, *scores, f"{answer.duration_s:.2f}")
     console = Console()
+    asked = [n for n in labels if any(n in getattr(a, "scores", ()) for _, a in answers)]
+    grid = len(asked) <= _MOST_COLUMNS
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column("recording", overflow="fold", ratio=1 if console.is_terminal else None)
+    for name in ("emotion", *(asked if grid else ("probability", "then")), "seconds"):
+        numeric = name not in ("emotion", "then")
+        table.add_column(name, justify="right" if numeric else "left", no_wrap=True)
+    for shown, (_, answer) in zip(_short_names(answers), answers, strict=True):
+        if isinstance(answer, Exception):
+            table.add_row(Text(shown), Text("error", "red"))
+            continue
+        label = Text(answer.label, "bold") if answer.label else Text("none", "dim")
+        cells = _grid_cells(answer, asked) if grid else _ranked_cells(answer)
+        table.add_row(Text(shown), label, *cells, f"{answer.duration_s:.2f}")
     console.print(table)
-    for note in notes:
-        console.print(Text(note, "dim"), soft_wrap=True)
+    for file, answer in answers:
+        if not isinstance(answer, Exception) and answer.reason:
+            console.print(Text(f"{file}: {answer.reason}", "dim"), soft_wrap=True)
+
+
+def _short_names(answers: list[Answer]) -> list[str]:
+    """File names where they tell the recordings apart, else the paths as given."""
+    names = [Path(file).name for file, _ in answers]
+    return names if len(set(names)) == len(names) else [file for file, _ in answers]
+
+
+def _grid_cells(answer: Prediction, asked: list[str]) -> list[str]:
+    return [f"{answer.scores[name]:.2f}" if name in answer.scores else "" for name in asked]
+
+
+def _ranked_cells(answer: Prediction) -> list[str]:
+    ranked = sorted(answer.scores.items(), key=lambda item: -item[1])
+    first = f"{ranked[0][1]:.2f}" if ranked else ""
+    return [first, ", ".join(f"{name} {p:.2f}" for name, p in ranked[1:3])]

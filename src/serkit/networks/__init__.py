@@ -1,1 +1,5 @@
-"""To come."""
+"""PyTorch definitions of the networks, nothing else."""
+
+from serkit.networks.mlp import MLP
+
+__all__ = ["MLP"]

@@ -1,12 +1,13 @@
 """A model file -> a `Recognizer` -> a `Prediction`, in NumPy alone."""
 
-from serkit.runtime.model import Dense, Model, ModelCard, TrainingCorpus
+from serkit.runtime.model import Activation, Dense, Model, ModelCard, TrainingCorpus
 from serkit.runtime.model_file import load_model, save_model
 from serkit.runtime.recognizer import MIN_DURATION_S, Prediction, Recognizer
 from serkit.runtime.shipped import available_models, load
 
 __all__ = [
     "MIN_DURATION_S",
+    "Activation",
     "Dense",
     "Model",
     "ModelCard",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -105,6 +105,10 @@ class Model:
     def n_parameters(self) -> int:
         """Weights and biases of the network, the normalisation not counted."""
         return sum(layer.weight.size + layer.bias.size for layer in self.layers)
+
+    def with_card(self, **changes: Any) -> Model:
+        """The same model with some fields of its card changed."""
+        return replace(self, card=replace(self.card, **changes))
 
     def logits(self, features: Array) -> Array:
         """Calibrated outputs before the softmax.

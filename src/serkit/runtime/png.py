@@ -10,13 +10,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 # Dark violet over red to pale yellow: even steps in lightness, readable in grey.
-_ANCHORS = ((5, 4, 22), (63, 15, 114), (140, 41, 129), (222, 73, 104), (254, 159, 109), (252, 253, 191))
+_ANCHORS = (
+    (5, 4, 22),
+    (63, 15, 114),
+    (140, 41, 129),
+    (222, 73, 104),
+    (254, 159, 109),
+    (252, 253, 191),
+)
 
 
 @cache
 def _palette() -> bytes:
     at = np.linspace(0, len(_ANCHORS) - 1, 256)
-    channels = [np.interp(at, range(len(_ANCHORS)), channel) for channel in zip(*_ANCHORS, strict=True)]
+    channels = [
+        np.interp(at, range(len(_ANCHORS)), channel) for channel in zip(*_ANCHORS, strict=True)
+    ]
     return np.stack(channels, axis=1).round().astype(np.uint8).tobytes()
 
 

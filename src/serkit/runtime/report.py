@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import serkit
-from serkit.audio import SAMPLE_RATE, Source, stream, windows
+from serkit.audio import Source, stream, windows
 from serkit.features import mel_filter_bank, power_spectrum, power_to_db
 from serkit.files import write_atomically
 from serkit.runtime.model import Model
@@ -77,9 +77,7 @@ def write_report(
 def _section(file: str, answer: Prediction | Exception) -> str:
     name = escape(Path(file).name)
     if isinstance(answer, Exception):
-        return (
-            f'<section><h2>{name}</h2><p class="error">{escape(str(answer))}</p></section>'
-        )
+        return f'<section><h2>{name}</h2><p class="error">{escape(str(answer))}</p></section>'
     pictures = _pictures(file)
     verdict = escape(answer.label) if answer.label else "no label"
     note = f'<p class="note">{escape(answer.reason)}</p>' if answer.reason else ""
@@ -118,7 +116,7 @@ def _pictures(source: Source) -> _Pictures:
     return _Pictures(
         low=np.minimum.reduceat(low, columns),
         high=np.maximum.reduceat(high, columns),
-        log_mel=power_to_db(np.add.reduceat(mel, columns, axis=1) / widths),
+        log_mel=power_to_db((np.add.reduceat(mel, columns, axis=1) / widths).astype(np.float32)),
     )
 
 

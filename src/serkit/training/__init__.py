@@ -1,1 +1,35 @@
-"""To come."""
+"""Recipes and the one training loop."""
+
+from serkit.training.calibration import fit_temperature
+from serkit.training.data import Dataset, load_utterances, make_dataset
+from serkit.training.final import fit_final
+from serkit.training.fit import fit
+from serkit.training.holdout import hold_out_speakers
+from serkit.training.loop import Epoch
+from serkit.training.recipe import (
+    Acceptance,
+    Network,
+    Optimiser,
+    Recipe,
+    load_recipe,
+    shipped_recipes,
+)
+from serkit.training.workers import worker_pool
+
+__all__ = [
+    "Acceptance",
+    "Dataset",
+    "Epoch",
+    "Network",
+    "Optimiser",
+    "Recipe",
+    "fit",
+    "fit_final",
+    "fit_temperature",
+    "hold_out_speakers",
+    "load_recipe",
+    "load_utterances",
+    "make_dataset",
+    "shipped_recipes",
+    "worker_pool",
+]

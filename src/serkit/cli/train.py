@@ -1,0 +1,100 @@
+"""`serkit train`: a recipe and its corpora -> a model file."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from serkit.cli.progress import progress
+
+if TYPE_CHECKING:
+    from serkit.training import Epoch
+
+
+def train(
+    recipe: Annotated[
+        str, typer.Argument(metavar="RECIPE", help="Shipped recipe or path of a YAML file.")
+    ],
+    out: Annotated[Path, typer.Option("--out", "-o", metavar="FILE", help="The model file.")],
+    corpus: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME[=PATH]", help="Instead of the recipe's corpora; repeatable."),
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Of the weights and the speakers held out.")] = 0,
+    log: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write the training log (JSON lines).")
+    ] = None,
+    jobs: Annotated[int, typer.Option(help="Processes; 0 for one a core.")] = 0,
+    figures: Annotated[
+        bool, typer.Option(help="Evaluate under the recipe's protocols, for the card.")
+    ] = True,
+) -> None:
+    """Train a model by a recipe, evaluate it, and write its file.
+
+    Corpora are looked for in the folder that SERKIT_CORPORA names.
+    """
+    try:
+        import torch  # noqa: F401  # asked for first, so that a missing extra is named
+    except ImportError:
+        from serkit.errors import MissingExtraError
+
+        raise MissingExtraError("torch", "train", "training a model") from None
+    from serkit.evaluation import accept
+    from serkit.files import write_atomically
+    from serkit.runtime import save_model
+    from serkit.training import fit_final, load_recipe, load_utterances, make_dataset
+
+    plan = load_recipe(recipe)
+    corpora, utterances = load_utterances(plan, corpus or ())
+    n_jobs = jobs or os.cpu_count() or 1
+    data = make_dataset(plan, utterances, jobs=n_jobs, track=_track("Extracting features"))
+    lines: list[str] = []
+
+    def keep(epoch: Epoch) -> None:
+        import json
+        from dataclasses import asdict
+
+        lines.append(json.dumps(asdict(epoch)) + "\n")
+
+    with _EpochBar(plan.optimiser.max_epochs, keep) as on_epoch:
+        model = fit_final(plan, data, corpora, seed=seed, on_epoch=on_epoch)
+    if log is not None:
+        write_atomically(log, "".join(lines))
+    if figures and plan.acceptance:
+        found = accept(plan, data, jobs=n_jobs, track=lambda name: _track(f"Evaluating: {name}"))
+        model = model.with_card(figures=found)
+    size = save_model(model, out, precision=plan.precision)
+    typer.echo(f"{out}: {size} bytes, {model.n_parameters} parameters, {len(data)} recordings")
+
+
+def _track(what: str) -> Callable[[Iterable[Any], int], Iterable[Any]]:
+    return lambda results, total: progress(results, total=total, what=what)
+
+
+class _EpochBar:
+    """A progress bar over epochs on a terminal; training may end before it is full."""
+
+    def __init__(self, total: int, keep: Callable[[Epoch], None]) -> None:
+        from rich.console import Console
+        from rich.progress import Progress
+
+        console = Console(stderr=True)
+        self._keep = keep
+        self._bar = Progress(console=console, transient=True, disable=not console.is_terminal)
+        self._task = self._bar.add_task("Training", total=total)
+
+    def __enter__(self) -> Callable[[Epoch], None]:
+        self._bar.start()
+        return self._on_epoch
+
+    def __exit__(self, *_: object) -> None:
+        self._bar.stop()
+
+    def _on_epoch(self, epoch: Epoch) -> None:
+        self._keep(epoch)
+        said = f"Training (validation UA {epoch.validation_ua:.3f})"
+        self._bar.update(self._task, completed=epoch.number, description=said)

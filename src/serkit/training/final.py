@@ -1,0 +1,59 @@
+"""The model that ships: trained on everything but the speakers that calibrate it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from serkit.corpora import Corpus
+from serkit.runtime import Model, TrainingCorpus
+from serkit.training.data import Dataset
+from serkit.training.fit import fit
+from serkit.training.holdout import hold_out_speakers
+from serkit.training.loop import Epoch
+from serkit.training.recipe import Recipe
+
+
+def fit_final(
+    recipe: Recipe,
+    data: Dataset,
+    corpora: Sequence[Corpus],
+    *,
+    seed: int = 0,
+    on_epoch: Callable[[Epoch], None] | None = None,
+) -> Model:
+    """Train on all data except the speakers held out for early stopping and calibration.
+
+    Args:
+        recipe: What to do.
+        data: Features of all utterances.
+        corpora: Where they come from, for the card.
+        seed: Of the weights and of the speakers held out.
+        on_epoch: Called with each line of the training log.
+
+    Returns:
+        The model with its training corpora on the card.
+
+    Raises:
+        ProtocolError: There is a single speaker.
+    """
+    everything = np.arange(len(data))
+    training, validation = hold_out_speakers(
+        data.utterances, everything, seed=seed, share=recipe.validation_share
+    )
+    model = fit(recipe, data.rows(training), data.rows(validation), seed=seed, on_epoch=on_epoch)
+    named = tuple(_on_card(corpus, data) for corpus in corpora)
+    return model.with_card(corpora=named)
+
+
+def _on_card(corpus: Corpus, data: Dataset) -> TrainingCorpus:
+    used = set(corpus.utterances) & set(data.utterances)
+    return TrainingCorpus(
+        name=corpus.name,
+        title=corpus.info.title,
+        licence=corpus.info.licence,
+        commercial_use=corpus.info.commercial_use,
+        utterances=len(used),
+        speakers=len({u.speaker_key for u in used}),
+    )

@@ -1,0 +1,159 @@
+"""The one training loop."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from copy import deepcopy
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from serkit.training.recipe import Optimiser
+
+
+@dataclass(frozen=True, slots=True)
+class Epoch:
+    """One line of the training log.
+
+    Attributes:
+        number: From 1 on.
+        train_loss: Mean weighted cross-entropy over the training set, in nats.
+        validation_loss: The same over the validation set.
+        validation_ua: Unweighted average recall on the validation set.
+        best: Whether it is the best epoch so far.
+    """
+
+    number: int
+    train_loss: float
+    validation_loss: float
+    validation_ua: float
+    best: bool
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Examples:
+    """Rows to learn from.
+
+    Attributes:
+        features: Standardised, shape `[n, n_features]`, float32.
+        targets: Class indices, shape `[n]`.
+        weights: How much each counts, mean 1, shape `[n]`, float32.
+    """
+
+    features: NDArray[np.float32]
+    targets: NDArray[np.int64]
+    weights: NDArray[np.float32]
+
+
+def train(
+    network: nn.Module,
+    training: Examples,
+    validation: Examples,
+    optimiser: Optimiser,
+    *,
+    seed: int,
+    on_epoch: Callable[[Epoch], None] | None = None,
+) -> None:
+    """Train a network in place and leave it with the weights of its best validation epoch.
+
+    The result depends on the arguments alone: batches, mixing and noise come from one generator
+    seeded with `seed`, dropout from torch's, seeded alike.
+
+    Args:
+        network: Maps `[n, n_features]` to logits `[n, n_labels]`; trained on a GPU where torch
+            sees one.
+        training: What it learns from.
+        validation: What decides when to stop.
+        optimiser: How it learns.
+        seed: Of all that is random.
+        on_epoch: Called with each line of the log.
+    """
+    torch.manual_seed(seed)
+    generator = torch.Generator().manual_seed(seed)
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    network.to(device)
+    make = torch.optim.Adam if optimiser.name == "adam" else torch.optim.AdamW
+    steps = make(
+        network.parameters(), lr=optimiser.learning_rate, weight_decay=optimiser.weight_decay
+    )
+    features = torch.from_numpy(training.features)
+    targets = torch.from_numpy(training.targets)
+    weights = torch.from_numpy(training.weights)
+    best, best_score, waited = deepcopy(network.state_dict()), -np.inf, 0
+    for number in range(1, optimiser.max_epochs + 1):
+        network.train()
+        total = 0.0
+        order = torch.randperm(len(targets), generator=generator)
+        for batch in torch.split(order, optimiser.batch_size):
+            loss = _batch_loss(
+                network,
+                features[batch].to(device),
+                targets[batch].to(device),
+                weights[batch].to(device),
+                optimiser,
+                generator,
+            )
+            steps.zero_grad()
+            torch.autograd.backward(loss)
+            steps.step()
+            total += loss.item() * len(batch)
+        validation_loss, ua = _validate(network, validation, device)
+        score = ua if optimiser.monitor == "ua" else -validation_loss
+        improved = score > best_score
+        if improved:
+            best, best_score, waited = deepcopy(network.state_dict()), score, 0
+        else:
+            waited += 1
+        if on_epoch is not None:
+            on_epoch(Epoch(number, total / len(targets), validation_loss, ua, improved))
+        if waited >= optimiser.patience:
+            break
+    network.load_state_dict(best)
+    network.to("cpu").eval()
+
+
+def _batch_loss(
+    network: nn.Module,
+    features: Tensor,
+    targets: Tensor,
+    weights: Tensor,
+    optimiser: Optimiser,
+    generator: torch.Generator,
+) -> Tensor:
+    if optimiser.noise:
+        noise = torch.randn(features.shape, generator=generator).to(features.device)
+        features = features + optimiser.noise * noise
+
+    def loss_of(logits: Tensor, wanted: Tensor) -> Tensor:
+        return nn.functional.cross_entropy(
+            logits, wanted, reduction="none", label_smoothing=optimiser.label_smoothing
+        )
+
+    if not optimiser.mixup:
+        return (loss_of(network(features), targets) * weights).mean()
+    rng = np.random.default_rng(int(torch.randint(1 << 62, (), generator=generator)))
+    share = torch.from_numpy(rng.beta(optimiser.mixup, optimiser.mixup, len(targets)))
+    share = share.to(features)
+    other = torch.randperm(len(targets), generator=generator).to(features.device)
+    mixed = share[:, None] * features + (1 - share[:, None]) * features[other]
+    logits = network(mixed)
+    own = share * weights * loss_of(logits, targets)
+    theirs = (1 - share) * weights[other] * loss_of(logits, targets[other])
+    return (own + theirs).mean()
+
+
+def _validate(
+    network: nn.Module, validation: Examples, device: torch.device
+) -> tuple[float, float]:
+    network.eval()
+    with torch.no_grad():
+        logits = network(torch.from_numpy(validation.features).to(device)).cpu()
+    targets = torch.from_numpy(validation.targets)
+    losses = nn.functional.cross_entropy(logits, targets, reduction="none")
+    weights = torch.from_numpy(validation.weights)
+    right = (logits.argmax(dim=1) == targets).numpy()
+    recalls = [right[validation.targets == k].mean() for k in np.unique(validation.targets)]
+    return float((losses * weights).mean()), float(np.mean(recalls))

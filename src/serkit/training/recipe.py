@@ -1,0 +1,176 @@
+"""A training recipe: everything that decides a model, as data."""
+
+from __future__ import annotations
+
+import difflib
+import os
+from importlib.resources import files
+from importlib.resources.abc import Traversable
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, PlainValidator, ValidationError
+
+from serkit.errors import RecipeError
+from serkit.features import FeatureRecipe
+
+
+def _features(value: object) -> FeatureRecipe:
+    return value if isinstance(value, FeatureRecipe) else FeatureRecipe.from_dict(value)  # type: ignore[arg-type]
+
+
+Features = Annotated[
+    FeatureRecipe, PlainValidator(_features), PlainSerializer(lambda recipe: recipe.to_dict())
+]
+
+
+class _Data(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Network(_Data):
+    """The network.
+
+    Attributes:
+        hidden: Widths of the hidden layers.
+        dropout: Probability of dropping a hidden unit.
+        input_dropout: Probability of dropping a feature.
+    """
+
+    hidden: tuple[Annotated[int, Field(ge=1, le=8192)], ...]
+    dropout: float = Field(default=0.0, ge=0.0, lt=1.0)
+    input_dropout: float = Field(default=0.0, ge=0.0, lt=1.0)
+
+
+class Optimiser(_Data):
+    """How the weights are learned.
+
+    Attributes:
+        name: `adam`, or `adamw` with decoupled weight decay.
+        learning_rate: Step size.
+        weight_decay: L2 penalty (`adam`) or decay (`adamw`).
+        batch_size: Recordings a step.
+        max_epochs: Passes over the data, at most.
+        patience: Epochs without improvement on the validation set before stopping.
+        monitor: What must improve: validation `loss`, or `ua`.
+        label_smoothing: Share of the target spread over all classes.
+        mixup: Parameter of the Beta distribution that pairs are mixed by; 0 for none.
+        noise: Standard deviation of Gaussian noise added to the standardised features.
+    """
+
+    name: Literal["adam", "adamw"] = "adam"
+    learning_rate: float = Field(default=1e-3, gt=0.0)
+    weight_decay: float = Field(default=0.0, ge=0.0)
+    batch_size: int = Field(default=32, ge=1)
+    max_epochs: int = Field(default=200, ge=1)
+    patience: int = Field(default=5, ge=1)
+    monitor: Literal["loss", "ua"] = "loss"
+    label_smoothing: float = Field(default=0.0, ge=0.0, lt=1.0)
+    mixup: float = Field(default=0.0, ge=0.0)
+    noise: float = Field(default=0.0, ge=0.0)
+
+
+class Acceptance(_Data):
+    """A protocol the finished model reports figures for.
+
+    Attributes:
+        protocol: Name of the protocol.
+        seeds: Repetitions, with seeds 0, 1, ...
+    """
+
+    protocol: str
+    seeds: int = Field(default=3, ge=1)
+
+
+class Recipe(_Data):
+    """Everything that decides a model.
+
+    Attributes:
+        name: Of the model it makes.
+        source: Paper and table it follows; empty for one of our own.
+        corpora: Names of the corpora it learns from.
+        labels: The emotions told apart; other recordings are left out.
+        features: The input.
+        clip: Standardised features are cut off at plus and minus this; None leaves them.
+        network: The network.
+        optimiser: How it learns.
+        balance: How recordings are weighted: `none` all alike, `class` each class alike,
+            `corpus-class` each class of each corpus alike.
+        validation: Who is held out for early stopping and calibration: whole `speaker`s, or
+            single `utterance`s (then the figures are speaker-dependent).
+        validation_share: Share of the training speakers or utterances held out.
+        precision: How the weights are stored.
+        acceptance: The protocols of its card.
+    """
+
+    name: str = Field(min_length=1)
+    source: str = ""
+    corpora: tuple[str, ...] = Field(min_length=1)
+    labels: tuple[str, ...] = Field(min_length=2)
+    features: Features
+    clip: float | None = Field(default=None, gt=0.0)
+    network: Network
+    optimiser: Optimiser = Optimiser()
+    balance: Literal["none", "class", "corpus-class"] = "none"
+    validation: Literal["speaker", "utterance"] = "speaker"
+    validation_share: float = Field(default=0.15, gt=0.0, lt=1.0)
+    precision: Literal["float16", "float32"] = "float32"
+    acceptance: tuple[Acceptance, ...] = ()
+
+    def to_dict(self) -> dict[str, Any]:
+        """The recipe as plain JSON values."""
+        return self.model_dump(mode="json")
+
+
+def shipped_recipes() -> tuple[str, ...]:
+    """Names of the recipes that ship, as `<folder>/<file>` without the suffix, sorted."""
+    return tuple(sorted(_shipped()))
+
+
+def load_recipe(name_or_path: str | os.PathLike[str]) -> Recipe:
+    """Read a recipe.
+
+    Args:
+        name_or_path: A shipped recipe's name (see `shipped_recipes`) or the path of a YAML file.
+
+    Raises:
+        RecipeError: There is no such recipe, or it says something impossible.
+    """
+    name = os.fspath(name_or_path)
+    shipped = _shipped()
+    if name in shipped:
+        text = shipped[name].read_text("utf-8")
+    elif Path(name).is_file():
+        try:
+            text = Path(name).read_text("utf-8")
+        except UnicodeDecodeError as error:
+            raise RecipeError(f"{name}: not UTF-8 text: {error}") from error
+    else:
+        close = difflib.get_close_matches(name, shipped, n=1)
+        hint = f"did you mean {close[0]!r}? " if close else ""
+        raise RecipeError(
+            f"no recipe {name!r}: neither a file nor one that ships; {hint}shipped: "
+            f"{', '.join(sorted(shipped))}"
+        )
+    try:
+        return Recipe.model_validate(yaml.safe_load(text))
+    except yaml.YAMLError as error:
+        raise RecipeError(f"{name}: not YAML: {' '.join(str(error).split())}") from error
+    except ValidationError as error:
+        problems = "; ".join(
+            f"{'.'.join(map(str, e['loc'])) or 'recipe'}: {e['msg']}" for e in error.errors()
+        )
+        raise RecipeError(f"{name}: {problems}") from error
+    except RecipeError as error:
+        raise RecipeError(f"{name}: {error}") from error
+
+
+def _shipped() -> dict[str, Traversable]:
+    return {
+        f"{folder.name}/{entry.name.removesuffix('.yaml')}": entry
+        for folder in files("serkit.recipes").iterdir()
+        if folder.is_dir()
+        for entry in folder.iterdir()
+        if entry.name.endswith(".yaml")
+    }
