@@ -50,7 +50,9 @@ def test_power_spectrum(samples, n_fft, hop, window_length, name):
 
 @pytest.mark.parametrize("scale", ["slaney", "htk"])
 @pytest.mark.parametrize("equal_area", [True, False])
-@pytest.mark.parametrize(("n_mels", "n_fft", "f_min", "f_max"), [(128, 2048, 0, 8000), (40, 1024, 60, 7600)])
+@pytest.mark.parametrize(
+    ("n_mels", "n_fft", "f_min", "f_max"), [(128, 2048, 0, 8000), (40, 1024, 60, 7600)]
+)
 def test_mel_filter_bank(scale, equal_area, n_mels, n_fft, f_min, f_max):
     ours = features.mel_filter_bank(
         n_mels, n_fft=n_fft, f_min=f_min, f_max=f_max, scale=scale, equal_area=equal_area

@@ -80,7 +80,7 @@ def stream(source: Source) -> Iterator[Samples]:
         empty = False
         yield block
     if empty:
-        raise AudioError("the recording holds no samples")
+        raise AudioError("the recording holds no samples, or too few to make one at 16 kHz")
 
 
 def _open(source: Source) -> tuple[int, Iterator[Samples]]:

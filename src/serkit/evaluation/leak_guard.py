@@ -8,18 +8,27 @@ from itertools import combinations
 from serkit.corpora import Utterance
 from serkit.errors import ProtocolError
 from serkit.evaluation.protocols import Fold, Protocol
+from serkit.training import HoldOut
 
 
-def guard(protocol: Protocol, folds: Sequence[Fold], utterances: Sequence[Utterance]) -> None:
+def guard(
+    protocol: Protocol,
+    folds: Sequence[Fold],
+    utterances: Sequence[Utterance],
+    *,
+    hold_out: HoldOut,
+) -> None:
     """Refuse folds whose parts share an utterance, or a speaker.
 
     A protocol that is speaker-dependent by design may share speakers; its figures carry that
-    mark instead.
+    mark instead. Training and validation may share speakers where single utterances are held out
+    by design; the test part never does.
 
     Args:
         protocol: How the folds were made.
         folds: The folds.
         utterances: What their indices stand for.
+        hold_out: How the validation part was chosen.
 
     Raises:
         ProtocolError: Something crosses; the message names the fold and what crosses.
@@ -37,7 +46,7 @@ def guard(protocol: Protocol, folds: Sequence[Fold], utterances: Sequence[Uttera
                     f"fold {fold.name} of {protocol.name} leaks: {len(both)} utterances are in "
                     f"{one} and in {other}, {file} among them"
                 )
-            if protocol.speaker_dependent:
+            if protocol.speaker_dependent or (other != "test" and hold_out.by == "utterance"):
                 continue
             shared = {utterances[i].speaker_key for i in first} & {
                 utterances[i].speaker_key for i in second

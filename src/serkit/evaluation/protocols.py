@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from serkit.corpora import Utterance
 from serkit.errors import ProtocolError
-from serkit.training import hold_out_speakers
+from serkit.training import HoldOut
 
 Index = NDArray[np.int64]
 
@@ -42,35 +42,32 @@ class Protocol:
         citation: Whose practice it is.
         speaker_dependent: Whether speakers are meant to be in training and test alike; every
             figure it produces carries that mark.
-        split: Utterances, seed and validation share -> folds.
+        split: Utterances, seed and what to hold out -> folds.
     """
 
     name: str
     title: str
     citation: str
     speaker_dependent: bool
-    split: Callable[[Sequence[Utterance], int, float], list[Fold]]
+    split: Callable[[Sequence[Utterance], int, HoldOut], list[Fold]]
 
-    def folds(
-        self, utterances: Sequence[Utterance], *, seed: int, validation_share: float
-    ) -> list[Fold]:
+    def folds(self, utterances: Sequence[Utterance], *, seed: int, hold_out: HoldOut) -> list[Fold]:
         """Split utterances.
 
         Args:
             utterances: What there is.
             seed: Of what the protocol leaves to chance.
-            validation_share: Share of the training speakers (or of all utterances, where the
-                protocol is speaker-dependent) held out for validation.
+            hold_out: How the validation part is chosen from the training part.
 
         Raises:
             ProtocolError: The utterances cannot be split this way.
         """
-        return self.split(utterances, seed, validation_share)
+        return self.split(utterances, seed, hold_out)
 
 
-def _shuffle(utterances: Sequence[Utterance], seed: int, share: float) -> list[Fold]:
+def _shuffle(utterances: Sequence[Utterance], seed: int, hold_out: HoldOut) -> list[Fold]:
     n = len(utterances)
-    n_held = max(1, round(share * n))
+    n_held = max(1, round(hold_out.share * n))
     if n < 3 * n_held:
         raise ProtocolError(f"{n} utterances are too few to be split at random into three")
     order = np.random.default_rng(seed).permutation(n)
@@ -78,20 +75,24 @@ def _shuffle(utterances: Sequence[Utterance], seed: int, share: float) -> list[F
     return [_fold("shuffle", train, validation, test)]
 
 
-def _leave_one_speaker_out(utterances: Sequence[Utterance], seed: int, share: float) -> list[Fold]:
+def _leave_one_speaker_out(
+    utterances: Sequence[Utterance], seed: int, hold_out: HoldOut
+) -> list[Fold]:
     speakers = _at_least_two([u.speaker_key for u in utterances], "speaker", "loso")
-    return [_without(utterances, speakers, name, seed, share) for name in sorted(set(speakers))]
+    return [_without(utterances, speakers, name, seed, hold_out) for name in sorted(set(speakers))]
 
 
-def _leave_one_corpus_out(utterances: Sequence[Utterance], seed: int, share: float) -> list[Fold]:
+def _leave_one_corpus_out(
+    utterances: Sequence[Utterance], seed: int, hold_out: HoldOut
+) -> list[Fold]:
     corpora = _at_least_two([u.corpus for u in utterances], "corpus", "leave-one-corpus-out")
-    return [_without(utterances, corpora, name, seed, share) for name in sorted(set(corpora))]
+    return [_without(utterances, corpora, name, seed, hold_out) for name in sorted(set(corpora))]
 
 
 _SPEAKER_FOLDS = 5
 
 
-def _speaker_folds(utterances: Sequence[Utterance], seed: int, share: float) -> list[Fold]:
+def _speaker_folds(utterances: Sequence[Utterance], seed: int, hold_out: HoldOut) -> list[Fold]:
     """Five folds; each corpus's speakers are dealt out in turn, beginning where the last ended."""
     _at_least_two([u.speaker_key for u in utterances], "speaker", "speaker-folds")
     rng = np.random.default_rng(seed)
@@ -101,17 +102,15 @@ def _speaker_folds(utterances: Sequence[Utterance], seed: int, share: float) -> 
         for speaker in rng.permutation(speakers):
             fold_of[str(speaker)] = f"speakers-{len(fold_of) % _SPEAKER_FOLDS + 1}"
     groups = [fold_of[u.speaker_key] for u in utterances]
-    return [_without(utterances, groups, name, seed, share) for name in sorted(set(groups))]
+    return [_without(utterances, groups, name, seed, hold_out) for name in sorted(set(groups))]
 
 
 def _without(
-    utterances: Sequence[Utterance], groups: Sequence[str], name: str, seed: int, share: float
+    utterances: Sequence[Utterance], groups: Sequence[str], name: str, seed: int, hold_out: HoldOut
 ) -> Fold:
     """Test one group; train and validate on the speakers of the others."""
     is_test = np.array([group == name for group in groups])
-    train, validation = hold_out_speakers(
-        utterances, np.flatnonzero(~is_test), seed=seed, share=share
-    )
+    train, validation = hold_out.split(utterances, np.flatnonzero(~is_test), seed=seed)
     return _fold(name, train, validation, np.flatnonzero(is_test))
 
 

@@ -97,8 +97,8 @@ def evaluate(
     """
     tasks: list[tuple[int, Fold]] = []
     for seed in seeds:
-        folds = protocol.folds(data.utterances, seed=seed, validation_share=recipe.validation_share)
-        guard(protocol, folds, data.utterances)
+        folds = protocol.folds(data.utterances, seed=seed, hold_out=recipe.hold_out)
+        guard(protocol, folds, data.utterances, hold_out=recipe.hold_out)
         tasks += [(seed, fold) for fold in folds]
     finished = _run_all(partial(_run, recipe, data), tasks, jobs)
     results = list(track(finished, len(tasks)) if track else finished)

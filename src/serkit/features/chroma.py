@@ -60,4 +60,5 @@ def chroma(power: Array, n_chroma: int = 12, *, rate: int = SAMPLE_RATE) -> Arra
     folded = chroma_filter_bank(n_chroma, n_fft=2 * (len(power) - 1), rate=rate) @ power
     largest = folded.max(axis=0, initial=0.0)
     audible = largest >= np.finfo(np.float32).tiny
-    return folded / np.where(audible, largest, 1.0).astype(np.float32)
+    scale: Array = np.where(audible, largest, np.float32(1.0)).astype(np.float32)
+    return folded / scale

@@ -81,19 +81,25 @@ def pitch(
     correlation /= scale[:, None]
     correlation /= taper[: correlation.shape[1]]
     shortest, longest = int(_LAG_RATE / f_max), correlation.shape[1] - 2
+    left = correlation[:, shortest - 1 : longest]
+    peak = correlation[:, shortest : longest + 1]
+    right = correlation[:, shortest + 1 : longest + 2]
+    # A parabola through each peak: its height between the lags decides, not that on the grid,
+    # or a period that falls on the grid would beat its half that does not.
+    difference = left - right
+    curve = np.minimum(left - 2.0 * peak + right, np.float32(-1e-6))
+    is_peak = (peak >= left) & (peak >= right)
+    height = peak - np.where(is_peak, np.square(difference) / (8.0 * curve), np.float32(0.0))
     lags = np.arange(shortest, longest + 1)
     cost = (_OCTAVE_COST * np.log2(lags / shortest)).astype(np.float32)
-    best = shortest + np.argmax(correlation[:, shortest : longest + 1] - cost, axis=1)
+    best = np.argmax(height - cost, axis=1)
     rows = np.arange(n_frames)
-    left, peak, right = (correlation[rows, best + step] for step in (-1, 0, 1))
-    curve = left - 2.0 * peak + right
     # The maximum at the end of the range need not be a peak: there is no vertex then.
-    vertex = np.where(curve < -1e-6, 0.5 * (left - right) / np.minimum(curve, -1e-6), 0.0)
-    shift = np.clip(vertex, -1.0, 1.0)
-    strength = np.clip(peak - 0.25 * (left - right) * shift, 0.0, 1.0)
+    vertex = np.where(is_peak[rows, best], difference[rows, best] / (2.0 * curve[rows, best]), 0.0)
+    strength = np.clip(height[rows, best], 0.0, 1.0)
     loud = energy > _SILENT * energy.max(initial=0.0)
     return Pitch(
-        hz=(_LAG_RATE / (best + shift)).astype(np.float32),
+        hz=(_LAG_RATE / (lags[best] + vertex)).astype(np.float32),
         strength=strength.astype(np.float32),
         voiced=loud & (strength >= _VOICED),
     )

@@ -4,7 +4,7 @@ from serkit.training.calibration import fit_temperature
 from serkit.training.data import Dataset, load_utterances, make_dataset
 from serkit.training.final import fit_final
 from serkit.training.fit import fit
-from serkit.training.holdout import hold_out_speakers
+from serkit.training.holdout import HoldOut
 from serkit.training.loop import Epoch
 from serkit.training.recipe import (
     Acceptance,
@@ -20,13 +20,13 @@ __all__ = [
     "Acceptance",
     "Dataset",
     "Epoch",
+    "HoldOut",
     "Network",
     "Optimiser",
     "Recipe",
     "fit",
     "fit_final",
     "fit_temperature",
-    "hold_out_speakers",
     "load_recipe",
     "load_utterances",
     "make_dataset",

@@ -10,7 +10,6 @@ from serkit.corpora import Corpus
 from serkit.runtime import Model, TrainingCorpus
 from serkit.training.data import Dataset
 from serkit.training.fit import fit
-from serkit.training.holdout import hold_out_speakers
 from serkit.training.loop import Epoch
 from serkit.training.recipe import Recipe
 
@@ -36,12 +35,10 @@ def fit_final(
         The model with its training corpora on the card.
 
     Raises:
-        ProtocolError: There is a single speaker.
+        ProtocolError: There is nobody to hold out.
     """
     everything = np.arange(len(data))
-    training, validation = hold_out_speakers(
-        data.utterances, everything, seed=seed, share=recipe.validation_share
-    )
+    training, validation = recipe.hold_out.split(data.utterances, everything, seed=seed)
     model = fit(recipe, data.rows(training), data.rows(validation), seed=seed, on_epoch=on_epoch)
     named = tuple(_on_card(corpus, data) for corpus in corpora)
     return model.with_card(corpora=named)

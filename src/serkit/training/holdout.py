@@ -1,8 +1,10 @@
-"""Holding speakers out for validation."""
+"""What is held out of the training part for early stopping and calibration."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,43 +15,64 @@ from serkit.errors import ProtocolError
 Index = NDArray[np.int64]
 
 
-def hold_out_speakers(
-    utterances: Sequence[Utterance], candidates: Index, *, seed: int, share: float
-) -> tuple[Index, Index]:
-    """Divide utterances into training and validation by speaker, corpus by corpus.
+@dataclass(frozen=True, slots=True)
+class HoldOut:
+    """How the validation part is chosen.
 
-    Of each corpus, `share` of its speakers, rounded and at least one, is held out; a corpus with
-    a single speaker stays in training whole, unless it is the only one.
-
-    Args:
-        utterances: What there is.
-        candidates: Which of them to divide.
-        seed: Of the choice.
-        share: Share of speakers held out.
-
-    Returns:
-        Indices of the training and of the validation utterances.
-
-    Raises:
-        ProtocolError: There is only one speaker.
+    Attributes:
+        by: Whole `speaker`s, or single `utterance`s.
+        share: Share of them held out.
     """
-    rng = np.random.default_rng([seed, len(candidates)])
-    speakers_of: dict[str, list[str]] = {}
-    for corpus in sorted({utterances[i].corpus for i in candidates}):
-        chosen = {utterances[i].speaker_key for i in candidates if utterances[i].corpus == corpus}
-        speakers_of[corpus] = sorted(chosen)
-    held: set[str] = set()
-    for speakers in speakers_of.values():
-        if len(speakers) > 1:
-            n_held = max(1, round(share * len(speakers)))
-            held.update(map(str, rng.permutation(speakers)[:n_held]))
-    if not held:
-        everyone = sorted(s for speakers in speakers_of.values() for s in speakers)
-        if len(everyone) < 2:
+
+    by: Literal["speaker", "utterance"]
+    share: float
+
+    def split(
+        self, utterances: Sequence[Utterance], candidates: Index, *, seed: int
+    ) -> tuple[Index, Index]:
+        """Divide utterances into training and validation.
+
+        By speaker, `share` of the speakers of each corpus, rounded and at least one, is held
+        out; a corpus with a single speaker stays in training whole.
+
+        Args:
+            utterances: What there is.
+            candidates: Indices of those to divide, shape `[n]`.
+            seed: Of the choice.
+
+        Returns:
+            Indices of the training and of the validation utterances.
+
+        Raises:
+            ProtocolError: There is nobody, or no utterance, to hold out.
+        """
+        rng = np.random.default_rng([seed, len(candidates)])
+        if self.by == "utterance":
+            if len(candidates) < 2:
+                raise ProtocolError(
+                    f"{len(candidates)} utterances are too few to hold one out for validation"
+                )
+            n_held = max(1, round(self.share * len(candidates)))
+            validation, training = np.split(rng.permutation(candidates), [n_held])
+            return np.sort(training), np.sort(validation)
+        held = self._speakers(utterances, candidates, rng)
+        mask = np.array([utterances[i].speaker_key in held for i in candidates])
+        return candidates[~mask], candidates[mask]
+
+    def _speakers(
+        self, utterances: Sequence[Utterance], candidates: Index, rng: np.random.Generator
+    ) -> set[str]:
+        held: set[str] = set()
+        for corpus in sorted({utterances[i].corpus for i in candidates}):
+            found = {
+                utterances[i].speaker_key for i in candidates if utterances[i].corpus == corpus
+            }
+            if len(found) > 1:
+                n_held = max(1, round(self.share * len(found)))
+                held.update(map(str, rng.permutation(sorted(found))[:n_held]))
+        if not held:
             raise ProtocolError(
-                "the training part has a single speaker; at least two are needed to hold one out "
-                "for validation"
+                "no corpus of the training part has two speakers, so none can be held out for "
+                "validation; set validation: utterance in the recipe, or add speakers"
             )
-        held = {str(rng.choice(everyone))}
-    mask = np.array([utterances[i].speaker_key in held for i in candidates])
-    return candidates[~mask], candidates[mask]
+        return held

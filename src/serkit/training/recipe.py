@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, PlainValidat
 
 from serkit.errors import RecipeError
 from serkit.features import FeatureRecipe
+from serkit.training.holdout import HoldOut
 
 
 def _features(value: object) -> FeatureRecipe:
@@ -117,6 +118,11 @@ class Recipe(_Data):
     validation_share: float = Field(default=0.15, gt=0.0, lt=1.0)
     precision: Literal["float16", "float32"] = "float32"
     acceptance: tuple[Acceptance, ...] = ()
+
+    @property
+    def hold_out(self) -> HoldOut:
+        """How the validation part is chosen."""
+        return HoldOut(self.validation, self.validation_share)
 
     def to_dict(self) -> dict[str, Any]:
         """The recipe as plain JSON values."""

@@ -1,0 +1,47 @@
+"""Make the example recordings: one sentence, spoken by espeak-ng in different ways.
+
+They are no acted emotions; they show what pitch, speed and volume do to an answer.
+Needs espeak-ng: python examples/make_examples.py
+"""
+
+from __future__ import annotations
+
+import io
+import subprocess
+from pathlib import Path
+
+import soundfile
+
+from serkit.audio import SAMPLE_RATE, read
+
+SENTENCE = "I did not expect to see you here today."
+
+# Name -> espeak-ng's voice, pitch (0-99), speed (words a minute) and amplitude (0-200).
+VOICES = {
+    "calm-low": ("en-gb+m3", 30, 140, 90),
+    "fast-high-loud": ("en-us+f2", 85, 220, 200),
+    "fast-low-loud": ("en-us+m1", 45, 230, 200),
+    "plain": ("en-us+m3", 50, 165, 100),
+    "slow-low-quiet": ("en-gb+f5", 15, 95, 25),
+    "whispered": ("en-us+whisper", 50, 130, 60),
+}
+
+
+def main() -> None:
+    """Write one FLAC a voice beside this script."""
+    for name, (voice, pitch, speed, amplitude) in VOICES.items():
+        options = ["-v", voice, "-p", str(pitch), "-s", str(speed), "-a", str(amplitude)]
+        wave = subprocess.run(  # noqa: S603
+            ["espeak-ng", *options, "--stdout", SENTENCE],  # noqa: S607
+            check=True,
+            capture_output=True,
+        ).stdout
+        path = Path(__file__).parent / f"{name}.flac"
+        # espeak-ng streams its header before it knows the length; decode what follows it.
+        samples, rate = soundfile.read(io.BytesIO(wave), dtype="float32")
+        soundfile.write(path, read((samples, rate)), SAMPLE_RATE, subtype="PCM_16")
+        print(f"{path.name}: {path.stat().st_size} bytes")
+
+
+if __name__ == "__main__":
+    main()

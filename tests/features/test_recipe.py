@@ -1,0 +1,185 @@
+import json
+from dataclasses import replace
+
+import librosa
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from serkit.errors import RecipeError
+from serkit.features import (
+    DESCRIPTOR_NAMES,
+    FUNCTIONAL_NAMES,
+    Descriptor,
+    FeatureRecipe,
+    extract,
+)
+from serkit.features import recipe as recipe_module
+
+PAPER = FeatureRecipe(
+    "mfcc40+chroma12+mel128",
+    (Descriptor("mfcc", 40), Descriptor("chroma", 12), Descriptor("mel")),
+)
+RICH = FeatureRecipe(
+    "rich",
+    tuple(
+        Descriptor(
+            name,
+            {"mfcc": 13, "chroma": 12}.get(name, 0),
+            order,
+            FUNCTIONAL_NAMES,
+        )
+        for name in DESCRIPTOR_NAMES
+        for order in (0, 1, 2)
+    ),
+    n_fft=1024,
+    window_length=640,
+    hop=320,
+    n_mels=40,
+    trim_db=30.0,
+    peak=0.95,
+    pre_emphasis=0.97,
+    gate_db=40.0,
+)
+
+
+def voice(seconds=1.5):
+    t = np.arange(round(seconds * 16_000)) / 16_000
+    phase = 2 * np.pi * (150 * t + 4 * np.sin(2 * np.pi * 3 * t))
+    noise = 0.01 * np.random.default_rng(0).standard_normal(len(t))
+    return (sum(np.sin(k * phase) / k for k in range(1, 9)) * 0.2 + noise).astype(np.float32)
+
+
+def test_the_papers_recipe_is_librosas_means():
+    samples = voice()
+    exact = samples.astype(np.float64)
+    measures = librosa.feature
+    theirs = np.concatenate(
+        [
+            measures.mfcc(y=exact, sr=16_000, n_mfcc=40).mean(axis=1),
+            measures.chroma_stft(y=exact, sr=16_000, tuning=0.0).mean(axis=1),
+            measures.melspectrogram(y=exact, sr=16_000).mean(axis=1),
+        ]
+    )
+    ours = extract(PAPER, samples)
+    assert ours.shape == (180,)
+    np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-3)
+
+
+@pytest.mark.parametrize("recipe", [PAPER, RICH])
+@pytest.mark.parametrize("n_samples", [1, 2, 100, 320, 1600, 24_000])
+@pytest.mark.parametrize("make", [np.zeros, np.ones, lambda n: voice()[:n]])
+def test_any_recording_gives_a_finite_vector_of_the_promised_length(recipe, n_samples, make):
+    vector = extract(recipe, make(n_samples).astype(np.float32))
+    assert vector.shape == (recipe.n_features,)
+    assert vector.dtype == np.float32
+    assert np.isfinite(vector).all()
+    assert len(recipe.feature_names) == len(set(recipe.feature_names)) == recipe.n_features
+
+
+def test_names_stand_for_the_elements_they_name():
+    vector = dict(zip(RICH.feature_names, extract(RICH, voice()), strict=True))
+    semitones = 12 * np.log2(150 / 27.5)
+    assert vector["pitch.p50"] == pytest.approx(semitones, abs=1)
+    assert vector["voicing.mean"] > 0.9
+    assert vector["mfcc[0].min"] <= vector["mfcc[0].mean"] <= vector["mfcc[0].max"]
+
+
+def test_level_is_taken_out_by_the_peak():
+    loud, quiet = extract(RICH, voice()), extract(RICH, voice() * 0.01)
+    np.testing.assert_allclose(loud, quiet, rtol=2e-2, atol=2e-2)
+
+
+def test_frames_and_spectra_are_computed_once(monkeypatch):
+    counted = {"power_spectrum": 0, "pitch": 0}
+
+    def count(name):
+        original = getattr(recipe_module, name)
+
+        def counting(*args, **options):
+            counted[name] += 1
+            return original(*args, **options)
+
+        monkeypatch.setattr(recipe_module, name, counting)
+
+    count("power_spectrum")
+    count("pitch")
+    extract(RICH, voice())
+    assert counted == {"power_spectrum": 1, "pitch": 1}
+
+
+@pytest.mark.parametrize("recipe", [PAPER, RICH])
+def test_a_recipe_travels_as_json(recipe):
+    assert FeatureRecipe.from_dict(json.loads(json.dumps(recipe.to_dict()))) == recipe
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"version": 99}, "version 99"),
+        ({"n_fft": 7}, "n_fft"),
+        ({"n_fft": 10**9}, "n_fft"),
+        ({"n_fft": 1025}, "even"),
+        ({"window_length": 4096}, "window_length"),
+        ({"hop": 0}, "hop"),
+        ({"hop": 1.5}, "hop"),
+        ({"n_mels": -1}, "n_mels"),
+        ({"window": "kaiser"}, "hann, hamming"),
+        ({"mel_scale": "bark"}, "slaney, htk"),
+        ({"f_max": 9000.0}, "filter bank"),
+        ({"f_min": float("nan")}, "filter bank"),
+        ({"trim_db": 0}, "trim_db"),
+        ({"peak": 2.0}, "peak"),
+        ({"name": ""}, "name"),
+        ({"descriptors": ()}, "at least one descriptor"),
+        ({"descriptors": (Descriptor("formants"),)}, "no descriptor is called 'formants'"),
+        ({"descriptors": (Descriptor("mfcc"),)}, "size of mfcc"),
+        ({"descriptors": (Descriptor("mel", 4),)}, "size of its own"),
+        ({"descriptors": (Descriptor("mel", 0, 3),)}, "order"),
+        ({"descriptors": (Descriptor("mel", 0, 0, ("mode",)),)}, "no functional"),
+        ({"descriptors": (Descriptor("mel", 0, 0, ()),)}, "at least one functional"),
+        ({"descriptors": (Descriptor("mel", 0, 0, ("max", "max")),)}, "twice"),
+        ({"descriptors": (Descriptor("pitch"),)}, "pitch needs a window"),
+    ],
+)
+def test_an_impossible_recipe_is_refused(change, message):
+    with pytest.raises(RecipeError, match=message):
+        replace(PAPER, **change)
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        [],
+        {},
+        {"name": "x"},
+        {"name": "x", "descriptors": "mfcc"},
+        {"name": "x", "descriptors": [{}]},
+        {"name": "x", "descriptors": [3]},
+        {"name": "x", "descriptors": [{"name": "mel", "functionals": "mean"}]},
+        {"name": "x", "descriptors": [{"name": "mel"}], "colour": 3},
+    ],
+)
+def test_a_malformed_recipe_is_refused(values):
+    with pytest.raises(RecipeError):
+        FeatureRecipe.from_dict(values)
+
+
+@given(
+    st.recursive(
+        st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+        lambda inner: (
+            st.lists(inner, max_size=4)
+            | st.dictionaries(
+                st.sampled_from(["name", "descriptors", "n_fft", "hop", "functionals", "x"]), inner
+            )
+        ),
+        max_leaves=12,
+    )
+)
+def test_nothing_but_a_recipe_error_comes_of_any_json(values):
+    try:
+        FeatureRecipe.from_dict(values)
+    except RecipeError:
+        pass
