@@ -11,9 +11,9 @@ from __future__ import annotations
 import os
 
 import numpy as np
-from harness import machine, versions, write_result
 from rich.progress import track
 
+from harness import machine, versions, write_result
 from serkit.evaluation import (
     evaluate,
     find_protocol,

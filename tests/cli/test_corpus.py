@@ -6,6 +6,7 @@ import soundfile
 from typer.testing import CliRunner
 
 from serkit.cli.corpus import app
+from serkit.corpora import EMOTIONS
 from serkit.errors import CorpusError
 
 
@@ -72,6 +73,20 @@ def test_many_speakers_are_summed_up_unless_asked_for(tmp_path):
     everything = run(spec, "--all").stdout
     assert "others" not in everything
     assert "s32" in everything
+
+
+def test_ten_classes_fit_80_columns(tmp_path):
+    labels = (*EMOTIONS[:7], "excited", "frustrated", "other")
+    rows = []
+    for i, label in enumerate(labels):
+        soundfile.write(tmp_path / f"{i}.wav", np.full(80, (i + 1) / 100), 16_000)
+        rows.append(f"{i}.wav,{label},a speaker with a very long name\n")
+    (tmp_path / "mine.csv").write_text("audio,label,speaker\n" + "".join(rows))
+    table = run(f"manifest={tmp_path / 'mine.csv'}").stdout.splitlines()
+    assert max(map(len, table)) <= 80
+    (row,) = [line for line in table if line.strip().startswith("a speaker")]
+    assert row.split()[-11:] == ["1"] * 10 + ["10"]
+    assert any(" sad " in line and "…" in line for line in table)
 
 
 def test_errors_pass_through():

@@ -81,6 +81,7 @@ def test_two_stretches_of_one_file_are_two_utterances(clips):
         ("b.wav,sad", "2 cells where the header has 5"),
         ("b.wav,sad,anna,,,,", "7 cells where the header has 5"),
         ("b\0.wav,sad,anna,,", "no audio file"),
+        (f"{'b' * 5000},sad,anna,,", "no audio file"),
     ],
 )
 def test_a_bad_row(clips, row, problem):

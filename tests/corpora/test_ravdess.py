@@ -1,6 +1,7 @@
 import pytest
 
-from serkit.corpora import ravdess
+from serkit.corpora import Utterance, ravdess
+from serkit.corpora.assembly import what_is_missing
 from serkit.errors import CorpusError
 
 
@@ -99,7 +100,7 @@ def test_what_is_missing_is_named(clips):
     assert odd.path == root
     assert odd.problem == (
         "1379 utterances where the complete corpus has 1440: "
-        "speaker 03 lacks 1 of 60; speaker 07 lacks 60 of 60"
+        "speaker 03 lacks 1 of 60; speaker 07 is missing"
     )
     for name in names:
         (root / name).parent.mkdir(exist_ok=True)
@@ -137,3 +138,9 @@ def test_links_to_folders_are_followed_and_circles_end(clips, tmp_path):
     (root / "Actor_01").symlink_to(actor)
     (actor / "up").symlink_to(root)
     assert len(ravdess.read(root).utterances) == 1
+
+
+def test_too_many_of_a_speaker_are_named():
+    many = tuple(Utterance(None, "sad", "01", "ravdess") for _ in range(61))
+    problem = what_is_missing(ravdess.INFO, many)
+    assert "speaker 01 has 1 too many" in problem

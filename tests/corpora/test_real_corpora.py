@@ -3,7 +3,7 @@ from dataclasses import replace
 
 import pytest
 
-from serkit.corpora import EMOTIONS, inspect, load
+from serkit.corpora import EMOTIONS, episode, inspect, load
 
 pytestmark = pytest.mark.corpora
 
@@ -34,7 +34,9 @@ def test_the_counts(name, utterances, speakers, labels):
     assert load(name) == corpus
 
 
-@pytest.mark.parametrize("name", ["ravdess", "emodb_4class", "emodb_2s", "tess"])
+@pytest.mark.parametrize(
+    "name", ["ravdess", "emodb_4class", "emodb_2s", "tess", "meld", "emorynlp"]
+)
 def test_a_complete_corpus_has_no_oddities(name):
     assert load(name).oddities == ()
 
@@ -80,3 +82,25 @@ def test_the_two_second_copy_lasts_two_seconds():
     survey = inspect(load("emodb_2s"))
     assert survey.oddities == ()
     assert survey.stats.duration_s == pytest.approx(535 * 2.0, abs=0.1)
+
+
+@pytest.mark.parametrize(
+    ("name", "splits"),
+    [
+        ("meld", {"train": 9989, "dev": 1109, "test": 2610}),
+        ("emorynlp", {"train": 7551, "dev": 954, "test": 984}),
+    ],
+)
+def test_the_published_splits(name, splits):
+    utterances = load(name).utterances
+    assert Counter(u.split for u in utterances) == splits
+    assert len({u.label for u in utterances}) == 7
+    # No dialogue is in two splits.
+    assert len({(u.session, u.split) for u in utterances}) == len({u.session for u in utterances})
+    assert all(u.text and "\ufffd" not in u.text for u in utterances)
+
+
+def test_what_of_emorynlp_stays_when_meld_is_tested_on():
+    tested = {episode(u) for u in load("meld").utterances if u.split != "train"}
+    kept = [u for u in load("emorynlp").utterances if episode(u) not in tested]
+    assert len(kept) == 2833

@@ -43,6 +43,20 @@ def test_aiff_inside_wav(clips):
     ]
 
 
+def test_mp4_inside_wav(clips):
+    av = pytest.importorskip("av")
+    root = clips("a.wav")
+    with av.open(str(root / "b.mp4"), "w") as out:
+        track = out.add_stream("aac", rate=16_000, layout="mono")
+        noise = np.random.default_rng(5).uniform(-0.5, 0.5, (1, 16_000)).astype(np.float32)
+        frame = av.AudioFrame.from_ndarray(noise, format="fltp", layout="mono")
+        frame.rate = 16_000
+        out.mux(track.encode(frame))
+        out.mux(track.encode(None))
+    (root / "b.mp4").rename(root / "b.wav")
+    assert problems(root, "a.wav", "b.wav") == [("b.wav", "is another container than .wav")]
+
+
 def test_stereo(clips):
     root = clips("a.wav", channels=2)
     assert problems(root, "a.wav") == [("a.wav", "has 2 channels, expected 1")]

@@ -1,3 +1,4 @@
+import contextlib
 import json
 from dataclasses import replace
 
@@ -179,7 +180,5 @@ def test_a_malformed_recipe_is_refused(values):
     )
 )
 def test_nothing_but_a_recipe_error_comes_of_any_json(values):
-    try:
+    with contextlib.suppress(RecipeError):
         FeatureRecipe.from_dict(values)
-    except RecipeError:
-        pass

@@ -141,9 +141,15 @@ def _table(stats: Stats, shown: int) -> Table:
     others = [row[1] for row in rows if row not in kept]
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True, show_footer=True)
     totals = [sum(column) for column in zip(*stats.counts, strict=True)]
-    table.add_column("speaker", footer="all", overflow="fold")
+    # 80 columns: six for each class, nine for the sums and edges.
+    room = 80 - 9 - 6 * len(stats.labels)
+    table.add_column("speaker", footer="all", no_wrap=True, max_width=max(8, min(20, room)))
     for label, total in zip(stats.labels, totals, strict=True):
-        table.add_column(label, footer=str(total), justify="right", overflow="fold")
+        # With many classes the headings give way, the numbers never.
+        width = max(3, len(str(total)))
+        table.add_column(
+            label, footer=str(total), justify="right", overflow="ellipsis", min_width=width
+        )
     table.add_column("all", footer=str(stats.total), justify="right")
     for speaker, counts in sorted(kept):
         table.add_row(speaker, *map(str, counts), str(sum(counts)))

@@ -38,15 +38,14 @@ def train(
     Corpora are looked for in the folder that SERKIT_CORPORA names.
     """
     try:
-        import torch  # noqa: F401  # asked for first, so that a missing extra is named
-    except ImportError:
+        from serkit.evaluation import accept
+        from serkit.training import fit_final, load_recipe, load_utterances, make_dataset
+    except ModuleNotFoundError as error:
         from serkit.errors import MissingExtraError
 
-        raise MissingExtraError("torch", "train", "training a model") from None
-    from serkit.evaluation import accept
+        raise MissingExtraError(error.name or "torch", "train", "training a model") from error
     from serkit.files import write_atomically
     from serkit.runtime import save_model
-    from serkit.training import fit_final, load_recipe, load_utterances, make_dataset
 
     plan = load_recipe(recipe)
     corpora, utterances = load_utterances(plan, corpus or ())

@@ -1,6 +1,7 @@
 """A corpus on disk -> utterances: audio, text, label, speaker, session, corpus."""
 
 from serkit.corpora.emotions import ADDED_EMOTIONS, EMOTIONS, keep_labels, merge
+from serkit.corpora.friends import episode
 from serkit.corpora.manifest import read as read_manifest
 from serkit.corpora.registry import ROOT_VARIABLE, load, names
 from serkit.corpora.survey import Stats, Survey, audio_files, count, inspect
@@ -18,6 +19,7 @@ __all__ = [
     "Utterance",
     "audio_files",
     "count",
+    "episode",
     "inspect",
     "keep_labels",
     "load",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from serkit.corpora.utterances import Corpus, CorpusInfo, Oddity, Utterance
@@ -71,22 +71,32 @@ def what_is_missing(info: CorpusInfo, utterances: Sequence[Utterance]) -> str | 
     """
     if info.expected is None or len(utterances) == info.expected:
         return None
-    counts = Counter(utterance.speaker for utterance in utterances)
-    details = []
-    for speaker, expected in info.speakers.items():
-        found = counts[speaker]
-        if expected is None:
-            if not found:
-                details.append(f"speaker {speaker} is missing")
-        elif found < expected:
-            details.append(f"speaker {speaker} lacks {expected - found} of {expected}")
-        elif found > expected:
-            details.append(f"speaker {speaker} has {found - expected} too many")
-    if len(details) > _SHOWN:
-        details[_SHOWN:] = [f"{len(details) - _SHOWN} more speakers differ"]
-    labels = {utterance.label for utterance in utterances}
-    unseen = [label for label in info.labels if label not in labels]
+    speakers = Counter(utterance.speaker for utterance in utterances)
+    labels = Counter(utterance.label for utterance in utterances)
+    details = [
+        *_differences("speaker", info.speakers, speakers),
+        *_differences("label", info.label_counts, labels),
+    ]
+    unseen = [label for label in info.labels if label not in {*labels, *info.label_counts}]
     if unseen:
         details.append(f"no utterance is {' or '.join(unseen)}")
     found_of = f"{len(utterances)} utterances where the complete corpus has {info.expected}"
     return f"{found_of}: {'; '.join(details)}" if details else found_of
+
+
+def _differences(
+    what: str, expected: Mapping[str, int | None], found: Mapping[str, int]
+) -> list[str]:
+    """Who or what has too few or too many utterances, in words."""
+    details = []
+    for name, number in expected.items():
+        seen = found.get(name, 0)
+        if not seen:
+            details.append(f"{what} {name} is missing")
+        elif number is not None and seen < number:
+            details.append(f"{what} {name} lacks {number - seen} of {number}")
+        elif number is not None and seen > number:
+            details.append(f"{what} {name} has {seen - number} too many")
+    if len(details) > _SHOWN:
+        details[_SHOWN:] = [f"{len(details) - _SHOWN} more {what}s differ"]
+    return details

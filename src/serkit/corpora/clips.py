@@ -18,7 +18,7 @@ _LEFT_BEHIND = (".DS_Store", "Thumbs.db", "desktop.ini")
 
 
 class OddFileError(Exception):
-    """A file that is no clip of the corpus; the message says why. Never leaves a reader."""
+    """A file or row that is no utterance of the corpus; the message says why. Stays in a reader."""
 
 
 def files_below(root: Path) -> Iterator[Path]:

@@ -165,14 +165,14 @@ def _utterance(path: Path, row: _Row | str, labels: Collection[str] | None) -> U
             raise _BadRowError(f"the {name} is empty")
     if labels is not None and cells["label"] not in labels:
         allowed = ", ".join(in_order(labels))
-        raise _BadRowError(f"unknown label {cells['label']!r}, expected one of {allowed}")
+        raise _BadRowError(f"unknown label {cells['label']!r:.80}, expected one of {allowed}")
     audio = path.parent / cells["audio"]
     try:
         exists = audio.is_file()
-    except ValueError:
-        exists = False  # a NUL in the name
+    except (OSError, ValueError):
+        exists = False  # too long, not to be looked at, or with a NUL
     if not exists:
-        raise _BadRowError(f"no audio file {cells['audio']!r}")
+        raise _BadRowError(f"no audio file {cells['audio']!r:.80}")
     start, end = _seconds(row, "start"), _seconds(row, "end")
     if end is not None and (start or 0.0) >= end:
         raise _BadRowError(f"starts at {start or 0.0:g} s but ends at {end:g} s")
@@ -193,7 +193,7 @@ def _text(row: _Row, name: str) -> str:
     if cell is None:
         return ""
     if isinstance(cell, bool) or not isinstance(cell, str | int):
-        raise _BadRowError(f"the {name} is {cell!r}, expected a text")
+        raise _BadRowError(f"the {name} is {cell!r:.80}, expected a text")
     return str(cell).strip()
 
 
@@ -206,5 +206,5 @@ def _seconds(row: _Row, name: str) -> float | None:
     except (TypeError, ValueError, OverflowError):
         seconds = math.nan
     if not (math.isfinite(seconds) and seconds >= 0.0):
-        raise _BadRowError(f"the {name} is {cell!r}, expected seconds from 0 on")
+        raise _BadRowError(f"the {name} is {cell!r:.80}, expected seconds from 0 on")
     return seconds

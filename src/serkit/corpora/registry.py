@@ -7,7 +7,21 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
-from serkit.corpora import emodb, manifest, nemo, ravdess, tess
+from serkit.corpora import (
+    audformat_database,
+    crema_d,
+    datasets_folder,
+    emodb,
+    emorynlp,
+    emovo,
+    iemocap,
+    manifest,
+    meld,
+    nemo,
+    ravdess,
+    savee,
+    tess,
+)
 from serkit.corpora.utterances import Corpus
 from serkit.errors import CorpusError
 
@@ -21,9 +35,20 @@ _READERS: dict[str, Callable[[Path], Corpus]] = {
     "emodb_2s": emodb.read_2s,
     "tess": tess.read,
     "nemo": nemo.read,
+    "iemocap": iemocap.read,
+    "iemocap_4class": iemocap.read_4class,
+    "iemocap_6class": iemocap.read_6class,
+    "crema_d": crema_d.read,
+    "crema_d_rated": crema_d.read_rated,
+    "savee": savee.read,
+    "emovo": emovo.read,
+    "meld": meld.read,
+    "emorynlp": emorynlp.read,
     "manifest": manifest.read,
+    "audformat": audformat_database.read,
+    "datasets": datasets_folder.read,
 }
-_PATH_REQUIRED = {"manifest": "my.csv"}
+_PATH_REQUIRED = {"manifest": "my.csv", "audformat": "folder", "datasets": "folder"}
 
 
 def names() -> tuple[str, ...]:

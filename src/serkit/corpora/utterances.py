@@ -70,6 +70,7 @@ class CorpusInfo:
         expected: Number of utterances when complete; None where that is open.
         speakers: Its speakers when complete, each with the number of utterances (None where
             only the speaker is known); empty where they are open.
+        label_counts: Number of utterances of each label when complete; empty where unknown.
     """
 
     name: str
@@ -83,6 +84,7 @@ class CorpusInfo:
     layout: str
     expected: int | None = None
     speakers: Mapping[str, int | None] = field(default_factory=dict)
+    label_counts: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

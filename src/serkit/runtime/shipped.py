@@ -38,7 +38,7 @@ def load(name_or_path: str | os.PathLike[str] = "tiny") -> Recognizer:
     if name in available_models():
         with as_file(files("serkit.models") / f"{name}{SUFFIX}") as path:
             return Recognizer(load_model(path))
-    if name.endswith(SUFFIX) or os.sep in name or Path(name).exists():
+    if name.endswith(SUFFIX) or os.sep in name or (name and Path(name).exists()):
         return Recognizer(load_model(name))
     close = difflib.get_close_matches(name, available_models(), n=1)
     hint = f"did you mean {close[0]!r}? " if close else ""

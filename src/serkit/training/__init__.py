@@ -1,5 +1,6 @@
 """Recipes and the one training loop."""
 
+from serkit.training.augmentation import Augmentation, augment
 from serkit.training.calibration import fit_temperature
 from serkit.training.data import Dataset, load_utterances, make_dataset
 from serkit.training.final import fit_final
@@ -18,12 +19,14 @@ from serkit.training.workers import worker_pool
 
 __all__ = [
     "Acceptance",
+    "Augmentation",
     "Dataset",
     "Epoch",
     "HoldOut",
     "Network",
     "Optimiser",
     "Recipe",
+    "augment",
     "fit",
     "fit_final",
     "fit_temperature",

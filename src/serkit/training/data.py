@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from serkit.audio import SAMPLE_RATE, read
 from serkit.corpora import Corpus, Utterance
 from serkit.errors import AudioError, CorpusError
 from serkit.features import FeatureRecipe, extract
+from serkit.training.augmentation import Augmentation, augment
 from serkit.training.recipe import Recipe
 from serkit.training.workers import worker_pool
 
@@ -27,11 +29,14 @@ class Dataset:
 
     Attributes:
         features: Shape `[n_utterances, n_features]`, float32.
+        copies: Features of the altered copies, shape `[n_copies, n_utterances, n_features]`;
+            they take part in training alone.
         targets: Index of each label among the recipe's, shape `[n_utterances]`.
         utterances: Where the rows come from.
     """
 
     features: NDArray[np.float32]
+    copies: NDArray[np.float32]
     targets: NDArray[np.int64]
     utterances: tuple[Utterance, ...]
 
@@ -41,7 +46,7 @@ class Dataset:
     def rows(self, index: NDArray[np.int64]) -> Dataset:
         """The rows at `index`."""
         utterances = tuple(self.utterances[i] for i in index)
-        return Dataset(self.features[index], self.targets[index], utterances)
+        return Dataset(self.features[index], self.copies[:, index], self.targets[index], utterances)
 
 
 def load_utterances(
@@ -85,18 +90,22 @@ def make_dataset(
     Raises:
         CorpusError: A recording cannot be read; the file is named.
     """
-    compute = partial(_features_of, recipe.features)
+    compute = partial(_features_of, recipe.features, recipe.augmentation)
     with worker_pool(jobs) if jobs > 1 else nullcontext() as pool:
         results = pool.map(compute, utterances, chunksize=32) if pool else map(compute, utterances)
-        rows = list(track(results, len(utterances)) if track else results)
+        rows = np.stack(list(track(results, len(utterances)) if track else results), axis=1)
     return Dataset(
-        features=np.stack(rows),
+        features=rows[0],
+        copies=rows[1:],
         targets=np.array([recipe.labels.index(u.label) for u in utterances], np.int64),
         utterances=tuple(utterances),
     )
 
 
-def _features_of(recipe: FeatureRecipe, utterance: Utterance) -> NDArray[np.float32]:
+def _features_of(
+    recipe: FeatureRecipe, augmentation: Augmentation | None, utterance: Utterance
+) -> NDArray[np.float32]:
+    """Features of a recording and of its altered copies, shape `[1 + n_copies, n_features]`."""
     if utterance.audio is None:
         raise CorpusError(f"an utterance of {utterance.corpus} has no recording")
     try:
@@ -107,4 +116,11 @@ def _features_of(recipe: FeatureRecipe, utterance: Utterance) -> NDArray[np.floa
         start = round((utterance.start_s or 0.0) * SAMPLE_RATE)
         end = None if utterance.end_s is None else round(utterance.end_s * SAMPLE_RATE)
         samples = samples[start:end]
-    return extract(recipe, samples)
+    rows = [extract(recipe, samples)]
+    if augmentation is not None:
+        # Seeded by the name, so that a copy does not depend on what else is read, or in what order.
+        seed = zlib.crc32(f"{utterance.speaker_key}/{utterance.audio.stem}".encode())
+        rng = np.random.default_rng(seed)
+        altered = (augment(samples, augmentation, rng) for _ in range(augmentation.copies))
+        rows += [extract(recipe, copy) for copy in altered]
+    return np.stack(rows)

@@ -50,7 +50,7 @@ def fit(
     scale = np.where(spread > _SMALLEST_SCALE, spread, 1.0).astype(np.float32)
 
     def examples(data: Dataset) -> Examples:
-        rows = (data.features - mean) / scale
+        rows = (np.concatenate((data.features[None], data.copies)) - mean) / scale
         if recipe.clip is not None:
             rows = np.clip(rows, -recipe.clip, recipe.clip)
         return Examples(rows, data.targets, _weights(recipe, data))

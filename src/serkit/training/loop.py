@@ -20,10 +20,10 @@ class Epoch:
 
     Attributes:
         number: From 1 on.
-        train_loss: Mean weighted cross-entropy over the training set, in nats.
-        validation_loss: The same over the validation set.
+        train_loss: Mean loss over the epoch's batches, in nats.
+        validation_loss: Mean weighted cross-entropy over the validation set, in nats.
         validation_ua: Unweighted average recall on the validation set.
-        best: Whether it is the best epoch so far.
+        best: Whether its weights are the ones kept so far.
     """
 
     number: int
@@ -38,7 +38,8 @@ class Examples:
     """Rows to learn from.
 
     Attributes:
-        features: Standardised, shape `[n, n_features]`, float32.
+        features: Standardised, shape `[n_variants, n, n_features]`, float32: the recordings,
+            then their altered copies.
         targets: Class indices, shape `[n]`.
         weights: How much each counts, mean 1, shape `[n]`, float32.
     """
@@ -57,10 +58,11 @@ def train(
     seed: int,
     on_epoch: Callable[[Epoch], None] | None = None,
 ) -> None:
-    """Train a network in place and leave it with the weights of its best validation epoch.
+    """Train a network in place.
 
-    The result depends on the arguments alone: batches, mixing and noise come from one generator
-    seeded with `seed`, dropout from torch's, seeded alike.
+    Examples of unequal weight are drawn with replacement, in proportion to it. The result
+    depends on the arguments alone: batches, mixing and noise come from one generator seeded with
+    `seed`, dropout from torch's, seeded alike.
 
     Args:
         network: Maps `[n, n_features]` to logits `[n, n_labels]`; trained on a GPU where torch
@@ -82,34 +84,53 @@ def train(
     features = torch.from_numpy(training.features)
     targets = torch.from_numpy(training.targets)
     weights = torch.from_numpy(training.weights)
+    balanced = bool((weights == weights[0]).all())
+    n_variants, n = features.shape[:2]
+    per_epoch = -(-n // optimiser.batch_size)
+    schedule = (
+        torch.optim.lr_scheduler.OneCycleLR(
+            steps,
+            optimiser.learning_rate,
+            total_steps=per_epoch * optimiser.max_epochs,
+            pct_start=0.1,
+        )
+        if optimiser.schedule == "one-cycle"
+        else None
+    )
     best, best_score, waited = deepcopy(network.state_dict()), -np.inf, 0
     for number in range(1, optimiser.max_epochs + 1):
         network.train()
         total = 0.0
-        order = torch.randperm(len(targets), generator=generator)
+        order = (
+            torch.randperm(n, generator=generator)
+            if balanced
+            else torch.multinomial(weights, n, replacement=True, generator=generator)
+        )
         for batch in torch.split(order, optimiser.batch_size):
+            variant = torch.randint(n_variants, batch.shape, generator=generator)
             loss = _batch_loss(
                 network,
-                features[batch].to(device),
+                features[variant, batch].to(device),
                 targets[batch].to(device),
-                weights[batch].to(device),
                 optimiser,
                 generator,
             )
             steps.zero_grad()
             torch.autograd.backward(loss)
             steps.step()
+            if schedule is not None:
+                schedule.step()
             total += loss.item() * len(batch)
         validation_loss, ua = _validate(network, validation, device)
         score = ua if optimiser.monitor == "ua" else -validation_loss
-        improved = score > best_score
+        improved = optimiser.patience is None or score > best_score
         if improved:
             best, best_score, waited = deepcopy(network.state_dict()), score, 0
         else:
             waited += 1
         if on_epoch is not None:
-            on_epoch(Epoch(number, total / len(targets), validation_loss, ua, improved))
-        if waited >= optimiser.patience:
+            on_epoch(Epoch(number, total / n, validation_loss, ua, improved))
+        if optimiser.patience is not None and waited >= optimiser.patience:
             break
     network.load_state_dict(best)
     network.to("cpu").eval()
@@ -119,7 +140,6 @@ def _batch_loss(
     network: nn.Module,
     features: Tensor,
     targets: Tensor,
-    weights: Tensor,
     optimiser: Optimiser,
     generator: torch.Generator,
 ) -> Tensor:
@@ -127,22 +147,20 @@ def _batch_loss(
         noise = torch.randn(features.shape, generator=generator).to(features.device)
         features = features + optimiser.noise * noise
 
-    def loss_of(logits: Tensor, wanted: Tensor) -> Tensor:
-        return nn.functional.cross_entropy(
-            logits, wanted, reduction="none", label_smoothing=optimiser.label_smoothing
-        )
-
+    smoothing = optimiser.label_smoothing
     if not optimiser.mixup:
-        return (loss_of(network(features), targets) * weights).mean()
+        return nn.functional.cross_entropy(network(features), targets, label_smoothing=smoothing)
     rng = np.random.default_rng(int(torch.randint(1 << 62, (), generator=generator)))
-    share = torch.from_numpy(rng.beta(optimiser.mixup, optimiser.mixup, len(targets)))
-    share = share.to(features)
+    drawn = rng.beta(optimiser.mixup, optimiser.mixup, len(targets))
+    share = torch.from_numpy(drawn).to(features)
     other = torch.randperm(len(targets), generator=generator).to(features.device)
     mixed = share[:, None] * features + (1 - share[:, None]) * features[other]
     logits = network(mixed)
-    own = share * weights * loss_of(logits, targets)
-    theirs = (1 - share) * weights[other] * loss_of(logits, targets[other])
-    return (own + theirs).mean()
+    own, theirs = (
+        nn.functional.cross_entropy(logits, wanted, reduction="none", label_smoothing=smoothing)
+        for wanted in (targets, targets[other])
+    )
+    return (share * own + (1 - share) * theirs).mean()
 
 
 def _validate(
@@ -150,7 +168,7 @@ def _validate(
 ) -> tuple[float, float]:
     network.eval()
     with torch.no_grad():
-        logits = network(torch.from_numpy(validation.features).to(device)).cpu()
+        logits = network(torch.from_numpy(validation.features[0]).to(device)).cpu()
     targets = torch.from_numpy(validation.targets)
     losses = nn.functional.cross_entropy(logits, targets, reduction="none")
     weights = torch.from_numpy(validation.weights)

@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, PlainValidat
 
 from serkit.errors import RecipeError
 from serkit.features import FeatureRecipe
+from serkit.training.augmentation import Augmentation
 from serkit.training.holdout import HoldOut
 
 
@@ -53,7 +54,10 @@ class Optimiser(_Data):
         weight_decay: L2 penalty (`adam`) or decay (`adamw`).
         batch_size: Recordings a step.
         max_epochs: Passes over the data, at most.
-        patience: Epochs without improvement on the validation set before stopping.
+        schedule: `constant`, or `one-cycle`: the learning rate rises over the first tenth and
+            falls to nothing over `max_epochs`.
+        patience: Epochs without improvement on the validation set before stopping, with the
+            weights of the best; None goes through all epochs and keeps the last weights.
         monitor: What must improve: validation `loss`, or `ua`.
         label_smoothing: Share of the target spread over all classes.
         mixup: Parameter of the Beta distribution that pairs are mixed by; 0 for none.
@@ -65,7 +69,8 @@ class Optimiser(_Data):
     weight_decay: float = Field(default=0.0, ge=0.0)
     batch_size: int = Field(default=32, ge=1)
     max_epochs: int = Field(default=200, ge=1)
-    patience: int = Field(default=5, ge=1)
+    schedule: Literal["constant", "one-cycle"] = "constant"
+    patience: int | None = Field(default=5, ge=1)
     monitor: Literal["loss", "ua"] = "loss"
     label_smoothing: float = Field(default=0.0, ge=0.0, lt=1.0)
     mixup: float = Field(default=0.0, ge=0.0)
@@ -96,8 +101,9 @@ class Recipe(_Data):
         clip: Standardised features are cut off at plus and minus this; None leaves them.
         network: The network.
         optimiser: How it learns.
-        balance: How recordings are weighted: `none` all alike, `class` each class alike,
+        balance: How often recordings are drawn: `none` all alike, `class` each class alike,
             `corpus-class` each class of each corpus alike.
+        augmentation: Altered copies of the training recordings; None for none.
         validation: Who is held out for early stopping and calibration: whole `speaker`s, or
             single `utterance`s (then the figures are speaker-dependent).
         validation_share: Share of the training speakers or utterances held out.
@@ -114,6 +120,7 @@ class Recipe(_Data):
     network: Network
     optimiser: Optimiser = Optimiser()
     balance: Literal["none", "class", "corpus-class"] = "none"
+    augmentation: Augmentation | None = None
     validation: Literal["speaker", "utterance"] = "speaker"
     validation_share: float = Field(default=0.15, gt=0.0, lt=1.0)
     precision: Literal["float16", "float32"] = "float32"

@@ -1,0 +1,145 @@
+"""CREMA-D: `AudioWAV/1001_DFA_ANG_XX.wav`, and the votes in `processedResults/summaryTable.csv`.
+
+Actor, sentence, intended emotion, intended level. The table has, by `FileName`, the emotion that
+most raters heard as `VoiceVote`: one letter, or several separated by colons where they tie
+(Cao et al., 2014; https://github.com/CheyneyComputerScience/CREMA-D).
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from pathlib import Path
+
+from serkit.corpora.assembly import existing_folder
+from serkit.corpora.clips import OddFileError, read_clips
+from serkit.corpora.tables import rows_of
+from serkit.corpora.utterances import Corpus, CorpusInfo, Oddity, Utterance
+from serkit.errors import CorpusError
+
+_LABELS = {
+    "ANG": "angry",
+    "HAP": "happy",
+    "NEU": "neutral",
+    "SAD": "sad",
+    "FEA": "fearful",
+    "DIS": "disgusted",
+}
+_VOTES = {code[0]: label for code, label in _LABELS.items()}
+_TEXTS = {
+    "IEO": "It's eleven o'clock",
+    "TIE": "That is exactly what happened",
+    "IOM": "I'm on my way to the meeting",
+    "IWW": "I wonder what this is about",
+    "TAI": "The airplane is almost full",
+    "MTI": "Maybe tomorrow it will be cold",
+    "IWL": "I would like a new alarm clock",
+    "ITH": "I think I have a doctor's appointment",
+    "DFA": "Don't forget a jacket",
+    "ITS": "I think I've seen this before",
+    "TSI": "The surface is slick",
+    "WSI": "We'll stop in a couple of minutes",
+}
+# One published file has the level X: 1040_ITH_SAD_X.wav.
+_NAME = re.compile(r"(\d{4})_([A-Z]{3})_([A-Z]{3})_(?:LO|MD|HI|XX?)")
+_TABLE = Path("processedResults", "summaryTable.csv")
+
+INFO = CorpusInfo(
+    name="crema_d",
+    title="CREMA-D, intended emotions",
+    language="English",
+    licence="Open Database License 1.0",
+    commercial_use=True,
+    url="https://github.com/CheyneyComputerScience/CREMA-D",
+    citation="Cao, Cooper, Keutmann, Gur, Nenkova and Verma, CREMA-D: Crowd-sourced Emotional "
+    "Multimodal Actors Dataset, IEEE Transactions on Affective Computing 5(4), 2014",
+    labels=tuple(_LABELS.values()),
+    layout="AudioWAV/1001_DFA_ANG_XX.wav",
+    expected=7442,
+    speakers=dict.fromkeys(str(actor) for actor in range(1001, 1092)),
+    label_counts={label: 1087 if label == "neutral" else 1271 for label in _LABELS.values()},
+)
+INFO_RATED = replace(
+    INFO,
+    name="crema_d_rated",
+    title="CREMA-D, emotions heard by the raters",
+    expected=None,
+    label_counts={},
+)
+
+
+def _utterance(path: Path) -> Utterance:
+    match = _NAME.fullmatch(path.stem)
+    if not match:
+        raise OddFileError("not named like 1001_DFA_ANG_XX; passed over")
+    speaker, sentence, emotion = match.groups()
+    if speaker not in INFO.speakers:
+        raise OddFileError(f"unknown actor {speaker}, expected 1001 to 1091; passed over")
+    if sentence not in _TEXTS:
+        raise OddFileError(
+            f"unknown sentence {sentence}, expected {', '.join(_TEXTS)}; passed over"
+        )
+    if emotion not in _LABELS:
+        raise OddFileError(f"unknown emotion {emotion}, expected {', '.join(_LABELS)}; passed over")
+    return Utterance(path, _LABELS[emotion], speaker, "crema_d", text=_TEXTS[sentence])
+
+
+def read(root: Path) -> Corpus:
+    """Read CREMA-D with the emotions the actors were asked for.
+
+    Args:
+        root: The folder that holds `AudioWAV`, or the clips themselves.
+
+    Returns:
+        The corpus. Foreign files are its oddities.
+
+    Raises:
+        CorpusError: The folder is missing or holds no clip.
+    """
+    return read_clips(root, INFO, _utterance, within="AudioWAV")
+
+
+def read_rated(root: Path) -> Corpus:
+    """Read CREMA-D with the emotions that most raters heard in the voice alone.
+
+    Clips without a vote, or whose first vote is shared by several emotions, are left out; one
+    oddity counts them.
+
+    Args:
+        root: The folder that holds `AudioWAV` and `processedResults`.
+
+    Returns:
+        The corpus.
+
+    Raises:
+        CorpusError: The folder or the table is missing, or there is no clip with a vote.
+    """
+    table = existing_folder(root, INFO_RATED) / _TABLE
+    if not table.is_file():
+        raise CorpusError(
+            f"{table} does not exist; expected the published table of votes (get it from "
+            f"{INFO.url}), or read {INFO.name} for the intended emotions"
+        )
+    votes: dict[str, str] = {}
+    oddities: list[Oddity] = []
+    for line, row in rows_of(table, ("FileName", "VoiceVote"), oddities):
+        vote = row["VoiceVote"]
+        if all(letter in _VOTES for letter in vote.split(":")):
+            votes[row["FileName"]] = vote
+        else:
+            oddities.append(Oddity(table, f"line {line}: unknown vote {vote!r}; passed over"))
+    left_out: list[str] = []
+
+    def parse(path: Path) -> Utterance | None:
+        utterance = _utterance(path)
+        vote = votes.get(path.stem, "")
+        if vote not in _VOTES:
+            left_out.append(path.name)
+            return None
+        return replace(utterance, label=_VOTES[vote])
+
+    corpus = read_clips(root, INFO_RATED, parse, within="AudioWAV")
+    if left_out:
+        problem = f"no single vote for {len(left_out)} clips, the first {left_out[0]}; left out"
+        oddities.append(Oddity(table, problem))
+    return replace(corpus, oddities=(*oddities, *corpus.oddities))

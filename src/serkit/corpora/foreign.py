@@ -1,0 +1,61 @@
+"""What the readers of databases in other projects' formats share."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any
+
+from serkit.errors import MissingExtraError
+
+# The nouns and abbreviations that such databases use, by the project's words.
+_WORDS = {
+    "angry": ("anger", "ang"),
+    "happy": ("happiness", "joy", "joyful", "hap"),
+    "neutral": ("neu",),
+    "sad": ("sadness",),
+    "fearful": ("fear", "scared", "fea", "anxiety"),
+    "disgusted": ("disgust", "dis"),
+    "surprised": ("surprise", "pleasant surprise", "ps", "sur"),
+    "calm": ("calmness",),
+    "bored": ("boredom",),
+    "excited": ("excitement", "exc"),
+    "frustrated": ("frustration", "fru"),
+}
+_NAMES = {name: word for word, names in _WORDS.items() for name in names}
+
+
+def in_our_words(name: str) -> str:
+    """The project's word for an emotion that another project named.
+
+    Args:
+        name: For instance `Anger`, `joy` or `pleasant_surprise`.
+
+    Returns:
+        The word; a name not known here in lower case.
+    """
+    plain = name.strip().lower()
+    return _NAMES.get(plain.replace("_", " ").replace("-", " "), plain)
+
+
+def one_line(error: BaseException) -> str:
+    """The message of another project's error without its line breaks."""
+    return " ".join(str(error).split()) or type(error).__name__
+
+
+def optional(package: str, purpose: str) -> Any:
+    """Import a package that is an extra of the same name.
+
+    Args:
+        package: The package, which the extra installs.
+        purpose: What needs it, for the message.
+
+    Returns:
+        The module.
+
+    Raises:
+        MissingExtraError: The package is not installed.
+    """
+    try:
+        return import_module(package)
+    except ImportError as error:
+        raise MissingExtraError(package, package, purpose) from error

@@ -1,0 +1,70 @@
+"""Published tables: CSV in whatever encoding, damaged rows reported instead of died on."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+from serkit.corpora.utterances import Oddity
+
+# Windows' punctuation where a text was decoded as Latin-1 on its way: U+0092 for ’, and so on.
+_WINDOWS = {
+    code: character
+    for code in range(0x80, 0xA0)
+    if (character := bytes([code]).decode("cp1252", "ignore"))
+}
+
+
+def decoded(content: bytes) -> str:
+    """Text that is UTF-8 or, failing that, Windows-1252.
+
+    MELD and IEMOCAP are in circulation as either, and as UTF-8 made from Windows-1252 with its
+    punctuation turned into control characters; all three give the same text here.
+
+    Args:
+        content: The bytes of a file.
+
+    Returns:
+        The text.
+    """
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        text = content.decode("cp1252", "replace")
+    return text.translate(_WINDOWS)
+
+
+def rows_of(
+    path: Path, columns: Sequence[str], oddities: list[Oddity]
+) -> Iterator[tuple[int, Mapping[str, str]]]:
+    """The rows of a published CSV file that have all the columns wanted.
+
+    Args:
+        path: The file, with a header.
+        columns: The columns wanted, compared without regard to case.
+        oddities: Takes a file that cannot be read, a missing column, and rows that lack a
+            cell.
+
+    Yields:
+        The line in which a row starts, and its cells by column, stripped.
+    """
+    try:
+        table = csv.reader(io.StringIO(decoded(path.read_bytes()), newline=""))
+        header = [name.strip().lower() for name in next(table, [])]
+        missing = [name for name in columns if name.lower() not in header]
+        if missing:
+            oddities.append(Oddity(path, f"has no column {', '.join(missing)}; passed over"))
+            return
+        places = {name: header.index(name.lower()) for name in columns}
+        line = table.line_num + 1
+        for cells in table:
+            row = {name: cells[i].strip() for name, i in places.items() if i < len(cells)}
+            if len(row) == len(columns):
+                yield line, row
+            elif cells:
+                oddities.append(Oddity(path, f"line {line}: lacks a cell; passed over"))
+            line = table.line_num + 1
+    except (OSError, csv.Error) as error:
+        oddities.append(Oddity(path, f"cannot be read: {error}"))

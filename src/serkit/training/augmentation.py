@@ -1,0 +1,91 @@
+"""Altered copies of a recording, so that a model learns the voice and not the microphone."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field
+
+from serkit.audio import SAMPLE_RATE
+
+Samples = NDArray[np.float32]
+
+# Where the random equaliser has its knots, in Hz: octaves, as loudspeakers and rooms differ.
+_KNOTS_HZ = np.array([0.0, 125.0, 250.0, 500.0, 1000.0, 2000.0, 4000.0, 8000.0])
+
+
+class Augmentation(BaseModel):
+    """How altered copies are made; features are taken of each copy once, before training.
+
+    Attributes:
+        copies: Altered copies of each training recording, besides the recording itself.
+        speed: Largest change of speed and pitch together, as a factor; 1 leaves it.
+        equaliser_db: Size of a random change of the spectral envelope, in dB.
+        noise_snr_db: Range of signal-to-noise ratios of added coloured noise, in dB.
+        probability: Chance of each of the last two.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    copies: int = Field(ge=1, le=16)
+    speed: float = Field(default=1.0, ge=1.0, le=2.0)
+    equaliser_db: float = Field(default=0.0, ge=0.0, le=40.0)
+    noise_snr_db: tuple[float, float] | None = None
+    probability: float = Field(default=0.7, ge=0.0, le=1.0)
+
+
+def augment(samples: Samples, plan: Augmentation, rng: np.random.Generator) -> Samples:
+    """One altered copy of a recording.
+
+    Args:
+        samples: Mono at 16 kHz, shape `[n_samples]`.
+        plan: What may change.
+        rng: Decides how.
+
+    Returns:
+        Shape `[n]`, float32; of another length where the speed changes.
+    """
+    limit = np.log(plan.speed)
+    samples = _change_speed(samples, float(np.exp(rng.uniform(-limit, limit))))
+    if plan.equaliser_db and rng.random() < plan.probability:
+        samples = _equalise(samples, plan.equaliser_db, rng)
+    if plan.noise_snr_db and rng.random() < plan.probability:
+        samples = _add_noise(samples, rng.uniform(*plan.noise_snr_db), rng)
+    return samples
+
+
+def _change_speed(samples: Samples, factor: float) -> Samples:
+    """Play faster and higher (factor above 1), or slower and lower."""
+    import soxr
+
+    if abs(factor - 1.0) < 1e-3:
+        return samples
+    faster: Samples = soxr.resample(samples, SAMPLE_RATE * factor, SAMPLE_RATE, quality="HQ")
+    return faster if len(faster) else samples
+
+
+def _equalise(samples: Samples, size_db: float, rng: np.random.Generator) -> Samples:
+    """Filter with a smooth random response: a tilt and independent octave gains."""
+    gains = rng.standard_normal(len(_KNOTS_HZ))
+    gains = np.convolve(np.pad(gains, 1, mode="edge"), [0.25, 0.5, 0.25], "valid")
+    tilt = rng.standard_normal() * np.linspace(-1.0, 1.0, len(_KNOTS_HZ))
+    response_db = size_db * (0.7 * gains + 0.6 * tilt)
+    spectrum = np.fft.rfft(samples)
+    hz = np.fft.rfftfreq(len(samples), 1.0 / SAMPLE_RATE)
+    # On an axis that is linear near 0 Hz and logarithmic above.
+    gain_db = np.interp(np.log2(hz + 60.0), np.log2(_KNOTS_HZ + 60.0), response_db)
+    filtered = np.fft.irfft(spectrum * 10.0 ** (gain_db / 20.0), len(samples)).astype(np.float32)
+    altered: Samples = filtered.astype(np.float32)
+    return altered
+
+
+def _add_noise(samples: Samples, snr_db: float, rng: np.random.Generator) -> Samples:
+    """Add noise between white and pink at a signal-to-noise ratio over the whole recording."""
+    spectrum = np.fft.rfft(rng.standard_normal(len(samples)))
+    hz = np.fft.rfftfreq(len(samples), 1.0 / SAMPLE_RATE)
+    noise = np.fft.irfft(spectrum / (hz + 50.0) ** rng.uniform(0.0, 1.0), len(samples))
+    power = float(np.mean(np.square(noise)))
+    if power == 0.0:
+        return samples
+    wanted = float(np.mean(np.square(samples))) * 10.0 ** (-snr_db / 10.0)
+    return (samples + noise * np.sqrt(wanted / power)).astype(np.float32)

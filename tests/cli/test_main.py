@@ -1,0 +1,157 @@
+import csv
+import io
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import soundfile
+
+RATE = 16_000
+
+
+def serkit(*arguments, **options):
+    """Run the command as a user does: in a process of its own."""
+    command = [sys.executable, "-c", "from serkit.cli.main import main; main()", *arguments]
+    return subprocess.run(
+        list(map(str, command)), capture_output=True, text=True, check=False, **options
+    )
+
+
+def one_line(text):
+    return len(text.strip().splitlines()) == 1 and "Traceback" not in text
+
+
+@pytest.fixture
+def recordings(tmp_path):
+    rng = np.random.default_rng(0)
+    paths = {name: tmp_path / f"{name}.wav" for name in ("good", "other", "silent", "short")}
+    for name, samples in {
+        "good": rng.standard_normal(2 * RATE) * 0.1,
+        "other": rng.standard_normal(3 * RATE) * 0.01,
+        "silent": np.zeros(RATE),
+        "short": rng.standard_normal(320) * 0.1,
+    }.items():
+        soundfile.write(paths[name], samples, RATE)
+    return paths
+
+
+def test_json_is_an_array_of_one_object_a_file(recordings):
+    done = serkit("predict", recordings["good"], recordings["other"], "--format", "json")
+    assert done.returncode == 0
+    assert done.stderr == ""
+    answers = json.loads(done.stdout)
+    assert [a["file"] for a in answers] == [str(recordings["good"]), str(recordings["other"])]
+    for answer, seconds in zip(answers, (2.0, 3.0), strict=True):
+        assert set(answer) == {"file", "label", "scores", "duration_s", "model"}
+        assert list(answer["scores"]) == ["angry", "happy", "neutral", "sad"]
+        assert sum(answer["scores"].values()) == pytest.approx(1, abs=1e-5)
+        assert answer["label"] == max(answer["scores"], key=answer["scores"].get)
+        assert answer["duration_s"] == seconds
+        assert answer["model"] == "tiny"
+
+
+def test_a_bad_file_costs_only_its_own_answer(recordings, tmp_path):
+    done = serkit(
+        "predict", recordings["short"], recordings["good"], tmp_path / "no.wav", "-f", "json"
+    )
+    assert done.returncode == 2
+    short, good, missing = json.loads(done.stdout)
+    assert set(short) == {"file", "error"}
+    assert "20 ms" in short["error"]
+    assert good["label"]
+    assert "no such file" in missing["error"]
+    assert len(done.stderr.strip().splitlines()) == 2
+    assert "Traceback" not in done.stderr
+
+
+def test_silence_is_an_answer(recordings):
+    done = serkit("predict", recordings["silent"], "-f", "json")
+    assert done.returncode == 0
+    (answer,) = json.loads(done.stdout)
+    assert answer["label"] is None
+    assert "silence" in answer["reason"]
+
+
+def test_csv(recordings):
+    done = serkit("predict", *recordings.values(), "-f", "csv", "--labels", "sad,happy")
+    rows = list(csv.DictReader(io.StringIO(done.stdout)))
+    assert [row["label"] for row in rows[2:]] == ["", ""]
+    assert float(rows[0]["happy"]) + float(rows[0]["sad"]) == pytest.approx(1, abs=1e-5)
+    assert rows[0]["angry"] == ""
+    assert "20 ms" in rows[3]["error"]
+
+
+def test_table(recordings):
+    done = serkit("predict", *recordings.values())
+    lines = done.stdout.splitlines()
+    assert lines[0].split() == [
+        "recording",
+        "emotion",
+        "angry",
+        "happy",
+        "neutral",
+        "sad",
+        "seconds",
+    ]
+    assert [line.split()[0] for line in lines[1:5]] == [
+        "good.wav", "other.wav", "silent.wav", "short.wav",
+    ]  # fmt: skip
+    assert "digital silence" in lines[5]
+
+
+def test_the_report(recordings, tmp_path):
+    page = tmp_path / "report.html"
+    done = serkit("predict", *recordings.values(), "--report", page)
+    assert done.returncode == 2
+    assert page.read_text().count("<section>") == 4
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--model", "huge"], "no model is called 'huge'"),
+        (["--model", "./no.safetensors"], "no such file"),
+        (["--labels", "joy"], "unknown label 'joy'; the model tiny knows angry"),
+        (["--min-confidence", "2"], "expected 0 to 1"),
+        (["--report", "/dev/null/x.html"], "/dev/null"),
+    ],
+)
+def test_a_wrong_option_is_one_line_and_exit_2(recordings, arguments, message):
+    done = serkit("predict", recordings["good"], *arguments)
+    assert done.returncode == 2
+    assert message in done.stderr
+    assert one_line(done.stderr)
+
+
+def test_debug_shows_the_trace(recordings):
+    done = serkit("--debug", "predict", recordings["good"], "--model", "huge")
+    assert "Traceback" in done.stderr
+
+
+def test_models():
+    done = serkit("models")
+    assert done.returncode == 0
+    assert [line.split()[0] for line in done.stdout.splitlines()] == ["model", "emodb7", "tiny"]
+
+
+def test_the_card():
+    text = serkit("models", "show", "tiny").stdout
+    for expected in ("leave one corpus out", "UA", "ECE", "bytes", "Commercial use: no", "RAVDESS"):
+        assert expected in text
+    card = json.loads(serkit("models", "show", "tiny", "--json").stdout)
+    assert card["labels"] == ["angry", "happy", "neutral", "sad"]
+    assert {c["name"] for c in card["corpora"]} == {"ravdess", "emodb_4class", "tess", "nemo"}
+
+
+def test_version_and_help():
+    import serkit as package
+
+    assert serkit("--version").stdout.strip() == f"serkit {package.__version__}"
+    assert "predict" in serkit("--help").stdout
+
+
+def test_a_bar_is_shown_on_a_terminal_only(recordings):
+    done = serkit("predict", *[recordings["good"]] * 6)
+    assert done.stderr == ""

@@ -1,0 +1,85 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from serkit.errors import ProtocolError
+from serkit.evaluation import accept, evaluate, find_protocol, unweighted_average_recall
+from serkit.training import Acceptance, Network, Optimiser
+from toys import make_data, make_recipe
+
+
+def quick(**changes):
+    return make_recipe(optimiser=Optimiser(max_epochs=6, learning_rate=0.02), **changes)
+
+
+def test_every_utterance_is_tested_once_a_seed_by_a_model_that_works(data):
+    outcome = evaluate(quick(), data, find_protocol("loso"), seeds=[0, 1])
+    assert outcome.seeds == (0, 1)
+    for seed in outcome.seeds:
+        test, probabilities = outcome.pooled(seed)
+        assert sorted(test) == list(range(len(data)))
+        np.testing.assert_allclose(probabilities.sum(axis=1), 1, rtol=1e-5)
+        assert unweighted_average_recall(outcome.matrix(seed)) > 0.8
+
+
+def test_processes_change_nothing(data):
+    protocol = find_protocol("speaker-folds")
+    one = evaluate(quick(), data, protocol, seeds=[0], jobs=1)
+    two = evaluate(quick(), data, protocol, seeds=[0], jobs=2)
+    for ours, theirs in zip(one.results, two.results, strict=True):
+        assert ours.fold == theirs.fold
+        np.testing.assert_allclose(ours.probabilities, theirs.probabilities, rtol=1e-4)
+
+
+def test_poisoning_the_test_fold_changes_no_model(data):
+    """Nothing is fitted, chosen or stopped on test data: shift and relabel it, and the
+    probabilities of everything else must stay as they were."""
+    protocol = find_protocol("loso")
+    recipe = quick(network=Network(hidden=(16,), dropout=0.1))
+    seen = {}
+
+    def results_with(features, targets):
+        poisoned = replace(data, features=features, targets=targets)
+        fold = protocol.folds(data.utterances, seed=0, hold_out=recipe.hold_out)[0]
+        single = replace(protocol, split=lambda *_: [fold])
+        outcome = evaluate(recipe, poisoned, single, seeds=[0])
+        seen["test"] = fold.test
+        return outcome.results[0].probabilities
+
+    clean = results_with(data.features, data.targets)
+    features, targets = data.features.copy(), data.targets.copy()
+    half = seen["test"][: len(seen["test"]) // 2]
+    features[half] = 1e6
+    targets[seen["test"]] = 0
+    poisoned = results_with(features, targets)
+    np.testing.assert_array_equal(poisoned[len(half) :], clean[len(half) :])
+
+
+def test_acceptance_has_a_row_a_corpus():
+    data = make_data(n_speakers=4, corpora=("one", "two"))
+    recipe = quick(
+        corpora=("one", "two"),
+        acceptance=(
+            Acceptance(protocol="leave-one-corpus-out", seeds=2),
+            Acceptance(protocol="shuffle", seeds=1),
+        ),
+    )
+    cross, shuffled = accept(recipe, data)["protocols"]
+    assert [row["corpus"] for row in cross["rows"]] == ["one", "two"]
+    assert cross["seeds"] == [0, 1]
+    for row in cross["rows"]:
+        low, high = row["ua_interval"]
+        assert 0 <= low <= row["ua"] <= high <= 1
+        assert row["utterances"] == 4 * 36
+        assert row["speakers"] == 4
+        assert 0 <= row["ece"] <= 1
+    assert cross["mean_ua"] == pytest.approx(np.mean([r["ua"] for r in cross["rows"]]))
+    assert shuffled["speaker_dependent"]
+    assert "speaker-dependent" in shuffled["title"]
+
+
+def test_an_unknown_protocol_in_a_recipe(data):
+    recipe = quick(acceptance=(Acceptance(protocol="10-fold"),))
+    with pytest.raises(ProtocolError, match="no protocol"):
+        accept(recipe, data)

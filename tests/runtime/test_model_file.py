@@ -1,0 +1,213 @@
+import json
+import os
+import struct
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from safetensors.numpy import load, save
+
+from serkit.errors import ModelError
+from serkit.runtime import load_model, save_model
+
+
+def write(tmp_path, tensors, description):
+    path = tmp_path / "m.safetensors"
+    text = description if isinstance(description, str) else json.dumps(description)
+    path.write_bytes(save(tensors, metadata={"serkit": text}))
+    return path
+
+
+@pytest.fixture
+def parts(model, tmp_path):
+    """The tensors and the description of a good file, to be spoilt."""
+    path = tmp_path / "good.safetensors"
+    save_model(model, path)
+    content = path.read_bytes()
+    length = struct.unpack("<Q", content[:8])[0]
+    header = json.loads(content[8 : 8 + length])
+    return load(content), json.loads(header["__metadata__"]["serkit"])
+
+
+def test_a_model_comes_back_as_it_went(model, tmp_path):
+    path = tmp_path / "a" / "m.safetensors"
+    size = save_model(model, path)
+    found = load_model(path)
+    assert size == path.stat().st_size == found.file_bytes
+    assert found.card == model.card
+    np.testing.assert_array_equal(found.mean, model.mean)
+    np.testing.assert_array_equal(found.scale, model.scale)
+    for ours, theirs in zip(found.layers, model.layers, strict=True):
+        np.testing.assert_array_equal(ours.weight, theirs.weight)
+        np.testing.assert_array_equal(ours.bias, theirs.bias)
+        assert ours.activation == theirs.activation
+
+
+def test_half_precision_rounds_the_weights_and_nothing_else(model, tmp_path):
+    path = tmp_path / "m.safetensors"
+    assert save_model(model, path, precision="float16") < save_model(model, tmp_path / "f32")
+    found = load_model(path)
+    expected = model.layers[0].weight.astype(np.float16).astype(np.float32)
+    np.testing.assert_array_equal(found.layers[0].weight, expected)
+    np.testing.assert_array_equal(found.layers[0].bias, model.layers[0].bias)
+
+
+def test_the_arithmetic_is_torchs(model):
+    import torch
+
+    rows = np.random.default_rng(0).standard_normal((7, 20)).astype(np.float32) * 30
+    x = torch.from_numpy((rows - model.mean) / model.scale).clamp(-3, 3)
+    first, second = model.layers
+    hidden = torch.nn.functional.linear(x, torch.tensor(first.weight), torch.tensor(first.bias))
+    out = torch.nn.functional.linear(
+        hidden.relu(), torch.tensor(second.weight), torch.tensor(second.bias)
+    )
+    np.testing.assert_allclose(model.logits(rows), (out / 1.5).numpy(), rtol=1e-4, atol=1e-4)
+
+
+def test_a_failed_write_leaves_the_old_file(model, tmp_path, monkeypatch):
+    path = tmp_path / "m.safetensors"
+    save_model(model, path)
+    before = path.read_bytes()
+
+    def fail(_):
+        raise OSError("disk full")
+
+    monkeypatch.setattr(os, "fsync", fail)
+    with pytest.raises(OSError, match="disk full"):
+        save_model(replace(model, mean=model.mean + 1), path)
+    assert path.read_bytes() == before
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_files_that_are_no_models(tmp_path):
+    with pytest.raises(ModelError, match="no such file"):
+        load_model(tmp_path / "missing.safetensors")
+    with pytest.raises(ModelError, match="directory"):
+        load_model(tmp_path)
+    path = tmp_path / "m.safetensors"
+    for content in (b"", b"hello", b"\xff" * 100, struct.pack("<Q", 1 << 60) + b"{}"):
+        path.write_bytes(content)
+        with pytest.raises(ModelError, match="not a model file, or truncated"):
+            load_model(path)
+    path.write_bytes(save({"a": np.zeros(3, np.float32)}))
+    with pytest.raises(ModelError, match="without the entry 'serkit'"):
+        load_model(path)
+
+
+@pytest.mark.parametrize("keep", [0.1, 0.5, 0.9, 0.999])
+def test_a_truncated_file(model, tmp_path, keep):
+    path = tmp_path / "m.safetensors"
+    save_model(model, path)
+    content = path.read_bytes()
+    path.write_bytes(content[: int(keep * len(content))])
+    with pytest.raises(ModelError, match="truncated or damaged"):
+        load_model(path)
+
+
+def test_an_absurdly_large_file_is_refused_unread(tmp_path):
+    path = tmp_path / "m.safetensors"
+    with path.open("wb") as file:
+        file.truncate(10 << 30)  # sparse: no disk is used
+    with pytest.raises(ModelError, match="at most"):
+        load_model(path)
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "message"),
+    [
+        ("version", 2, "format version 2; this serkit reads version 1"),
+        ("version", None, "format version None"),
+        ("format", "other", "not that of a serkit-model"),
+        ("labels", ["angry"], "labels"),
+        ("labels", ["angry", "angry", "sad", "happy"], "different names"),
+        ("labels", [1, 2, 3, 4], "labels"),
+        ("labels", ["a", "b", "c"], "4 outputs for 3 labels"),
+        ("sample_rate", 8000, "sample_rate is 8000; expected 16000"),
+        ("temperature", 0, "temperature"),
+        ("temperature", -1.0, "temperature"),
+        ("temperature", "hot", "temperature"),
+        ("clip", -2, "clip"),
+        ("features", {"name": "x"}, "incomplete|descriptors"),
+        ("features", None, "FeatureRecipe was expected"),
+        ("network", [], "network"),
+        ("network", 3, "network"),
+        ("corpora", [{"name": "x"}], "training corpus"),
+        ("corpora", None, "corpora"),
+        ("figures", [], "figures"),
+        ("name", 3, "name"),
+        ("created_with", None, "created_with"),
+    ],
+)
+def test_a_description_that_says_nonsense(parts, tmp_path, key, value, message):
+    tensors, description = parts
+    with pytest.raises(ModelError, match=message):
+        load_model(write(tmp_path, tensors, description | {key: value}))
+
+
+@pytest.mark.parametrize(
+    ("layer", "key", "value", "message"),
+    [
+        (0, "inputs", 21, "takes 21 inputs; expected 20"),
+        (0, "outputs", 1 << 40, "outputs; expected 1 to"),
+        (0, "outputs", -8, "outputs; expected 1 to"),
+        (0, "outputs", True, "outputs; expected 1 to"),
+        (1, "inputs", 9, "takes 9 inputs; expected 8"),
+        (0, "activation", "exec", "activation"),
+        (0, "type", "lambda", "type 'dense'"),
+    ],
+)
+def test_a_network_that_does_not_fit(parts, tmp_path, layer, key, value, message):
+    tensors, description = parts
+    description["network"][layer][key] = value
+    with pytest.raises(ModelError, match=message):
+        load_model(write(tmp_path, tensors, description))
+
+
+@pytest.mark.parametrize(
+    ("name", "tensor", "message"),
+    [
+        ("norm.mean", np.zeros(19, np.float32), r"norm.mean has shape \[19\]; expected \[20\]"),
+        ("layers.0.weight", np.zeros((20, 8), np.float32), r"has shape \[20, 8\]"),
+        ("layers.0.weight", np.zeros((8, 20), np.int64), "has type I64; expected F16 or F32"),
+        ("layers.1.bias", np.zeros(4, np.float64), "has type F64; expected F32"),
+        ("layers.1.bias", np.full(4, np.nan, np.float32), "not finite"),
+        ("layers.0.weight", np.full((8, 20), np.inf, np.float32), "not finite"),
+        ("norm.scale", np.zeros(20, np.float32), "not positive"),
+        ("extra", np.zeros(1, np.float32), "unexpected extra"),
+        ("layers.1.bias", None, "missing layers.1.bias"),
+    ],
+)
+def test_tensors_that_are_not_those_described(parts, tmp_path, name, tensor, message):
+    tensors, description = parts
+    tensors = {k: v for k, v in {**tensors, name: tensor}.items() if v is not None}
+    with pytest.raises(ModelError, match=message):
+        load_model(write(tmp_path, tensors, description))
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "3", "[" * 100_000])
+def test_a_description_that_is_no_json(parts, tmp_path, text):
+    with pytest.raises(ModelError, match="description is not"):
+        load_model(write(tmp_path, parts[0], text))
+
+
+@settings(
+    suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=300, deadline=None
+)
+@given(st.data())
+def test_flipped_bytes_never_cause_anything_but_a_model_error(model, tmp_path, data):
+    path = tmp_path / "m.safetensors"
+    if not path.exists():
+        save_model(model, path)
+    content = bytearray(path.read_bytes())
+    for _ in range(data.draw(st.integers(1, 4))):
+        content[data.draw(st.integers(0, len(content) - 1))] = data.draw(st.integers(0, 255))
+    spoilt = tmp_path / "spoilt.safetensors"
+    spoilt.write_bytes(bytes(content))
+    try:
+        found = load_model(spoilt)
+    except ModelError:
+        return
+    assert np.isfinite(found.mean).all()

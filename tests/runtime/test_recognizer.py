@@ -1,0 +1,116 @@
+import numpy as np
+import pytest
+
+from serkit.errors import AudioError, ModelError
+from serkit.features import extract
+from serkit.runtime import Recognizer
+
+RATE = 16_000
+
+
+def noise(seconds, seed=0):
+    samples = np.random.default_rng(seed).standard_normal(round(seconds * RATE))
+    return (0.1 * samples).astype(np.float32)
+
+
+@pytest.fixture
+def recognizer(model):
+    return Recognizer(model)
+
+
+def test_a_prediction_is_features_network_softmax(model, recognizer):
+    samples = noise(3)
+    logits = model.logits(extract(model.card.features, samples)[None])[0].astype(np.float64)
+    expected = np.exp(logits) / np.exp(logits).sum()
+    found = recognizer((samples, RATE))
+    np.testing.assert_allclose(list(found.scores.values()), expected, rtol=1e-5)
+    assert found.label == model.card.labels[int(np.argmax(expected))]
+    assert found.duration_s == 3.0
+    assert found.model == "toy"
+    assert found.reason is None
+
+
+def test_a_long_recording_is_the_mean_over_its_windows(recognizer):
+    one, two, three = noise(8, 1), 3 * noise(8, 2), 0.01 * noise(3, 3)
+    found = recognizer((np.concatenate((one, two, three)), RATE))
+    parts = [recognizer((part, RATE)) for part in (one, two, three)]
+    for label in recognizer.labels:
+        expected = np.average([p.scores[label] for p in parts], weights=[8, 8, 3])
+        assert found.scores[label] == pytest.approx(expected, rel=1e-5)
+    assert found.duration_s == 19.0
+
+
+def test_silent_windows_do_not_vote(recognizer):
+    speech = noise(8)
+    padded = np.concatenate((speech, np.zeros(16 * RATE, np.float32)))
+    found = recognizer((padded, RATE))
+    assert found.scores == pytest.approx(recognizer((speech, RATE)).scores)
+    assert found.duration_s == 24.0
+
+
+@pytest.mark.parametrize("offset", [0.0, 0.2, 1e-6])
+def test_digital_silence_has_no_label_and_says_why(recognizer, offset):
+    found = recognizer((np.full(2 * RATE, offset, np.float32), RATE))
+    assert found.label is None
+    assert found.scores == {}
+    assert "silence" in found.reason
+
+
+@pytest.mark.parametrize(("n", "said"), [(1, "0.0625 ms"), (320, "20 ms"), (1599, "99.9 ms")])
+def test_too_short(recognizer, n, said):
+    with pytest.raises(AudioError, match=f"lasts {said}; at least 100 ms"):
+        recognizer((noise(1)[:n], RATE))
+
+
+def test_a_restricted_answer_is_renormalised(recognizer):
+    samples = (noise(2), RATE)
+    everything = recognizer(samples).scores
+    found = recognizer(samples, labels=["sad", "angry"]).scores
+    assert list(found) == ["angry", "sad"]
+    ratio = everything["angry"] / everything["sad"]
+    assert found["angry"] / found["sad"] == pytest.approx(ratio, rel=1e-4)
+    assert sum(found.values()) == pytest.approx(1)
+
+
+@pytest.mark.parametrize("labels", [["joy"], [], ["sad", "joy"], "joy"])
+def test_an_unknown_label_lists_the_known(recognizer, labels):
+    with pytest.raises(ModelError, match="angry, happy, neutral, sad"):
+        recognizer((noise(1), RATE), labels=labels)
+
+
+def test_min_confidence(recognizer):
+    samples = (noise(2), RATE)
+    sure = recognizer(samples)
+    best = sure.scores[sure.label]
+    assert recognizer(samples, min_confidence=best).label == sure.label
+    unsure = recognizer(samples, min_confidence=min(1.0, best + 0.001))
+    assert unsure.label is None
+    assert unsure.scores == sure.scores
+    assert sure.label in unsure.reason
+    for nonsense in (-0.1, 1.1, float("nan")):
+        with pytest.raises(ModelError, match="expected 0 to 1"):
+            recognizer(samples, min_confidence=nonsense)
+
+
+def test_many_recordings_each_get_their_answer(recognizer):
+    sources = [(noise(1), RATE), "missing.wav", b"", (noise(2), RATE)]
+    found = list(recognizer.predict_many(sources))
+    assert [type(answer).__name__ for answer in found] == [
+        "Prediction",
+        "AudioError",
+        "AudioError",
+        "Prediction",
+    ]
+    with pytest.raises(ModelError):
+        list(recognizer.predict_many(sources, labels=["joy"]))
+
+
+def test_the_same_recording_at_another_rate_and_level_keeps_its_duration(recognizer):
+    import soxr
+
+    samples = noise(2)
+    up = soxr.resample(samples, RATE, 48_000, quality="VHQ")
+    found = recognizer((up, 48_000))
+    assert found.duration_s == pytest.approx(2.0, abs=1e-4)
+    original = recognizer((samples, RATE))
+    assert found.scores == pytest.approx(original.scores, abs=0.05)

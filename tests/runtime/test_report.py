@@ -1,0 +1,60 @@
+import re
+from html.parser import HTMLParser
+
+import numpy as np
+import pytest
+import soundfile
+
+from serkit.errors import AudioError
+from serkit.runtime import Recognizer
+from serkit.runtime.report import write_report
+
+
+class Page(HTMLParser):
+    def __init__(self, text):
+        super().__init__()
+        self.tags, self.links = [], []
+        self.feed(text)
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append(tag)
+        self.links += [v for k, v in attrs if k in ("src", "href")]
+
+
+@pytest.fixture
+def page(model, tmp_path):
+    path = tmp_path / "a <b> & c.wav"
+    samples = 0.1 * np.random.default_rng(0).standard_normal(20 * 16_000)
+    soundfile.write(path, samples, 16_000)
+    silent = tmp_path / "silent.wav"
+    soundfile.write(silent, np.zeros(16_000), 16_000)
+    recognizer = Recognizer(model)
+    answers = [
+        (str(path), recognizer(path)),
+        (str(silent), recognizer(silent)),
+        ("bad.wav", AudioError("<script>alert(1)</script>")),
+    ]
+    out = tmp_path / "new" / "report.html"
+    write_report(out, answers, model=model)
+    return out.read_text("utf-8")
+
+
+def test_the_page_is_self_contained(page):
+    parsed = Page(page)
+    assert parsed.links
+    assert all(link.startswith("data:image/png;base64,") for link in parsed.links)
+    assert "script" not in parsed.tags
+    assert not re.search(r"https?://", page)
+
+
+def test_each_recording_has_its_pictures_and_bars(page):
+    tags = Page(page).tags
+    assert tags.count("section") == 3
+    assert tags.count("img") == tags.count("polygon") == 2
+    assert tags.count("tr") == 4  # one recording with four probabilities
+    assert "digital silence" in page
+
+
+def test_names_and_messages_are_escaped(page):
+    assert "a &lt;b&gt; &amp; c.wav" in page
+    assert "&lt;script&gt;" in page

@@ -1,0 +1,59 @@
+import subprocess
+import sys
+
+import pytest
+
+import serkit
+
+
+def test_the_public_surface():
+    assert sorted(serkit.__all__) == [
+        "AudioError",
+        "CorpusError",
+        "FeatureRecipe",
+        "MissingExtraError",
+        "ModelError",
+        "PacketError",
+        "Prediction",
+        "ProfileError",
+        "ProtocolError",
+        "RecipeError",
+        "Recognizer",
+        "SerkitError",
+        "available_models",
+        "load",
+        "read",
+    ]
+    assert all(getattr(serkit, name).__name__ == name for name in serkit.__all__)
+    with pytest.raises(AttributeError):
+        _ = serkit.nothing
+
+
+def test_errors_are_below_one_root_and_their_builtin():
+    for name in serkit.__all__:
+        if name.endswith("Error"):
+            assert issubclass(getattr(serkit, name), serkit.SerkitError)
+    assert issubclass(serkit.AudioError, ValueError)
+    assert issubclass(serkit.MissingExtraError, ImportError)
+
+
+# Blocks every package that the core must do without, then uses the core.
+_CORE_ALONE = """
+import sys
+for name in ("torch", "scipy", "sklearn", "librosa", "transformers", "pydantic", "yaml", "av",
+             "onnxruntime", "huggingface_hub", "pandas", "matplotlib"):
+    sys.modules[name] = None
+import serkit, serkit.corpora
+import numpy as np
+answer = serkit.load("tiny")((np.random.default_rng(0).standard_normal(16000), 16000))
+assert answer.label in serkit.load("tiny").labels
+"""
+
+
+def test_the_core_needs_none_of_the_heavy_packages():
+    subprocess.run([sys.executable, "-c", _CORE_ALONE], check=True)
+
+
+def test_importing_serkit_imports_nothing_else():
+    code = "import sys, serkit; assert 'numpy' not in sys.modules, 'numpy was imported'"
+    subprocess.run([sys.executable, "-c", code], check=True)

@@ -1,0 +1,86 @@
+import numpy as np
+import pytest
+import soundfile
+
+from serkit.corpora import Utterance
+from serkit.errors import CorpusError, ProtocolError
+from serkit.features import extract
+from serkit.training import HoldOut, load_utterances, make_dataset
+from toys import make_recipe
+
+
+@pytest.fixture
+def manifest(tmp_path):
+    rng = np.random.default_rng(0)
+    lines = ["audio,label,speaker"]
+    for speaker in "ab":
+        for label in ("angry", "sad", "happy", "bored"):
+            name = f"{speaker}-{label}.wav"
+            soundfile.write(tmp_path / name, 0.1 * rng.standard_normal(8000), 16_000)
+            lines.append(f"{name},{label},{speaker}")
+    path = tmp_path / "all.csv"
+    path.write_text("\n".join(lines))
+    return path
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_rows_are_the_features_of_the_utterances_with_the_recipes_labels(manifest, jobs):
+    recipe = make_recipe()
+    _, utterances = load_utterances(recipe, [f"manifest={manifest}"])
+    data = make_dataset(recipe, utterances, jobs=jobs)
+    assert [u.label for u in data.utterances] == ["angry", "sad", "happy"] * 2
+    assert data.targets.tolist() == [0, 1, 2, 0, 1, 2]
+    samples, _ = soundfile.read(utterances[4].audio, dtype="float32")
+    np.testing.assert_array_equal(data.features[4], extract(recipe.features, samples))
+
+
+def test_a_label_that_occurs_nowhere_is_named(manifest):
+    recipe = make_recipe(labels=("angry", "proud"))
+    with pytest.raises(CorpusError, match="labelled proud"):
+        load_utterances(recipe, [f"manifest={manifest}"])
+
+
+def test_an_unreadable_recording_is_named(tmp_path):
+    bad = tmp_path / "bad.wav"
+    bad.write_text("no audio")
+    with pytest.raises(CorpusError, match=r"bad\.wav: not recognised"):
+        make_dataset(make_recipe(), [Utterance(bad, "angry", "a", "toys")])
+
+
+def test_a_stretch_of_a_recording(manifest):
+    recipe = make_recipe()
+    audio = manifest.parent / "a-sad.wav"
+    part = Utterance(audio, "sad", "a", "toys", start_s=0.1, end_s=0.3)
+    samples, _ = soundfile.read(audio, dtype="float32")
+    found = make_dataset(recipe, [part]).features[0]
+    np.testing.assert_array_equal(found, extract(recipe.features, samples[1600:4800]))
+
+
+def utterances_of(speakers):
+    return [Utterance(None, "sad", s, c) for c, names in speakers.items() for s in names * 5]
+
+
+def test_speakers_are_held_out_whole_and_of_each_corpus():
+    utterances = utterances_of({"one": list("abcdefghij"), "two": list("ab"), "three": ["x"]})
+    candidates = np.arange(len(utterances))
+    training, validation = HoldOut("speaker", 0.2).split(utterances, candidates, seed=3)
+    assert sorted([*training, *validation]) == candidates.tolist()
+    inside = {utterances[i].speaker_key for i in training}
+    outside = {utterances[i].speaker_key for i in validation}
+    assert not inside & outside
+    assert sorted(key.split("/")[0] for key in outside) == ["one", "one", "two"]
+
+
+def test_single_utterances_are_held_out():
+    utterances = utterances_of({"one": ["a"]})
+    training, validation = HoldOut("utterance", 0.4).split(utterances, np.arange(5), seed=0)
+    assert (len(training), len(validation)) == (3, 2)
+    assert sorted([*training, *validation]) == [0, 1, 2, 3, 4]
+
+
+def test_nobody_to_hold_out():
+    utterances = utterances_of({"one": ["a"]})
+    with pytest.raises(ProtocolError, match="validation: utterance"):
+        HoldOut("speaker", 0.2).split(utterances, np.arange(5), seed=0)
+    with pytest.raises(ProtocolError, match="too few"):
+        HoldOut("utterance", 0.2).split(utterances, np.arange(1), seed=0)

@@ -1,0 +1,114 @@
+import numpy as np
+import pytest
+from sklearn.linear_model import LogisticRegression
+
+from serkit.runtime.model import softmax
+from serkit.training import Network, Optimiser, fit
+from toys import make_data, make_recipe
+
+
+def split(data):
+    speakers = np.array([int(u.speaker) for u in data.utterances])
+    parts = (speakers < 5, speakers == 5, speakers > 5)
+    return [data.rows(np.flatnonzero(part)) for part in parts]
+
+
+def accuracy(model, data):
+    return np.mean(model.logits(data.features).argmax(axis=1) == data.targets)
+
+
+def test_it_learns_about_as_well_as_logistic_regression(recipe, data):
+    train, validation, test = split(data)
+    theirs = LogisticRegression(max_iter=1000).fit(train.features, train.targets)
+    ours = fit(recipe, train, validation)
+    assert accuracy(ours, test) >= theirs.score(test.features, test.targets) - 0.05
+
+
+def test_the_same_seed_gives_the_same_model_and_another_a_different_one(data):
+    optimiser = Optimiser(max_epochs=5, mixup=0.3, noise=0.1, label_smoothing=0.1)
+    network = Network(hidden=(16,), dropout=0.3, input_dropout=0.1)
+    recipe = make_recipe(optimiser=optimiser, network=network)
+    train, validation, test = split(data)
+    one, same, other = (
+        fit(recipe, train, validation, seed=s).logits(test.features) for s in (1, 1, 2)
+    )
+    np.testing.assert_array_equal(one, same)
+    assert not np.allclose(one, other)
+
+
+def test_the_log_has_a_line_an_epoch_and_stops_after_patience(data):
+    lines = []
+    recipe = make_recipe(optimiser=Optimiser(max_epochs=400, patience=3, learning_rate=0.05))
+    train, validation, _ = split(data)
+    fit(recipe, train, validation, on_epoch=lines.append)
+    assert [line.number for line in lines] == list(range(1, len(lines) + 1))
+    assert len(lines) < 400
+    assert [line.best for line in lines[-4:]] == [True, False, False, False]
+
+
+def test_the_weights_kept_are_those_of_the_best_epoch(data):
+    lines = []
+    recipe = make_recipe(optimiser=Optimiser(max_epochs=40, patience=10, learning_rate=0.05))
+    train, validation, _ = split(data)
+    model = fit(recipe, train, validation, on_epoch=lines.append)
+    uncalibrated = model.logits(validation.features) * model.card.temperature
+    shares = softmax(uncalibrated)[np.arange(len(validation)), validation.targets]
+    best = min(line.validation_loss for line in lines)
+    assert -np.log(shares).mean() == pytest.approx(best, rel=1e-3)
+
+
+def test_the_normalisation_is_that_of_the_training_part(recipe, data):
+    train, validation, _ = split(data)
+    model = fit(recipe, train, validation)
+    np.testing.assert_allclose(model.mean, train.features.mean(axis=0), rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(model.scale, train.features.std(axis=0), rtol=1e-4)
+
+
+def test_a_constant_feature_does_no_harm(recipe, data):
+    train, validation, test = split(data)
+    for part in (train, validation, test):
+        part.features[:, 0] = 7.0
+    assert np.isfinite(fit(recipe, train, validation).logits(test.features)).all()
+
+
+def test_the_temperature_makes_confidence_honest():
+    data = make_data(n_speakers=12, per_class=30, spread=3.0)
+    recipe = make_recipe(
+        network=Network(hidden=(64, 64)),
+        optimiser=Optimiser(max_epochs=60, patience=60, monitor="ua", learning_rate=0.01),
+    )
+    train, validation, test = split(data)
+    model = fit(recipe, train, validation)
+    confidence = softmax(model.logits(test.features)).max(axis=1).mean()
+    raw = softmax(model.logits(test.features) * model.card.temperature).max(axis=1).mean()
+    hits = accuracy(model, test)
+    assert model.card.temperature > 1
+    assert abs(confidence - hits) < abs(raw - hits)
+
+
+def test_balance_gives_a_rare_class_its_weight():
+    data = make_data(spread=2.5)
+    rare = np.flatnonzero((data.targets != 2) | (np.arange(len(data)) % 9 == 0))
+    train, validation, test = split(data.rows(rare))
+    recalls = {
+        balance: np.mean(
+            fit(make_recipe(balance=balance), train, validation)
+            .logits(test.features)
+            .argmax(axis=1)[test.targets == 2]
+            == 2
+        )
+        for balance in ("none", "class", "corpus-class")
+    }
+    assert recalls["class"] > recalls["none"]
+    assert recalls["corpus-class"] == recalls["class"]  # a single corpus
+
+
+def test_half_precision_weights_are_what_a_file_holds(data, tmp_path):
+    from serkit.runtime import load_model, save_model
+
+    recipe = make_recipe(precision="float16")
+    train, validation, test = split(data)
+    model = fit(recipe, train, validation)
+    save_model(model, tmp_path / "m.safetensors", precision="float16")
+    loaded = load_model(tmp_path / "m.safetensors")
+    np.testing.assert_array_equal(loaded.logits(test.features), model.logits(test.features))

@@ -1,0 +1,82 @@
+import pytest
+
+from serkit.errors import RecipeError
+from serkit.training import Recipe, load_recipe, shipped_recipes
+from toys import make_recipe
+
+GOOD = """
+name: mine
+corpora: [tess]
+labels: [angry, sad]
+features: {name: mfcc13, descriptors: [{name: mfcc, size: 13}]}
+network: {hidden: [8]}
+"""
+
+
+def test_the_recipes_that_ship_can_be_read():
+    assert {
+        "layer-importance-adaptive-quantization/table2-emodb",
+        "layer-importance-adaptive-quantization/table2-savee",
+        "layer-importance-adaptive-quantization/table2-tess",
+        "models/emodb7",
+        "models/tiny",
+    } <= set(shipped_recipes())
+    for name in shipped_recipes():
+        assert load_recipe(name).labels
+
+
+def test_the_papers_recipe_says_what_the_paper_says():
+    recipe = load_recipe("layer-importance-adaptive-quantization/table2-emodb")
+    assert recipe.network.hidden == (256, 512, 64)
+    assert recipe.network.dropout == 0.1
+    optimiser = recipe.optimiser
+    assert (optimiser.name, optimiser.learning_rate) == ("adam", 1e-3)
+    assert (optimiser.batch_size, optimiser.patience) == (32, 5)
+    assert recipe.validation_share == 0.1
+    assert recipe.features.n_features == 180
+
+
+def test_a_file_is_read_and_a_recipe_travels_as_json(tmp_path):
+    path = tmp_path / "mine.yaml"
+    path.write_text(GOOD)
+    recipe = load_recipe(path)
+    assert recipe.features.n_features == 13
+    assert Recipe.model_validate(recipe.to_dict()) == recipe
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("name: [", "not YAML"),
+        ("3", "recipe: "),
+        (GOOD + "colour: red", "colour: Extra inputs"),
+        (GOOD.replace("[angry, sad]", "[angry]"), "labels: "),
+        (GOOD.replace("[8]", "[0]"), "network.hidden.0: "),
+        (GOOD.replace("mfcc, size: 13", "formants"), "no descriptor is called 'formants'"),
+        (GOOD + "optimiser: {learning_rate: -1}", "optimiser.learning_rate: "),
+        (GOOD + "validation_share: 1.5", "validation_share: "),
+    ],
+)
+def test_an_impossible_recipe_names_file_and_field(tmp_path, text, message):
+    path = tmp_path / "mine.yaml"
+    path.write_text(text)
+    with pytest.raises(RecipeError, match=r"mine\.yaml") as raised:
+        load_recipe(path)
+    assert message in str(raised.value)
+
+
+def test_an_unknown_name_lists_the_known():
+    with pytest.raises(RecipeError, match=r"did you mean 'models/tiny'\?.*shipped: "):
+        load_recipe("models/tinny")
+
+
+def test_yaml_cannot_make_objects(tmp_path):
+    path = tmp_path / "evil.yaml"
+    path.write_text("!!python/object/apply:os.system ['true']")
+    with pytest.raises(RecipeError, match="not YAML"):
+        load_recipe(path)
+
+
+def test_toy_recipe_is_frozen():
+    with pytest.raises(ValueError, match="frozen"):
+        make_recipe().name = "other"
