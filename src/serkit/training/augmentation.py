@@ -88,4 +88,5 @@ def _add_noise(samples: Samples, snr_db: float, rng: np.random.Generator) -> Sam
     if power == 0.0:
         return samples
     wanted = float(np.mean(np.square(samples))) * 10.0 ** (-snr_db / 10.0)
-    return (samples + noise * np.sqrt(wanted / power)).astype(np.float32)
+    noisy: Samples = (samples + noise * np.sqrt(wanted / power)).astype(np.float32)
+    return noisy
