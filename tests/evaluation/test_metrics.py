@@ -79,8 +79,7 @@ def test_a_speaker_interval_is_wider_than_one_of_utterances_where_speakers_diffe
     assert clustered.high - clustered.low > 5 * (alone.high - alone.low)
 
 
-def test_one_speaker_promises_nothing():
-    found = speaker_interval(
-        unweighted_average_recall, np.array([0, 1]), np.array([0, 1]), ["a", "a"], 2
-    )
-    assert (found.low, found.high) == (0.0, 1.0)
+def test_few_speakers_promise_nothing():
+    truth = np.array([0, 1] * 4)
+    names = list("aabbccdd")
+    assert speaker_interval(unweighted_average_recall, truth, truth, names, 2) is None

@@ -57,7 +57,7 @@ def test_poisoning_the_test_fold_changes_no_model(data):
 
 
 def test_acceptance_has_a_row_a_corpus():
-    data = make_data(n_speakers=4, corpora=("one", "two"))
+    data = make_data(n_speakers=5, corpora=("one", "two"))
     recipe = quick(
         corpora=("one", "two"),
         acceptance=(
@@ -71,8 +71,8 @@ def test_acceptance_has_a_row_a_corpus():
     for row in cross["rows"]:
         low, high = row["ua_interval"]
         assert 0 <= low <= row["ua"] <= high <= 1
-        assert row["utterances"] == 4 * 36
-        assert row["speakers"] == 4
+        assert row["utterances"] == 5 * 36
+        assert row["speakers"] == 5
         assert 0 <= row["ece"] <= 1
     assert cross["mean_ua"] == pytest.approx(np.mean([r["ua"] for r in cross["rows"]]))
     assert shuffled["speaker_dependent"]

@@ -60,15 +60,24 @@ def utterances_of(speakers):
     return [Utterance(None, "sad", s, c) for c, names in speakers.items() for s in names * 5]
 
 
-def test_speakers_are_held_out_whole_and_of_each_corpus():
+@pytest.mark.parametrize(
+    ("share", "expected"),
+    [
+        (0.2, ["one", "one"]),
+        (0.3, ["one", "one", "one", "two"]),
+        (0.01, ["one"]),
+        (0.9, ["one"] * 9 + ["two"]),
+    ],
+)
+def test_speakers_are_held_out_whole_and_in_proportion(share, expected):
     utterances = utterances_of({"one": list("abcdefghij"), "two": list("ab"), "three": ["x"]})
     candidates = np.arange(len(utterances))
-    training, validation = HoldOut("speaker", 0.2).split(utterances, candidates, seed=3)
+    training, validation = HoldOut("speaker", share).split(utterances, candidates, seed=3)
     assert sorted([*training, *validation]) == candidates.tolist()
     inside = {utterances[i].speaker_key for i in training}
     outside = {utterances[i].speaker_key for i in validation}
     assert not inside & outside
-    assert sorted(key.split("/")[0] for key in outside) == ["one", "one", "two"]
+    assert sorted(key.split("/")[0] for key in outside) == expected
 
 
 def test_single_utterances_are_held_out():

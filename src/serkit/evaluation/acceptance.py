@@ -102,7 +102,7 @@ def _row(outcome: Outcome, corpus: str) -> dict[str, Any]:
         "corpus": corpus,
         "ua": float(np.mean(uas)),
         "ua_sd": float(np.std(uas, ddof=1)) if len(uas) > 1 else None,
-        "ua_interval": [interval.low, interval.high],
+        "ua_interval": [interval.low, interval.high] if interval else None,
         "ece": float(np.mean(errors)),
         "utterances": len(targets[0]),
         "speakers": len(set(speakers)),

@@ -66,6 +66,9 @@ def expected_calibration_error(
     return float(np.abs(gap).sum() / len(targets))
 
 
+_FEWEST_SPEAKERS = 5
+
+
 def speaker_interval(
     metric: Callable[[NDArray[np.int64]], float],
     targets: Targets,
@@ -75,12 +78,12 @@ def speaker_interval(
     *,
     resamples: int = 2000,
     seed: int = 0,
-) -> Interval:
+) -> Interval | None:
     """A 95 % percentile bootstrap interval that resamples whole speakers.
 
     Utterances of one speaker resemble each other, so resampling utterances would promise too
     much (Cameron et al., *Bootstrap-based improvements for inference with clustered errors*, 2008).
-    With a single speaker there is nothing to resample: the interval is then as wide as it can be.
+    With fewer than five speakers there is too little to resample, and no interval.
 
     Args:
         metric: Of a confusion matrix.
@@ -92,8 +95,8 @@ def speaker_interval(
         seed: Of the resampling.
     """
     names = sorted(set(speakers))
-    if len(names) < 2:
-        return Interval(0.0, 1.0)
+    if len(names) < _FEWEST_SPEAKERS:
+        return None
     groups = np.array(speakers)
     matrices = np.stack(
         [confusion(targets[groups == s], predicted[groups == s], n_labels) for s in names]

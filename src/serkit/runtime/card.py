@@ -63,10 +63,16 @@ def _figures(protocol: dict[str, Any]) -> list[str]:
     seeds = protocol["seeds"]
     lines = [f"{protocol['title']} ({len(seeds)} seeds: {', '.join(map(str, seeds))})"]
     for row in protocol["rows"]:
-        low, high = row["ua_interval"]
+        interval = row["ua_interval"]
+        sure = (
+            f"95 % interval over speakers {100 * interval[0]:.1f}-{100 * interval[1]:.1f}"
+            if interval
+            else f"{row['speakers']} speakers: too few for an interval"
+        )
         lines.append(
-            f"  {row['corpus']:<14} UA {100 * row['ua']:5.1f} %  "
-            f"(95 % interval over speakers {100 * low:.1f}-{100 * high:.1f}), "
+            f"  {row['corpus']:<8} UA {100 * row['ua']:5.1f} %  ({sure}), "
             f"ECE {100 * row['ece']:4.1f} %, {row['utterances']} recordings"
         )
+    if "mean_ua" in protocol:
+        lines.append(f"  {'mean':<8} UA {100 * protocol['mean_ua']:5.1f} %")
     return lines

@@ -74,7 +74,7 @@ def _equalise(samples: Samples, size_db: float, rng: np.random.Generator) -> Sam
     hz = np.fft.rfftfreq(len(samples), 1.0 / SAMPLE_RATE)
     # On an axis that is linear near 0 Hz and logarithmic above.
     gain_db = np.interp(np.log2(hz + 60.0), np.log2(_KNOTS_HZ + 60.0), response_db)
-    filtered = np.fft.irfft(spectrum * 10.0 ** (gain_db / 20.0), len(samples)).astype(np.float32)
+    filtered = np.fft.irfft(spectrum * 10.0 ** (gain_db / 20.0), len(samples))
     altered: Samples = filtered.astype(np.float32)
     return altered
 

@@ -16,6 +16,9 @@ from serkit.training.calibration import fit_temperature
 from serkit.training.data import Dataset
 from serkit.training.loop import Epoch, Examples, train
 from serkit.training.recipe import Recipe
+from serkit.training.speaker_variation import shrink_speaker_variation
+
+Array = NDArray[np.float32]
 
 # A feature that does not vary in training is centred and otherwise left alone.
 _SMALLEST_SCALE = 1e-6
@@ -31,7 +34,7 @@ def fit(
 ) -> Model:
     """Train and calibrate a model; the same arguments give the same model.
 
-    The normalisation is fitted on `training` alone; early stopping and the temperature see
+    The normalisation and the speaker shrinkage are fitted on `training` alone; early stopping and the temperature see
     `validation` besides.
 
     Args:
@@ -45,15 +48,29 @@ def fit(
         The model, with weights as precise as the recipe stores them; its card names no figures
         and no corpora yet.
     """
-    mean = training.features.mean(axis=0, dtype=np.float64).astype(np.float32)
-    spread = training.features.std(axis=0, dtype=np.float64)
+    # Weighted like the training, or the largest corpus would decide what is normal.
+    weights = _weights(recipe, training)
+    exact = training.features.astype(np.float64)
+    average = np.average(exact, axis=0, weights=weights)
+    spread = np.sqrt(np.average(np.square(exact - average), axis=0, weights=weights))
+    mean = average.astype(np.float32)
     scale = np.where(spread > _SMALLEST_SCALE, spread, 1.0).astype(np.float32)
 
+    def standardised(rows: Array) -> Array:
+        rows = (rows - mean) / scale
+        return rows if recipe.clip is None else np.clip(rows, -recipe.clip, recipe.clip)
+
+    shrink = shrink_speaker_variation(
+        standardised(training.features),
+        training.targets,
+        [u.speaker_key for u in training.utterances],
+        weights,
+        strength=recipe.speaker_shrinkage,
+    )
+
     def examples(data: Dataset) -> Examples:
-        rows = (np.concatenate((data.features[None], data.copies)) - mean) / scale
-        if recipe.clip is not None:
-            rows = np.clip(rows, -recipe.clip, recipe.clip)
-        return Examples(rows, data.targets, _weights(recipe, data))
+        rows = standardised(np.concatenate((data.features[None], data.copies)))
+        return Examples(rows @ shrink, data.targets, _weights(recipe, data))
 
     torch.manual_seed(seed)
     network = MLP(
@@ -65,8 +82,16 @@ def fit(
     )
     held_out = examples(validation)
     train(network, examples(training), held_out, recipe.optimiser, seed=seed, on_epoch=on_epoch)
-    hidden = [_dense(layer, "relu", recipe) for layer in network.hidden]
-    layers = (*hidden, _dense(network.output, "none", recipe))
+    linear = [*network.hidden, network.output]
+    layers = tuple(
+        _dense(
+            layer,
+            recipe,
+            activation="none" if layer is network.output else "relu",
+            before=shrink if i == 0 else None,
+        )
+        for i, layer in enumerate(linear)
+    )
     card = ModelCard(
         name=recipe.name,
         labels=recipe.labels,
@@ -81,12 +106,17 @@ def fit(
     return uncalibrated.with_card(temperature=temperature)
 
 
-def _dense(layer: nn.Module, activation: Activation, recipe: Recipe) -> Dense:
-    """The layer as a file of the recipe's precision would give it back."""
+def _dense(
+    layer: nn.Module, recipe: Recipe, *, activation: Activation, before: Array | None
+) -> Dense:
+    """The layer, a linear map before it multiplied in, as a file of the recipe gives it back."""
     if not isinstance(layer, nn.Linear):
         raise TypeError(f"a {type(layer).__name__} is no fully connected layer")
-    weight = layer.weight.detach().numpy().astype(recipe.precision).astype(np.float32)
-    return Dense(weight, layer.bias.detach().numpy().copy(), activation)
+    weight: Array = layer.weight.detach().numpy()
+    if before is not None:
+        weight = weight @ before
+    stored = weight.astype(recipe.precision).astype(np.float32)
+    return Dense(stored, layer.bias.detach().numpy().copy(), activation)
 
 
 def _weights(recipe: Recipe, data: Dataset) -> NDArray[np.float32]:

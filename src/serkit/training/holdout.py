@@ -32,8 +32,9 @@ class HoldOut:
     ) -> tuple[Index, Index]:
         """Divide utterances into training and validation.
 
-        By speaker, `share` of the speakers of each corpus, rounded and at least one, is held
-        out; a corpus with a single speaker stays in training whole.
+        By speaker, `share` of the speakers of each corpus is held out, rounded: of two speakers
+        a tenth is none, and both stay in training. Should nobody be held out so, one speaker of
+        the corpus with the most is.
 
         Args:
             utterances: What there is.
@@ -62,17 +63,23 @@ class HoldOut:
     def _speakers(
         self, utterances: Sequence[Utterance], candidates: Index, rng: np.random.Generator
     ) -> set[str]:
-        held: set[str] = set()
+        speakers_of: dict[str, list[str]] = {}
         for corpus in sorted({utterances[i].corpus for i in candidates}):
             found = {
                 utterances[i].speaker_key for i in candidates if utterances[i].corpus == corpus
             }
-            if len(found) > 1:
-                n_held = max(1, round(self.share * len(found)))
-                held.update(map(str, rng.permutation(sorted(found))[:n_held]))
-        if not held:
+            speakers_of[corpus] = sorted(found)
+        most = max(speakers_of, key=lambda corpus: len(speakers_of[corpus]))
+        if len(speakers_of[most]) < 2:
             raise ProtocolError(
                 "no corpus of the training part has two speakers, so none can be held out for "
                 "validation; set validation: utterance in the recipe, or add speakers"
             )
-        return held
+        numbers = {corpus: round(self.share * len(found)) for corpus, found in speakers_of.items()}
+        if not any(numbers.values()):
+            numbers[most] = 1
+        return {
+            str(speaker)
+            for corpus, found in speakers_of.items()
+            for speaker in rng.permutation(found)[: min(numbers[corpus], len(found) - 1)]
+        }

@@ -103,6 +103,7 @@ class Recipe(_Data):
         optimiser: How it learns.
         balance: How often recordings are drawn: `none` all alike, `class` each class alike,
             `corpus-class` each class of each corpus alike.
+        speaker_shrinkage: Strength of `shrink_speaker_variation`; 0 for none.
         augmentation: Altered copies of the training recordings; None for none.
         validation: Who is held out for early stopping and calibration: whole `speaker`s, or
             single `utterance`s (then the figures are speaker-dependent).
@@ -120,6 +121,7 @@ class Recipe(_Data):
     network: Network
     optimiser: Optimiser = Optimiser()
     balance: Literal["none", "class", "corpus-class"] = "none"
+    speaker_shrinkage: float = Field(default=0.0, ge=0.0)
     augmentation: Augmentation | None = None
     validation: Literal["speaker", "utterance"] = "speaker"
     validation_share: float = Field(default=0.15, gt=0.0, lt=1.0)

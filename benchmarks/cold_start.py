@@ -1,0 +1,85 @@
+"""A cold `serkit predict one.wav`: wall time beside `python -c "import numpy"`, and peak memory.
+
+Claims: at most three times the time of importing NumPy (0.6 s where that takes 0.2 s), at most
+90 MB. The two commands run in turn, each in a process of its own.
+
+python benchmarks/cold_start.py
+"""
+
+from __future__ import annotations
+
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import soundfile
+
+from harness import machine, versions, write_result
+
+EXAMPLE = Path(__file__).parents[1] / "examples" / "plain.flac"
+RUNS = 21
+
+
+def timed(command: list[str]) -> tuple[float, float]:
+    """Wall seconds and peak resident megabytes of a command."""
+    start = time.perf_counter()
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+    _, status, usage = os.wait4(process.pid, 0)
+    seconds = time.perf_counter() - start
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        raise SystemExit(f"{command} failed with exit code {process.returncode}")
+    return seconds, usage.ru_maxrss * 1024 / 1e6
+
+
+def main() -> None:
+    """Run the commands in turn and keep the medians."""
+    with tempfile.TemporaryDirectory() as folder:
+        wav = Path(folder) / "one.wav"
+        samples, rate = soundfile.read(EXAMPLE)
+        soundfile.write(wav, samples, rate)
+        commands = {
+            'python -c "import numpy"': [sys.executable, "-c", "import numpy"],
+            "serkit predict one.wav": [
+                str(Path(sys.executable).parent / "serkit"),
+                "predict",
+                str(wav),
+            ],
+        }
+        found: dict[str, list[tuple[float, float]]] = {name: [] for name in commands}
+        for run in range(RUNS + 1):
+            for name, command in commands.items():
+                figures = timed(command)
+                if run:  # the first run fills the file cache
+                    found[name].append(figures)
+    rows = [
+        {
+            "what": name,
+            "median_s": statistics.median(s for s, _ in figures),
+            "peak_mb": statistics.median(m for _, m in figures),
+        }
+        for name, figures in found.items()
+    ]
+    base, ours = found.values()
+    ratio = statistics.median(o / b for (o, _), (b, _) in zip(ours, base, strict=True))
+    for row in rows:
+        print(f"{row['what']:<28} {row['median_s']:.3f} s   {row['peak_mb']:.1f} MB")
+    print(f"ratio {ratio:.2f}")
+    write_result(
+        "cold_start",
+        {
+            "machine": machine(),
+            "versions": versions(["serkit", "numpy"]),
+            "runs": RUNS,
+            "rows": rows,
+            "ratio": ratio,
+        },
+    )
+
+
+if __name__ == "__main__":
+    main()
