@@ -1,7 +1,8 @@
 """A cold `serkit predict one.wav`: wall time beside `python -c "import numpy"`, and peak memory.
 
 Claims: at most three times the time of importing NumPy (0.6 s where that takes 0.2 s), at most
-90 MB. The two commands run in turn, each in a process of its own.
+90 MB. The core is installed into an empty environment, as a user has it; the two commands run in
+turn, each in a process of its own.
 
 python benchmarks/cold_start.py
 """
@@ -11,16 +12,17 @@ from __future__ import annotations
 import os
 import statistics
 import subprocess
-import sys
 import tempfile
 import time
+import venv
 from pathlib import Path
 
 import soundfile
 
 from harness import machine, versions, write_result
 
-EXAMPLE = Path(__file__).parents[1] / "examples" / "plain.flac"
+ROOT = Path(__file__).parents[1]
+EXAMPLE = ROOT / "examples" / "plain.flac"
 RUNS = 21
 
 
@@ -42,13 +44,14 @@ def main() -> None:
         wav = Path(folder) / "one.wav"
         samples, rate = soundfile.read(EXAMPLE)
         soundfile.write(wav, samples, rate)
+        venv.create(Path(folder) / "venv", with_pip=True)
+        programs = Path(folder) / "venv" / "bin"
+        python = str(programs / "python")
+        pip = [python, "-m", "pip", "--disable-pip-version-check", "install", "--quiet"]
+        subprocess.run([*pip, str(ROOT)], check=True)
         commands = {
-            'python -c "import numpy"': [sys.executable, "-c", "import numpy"],
-            "serkit predict one.wav": [
-                str(Path(sys.executable).parent / "serkit"),
-                "predict",
-                str(wav),
-            ],
+            'python -c "import numpy"': [python, "-c", "import numpy"],
+            "serkit predict one.wav": [str(programs / "serkit"), "predict", str(wav)],
         }
         found: dict[str, list[tuple[float, float]]] = {name: [] for name in commands}
         for run in range(RUNS + 1):

@@ -63,10 +63,13 @@ def delta(features: Array, width: int = 9) -> Array:
     half = width // 2
     norm = np.float32(half * (half + 1) * (2 * half + 1) / 3.0)
     inner = n_frames - 2 * half
-    slope = np.zeros((len(features), inner), np.float32)
+    result = np.zeros_like(features)
+    slope, step = result[:, half : half + inner], np.empty((len(features), inner), np.float32)
     for k in range(1, half + 1):
         ahead = features[:, half + k : half + k + inner]
         behind = features[:, half - k : half - k + inner]
-        slope += np.float32(k) * (ahead - behind)
-    slope /= norm
-    return np.pad(slope, ((0, 0), (half, half)), mode="edge")
+        np.subtract(ahead, behind, out=step)
+        step *= np.float32(k) / norm
+        slope += step
+    result[:, :half], result[:, half + inner :] = slope[:, :1], slope[:, -1:]
+    return result

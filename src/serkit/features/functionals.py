@@ -27,9 +27,13 @@ class _Rows:
         return self.rows - self.mean[:, None]
 
     @cached_property
+    def squared(self) -> Array:
+        return np.square(self.centred)
+
+    @cached_property
     def variance(self) -> Array:
-        variance: Array = np.einsum("ij,ij->i", self.centred, self.centred)
-        return variance / np.float32(self.rows.shape[1])
+        variance: Array = self.squared.mean(axis=1)
+        return variance
 
     @cached_property
     def ascending(self) -> Array:
@@ -48,13 +52,12 @@ class _Rows:
         spread = np.sqrt(self.variance)
         # A spread at the level of float32 rounding is a constant row.
         varies = spread > 1e-6 * np.maximum(np.abs(self.mean), 1e-20)
-        scaled = self.centred / np.where(varies, spread, np.float32(1.0))[:, None]
-        powered = np.square(scaled)
-        if order == 3:
-            powered *= scaled
-        else:
-            powered *= powered
-        return np.where(varies, powered.mean(axis=1), np.float32(0.0))
+        other = self.centred if order == 3 else self.squared
+        # In float64, where the power of a small spread does not vanish.
+        total = np.einsum("ij,ij->i", self.squared, other).astype(np.float64)
+        power = np.where(varies, spread, 1.0).astype(np.float64) ** order
+        moment = total / (self.rows.shape[1] * power)
+        return np.where(varies, moment, 0.0).astype(np.float32)
 
     def slope(self) -> Array:
         """Least-squares line over the run, as the change from its first frame to its last."""

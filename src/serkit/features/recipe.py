@@ -152,7 +152,8 @@ def extract(recipe: FeatureRecipe, samples: Array) -> Array:
         rows = family.rows(analysis, descriptor)
         for _ in range(descriptor.order):
             rows = delta(rows)
-        parts.append(functionals(rows[:, family.frames(analysis)], descriptor.functionals).ravel())
+        counted = rows.take(np.flatnonzero(family.frames(analysis)), axis=1)
+        parts.append(functionals(counted, descriptor.functionals).ravel())
     return np.concatenate(parts)
 
 

@@ -34,8 +34,8 @@ def fit(
 ) -> Model:
     """Train and calibrate a model; the same arguments give the same model.
 
-    The normalisation and the speaker shrinkage are fitted on `training` alone; early stopping and the temperature see
-    `validation` besides.
+    The normalisation and the speaker shrinkage are fitted on `training` alone; early stopping
+    and the temperature see `validation` besides.
 
     Args:
         recipe: What to do.
