@@ -23,9 +23,10 @@ import opensmile
 import scipy.stats
 
 import serkit
-from harness import machine, median_ms, versions, write_result
 from serkit.audio import SAMPLE_RATE, read
 from serkit.features import FeatureRecipe, extract
+
+from harness import machine, median_ms, versions, write_result
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 SECONDS = 8.0

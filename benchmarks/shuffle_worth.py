@@ -13,7 +13,6 @@ import os
 import numpy as np
 from rich.progress import track
 
-from harness import machine, versions, write_result
 from serkit.evaluation import (
     evaluate,
     find_protocol,
@@ -22,6 +21,8 @@ from serkit.evaluation import (
     weighted_accuracy,
 )
 from serkit.training import load_recipe, load_utterances, make_dataset
+
+from harness import machine, versions, write_result
 
 PAPER = {"emodb": 0.7407, "tess": 0.9929}
 

@@ -4,6 +4,7 @@ import pytest
 from serkit.errors import ProtocolError
 from serkit.evaluation import PROTOCOLS, Fold, find_protocol, guard
 from serkit.training import HoldOut
+
 from toys import make_data
 
 BY_SPEAKER = HoldOut("speaker", 0.2)

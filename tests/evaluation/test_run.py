@@ -6,6 +6,7 @@ import pytest
 from serkit.errors import ProtocolError
 from serkit.evaluation import accept, evaluate, find_protocol, unweighted_average_recall
 from serkit.training import Acceptance, Network, Optimiser
+
 from toys import make_data, make_recipe
 
 

@@ -6,6 +6,7 @@ from serkit.corpora import Utterance
 from serkit.errors import CorpusError, ProtocolError
 from serkit.features import extract
 from serkit.training import HoldOut, load_utterances, make_dataset
+
 from toys import make_recipe
 
 

@@ -4,6 +4,7 @@ from sklearn.linear_model import LogisticRegression
 
 from serkit.runtime.model import softmax
 from serkit.training import Network, Optimiser, fit
+
 from toys import make_data, make_recipe
 
 

@@ -2,6 +2,7 @@ import pytest
 
 from serkit.errors import RecipeError
 from serkit.training import Recipe, load_recipe, shipped_recipes
+
 from toys import make_recipe
 
 GOOD = """
