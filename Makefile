@@ -23,6 +23,7 @@ check: .venv/.test
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/python benchmarks/make_results.py --check
 
 dev: .venv/.dev
 

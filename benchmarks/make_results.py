@@ -206,8 +206,8 @@ def page() -> str:
     opening = (
         "# Results\n\nWritten by `make results` from `benchmarks/results/*.json` and the model "
         "files; each section's script in `benchmarks/` says what it claims and how to run it. UA "
-        "is the unweighted average recall. *Speaker-dependent* marks every figure whose test speakers "
-        "were heard in training.\n\n"
+        "is the unweighted average recall. *Speaker-dependent* marks every figure whose test "
+        "speakers were heard in training.\n\n"
     )
     return opening + "\n".join((shuffle_worth(), models(), speed(), cold_start()))
 
