@@ -21,8 +21,8 @@ VOICES = {
     "calm-low": ("en-gb+m3", 30, 140, 90),
     "fast-high-loud": ("en-us+f2", 85, 220, 200),
     "fast-low-loud": ("en-us+m1", 45, 230, 200),
-    "plain": ("en-us+m3", 50, 165, 100),
-    "slow-low-quiet": ("en-gb+f5", 15, 95, 25),
+    "plain": ("en-us+klatt4", 50, 150, 100),
+    "slow-low-quiet": ("en-us+klatt2", 15, 110, 25),
     "whispered": ("en-us+whisper", 50, 130, 60),
 }
 

@@ -113,3 +113,25 @@ def test_half_precision_weights_are_what_a_file_holds(data, tmp_path):
     save_model(model, tmp_path / "m.safetensors", precision="float16")
     loaded = load_model(tmp_path / "m.safetensors")
     np.testing.assert_array_equal(loaded.logits(test.features), model.logits(test.features))
+
+
+def test_the_speaker_shrinkage_is_part_of_the_first_layer(data):
+    """What the loop learned and what the model computes agree: the map is multiplied in."""
+    lines = []
+    recipe = make_recipe(speaker_shrinkage=2.0)
+    train, validation, _ = split(data)
+    model = fit(recipe, train, validation, on_epoch=lines.append)
+    uncalibrated = model.logits(validation.features) * model.card.temperature
+    shares = softmax(uncalibrated)[np.arange(len(validation)), validation.targets]
+    best = min(line.validation_loss for line in lines)
+    assert -np.log(shares).mean() == pytest.approx(best, rel=1e-3)
+
+
+def test_one_cycle_goes_through_all_epochs_and_keeps_the_last(data):
+    lines = []
+    optimiser = Optimiser(max_epochs=7, schedule="one-cycle", patience=None, learning_rate=0.02)
+    train, validation, test = split(data)
+    model = fit(make_recipe(optimiser=optimiser), train, validation, on_epoch=lines.append)
+    assert [line.number for line in lines] == list(range(1, 8))
+    assert all(line.best for line in lines)
+    assert accuracy(model, test) > 0.8

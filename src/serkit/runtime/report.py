@@ -26,8 +26,8 @@ Array = NDArray[np.float32]
 _MAX_COLUMNS = 900
 _WAVE_HEIGHT = 90
 _N_FFT, _HOP, _N_MELS = 1024, 160, 64
-# Columns kept of each window, so that hours of audio fit in memory: 25 a second.
-_POOL = 4
+# Frames pooled into a column of a recording longer than this, so that hours fit in memory.
+_LONG_S, _LONG_POOL = 30.0, 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +78,7 @@ def _section(file: str, answer: Prediction | Exception) -> str:
     name = escape(Path(file).name)
     if isinstance(answer, Exception):
         return f'<section><h2>{name}</h2><p class="error">{escape(str(answer))}</p></section>'
-    pictures = _pictures(file)
+    pictures = _pictures(file, pool=1 if answer.duration_s < _LONG_S else _LONG_POOL)
     verdict = escape(answer.label) if answer.label else "no label"
     note = f'<p class="note">{escape(answer.reason)}</p>' if answer.reason else ""
     bars = "".join(
@@ -96,11 +96,11 @@ def _section(file: str, answer: Prediction | Exception) -> str:
     )
 
 
-def _pictures(source: Source) -> _Pictures:
+def _pictures(source: Source, *, pool: int) -> _Pictures:
     """Pooled as the recording is read, then pooled once more to the width of the page."""
     bank = mel_filter_bank(_N_MELS, n_fft=_N_FFT)
     lows, highs, mels = [], [], []
-    step = _HOP * _POOL
+    step = _HOP * pool
     for samples in windows(stream(source)):
         starts = np.arange(0, len(samples), step)
         lows.append(np.minimum.reduceat(samples, starts))
@@ -108,7 +108,7 @@ def _pictures(source: Source) -> _Pictures:
         power = power_spectrum(samples, n_fft=_N_FFT, hop=_HOP, window_length=400)
         mel = bank @ power
         mels.append(
-            np.add.reduceat(mel, np.arange(0, mel.shape[1], _POOL), axis=1)[:, : len(starts)]
+            np.add.reduceat(mel, np.arange(0, mel.shape[1], pool), axis=1)[:, : len(starts)]
         )
     low, high, mel = np.concatenate(lows), np.concatenate(highs), np.concatenate(mels, axis=1)
     columns = np.linspace(0, len(low), min(len(low), _MAX_COLUMNS) + 1).astype(int)[:-1]
