@@ -17,7 +17,9 @@ def test_without_the_extra_the_message_names_it(monkeypatch, tmp_path):
 
 @pytest.fixture
 def audformat():
-    return pytest.importorskip("audformat", reason="pip install 'serkit[audformat]' to test it")
+    import audformat as module
+
+    return module
 
 
 @pytest.fixture
@@ -106,4 +108,13 @@ def test_no_database_there(audformat, tmp_path):
 def test_a_damaged_database(audformat, tmp_path, header):
     (tmp_path / "db.yaml").write_text(header)
     with pytest.raises(CorpusError, match="cannot be loaded"):
+        load(f"audformat={tmp_path}")
+
+
+def test_pickled_tables_are_refused_before_anything_is_read(database, tmp_path):
+    saved(database, tmp_path, "a.wav")
+    load(f"audformat={tmp_path}")
+    assert not list(tmp_path.glob("*.pkl"))  # reading leaves none behind
+    (tmp_path / "db.files.pkl").write_bytes(b"cos\nsystem\n(S'false'\ntR.")
+    with pytest.raises(CorpusError, match=r"pickled tables \(db\.files\.pkl\)"):
         load(f"audformat={tmp_path}")

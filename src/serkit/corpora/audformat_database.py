@@ -1,8 +1,8 @@
 """A database in audEERING's format: `db.yaml` and its tables (https://audeering.github.io/audformat/).
 
 The label is the scheme `emotion`; the schemes `speaker`, `session` and `transcription` and the
-splits are used where there are any. audformat itself may read pickled copies of the tables: open
-only databases from those you trust.
+splits are used where there are any. audformat would unpickle copies of the tables that lie beside
+them, and unpickling can run code: a database with such copies is refused.
 """
 
 from __future__ import annotations
@@ -33,13 +33,19 @@ def read(root: Path) -> Corpus:
 
     Raises:
         MissingExtraError: audformat is not installed.
-        CorpusError: There is no database, it cannot be loaded, or it has no emotions or no
-            speakers.
+        CorpusError: There is no database, it cannot be loaded, it holds pickled tables, or it
+            has no emotions or no speakers.
     """
     audformat = optional("audformat", "reading an audformat database")
     if not (root / _HEADER).is_file():
         raise CorpusError(
             f"{root} holds no {_HEADER}; expected the folder of an audformat database"
+        )
+    pickled = sorted(path.name for path in root.glob("*.pkl"))
+    if pickled:
+        raise CorpusError(
+            f"{root} holds pickled tables ({', '.join(pickled)}), and unpickling can run code; "
+            "delete them: audformat reads the .csv or .parquet tables as well"
         )
     # audformat raises whatever pandas, YAML and its own checks raise on damaged files.
     try:
