@@ -1,4 +1,5 @@
 import io
+import os
 import tracemalloc
 
 import numpy as np
@@ -121,6 +122,15 @@ def test_text_renamed_wav_is_refused(tmp_path):
         read(path)
 
 
+def test_a_playlist_is_not_followed(tmp_path):
+    soundfile.write(tmp_path / "secret.wav", tone(SAMPLE_RATE), SAMPLE_RATE)
+    for text in ("#EXTM3U\n#EXTINF:1,\nsecret.wav\n", "ffconcat version 1.0\nfile secret.wav\n"):
+        path = tmp_path / "list.m4a"
+        path.write_text(text)
+        with pytest.raises(AudioError, match="not recognised as audio"):
+            read(path)
+
+
 def test_a_truncated_flac_is_refused_with_what_could_be_read():
     noise = np.random.default_rng(0).uniform(-1, 1, 5 * SAMPLE_RATE)
     content = as_bytes(noise, SAMPLE_RATE, format="FLAC", subtype="PCM_16")
@@ -139,6 +149,13 @@ def test_files_that_cannot_be_opened(tmp_path):
         read(empty)
     with pytest.raises(AudioError, match="cannot be opened"):
         read("a\0b.wav")
+    os.mkfifo(tmp_path / "pipe.wav")
+    with pytest.raises(AudioError, match="is a pipe or a device"):
+        read(tmp_path / "pipe.wav")
+    samples = tmp_path / "samples.raw"
+    samples.write_bytes(bytes(1000))
+    with pytest.raises(AudioError, match="not recognised as audio"):
+        read(samples)
     with pytest.raises(AudioError, match="cannot read audio from a int"):
         read(3)
 
@@ -147,6 +164,7 @@ def test_a_file_that_may_not_be_read(tmp_path, monkeypatch):
     def refuse(*_args, **_options):
         raise PermissionError
 
+    (tmp_path / "a.wav").touch()
     monkeypatch.setattr("pathlib.Path.open", refuse)
     with pytest.raises(AudioError, match="permission denied"):
         read(tmp_path / "a.wav")

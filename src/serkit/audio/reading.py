@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -29,7 +30,8 @@ Samples = NDArray[np.float32]
 Source = str | os.PathLike[str] | bytes | BinaryIO | tuple[NDArray[Any], int]
 """What the user may hand in: a path, the bytes of a file, an open binary file, or (array, rate)."""
 
-# First bytes of containers that libsndfile cannot open and FFmpeg can: (offset, bytes, name).
+# First bytes of containers with codecs that libsndfile lacks and FFmpeg has: (offset, bytes, name).
+# Nothing else goes to FFmpeg: it would take a text for a playlist and open the files it names.
 _FFMPEG_MAGIC = (
     (4, b"ftyp", "MP4/M4A"),
     (0, b"\x1a\x45\xdf\xa3", "WebM/Matroska"),
@@ -37,6 +39,9 @@ _FFMPEG_MAGIC = (
     (0, b"\xff\xf9", "AAC"),
     (0, b"\x30\x26\xb2\x75", "WMA/ASF"),
     (0, b"#!AMR", "AMR"),
+    (0, b"OggS", "Ogg"),
+    (0, b"RIFF", "WAV"),
+    (0, b"ID3", "tagged"),
 )
 
 
@@ -106,6 +111,10 @@ def _open(source: Source) -> tuple[int, Iterator[Samples]]:
 def _head_of(path: Path) -> bytes:
     """The first bytes of a file, with every reason it cannot be opened put into words."""
     try:
+        mode = path.stat().st_mode
+        if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
+            # A pipe could block for ever, and cannot be searched; its bytes can be handed in.
+            raise AudioError("is a pipe or a device; expected a file")
         with path.open("rb") as file:
             return file.read(16)
     except FileNotFoundError:
@@ -114,6 +123,8 @@ def _head_of(path: Path) -> bytes:
         raise AudioError("is a directory; expected an audio file") from None
     except PermissionError:
         raise AudioError("permission denied; make the file readable") from None
+    except AudioError:
+        raise
     except (OSError, ValueError) as error:
         raise AudioError(f"cannot be opened: {error}") from error
 
@@ -173,8 +184,10 @@ def _open_file(file: str | BinaryIO, head: bytes) -> tuple[int, Iterator[Samples
         raise AudioError("the file is empty (0 bytes)")
     try:
         sound = soundfile.SoundFile(file)
-    except (soundfile.LibsndfileError, TypeError) as error:
-        return _open_with_ffmpeg(file, head, reason=str(error).rstrip("."))
+    except soundfile.LibsndfileError as error:
+        return _open_with_ffmpeg(file, head, reason=error.error_string.rstrip("."))
+    except TypeError as error:  # a name that promises headerless samples, such as .raw
+        return _open_with_ffmpeg(file, head, reason=str(error))
 
     def blocks() -> Iterator[Samples]:
         done = 0
@@ -183,7 +196,7 @@ def _open_file(file: str | BinaryIO, head: bytes) -> tuple[int, Iterator[Samples
                 try:
                     block = sound.read(BLOCK_FRAMES, dtype="float32", always_2d=True)
                 except soundfile.LibsndfileError as error:
-                    raise _damaged(done, sound, str(error)) from error
+                    raise _damaged(done, sound, error.error_string) from error
                 if not len(block):
                     break
                 done += len(block)
@@ -214,13 +227,13 @@ def _open_with_ffmpeg(
     container = next(
         (name for at, magic, name in _FFMPEG_MAGIC if head[at : at + len(magic)] == magic), None
     )
+    if container is None:
+        raise AudioError(f"not recognised as audio ({reason})")
     try:
         import av
     except ImportError:
-        if container:
-            missing = MissingExtraError("av", "av", f"reading {container} audio")
-            raise AudioError(str(missing)) from None
-        raise AudioError(f"not recognised as audio ({reason})") from None
+        missing = MissingExtraError("av", "av", f"reading this {container} audio")
+        raise AudioError(f"{missing} ({reason})") from None
     if not isinstance(file, str):
         file.seek(0)
     try:

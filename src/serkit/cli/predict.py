@@ -116,6 +116,8 @@ def _print_csv(answers: list[Answer], labels: list[str]) -> None:
 
 # With more emotions than this a column for each would not fit a terminal.
 _MOST_COLUMNS = 5
+# A narrower terminal breaks the lines; a narrower table would lose the names.
+_NARROWEST = 72
 
 
 def _print_table(answers: list[Answer], labels: list[str]) -> None:
@@ -123,11 +125,11 @@ def _print_table(answers: list[Answer], labels: list[str]) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    console = Console()
+    console = Console(width=max(_NARROWEST, Console().width))
     asked = [n for n in labels if any(n in getattr(a, "scores", ()) for _, a in answers)]
     grid = len(asked) <= _MOST_COLUMNS
     table = Table(box=None, pad_edge=False, header_style="bold")
-    table.add_column("recording", overflow="fold", ratio=1 if console.is_terminal else None)
+    table.add_column("recording", overflow="fold", min_width=12)
     for name in ("emotion", *(asked if grid else ("probability", "then")), "seconds"):
         numeric = name not in ("emotion", "then")
         table.add_column(name, justify="right" if numeric else "left", no_wrap=True)
