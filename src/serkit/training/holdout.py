@@ -33,7 +33,8 @@ class HoldOut:
         """Divide utterances into training and validation.
 
         By speaker, `share` of the speakers of each corpus, rounded and at least one, is held
-        out; a corpus with a single speaker stays in training whole.
+        out, and whoever talks in a session with them; a corpus with a single speaker stays in
+        training whole.
 
         Args:
             utterances: What there is.
@@ -69,10 +70,17 @@ class HoldOut:
             }
             if len(found) > 1:
                 n_held = max(1, round(self.share * len(found)))
-                held.update(map(str, rng.permutation(sorted(found))[:n_held]))
+                chosen = set(map(str, rng.permutation(sorted(found))[:n_held]))
+                held |= chosen | _partners(chosen, [utterances[i] for i in candidates])
         if not held:
             raise ProtocolError(
                 "no corpus of the training part has two speakers, so none can be held out for "
                 "validation; set validation: utterance in the recipe, or add speakers"
             )
         return held
+
+
+def _partners(speakers: set[str], utterances: Sequence[Utterance]) -> set[str]:
+    """Who is heard in a session with any of the speakers."""
+    sessions = {u.session_key for u in utterances if u.speaker_key in speakers} - {None}
+    return {u.speaker_key for u in utterances if u.session_key in sessions}
