@@ -79,7 +79,8 @@ def _on_ray(
         raise MissingExtraError("ray", "ray", "evaluating on a cluster") from None
     ours = not ray.is_initialized()
     if ours:
-        ray.init(address=address, log_to_driver=False, include_dashboard=False)
+        quiet = {"include_dashboard": False, "log_to_driver": False} if address == "local" else {}
+        ray.init(address=address, **quiet)
     try:
         shared = ray.put(work)
         remote: Any = ray.remote(max_retries=MOST_LOSSES)(_call)
