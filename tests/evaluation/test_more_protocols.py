@@ -150,7 +150,7 @@ def test_identical_audio_must_not_cross_even_between_speakers():
     hashes[1] = hashes[0]  # two takes of one speaker, in one part: fine
     guard(loso, folds, THREE, hold_out=BY_SPEAKER, hashes=hashes)
     hashes[-1] = hashes[0]
-    with pytest.raises(ProtocolError, match=r"one-0-0-0\.wav .* identical|identical"):
+    with pytest.raises(ProtocolError, match=r"one-0-0-\d\.wav.* identical"):
         guard(loso, folds, THREE, hold_out=BY_SPEAKER, hashes=hashes)
 
 
