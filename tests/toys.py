@@ -1,5 +1,7 @@
 """A toy recipe and toy data that several tests share."""
 
+import os
+import signal
 from pathlib import Path
 
 import numpy as np
@@ -40,3 +42,16 @@ def make_data(n_speakers=8, per_class=12, corpora=("toys",), seed=0, spread=1.0)
                     utterances.append(Utterance(path, LABELS[target], str(speaker), corpus))
     features = np.array(rows, np.float32)
     return Dataset(features, features[None][:0], np.array(targets), tuple(utterances))
+
+
+def square_or_die_once(task):
+    """Square a number; the first worker that meets a missing flag writes it and is killed."""
+    number, flag = task
+    if flag is not None and not flag.exists():
+        flag.touch()
+        os.kill(os.getpid(), signal.SIGKILL)
+    return number * number
+
+
+def always_die(task):
+    os.kill(os.getpid(), signal.SIGKILL)

@@ -1,22 +1,14 @@
 import csv
 import io
 import json
-import subprocess
-import sys
 
 import numpy as np
 import pytest
 import soundfile
 
+from command import serkit
+
 RATE = 16_000
-
-
-def serkit(*arguments, **options):
-    """Run the command as a user does: in a process of its own."""
-    command = [sys.executable, "-c", "from serkit.cli.main import main; main()", *arguments]
-    return subprocess.run(
-        list(map(str, command)), capture_output=True, text=True, check=False, **options
-    )
 
 
 def one_line(text):

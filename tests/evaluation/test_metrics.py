@@ -6,12 +6,21 @@ from scipy import stats
 from sklearn import metrics as sk
 
 from serkit.evaluation import (
+    AROUSAL,
+    VALENCE,
     confusion,
     expected_calibration_error,
+    f1s,
+    macro_f1,
     mean_interval,
+    precisions,
+    recalls,
+    regroup,
+    share_within,
     speaker_interval,
     unweighted_average_recall,
     weighted_accuracy,
+    weighted_f1,
 )
 
 pairs = st.lists(st.tuples(st.integers(0, 4), st.integers(0, 4)), min_size=1, max_size=80)
@@ -83,3 +92,40 @@ def test_few_speakers_promise_nothing():
     truth = np.array([0, 1] * 4)
     names = list("aabbccdd")
     assert speaker_interval(unweighted_average_recall, truth, truth, names, 2) is None
+
+
+@given(pairs)
+def test_precision_recall_and_f1_are_scikit_learns(found):
+    truth, predicted = map(np.array, zip(*found, strict=True))
+    matrix = confusion(truth, predicted, 5)
+    precision, recall, f1, _ = sk.precision_recall_fscore_support(
+        truth, predicted, labels=range(5), zero_division=0
+    )
+    np.testing.assert_allclose(precisions(matrix), precision)
+    np.testing.assert_allclose(recalls(matrix), recall)
+    np.testing.assert_allclose(f1s(matrix), f1)
+    for ours, average in ((macro_f1, "macro"), (weighted_f1, "weighted")):
+        theirs = sk.f1_score(truth, predicted, average=average, zero_division=0)
+        assert ours(matrix) == pytest.approx(theirs)
+
+
+def test_errors_by_arousal_and_valence():
+    labels = ("angry", "happy", "neutral", "sad", "bored")
+    matrix = np.array(
+        [
+            [5, 2, 0, 1, 9],  # angry: two errors within high arousal, one across
+            [0, 5, 0, 0, 0],
+            [0, 0, 5, 1, 0],  # neutral: one within low arousal
+            [0, 0, 0, 5, 0],
+            [9, 0, 0, 0, 5],  # bored has no group and counts nowhere
+        ]
+    )
+    names, arousal = regroup(matrix, labels, AROUSAL)
+    assert names == ("high", "low")
+    np.testing.assert_array_equal(arousal, [[12, 1], [0, 11]])
+    assert share_within(matrix, labels, AROUSAL) == pytest.approx(3 / 4)
+    names, valence = regroup(matrix, labels, VALENCE)
+    assert names == ("negative", "neutral", "positive")
+    np.testing.assert_array_equal(valence, [[11, 0, 2], [1, 5, 0], [0, 0, 5]])
+    assert share_within(np.eye(5, dtype=int), labels, AROUSAL) is None
+    assert regroup(matrix, ("a", "b", "c", "d", "e"), AROUSAL)[0] == ()

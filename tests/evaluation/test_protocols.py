@@ -18,7 +18,10 @@ def folds_of(name, utterances=TWO, seed=0, hold_out=BY_SPEAKER):
     return folds
 
 
-@pytest.mark.parametrize("name", PROTOCOLS)
+GENERAL = ["shuffle", "loso", "speaker-folds", "leave-one-corpus-out", "k-fold"]
+
+
+@pytest.mark.parametrize("name", GENERAL)
 def test_parts_are_disjoint_and_cover_everything(name):
     for fold in folds_of(name):
         together = np.concatenate((fold.train, fold.validation, fold.test))
@@ -52,7 +55,11 @@ def test_the_seed_decides(name):
 
 
 def test_shuffle_is_marked_and_the_others_are_not():
-    assert {name for name, p in PROTOCOLS.items() if p.speaker_dependent} == {"shuffle"}
+    assert {name for name, p in PROTOCOLS.items() if p.speaker_dependent} == {
+        "shuffle",
+        "k-fold",
+        "fixed",
+    }
 
 
 @pytest.mark.parametrize("name", ["loso", "speaker-folds", "leave-one-corpus-out"])

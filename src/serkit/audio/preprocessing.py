@@ -72,7 +72,9 @@ def normalise_peak(samples: Samples, peak: float = 0.95) -> Samples:
     largest = float(np.max(np.abs(samples), initial=0.0))
     if largest == 0.0:
         return samples.copy()
-    return samples * np.float32(peak / largest)
+    # In this order nothing overflows, however small the largest sample is.
+    scaled: Samples = samples / np.float32(largest) * np.float32(peak)
+    return scaled
 
 
 def fit_length(samples: Samples, duration_s: float = 8.0) -> Samples:

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from serkit.cli import corpus, models
+from serkit.cli.evaluate import compare, evaluate
 from serkit.cli.predict import predict
 from serkit.cli.train import train
 from serkit.errors import SerkitError
@@ -21,6 +22,8 @@ app = typer.Typer(
 )
 app.command("predict")(predict)
 app.command("train")(train)
+app.command("evaluate")(evaluate)
+app.command("compare")(compare)
 app.add_typer(models.app, name="models")
 app.add_typer(corpus.app, name="corpus")
 

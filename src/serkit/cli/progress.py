@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Iterator
-from typing import TypeVar
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, TypeVar
 
 T = TypeVar("T")
 
@@ -27,3 +27,8 @@ def progress(items: Iterable[T], *, total: int, what: str, at_least: int = 5) ->
     from rich.progress import track
 
     yield from track(items, what, total, console=Console(stderr=True), transient=True)
+
+
+def tracker(what: str) -> Callable[[Iterable[Any], int], Iterable[Any]]:
+    """`progress` as the rooms that do the work call it: `track(items, total)`."""
+    return lambda items, total: progress(items, total=total, what=what)

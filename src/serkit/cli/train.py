@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from serkit.cli.progress import progress
+from serkit.cli.progress import tracker
 
 if TYPE_CHECKING:
     from serkit.training import Epoch
@@ -50,7 +50,7 @@ def train(
     plan = load_recipe(recipe)
     corpora, utterances = load_utterances(plan, corpus or ())
     n_jobs = jobs or os.cpu_count() or 1
-    data = make_dataset(plan, utterances, jobs=n_jobs, track=_track("Extracting features"))
+    data = make_dataset(plan, utterances, jobs=n_jobs, track=tracker("Extracting features"))
     lines: list[str] = []
 
     def keep(epoch: Epoch) -> None:
@@ -64,14 +64,10 @@ def train(
     if log is not None:
         write_atomically(log, "".join(lines))
     if figures and plan.acceptance:
-        found = accept(plan, data, jobs=n_jobs, track=lambda name: _track(f"Evaluating: {name}"))
+        found = accept(plan, data, jobs=n_jobs, track=lambda name: tracker(f"Evaluating: {name}"))
         model = model.with_card(figures=found)
     size = save_model(model, out, precision=plan.precision)
     typer.echo(f"{out}: {size} bytes, {model.n_parameters} parameters, {len(data)} recordings")
-
-
-def _track(what: str) -> Callable[[Iterable[Any], int], Iterable[Any]]:
-    return lambda results, total: progress(results, total=total, what=what)
 
 
 class _EpochBar:

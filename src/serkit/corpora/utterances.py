@@ -39,6 +39,11 @@ class Utterance:
         """`corpus/speaker`: the speaker's name among several corpora."""
         return f"{self.corpus}/{self.speaker}"
 
+    @property
+    def session_key(self) -> str | None:
+        """`corpus/session`: the session's name among several corpora; None where there is none."""
+        return None if self.session is None else f"{self.corpus}/{self.session}"
+
 
 @dataclass(frozen=True, slots=True)
 class Oddity:

@@ -1,33 +1,63 @@
 """Protocols, the leak guard, and metrics with intervals."""
 
 from serkit.evaluation.acceptance import accept
-from serkit.evaluation.leak_guard import guard
+from serkit.evaluation.affect import AROUSAL, VALENCE, regroup, share_within
+from serkit.evaluation.comparison import Comparison, compare
+from serkit.evaluation.folds import Fold
+from serkit.evaluation.leak_guard import guard, require_classes, without_copies
 from serkit.evaluation.metrics import (
     Interval,
     confusion,
     expected_calibration_error,
+    f1s,
+    macro_f1,
     mean_interval,
+    precisions,
+    recalls,
+    reliability,
     speaker_interval,
     unweighted_average_recall,
     weighted_accuracy,
+    weighted_f1,
 )
-from serkit.evaluation.protocols import PROTOCOLS, Fold, Protocol, find_protocol
-from serkit.evaluation.run import Outcome, evaluate
+from serkit.evaluation.outcome import FoldResult, Outcome
+from serkit.evaluation.protocols import PROTOCOLS, Protocol, find_protocol
+from serkit.evaluation.run import evaluate, evaluate_model, trained_on
+from serkit.evaluation.run_folder import load_run, save_run
 
 __all__ = [
+    "AROUSAL",
     "PROTOCOLS",
+    "VALENCE",
+    "Comparison",
     "Fold",
+    "FoldResult",
     "Interval",
     "Outcome",
     "Protocol",
     "accept",
+    "compare",
     "confusion",
     "evaluate",
+    "evaluate_model",
     "expected_calibration_error",
+    "f1s",
     "find_protocol",
     "guard",
+    "load_run",
+    "macro_f1",
     "mean_interval",
+    "precisions",
+    "recalls",
+    "regroup",
+    "reliability",
+    "require_classes",
+    "save_run",
+    "share_within",
     "speaker_interval",
+    "trained_on",
     "unweighted_average_recall",
     "weighted_accuracy",
+    "weighted_f1",
+    "without_copies",
 ]

@@ -13,8 +13,9 @@ from serkit.evaluation.metrics import (
     speaker_interval,
     unweighted_average_recall,
 )
+from serkit.evaluation.outcome import FoldResult, Outcome
 from serkit.evaluation.protocols import find_protocol
-from serkit.evaluation.run import FoldResult, Outcome, evaluate
+from serkit.evaluation.run import evaluate
 from serkit.training import Dataset, Recipe
 
 
@@ -64,10 +65,9 @@ def summary(outcome: Outcome) -> dict[str, Any]:
     protocol = outcome.protocol
     corpora = sorted({u.corpus for u in outcome.utterances})
     rows = [_row(outcome, corpus) for corpus in corpora]
-    mark = " (speaker-dependent)" if protocol.speaker_dependent else ""
     result = {
         "protocol": protocol.name,
-        "title": protocol.title + mark,
+        "title": outcome.title,
         "citation": protocol.citation,
         "speaker_dependent": protocol.speaker_dependent,
         "seeds": list(outcome.seeds),

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import combinations
+
+import numpy as np
 
 from serkit.corpora import Utterance
 from serkit.errors import ProtocolError
-from serkit.evaluation.protocols import Fold, Protocol
+from serkit.evaluation.folds import Fold, Index
+from serkit.evaluation.protocols import Protocol
 from serkit.training import HoldOut
 
 
@@ -17,42 +20,136 @@ def guard(
     utterances: Sequence[Utterance],
     *,
     hold_out: HoldOut,
+    hashes: Sequence[str] = (),
 ) -> None:
-    """Refuse folds whose parts share an utterance, or a speaker.
+    """Refuse folds whose parts share an utterance, audio, text, speaker or session.
 
-    A protocol that is speaker-dependent by design may share speakers; its figures carry that
-    mark instead. Training and validation may share speakers where single utterances are held out
-    by design; the test part never does.
+    A protocol that is speaker-dependent by design may share speakers and sessions; its figures
+    carry that mark instead. Training and validation may share them where single utterances are
+    held out by design; the test part never does.
 
     Args:
         protocol: How the folds were made.
         folds: The folds.
         utterances: What their indices stand for.
         hold_out: How the validation part was chosen.
+        hashes: `content_hash` of each utterance's audio; none if empty.
 
     Raises:
         ProtocolError: Something crosses; the message names the fold and what crosses.
     """
+    contents = _contents(utterances, hashes)
     for fold in folds:
-        parts = {"training": fold.train, "validation": fold.validation, "test": fold.test}
-        for name, part in parts.items():
+        for name, part in fold.parts.items():
             if not len(part):
                 raise ProtocolError(f"fold {fold.name} of {protocol.name} has an empty {name} part")
-        for (one, first), (other, second) in combinations(parts.items(), 2):
+        for (one, first), (other, second) in combinations(fold.parts.items(), 2):
+            where = f"fold {fold.name} of {protocol.name} leaks:"
+            between = f"in {one} and in {other}"
             both = set(first.tolist()) & set(second.tolist())
             if both:
-                file = utterances[min(both)].audio
                 raise ProtocolError(
-                    f"fold {fold.name} of {protocol.name} leaks: {len(both)} utterances are in "
-                    f"{one} and in {other}, {file} among them"
+                    f"{where} {len(both)} utterances are {between}, "
+                    f"{_called(utterances[min(both)])} among them"
+                )
+            crossing = _shared(first, second, contents.get)
+            if crossing:
+                a, b = (next(i for i in p if contents.get(i) in crossing) for p in (first, second))
+                raise ProtocolError(
+                    f"{where} {len(crossing)} recordings or texts are {between}: "
+                    f"{_called(utterances[a])} and {_called(utterances[b])} are identical, "
+                    "for instance; remove one of them from the corpus"
                 )
             if protocol.speaker_dependent or (other != "test" and hold_out.by == "utterance"):
                 continue
-            shared = {utterances[i].speaker_key for i in first} & {
-                utterances[i].speaker_key for i in second
-            }
-            if shared:
+            speakers = _shared(first, second, lambda i: utterances[i].speaker_key)
+            if speakers:
                 raise ProtocolError(
-                    f"fold {fold.name} of {protocol.name} leaks: the speakers "
-                    f"{', '.join(sorted(shared)[:5])} are in {one} and in {other}"
+                    f"{where} the speakers {', '.join(sorted(speakers)[:5])} are {between}"
                 )
+            sessions = _shared(first, second, lambda i: utterances[i].session_key)
+            if sessions:
+                raise ProtocolError(
+                    f"{where} the sessions {', '.join(sorted(sessions)[:5])} are {between}; "
+                    "the protocol session keeps them apart"
+                )
+
+
+def without_copies(
+    folds: Sequence[Fold], utterances: Sequence[Utterance], hashes: Sequence[str]
+) -> list[Fold]:
+    """Drop from training and validation what is identical to something tested.
+
+    Where single clips are shuffled, and in published splits, copies of a recording or a text fall
+    on both sides; the test part stays whole. What validates is dropped from training likewise.
+
+    Args:
+        folds: As split.
+        utterances: What their indices stand for.
+        hashes: `content_hash` of each utterance's audio; none if empty.
+    """
+    contents = _contents(utterances, hashes)
+
+    def pruned(part: Index, *others: Index) -> Index:
+        taken = {contents[i] for other in others for i in other.tolist() if i in contents}
+        return np.array([i for i in part.tolist() if contents.get(i) not in taken], np.int64)
+
+    return [
+        Fold(
+            fold.name,
+            pruned(fold.train, fold.validation, fold.test),
+            pruned(fold.validation, fold.test),
+            fold.test,
+        )
+        for fold in folds
+    ]
+
+
+def require_classes(
+    protocol: Protocol, folds: Sequence[Fold], utterances: Sequence[Utterance]
+) -> None:
+    """Refuse folds that cannot learn a class, and protocols that never test one.
+
+    A single fold may lack a class in its test part, as a speaker may who never acted it: figures
+    are taken over all folds together.
+
+    Raises:
+        ProtocolError: A class is absent; the message names it and the fold.
+    """
+    labels = {u.label for u in utterances}
+    for fold in folds:
+        missing = labels - {utterances[i].label for i in fold.train}
+        if missing:
+            raise ProtocolError(
+                f"the training part of fold {fold.name} of {protocol.name} holds no utterance "
+                f"labelled {', '.join(sorted(missing))}; leave the label out, or add a corpus "
+                "that has it"
+            )
+    untested = labels - {utterances[i].label for fold in folds for i in fold.test}
+    if untested:
+        raise ProtocolError(
+            f"{protocol.name} tests no utterance labelled {', '.join(sorted(untested))}; "
+            "leave the label out of the recipe"
+        )
+
+
+def _contents(utterances: Sequence[Utterance], hashes: Sequence[str]) -> dict[int, str]:
+    """What identifies the content of each utterance: audio, or text where there is no audio."""
+
+    def named() -> Iterator[tuple[int, str]]:
+        for i, utterance in enumerate(utterances):
+            if utterance.audio is None and utterance.text is not None:
+                yield i, "text " + " ".join(utterance.text.split()).casefold()
+            elif hashes:
+                yield i, hashes[i]
+
+    return dict(named())
+
+
+def _shared(first: Index, second: Index, key: Callable[[int], str | None]) -> set[str]:
+    one, other = ({key(i) for i in part.tolist()} for part in (first, second))
+    return {value for value in one & other if value is not None}
+
+
+def _called(utterance: Utterance) -> str:
+    return str(utterance.audio or f"{utterance.corpus}: {utterance.text!r}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -46,8 +47,64 @@ def unweighted_average_recall(matrix: NDArray[np.int64]) -> float:
     return float(recalls.mean())
 
 
+def recalls(matrix: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Of each class, the share that is found; 0 where it does not occur."""
+    return np.asarray(np.diag(matrix) / np.maximum(matrix.sum(axis=1), 1))
+
+
+def precisions(matrix: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Of each class, the share of what is called so that is so; 0 where nothing is called so."""
+    return np.asarray(np.diag(matrix) / np.maximum(matrix.sum(axis=0), 1))
+
+
+def f1s(matrix: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Of each class, the harmonic mean of precision and recall; 0 where it never occurs."""
+    total = matrix.sum(axis=0) + matrix.sum(axis=1)
+    return np.asarray(2.0 * np.diag(matrix) / np.maximum(total, 1))
+
+
+def macro_f1(matrix: NDArray[np.int64]) -> float:
+    """The mean F1 over the classes that occur or are called."""
+    present = matrix.sum(axis=0) + matrix.sum(axis=1) > 0
+    return float(f1s(matrix)[present].mean())
+
+
+def weighted_f1(matrix: NDArray[np.int64]) -> float:
+    """The mean F1 over classes, weighted by how often each occurs."""
+    return float(np.average(f1s(matrix), weights=matrix.sum(axis=1)))
+
+
+N_BINS = 10
+"""Bins of equal width that confidence is sorted into."""
+
+
+def reliability(
+    targets: Targets, probabilities: Probabilities, n_bins: int = N_BINS
+) -> NDArray[np.float64]:
+    """The reliability curve as sums: of each bin of confidence its size, confidence and hits.
+
+    Args:
+        targets: Class indices, shape `[n]`.
+        probabilities: Shape `[n, n_labels]`.
+        n_bins: Number of bins.
+
+    Returns:
+        Shape `[3, n_bins]`; sums of several sets of utterances add up to those of all.
+    """
+    confidence = probabilities.max(axis=1).astype(np.float64)
+    right = probabilities.argmax(axis=1) == targets
+    bins = np.minimum((confidence * n_bins).astype(int), n_bins - 1)
+    counted = (np.ones(len(targets)), confidence, right.astype(np.float64))
+    return np.stack([np.bincount(bins, weights=w, minlength=n_bins) for w in counted])
+
+
+def calibration_error(curve: NDArray[np.float64]) -> float:
+    """ECE of a reliability curve."""
+    return float(np.abs(curve[2] - curve[1]).sum() / curve[0].sum())
+
+
 def expected_calibration_error(
-    targets: Targets, probabilities: Probabilities, n_bins: int = 10
+    targets: Targets, probabilities: Probabilities, n_bins: int = N_BINS
 ) -> float:
     """ECE: how far confidence lies from accuracy, on average.
 
@@ -59,14 +116,11 @@ def expected_calibration_error(
         probabilities: Shape `[n, n_labels]`.
         n_bins: Number of bins.
     """
-    confidence = probabilities.max(axis=1).astype(np.float64)
-    right = probabilities.argmax(axis=1) == targets
-    bins = np.minimum((confidence * n_bins).astype(int), n_bins - 1)
-    gap = np.bincount(bins, weights=right - confidence, minlength=n_bins)
-    return float(np.abs(gap).sum() / len(targets))
+    return calibration_error(reliability(targets, probabilities, n_bins))
 
 
 _FEWEST_SPEAKERS = 5
+"""Fewer than these are too few to resample."""
 
 
 def speaker_interval(
@@ -94,18 +148,59 @@ def speaker_interval(
         resamples: Number of bootstrap resamples.
         seed: Of the resampling.
     """
-    names = sorted(set(speakers))
-    if len(names) < _FEWEST_SPEAKERS:
-        return None
-    groups = np.array(speakers)
-    matrices = np.stack(
-        [confusion(targets[groups == s], predicted[groups == s], n_labels) for s in names]
+
+    def counted(index: NDArray[np.int64]) -> NDArray[np.int64]:
+        return confusion(targets[index], predicted[index], n_labels)
+
+    _, by_speaker = per_speaker(speakers, counted)
+    (interval,) = clustered_intervals(
+        lambda total: [metric(total)], by_speaker, resamples=resamples, seed=seed
     )
-    rng = np.random.default_rng(seed)
-    draws = rng.integers(len(names), size=(resamples, len(names)))
-    values = [metric(matrices[draw].sum(axis=0)) for draw in draws]
-    low, high = np.percentile(values, [2.5, 97.5])
-    return Interval(float(low), float(high))
+    return interval
+
+
+def per_speaker(
+    speakers: Sequence[str], statistic: Callable[[NDArray[np.int64]], NDArray[Any]]
+) -> tuple[list[str], NDArray[Any]]:
+    """A statistic of each speaker's utterances, in the order of the speakers' names.
+
+    Args:
+        speakers: Of each utterance.
+        statistic: Of the utterances at some indices.
+
+    Returns:
+        The speakers, and the statistics, shape `[n_speakers, ...]`.
+    """
+    names = sorted(set(speakers))
+    groups = np.array(speakers)
+    return names, np.stack([statistic(np.flatnonzero(groups == name)) for name in names])
+
+
+def clustered_intervals(
+    metrics: Callable[[NDArray[Any]], Sequence[float]],
+    by_speaker: NDArray[Any],
+    *,
+    resamples: int = 2000,
+    seed: int = 0,
+) -> Sequence[Interval | None]:
+    """95 % percentile bootstrap intervals of several figures, resampling whole speakers.
+
+    Args:
+        metrics: Of a statistic summed over speakers.
+        by_speaker: The statistic of each, shape `[n_speakers, ...]`.
+        resamples: Number of bootstrap resamples.
+        seed: Of the resampling.
+
+    Returns:
+        One a figure; None where there are fewer than five speakers.
+    """
+    n = len(by_speaker)
+    if n < _FEWEST_SPEAKERS:
+        return [None for _ in metrics(by_speaker.sum(axis=0))]
+    draws = np.random.default_rng(seed).integers(n, size=(resamples, n))
+    values = np.array([metrics(by_speaker[draw].sum(axis=0)) for draw in draws])
+    low, high = np.percentile(values, [2.5, 97.5], axis=0)
+    return [Interval(float(a), float(b)) for a, b in zip(low, high, strict=True)]
 
 
 # Two-sided 97.5 % quantiles of Student's t for 1 to 30 degrees of freedom.

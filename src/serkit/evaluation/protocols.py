@@ -1,35 +1,21 @@
-"""How a corpus is split: protocols with a name, a citation and a seed."""
+"""Protocols: a way to split with a name, a citation and a seed."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
 from serkit.corpora import Utterance
 from serkit.errors import ProtocolError
+from serkit.evaluation import folds as splits
+from serkit.evaluation.folds import Fold, Split
 from serkit.training import HoldOut
 
-Index = NDArray[np.int64]
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Fold:
-    """One split, as indices into the utterances.
-
-    Attributes:
-        name: What sets it apart, such as the speaker tested.
-        train: What weights and normalisation are fitted on.
-        validation: What decides when to stop and how sure to be.
-        test: What is reported.
-    """
-
-    name: str
-    train: Index
-    validation: Index
-    test: Index
+SPEAKER_DEPENDENT = "speaker-dependent"
+"""The mark on every figure whose test speakers were learned from."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +35,7 @@ class Protocol:
     title: str
     citation: str
     speaker_dependent: bool
-    split: Callable[[Sequence[Utterance], int, HoldOut], list[Fold]]
+    split: Split
 
     def folds(self, utterances: Sequence[Utterance], *, seed: int, hold_out: HoldOut) -> list[Fold]:
         """Split utterances.
@@ -64,67 +50,55 @@ class Protocol:
         """
         return self.split(utterances, seed, hold_out)
 
+    def anchored(self, anchors: Sequence[str]) -> Protocol:
+        """The same protocol with corpora that only ever train.
 
-def _shuffle(utterances: Sequence[Utterance], seed: int, hold_out: HoldOut) -> list[Fold]:
-    n = len(utterances)
-    n_held = max(1, round(hold_out.share * n))
-    if n < 3 * n_held:
-        raise ProtocolError(f"{n} utterances are too few to be split at random into three")
-    order = np.random.default_rng(seed).permutation(n)
-    test, validation, train = np.split(order, [n_held, 2 * n_held])
-    return [_fold("shuffle", train, validation, test)]
+        Args:
+            anchors: Names of the corpora.
+        """
+        if not anchors:
+            return self
+        held = frozenset(anchors)
+        named = "+".join(sorted(held))
 
+        def split(utterances: Sequence[Utterance], seed: int, hold_out: HoldOut) -> list[Fold]:
+            unknown = sorted(held - {u.corpus for u in utterances})
+            if unknown:
+                raise ProtocolError(f"no utterance is of the anchor corpus {', '.join(unknown)}")
+            anchor = np.flatnonzero([u.corpus in held for u in utterances])
+            others = np.flatnonzero([u.corpus not in held for u in utterances])
+            if not len(others):
+                raise ProtocolError(f"nothing is left to test: {named} are anchors, all of them")
+            inner = self.split([utterances[i] for i in others.tolist()], seed, hold_out)
+            return [
+                Fold(
+                    fold.name,
+                    np.sort(np.concatenate((others[fold.train], anchor))),
+                    others[fold.validation],
+                    others[fold.test],
+                )
+                for fold in inner
+            ]
 
-def _leave_one_speaker_out(
-    utterances: Sequence[Utterance], seed: int, hold_out: HoldOut
-) -> list[Fold]:
-    speakers = _at_least_two([u.speaker_key for u in utterances], "speaker", "loso")
-    return [_without(utterances, speakers, name, seed, hold_out) for name in sorted(set(speakers))]
-
-
-def _leave_one_corpus_out(
-    utterances: Sequence[Utterance], seed: int, hold_out: HoldOut
-) -> list[Fold]:
-    corpora = _at_least_two([u.corpus for u in utterances], "corpus", "leave-one-corpus-out")
-    return [_without(utterances, corpora, name, seed, hold_out) for name in sorted(set(corpora))]
-
-
-_SPEAKER_FOLDS = 5
-
-
-def _speaker_folds(utterances: Sequence[Utterance], seed: int, hold_out: HoldOut) -> list[Fold]:
-    """Five folds; each corpus's speakers are dealt out in turn, beginning where the last ended."""
-    _at_least_two([u.speaker_key for u in utterances], "speaker", "speaker-folds")
-    rng = np.random.default_rng(seed)
-    fold_of: dict[str, str] = {}
-    for corpus in sorted({u.corpus for u in utterances}):
-        speakers = sorted({u.speaker_key for u in utterances if u.corpus == corpus})
-        for speaker in rng.permutation(speakers):
-            fold_of[str(speaker)] = f"speakers-{len(fold_of) % _SPEAKER_FOLDS + 1}"
-    groups = [fold_of[u.speaker_key] for u in utterances]
-    return [_without(utterances, groups, name, seed, hold_out) for name in sorted(set(groups))]
-
-
-def _without(
-    utterances: Sequence[Utterance], groups: Sequence[str], name: str, seed: int, hold_out: HoldOut
-) -> Fold:
-    """Test one group; train and validate on the speakers of the others."""
-    is_test = np.array([group == name for group in groups])
-    train, validation = hold_out.split(utterances, np.flatnonzero(~is_test), seed=seed)
-    return _fold(name, train, validation, np.flatnonzero(is_test))
-
-
-def _fold(name: str, train: Index, validation: Index, test: Index) -> Fold:
-    return Fold(name, np.sort(train), np.sort(validation), np.sort(test))
-
-
-def _at_least_two(groups: list[str], what: str, protocol: str) -> list[str]:
-    if len(set(groups)) < 2:
-        raise ProtocolError(
-            f"the protocol {protocol} needs at least two {what}s; "
-            f"found {', '.join(sorted(set(groups))) or 'none'}"
+        return replace(
+            self,
+            name=f"{self.name} anchor={named}",
+            title=f"{self.title}, {named} only trains",
+            split=split,
         )
-    return groups
+
+
+_K = 10
+
+
+def _k_fold(n_folds: int, name: str) -> Protocol:
+    return Protocol(
+        name,
+        f"{n_folds} folds of shuffled clips",
+        "usual in papers on speech emotion recognition as “10-fold”",
+        speaker_dependent=True,
+        split=splits.shuffled_folds(n_folds),
+    )
 
 
 PROTOCOLS = {
@@ -135,39 +109,97 @@ PROTOCOLS = {
             "random split of clips",
             "Shinde et al. (2024), section 3: 80/10/10",
             speaker_dependent=True,
-            split=_shuffle,
+            split=splits.shuffle,
         ),
         Protocol(
             "loso",
             "leave one speaker out",
             "usual for EmoDB",
             speaker_dependent=False,
-            split=_leave_one_speaker_out,
+            split=splits.leave_one_speaker_out,
         ),
         Protocol(
             "speaker-folds",
             "five folds over speakers",
             "Ismail, III.A: no speaker in training and test",
             speaker_dependent=False,
-            split=_speaker_folds,
+            split=splits.speaker_folds,
         ),
         Protocol(
             "leave-one-corpus-out",
             "leave one corpus out",
             "Ismail, V.B: a corpus never trained on",
             speaker_dependent=False,
-            split=_leave_one_corpus_out,
+            split=splits.leave_one_corpus_out,
+        ),
+        _k_fold(_K, "k-fold"),
+        Protocol(
+            "session",
+            "leave one session out",
+            "usual for IEMOCAP: three sessions train, one validates, one tests",
+            speaker_dependent=False,
+            split=splits.sessions,
+        ),
+        Protocol(
+            "emobox-ravdess",
+            "EmoBox's six folds of RAVDESS actors",
+            "Ma et al., EmoBox (Interspeech 2024)",
+            speaker_dependent=False,
+            split=splits.emobox_ravdess,
+        ),
+        Protocol(
+            "fixed",
+            "published split",
+            "the corpus's own, as of MELD: Poria et al. (2019); its main speakers are in all parts",
+            speaker_dependent=True,
+            split=splits.published,
         ),
     )
 }
+"""The protocols that need no argument; `find_protocol` also knows `k-fold:K` and `cross:...`."""
+
+_CROSS_FORM = "cross:train=A+B,test=C"
 
 
 def find_protocol(name: str) -> Protocol:
     """A protocol by name.
 
+    Args:
+        name: One of `PROTOCOLS`, `k-fold:K`, or `cross:train=A+B,test=C`.
+
     Raises:
         ProtocolError: There is none; the message lists those there are.
     """
-    if name not in PROTOCOLS:
-        raise ProtocolError(f"no protocol is called {name!r}; there are {', '.join(PROTOCOLS)}")
-    return PROTOCOLS[name]
+    if name in PROTOCOLS:
+        return PROTOCOLS[name]
+    kind, _, argument = name.partition(":")
+    if kind == "cross":
+        return _cross(argument)
+    if kind == "k-fold":
+        if not re.fullmatch(r"\d{1,3}", argument) or int(argument) < 2:
+            raise ProtocolError(
+                f"{name!r}: expected the number of folds, at least 2, as in k-fold:5"
+            )
+        return _k_fold(int(argument), name)
+    raise ProtocolError(
+        f"no protocol is called {name!r}; there are {', '.join(PROTOCOLS)}, k-fold:K, {_CROSS_FORM}"
+    )
+
+
+def _cross(argument: str) -> Protocol:
+    found = re.fullmatch(r"train=([\w+-]+),test=([\w+-]+)", argument)
+    if not found:
+        raise ProtocolError(f"'cross:{argument}' does not name its corpora; write {_CROSS_FORM}")
+    train, test = (frozenset(filter(None, names.split("+"))) for names in found.groups())
+    if not train or not test or train & test:
+        both = ", ".join(sorted(train & test)) or "nothing"
+        raise ProtocolError(
+            f"'cross:{argument}': training and test must be other corpora; {both} is in both"
+        )
+    return Protocol(
+        f"cross:{argument}",
+        f"trained on {' + '.join(sorted(train))}, tested on {' + '.join(sorted(test))}",
+        "Ismail, V.B: a corpus never trained on",
+        speaker_dependent=False,
+        split=splits.across(train, test),
+    )

@@ -3,74 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
-from serkit.corpora import Utterance
-from serkit.evaluation.leak_guard import guard
-from serkit.evaluation.metrics import confusion
-from serkit.evaluation.protocols import Fold, Protocol
+from serkit.errors import ProtocolError
+from serkit.evaluation.execution import carry_out
+from serkit.evaluation.folds import Fold
+from serkit.evaluation.leak_guard import guard, require_classes, without_copies
+from serkit.evaluation.outcome import FoldResult, Outcome
+from serkit.evaluation.protocols import Protocol
+from serkit.evaluation.run_folder import RunFolder
+from serkit.runtime import Model
 from serkit.runtime.model import softmax
-from serkit.training import Dataset, Recipe, fit, worker_pool
+from serkit.training import Dataset, Recipe, fit, one_thread
 
-Track = Callable[[Iterable["FoldResult"], int], Iterable["FoldResult"]]
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class FoldResult:
-    """What one trained model said about its test utterances.
-
-    Attributes:
-        seed: Of the split and the training.
-        fold: Name of the fold.
-        test: Indices of the utterances tested, shape `[n]`.
-        probabilities: Shape `[n, n_labels]`, float32.
-    """
-
-    seed: int
-    fold: str
-    test: NDArray[np.int64]
-    probabilities: NDArray[np.float32]
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Outcome:
-    """All results of a recipe under a protocol.
-
-    Attributes:
-        protocol: How it was split.
-        labels: The classes.
-        utterances: What was split.
-        targets: Class of each utterance, shape `[n_utterances]`.
-        results: Ordered by seed and fold.
-    """
-
-    protocol: Protocol
-    labels: tuple[str, ...]
-    utterances: tuple[Utterance, ...]
-    targets: NDArray[np.int64]
-    results: tuple[FoldResult, ...]
-
-    @property
-    def seeds(self) -> tuple[int, ...]:
-        """The seeds, ascending."""
-        return tuple(sorted({result.seed for result in self.results}))
-
-    def pooled(self, seed: int) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-        """Indices tested with a seed, over all folds, and their probabilities."""
-        results = [result for result in self.results if result.seed == seed]
-        return (
-            np.concatenate([result.test for result in results]),
-            np.concatenate([result.probabilities for result in results]),
-        )
-
-    def matrix(self, seed: int) -> NDArray[np.int64]:
-        """Confusion matrix of a seed over all folds, shape `[n_labels, n_labels]`."""
-        test, probabilities = self.pooled(seed)
-        return confusion(self.targets[test], probabilities.argmax(axis=1), len(self.labels))
+Track = Callable[[Iterable[FoldResult], int], Iterable[FoldResult]]
+Task = tuple[int, Fold]
 
 
 def evaluate(
@@ -80,6 +30,8 @@ def evaluate(
     *,
     seeds: Sequence[int],
     jobs: int = 1,
+    ray_address: str | None = None,
+    folder: Path | None = None,
     track: Track | None = None,
 ) -> Outcome:
     """Train and test a recipe on every fold of a protocol, once a seed.
@@ -90,33 +42,96 @@ def evaluate(
         protocol: How they are split; the leak guard is asked first.
         seeds: Each decides a split, where the protocol leaves it to chance, and a training.
         jobs: Processes that work at the same time.
+        ray_address: Of the Ray cluster that works instead of local processes.
+        folder: Keeps each finished fold; those it holds already are not done again.
         track: Wraps the results as they come, to show progress: `track(results, total)`.
 
     Raises:
-        ProtocolError: The data cannot be split this way, or the split leaks.
+        ProtocolError: The data cannot be split this way, the split leaks, or the folder is
+            another run's.
+        MissingExtraError: A Ray cluster is asked for, and ray is not installed.
     """
-    tasks: list[tuple[int, Fold]] = []
-    for seed in seeds:
-        folds = protocol.folds(data.utterances, seed=seed, hold_out=recipe.hold_out)
-        guard(protocol, folds, data.utterances, hold_out=recipe.hold_out)
-        tasks += [(seed, fold) for fold in folds]
-    finished = _run_all(partial(_run, recipe, data), tasks, jobs)
-    results = list(track(finished, len(tasks)) if track else finished)
-    return Outcome(protocol, recipe.labels, data.utterances, data.targets, tuple(results))
+    if not seeds:
+        raise ProtocolError("no seed is given; at least one is needed")
+    tasks = [(seed, fold) for seed in seeds for fold in _folds(recipe, data, protocol, seed)]
+    keeper = None if folder is None else RunFolder.open(folder, recipe.to_dict(), data, protocol)
+    kept = {} if keeper is None else keeper.results()
+    waiting = [task for task in tasks if _key(task) not in kept]
+
+    def results() -> Iterator[FoldResult]:
+        yield from (kept[_key(task)] for task in tasks if _key(task) in kept)
+        work = partial(_run, recipe, data)
+        for result in carry_out(work, waiting, jobs=jobs, ray_address=ray_address):
+            if keeper is not None:
+                keeper.keep(result)
+            yield result
+
+    found = {(r.seed, r.fold): r for r in (track(results(), len(tasks)) if track else results())}
+    return Outcome(
+        protocol,
+        recipe.labels,
+        data.utterances,
+        data.targets,
+        tuple(found[_key(task)] for task in tasks),
+        hashes=data.hashes,
+    )
 
 
-def _run_all(
-    work: Callable[[tuple[int, Fold]], FoldResult], tasks: list[tuple[int, Fold]], jobs: int
-) -> Iterator[FoldResult]:
-    if jobs == 1:
-        yield from map(work, tasks)
-        return
-    with worker_pool(jobs) as pool:
-        yield from pool.map(work, tasks)
+AS_IS = Protocol(
+    "as-is",
+    "trained model as it is",
+    "no training: the file as its users have it",
+    speaker_dependent=False,
+    split=lambda *_: [],
+)
 
 
-def _run(recipe: Recipe, data: Dataset, task: tuple[int, Fold]) -> FoldResult:
+def evaluate_model(model: Model, data: Dataset, *, seen: bool) -> Outcome:
+    """Test a trained model as it is on all utterances.
+
+    Args:
+        model: The model.
+        data: Its features of the utterances.
+        seen: Whether it was trained on a corpus of theirs; every figure then says so.
+    """
+    everything = np.arange(len(data))
+    probabilities = softmax(model.logits(data.features))
+    result = FoldResult(0, "everything", everything, probabilities)
+    return Outcome(
+        AS_IS, model.card.labels, data.utterances, data.targets, (result,), data.hashes, seen
+    )
+
+
+def trained_on(model: Model, corpora: Iterable[str]) -> tuple[str, ...]:
+    """Those of some corpora that a model's card says it was trained on.
+
+    A selection of a corpus, as `emodb_4class` is of `emodb`, counts as that corpus.
+    """
+    learned = {corpus.name for corpus in model.card.corpora}
+    return tuple(
+        name
+        for name in sorted(set(corpora))
+        if any(other == name or other.startswith(f"{name}_") for other in learned)
+    )
+
+
+def _folds(recipe: Recipe, data: Dataset, protocol: Protocol, seed: int) -> list[Fold]:
+    folds = protocol.folds(data.utterances, seed=seed, hold_out=recipe.hold_out)
+    if protocol.speaker_dependent:
+        folds = without_copies(folds, data.utterances, data.hashes)
+    guard(protocol, folds, data.utterances, hold_out=recipe.hold_out, hashes=data.hashes)
+    require_classes(protocol, folds, data.utterances)
+    return folds
+
+
+def _key(task: Task) -> tuple[int, str]:
     seed, fold = task
-    model = fit(recipe, data.rows(fold.train), data.rows(fold.validation), seed=seed)
+    return seed, fold.name
+
+
+def _run(recipe: Recipe, data: Dataset, task: Task) -> FoldResult:
+    seed, fold = task
+    with one_thread():
+        model = fit(recipe, data.rows(fold.train), data.rows(fold.validation), seed=seed)
     probabilities = softmax(model.logits(data.features[fold.test]))
     return FoldResult(seed, fold.name, fold.test, probabilities)

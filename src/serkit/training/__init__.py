@@ -2,7 +2,8 @@
 
 from serkit.training.augmentation import Augmentation, augment
 from serkit.training.calibration import fit_temperature
-from serkit.training.data import Dataset, load_utterances, make_dataset
+from serkit.training.data import Dataset, extract_dataset, load_utterances, make_dataset
+from serkit.training.feature_cache import FeatureCache
 from serkit.training.final import fit_final
 from serkit.training.fit import fit
 from serkit.training.holdout import HoldOut
@@ -15,24 +16,27 @@ from serkit.training.recipe import (
     load_recipe,
     shipped_recipes,
 )
-from serkit.training.workers import worker_pool
+from serkit.training.workers import one_thread, worker_pool
 
 __all__ = [
     "Acceptance",
     "Augmentation",
     "Dataset",
     "Epoch",
+    "FeatureCache",
     "HoldOut",
     "Network",
     "Optimiser",
     "Recipe",
     "augment",
+    "extract_dataset",
     "fit",
     "fit_final",
     "fit_temperature",
     "load_recipe",
     "load_utterances",
     "make_dataset",
+    "one_thread",
     "shipped_recipes",
     "worker_pool",
 ]

@@ -7,20 +7,23 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from serkit import corpora
-from serkit.audio import SAMPLE_RATE, read
+from serkit.audio import SAMPLE_RATE, content_hash, read
 from serkit.corpora import Corpus, Utterance
 from serkit.errors import AudioError, CorpusError
 from serkit.features import FeatureRecipe, extract
 from serkit.training.augmentation import Augmentation, augment
+from serkit.training.feature_cache import FeatureCache
 from serkit.training.recipe import Recipe
 from serkit.training.workers import worker_pool
 
-Track = Callable[[Iterable[NDArray[np.float32]], int], Iterable[NDArray[np.float32]]]
+Extracted = tuple[str, NDArray[np.float32]]
+Track = Callable[[Iterable[Extracted], int], Iterable[Extracted]]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -33,12 +36,14 @@ class Dataset:
             they take part in training alone.
         targets: Index of each label among the recipe's, shape `[n_utterances]`.
         utterances: Where the rows come from.
+        hashes: `content_hash` of each recording; empty where the audio was not at hand.
     """
 
     features: NDArray[np.float32]
     copies: NDArray[np.float32]
     targets: NDArray[np.int64]
     utterances: tuple[Utterance, ...]
+    hashes: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.targets)
@@ -46,7 +51,10 @@ class Dataset:
     def rows(self, index: NDArray[np.int64]) -> Dataset:
         """The rows at `index`."""
         utterances = tuple(self.utterances[i] for i in index)
-        return Dataset(self.features[index], self.copies[:, index], self.targets[index], utterances)
+        hashes = tuple(self.hashes[i] for i in index) if self.hashes else ()
+        return Dataset(
+            self.features[index], self.copies[:, index], self.targets[index], utterances, hashes
+        )
 
 
 def load_utterances(
@@ -77,6 +85,7 @@ def make_dataset(
     utterances: Sequence[Utterance],
     *,
     jobs: int = 1,
+    cache: FeatureCache | None = None,
     track: Track | None = None,
 ) -> Dataset:
     """Extract the features of utterances.
@@ -85,27 +94,71 @@ def make_dataset(
         recipe: Says which features and labels.
         utterances: With labels among the recipe's.
         jobs: Processes that work at the same time.
+        cache: Where features are kept from one call to the next; None for nowhere.
         track: Wraps the results as they come, to show progress: `track(results, total)`.
 
     Raises:
         CorpusError: A recording cannot be read; the file is named.
     """
-    compute = partial(_features_of, recipe.features, recipe.augmentation)
+    return extract_dataset(
+        recipe.features,
+        recipe.labels,
+        utterances,
+        augmentation=recipe.augmentation,
+        jobs=jobs,
+        cache=cache,
+        track=track,
+    )
+
+
+def extract_dataset(
+    features: FeatureRecipe,
+    labels: Sequence[str],
+    utterances: Sequence[Utterance],
+    *,
+    augmentation: Augmentation | None = None,
+    jobs: int = 1,
+    cache: FeatureCache | None = None,
+    track: Track | None = None,
+) -> Dataset:
+    """`make_dataset` for features and labels that no training recipe names.
+
+    Args:
+        features: What is extracted.
+        labels: The classes, in the order of their indices.
+        utterances: With labels among these.
+        augmentation: Of the altered copies; None for none.
+        jobs: As for `make_dataset`.
+        cache: As for `make_dataset`.
+        track: As for `make_dataset`.
+
+    Raises:
+        CorpusError: A recording cannot be read; the file is named.
+    """
+    compute = partial(_features_of, features, augmentation, cache)
     with worker_pool(jobs) if jobs > 1 else nullcontext() as pool:
         results = pool.map(compute, utterances, chunksize=32) if pool else map(compute, utterances)
-        rows = np.stack(list(track(results, len(utterances)) if track else results), axis=1)
+        extracted = list(track(results, len(utterances)) if track else results)
+    rows = np.stack([rows for _, rows in extracted], axis=1)
     return Dataset(
         features=rows[0],
         copies=rows[1:],
-        targets=np.array([recipe.labels.index(u.label) for u in utterances], np.int64),
+        targets=np.array([list(labels).index(u.label) for u in utterances], np.int64),
         utterances=tuple(utterances),
+        hashes=tuple(content for content, _ in extracted),
     )
 
 
 def _features_of(
-    recipe: FeatureRecipe, augmentation: Augmentation | None, utterance: Utterance
-) -> NDArray[np.float32]:
-    """Features of a recording and of its altered copies, shape `[1 + n_copies, n_features]`."""
+    recipe: FeatureRecipe,
+    augmentation: Augmentation | None,
+    cache: FeatureCache | None,
+    utterance: Utterance,
+) -> Extracted:
+    """Content hash, and features of a recording and its altered copies.
+
+    The features have the shape `[1 + n_copies, n_features]`.
+    """
     if utterance.audio is None:
         raise CorpusError(f"an utterance of {utterance.corpus} has no recording")
     try:
@@ -116,11 +169,22 @@ def _features_of(
         start = round((utterance.start_s or 0.0) * SAMPLE_RATE)
         end = None if utterance.end_s is None else round(utterance.end_s * SAMPLE_RATE)
         samples = samples[start:end]
-    rows = [extract(recipe, samples)]
+    # Seeded by the name, so that a copy does not depend on what else is read, or in what order.
+    seed = zlib.crc32(f"{utterance.speaker_key}/{utterance.audio.stem}".encode())
+    content = content_hash(samples)
+
+    def compute() -> NDArray[np.float32]:
+        rows = [extract(recipe, samples)]
+        if augmentation is not None:
+            rng = np.random.default_rng(seed)
+            altered = (augment(samples, augmentation, rng) for _ in range(augmentation.copies))
+            rows += [extract(recipe, copy) for copy in altered]
+        return np.stack(rows)
+
+    if cache is None:
+        return content, compute()
+    made_by: dict[str, Any] = {"features": recipe.to_dict()}
     if augmentation is not None:
-        # Seeded by the name, so that a copy does not depend on what else is read, or in what order.
-        seed = zlib.crc32(f"{utterance.speaker_key}/{utterance.audio.stem}".encode())
-        rng = np.random.default_rng(seed)
-        altered = (augment(samples, augmentation, rng) for _ in range(augmentation.copies))
-        rows += [extract(recipe, copy) for copy in altered]
-    return np.stack(rows)
+        made_by |= {"augmentation": augmentation.model_dump(mode="json"), "seed": seed}
+    n_rows = 1 + (augmentation.copies if augmentation else 0)
+    return content, cache.get(content, made_by, compute, shape=(n_rows, recipe.n_features))

@@ -34,7 +34,7 @@ class HoldOut:
 
         By speaker, `share` of the speakers of each corpus is held out, rounded: of two speakers
         a tenth is none, and both stay in training. Should nobody be held out so, one speaker of
-        the corpus with the most is.
+        the corpus with the most is. Whoever talks in a session with one of them is held out too.
 
         Args:
             utterances: What there is.
@@ -78,8 +78,15 @@ class HoldOut:
         numbers = {corpus: round(self.share * len(found)) for corpus, found in speakers_of.items()}
         if not any(numbers.values()):
             numbers[most] = 1
-        return {
+        held = {
             str(speaker)
             for corpus, found in speakers_of.items()
             for speaker in rng.permutation(found)[: min(numbers[corpus], len(found) - 1)]
         }
+        return held | _partners(held, [utterances[i] for i in candidates])
+
+
+def _partners(speakers: set[str], utterances: Sequence[Utterance]) -> set[str]:
+    """Who is heard in a session with any of the speakers."""
+    sessions = {u.session_key for u in utterances if u.speaker_key in speakers} - {None}
+    return {u.speaker_key for u in utterances if u.session_key in sessions}

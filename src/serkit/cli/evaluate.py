@@ -1,0 +1,205 @@
+"""`serkit evaluate` and `serkit compare`: how good a model or recipe is, and which is better."""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from serkit.cli.progress import tracker
+from serkit.errors import CorpusError, MissingExtraError, ProtocolError
+
+if TYPE_CHECKING:
+    from serkit.evaluation import Outcome
+    from serkit.runtime import Model
+    from serkit.training import FeatureCache
+
+
+def evaluate(
+    subject: Annotated[
+        str,
+        typer.Argument(
+            metavar="MODEL|RECIPE",
+            help="A model (shipped, or a .safetensors file) tested as it is; or a recipe "
+            "(shipped, or a YAML file) trained and tested on every fold.",
+        ),
+    ],
+    corpus: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME[=PATH]", help="What to test on; repeatable."),
+    ] = None,
+    protocol: Annotated[
+        str | None,
+        typer.Option(metavar="P", help="How to split, such as loso; only for a recipe."),
+    ] = None,
+    anchor: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME[=PATH]", help="A corpus that only ever trains; repeatable."),
+    ] = None,
+    seeds: Annotated[int, typer.Option(min=1, help="Repetitions, with seeds 0, 1, ...")] = 1,
+    jobs: Annotated[int, typer.Option(min=0, help="Processes; 0 for one a core.")] = 0,
+    ray: Annotated[
+        str | None, typer.Option(metavar="ADDR", help="Work on this Ray cluster; local for here.")
+    ] = None,
+    run: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Keep finished folds here; a second call goes on."),
+    ] = None,
+    cache: Annotated[bool, typer.Option(help="Keep features for the next time.")] = True,
+    allow_seen: Annotated[
+        bool, typer.Option("--allow-seen", help="Test a model on a corpus of its training.")
+    ] = False,
+    json_file: Annotated[
+        Path | None, typer.Option("--json", metavar="F", help="Write all figures.")
+    ] = None,
+    report: Annotated[
+        Path | None, typer.Option(metavar="F.html", help="Write a page with pictures.")
+    ] = None,
+    markdown: Annotated[Path | None, typer.Option(metavar="F", help="Write the tables.")] = None,
+    latex: Annotated[Path | None, typer.Option(metavar="F", help="Write the tables.")] = None,
+) -> None:
+    """Measure a model or a recipe, without fooling anyone.
+
+    Corpora are looked for in the folder that SERKIT_CORPORA names.
+    """
+    try:
+        from serkit.evaluation import save_run
+        from serkit.evaluation.figures import as_json, figures, tables
+        from serkit.evaluation.report import write_report
+        from serkit.training import FeatureCache, load_recipe, shipped_recipes
+    except ModuleNotFoundError as error:
+        raise MissingExtraError(error.name or "torch", "train", "evaluating") from error
+    from serkit.files import write_atomically
+    from serkit.runtime import available_models, load
+
+    n_jobs = jobs or os.cpu_count() or 1
+    kept = FeatureCache.default() if cache else None
+    is_recipe = subject in shipped_recipes() or subject.endswith((".yaml", ".yml"))
+    if not is_recipe and (subject in available_models() or subject.endswith(".safetensors")):
+        for given, option in ((protocol, "--protocol"), (anchor, "--anchor"), (ray, "--ray")):
+            if given:
+                raise ProtocolError(
+                    f"{option} is for recipes; {subject} is a trained model, which is tested as "
+                    "it is on all utterances"
+                )
+        model = load(subject).model
+        name = model.card.name
+        outcome = _test_model(model, corpus or [], kept, n_jobs, allow_seen=allow_seen)
+        if run is not None:
+            save_run(run, outcome, model.card.recipe)
+    else:
+        recipe = load_recipe(subject)
+        name = recipe.name
+        if protocol is None:
+            raise ProtocolError("a recipe needs --protocol, such as --protocol loso")
+        from serkit.corpora import load as load_corpus
+        from serkit.evaluation import evaluate as evaluate_recipe
+        from serkit.evaluation import find_protocol
+        from serkit.training import load_utterances, make_dataset
+
+        anchors = [load_corpus(spec) for spec in anchor or ()]
+        held = sorted({u.corpus for loaded in anchors for u in loaded.utterances})
+        way = find_protocol(protocol).anchored(held)
+        specs = [*(corpus or recipe.corpora), *(anchor or ())]
+        _, utterances = load_utterances(recipe, specs)
+        data = make_dataset(
+            recipe, utterances, jobs=n_jobs, cache=kept, track=tracker("Extracting features")
+        )
+        outcome = evaluate_recipe(
+            recipe,
+            data,
+            way,
+            seeds=range(seeds),
+            jobs=n_jobs,
+            ray_address=ray,
+            folder=run,
+            track=tracker("Training and testing"),
+        )
+    found = figures(outcome)
+    made = tables(outcome, found)
+    command = shlex.join(["serkit", *sys.argv[1:]])
+    for table in made[:1]:
+        typer.echo(table.to_markdown(), nl=False)
+    if json_file is not None:
+        values = {"model": name, "command": command, **as_json(outcome, found)}
+        write_atomically(json_file, json.dumps(values, indent=1) + "\n")
+    if markdown is not None:
+        write_atomically(markdown, "\n".join(table.to_markdown() for table in made))
+    if latex is not None:
+        write_atomically(latex, "\n".join(table.to_latex() for table in made))
+    if report is not None:
+        write_report(report, outcome, found, model=name, command=command)
+
+
+def _test_model(
+    model: Model, specs: list[str], cache: FeatureCache | None, jobs: int, *, allow_seen: bool
+) -> Outcome:
+    from serkit.corpora import load as load_corpus
+    from serkit.evaluation import evaluate_model, trained_on
+    from serkit.training import extract_dataset
+
+    if not specs:
+        raise CorpusError("a trained model needs --corpus, what to test it on")
+    utterances = [
+        u for spec in specs for u in load_corpus(spec).utterances if u.label in model.card.labels
+    ]
+    if not utterances:
+        raise CorpusError(
+            f"no utterance is labelled with an emotion that {model.card.name} tells apart: "
+            f"{', '.join(model.card.labels)}"
+        )
+    seen = trained_on(model, {u.corpus for u in utterances})
+    if seen and not allow_seen:
+        raise ProtocolError(
+            f"{model.card.name} was trained on {', '.join(seen)}; figures on it would flatter. "
+            "Test on another corpus, evaluate its recipe under a protocol, or add --allow-seen, "
+            "and every figure will say so"
+        )
+    data = extract_dataset(
+        model.card.features,
+        model.card.labels,
+        utterances,
+        jobs=jobs,
+        cache=cache,
+        track=tracker("Extracting features"),
+    )
+    return evaluate_model(model, data, seen=bool(seen))
+
+
+def compare(
+    first: Annotated[Path, typer.Argument(metavar="RUN", help="Folder of one run.")],
+    second: Annotated[Path, typer.Argument(metavar="RUN", help="Folder of another.")],
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Say whether the second run is better than the first, on the same utterances."""
+    try:
+        from serkit.evaluation import compare as compare_runs
+        from serkit.evaluation import load_run
+    except ModuleNotFoundError as error:
+        raise MissingExtraError(error.name or "torch", "train", "comparing runs") from error
+    from dataclasses import asdict
+
+    found = compare_runs(load_run(first), load_run(second))
+    if as_json:
+        values: dict[str, Any] = {**asdict(found), "difference": found.difference}
+        typer.echo(json.dumps(values, indent=2))
+        return
+    if found.interval is None:
+        sure = "not to be told from so few speakers"
+        interval = "no interval"
+    else:
+        low, high = found.interval.low, found.interval.high
+        sure = "better" if low > 0 else "worse" if high < 0 else "not clearly different"
+        interval = f"95 % interval over speakers [{100 * low:+.1f}, {100 * high:+.1f}]"
+    marks = f" ({', '.join(found.marks)})" if found.marks else ""
+    typer.echo(
+        f"UA {100 * found.first:.1f} % and {100 * found.second:.1f} %{marks}: "
+        f"the second is {sure}\ndifference {100 * found.difference:+.1f} points, "
+        f"{interval}, p = {found.p_value:.4f} (sign flips), "
+        f"{found.utterances} utterances of {found.speakers} speakers"
+    )

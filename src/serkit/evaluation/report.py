@@ -1,0 +1,80 @@
+"""One self-contained HTML page about an evaluation."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Sequence
+from html import escape
+from importlib.metadata import PackageNotFoundError, version
+from importlib.resources import files
+from pathlib import Path
+from string import Template
+
+import serkit
+from serkit.evaluation.figures import Figures, tables
+from serkit.evaluation.outcome import Outcome, fingerprints
+from serkit.evaluation.plots import confusion_plot, reliability_plot, speaker_plot
+from serkit.files import write_atomically
+
+_PACKAGES = ("numpy", "torch", "soundfile", "soxr")
+
+
+def write_report(
+    path: Path, outcome: Outcome, found: Sequence[Figures], *, model: str, command: str
+) -> None:
+    """Write the page.
+
+    Args:
+        path: The HTML file.
+        outcome: What was found.
+        found: Its figures.
+        model: Name of the model or recipe.
+        command: The command that made it.
+
+    Raises:
+        OSError: The page cannot be written.
+    """
+    sections = [f"<section>{table.to_html()}</section>" for table in tables(outcome, found)]
+    sections += [_pictures(outcome, f) for f in found]
+    page = Template(files("serkit.evaluation").joinpath("report.html").read_text("utf-8"))
+    marks = ", ".join(outcome.marks)
+    write_atomically(
+        path,
+        page.substitute(
+            model=escape(model),
+            title=escape(outcome.title),
+            citation=escape(outcome.protocol.citation),
+            marks=f'<span class="mark">{escape(marks)}</span>' if marks else "",
+            sections="\n".join(sections),
+            made=escape("\n".join((command, "", *_versions(), "", *_data(outcome)))),
+            version=escape(serkit.__version__),
+        ),
+    )
+
+
+def _pictures(outcome: Outcome, found: Figures) -> str:
+    told = f" ({', '.join(outcome.marks)})" if outcome.marks else ""
+    drawn = (
+        ("Confusion: true class by predicted", confusion_plot(found.matrix, outcome.labels)),
+        ("Reliability", reliability_plot(found.curve)),
+        ("UA of each speaker, %", speaker_plot(found.speakers)),
+    )
+    pictures = "".join(f"<div><h2>{escape(title)}</h2>{svg}</div>" for title, svg in drawn)
+    return (
+        f'<section><h2>{escape(found.name + told)}</h2><div class="row">{pictures}</div></section>'
+    )
+
+
+def _versions() -> list[str]:
+    lines = [f"serkit {serkit.__version__}, Python {platform.python_version()}"]
+    for package in _PACKAGES:
+        try:
+            lines.append(f"{package} {version(package)}")
+        except PackageNotFoundError:
+            lines.append(f"{package} not installed")
+    return lines
+
+
+def _data(outcome: Outcome) -> list[str]:
+    found = fingerprints(outcome.utterances, outcome.hashes)
+    return [f"data {corpus}: {value}" for corpus, value in found.items()]

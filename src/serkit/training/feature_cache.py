@@ -1,0 +1,69 @@
+"""Features once: kept by what a recording sounds like and how they are made."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from serkit.files import write_atomically
+
+Array = NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class FeatureCache:
+    """A folder of extracted features, safe to share among processes.
+
+    Attributes:
+        folder: Holds a folder for each way features are made, and in it a file a recording.
+    """
+
+    folder: Path
+
+    @classmethod
+    def default(cls) -> FeatureCache:
+        """The user's: `$XDG_CACHE_HOME/serkit/features`, `~/.cache` if that is not set."""
+        root = os.environ.get("XDG_CACHE_HOME")
+        return cls((Path(root) if root else Path.home() / ".cache") / "serkit" / "features")
+
+    def get(
+        self,
+        content: str,
+        made_by: Mapping[str, Any],
+        compute: Callable[[], Array],
+        *,
+        shape: tuple[int, ...],
+    ) -> Array:
+        """The features kept, or those computed now, which are then kept.
+
+        A file that is damaged or of another shape is computed and written again.
+
+        Args:
+            content: `content_hash` of the recording.
+            made_by: All that decides the features besides, with its version, as JSON values.
+            compute: Called where nothing is kept.
+            shape: Of the features.
+        """
+        way = json.dumps(made_by, sort_keys=True).encode()
+        name = hashlib.blake2b(way, digest_size=12).hexdigest()
+        path = self.folder / name / content[:2] / f"{content}.npy"
+        try:
+            kept: Array = np.load(path, allow_pickle=False)
+            if kept.shape == shape and kept.dtype == np.float32:
+                return kept
+        except (OSError, ValueError, EOFError):
+            pass
+        features = compute()
+        buffer = BytesIO()
+        np.save(buffer, features, allow_pickle=False)
+        write_atomically(path, buffer.getvalue())
+        return features

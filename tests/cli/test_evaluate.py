@@ -1,0 +1,141 @@
+import json
+import os
+import re
+
+import numpy as np
+import pytest
+import soundfile
+import yaml
+
+from serkit.runtime import TrainingCorpus, load, save_model
+
+from command import serkit
+from toys import LABELS, make_recipe
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    """Six speakers whose emotions differ in pitch, a recipe, and a folder for the cache."""
+    root = tmp_path_factory.mktemp("evaluate")
+    rng = np.random.default_rng(0)
+    lines = ["audio,label,speaker"]
+    for speaker in "abcdef":
+        for place, label in enumerate(LABELS):
+            for take in range(2):
+                hertz = 300 * (1 + place) * rng.uniform(0.9, 1.1)
+                tone = 0.2 * np.sin(2 * np.pi * hertz * np.arange(4800) / 16_000)
+                noise = 0.02 * rng.standard_normal(4800)
+                name = f"{speaker}-{label}-{take}.wav"
+                soundfile.write(root / name, tone + noise, 16_000)
+                lines.append(f"{name},{label},{speaker}")
+    (root / "all.csv").write_text("\n".join(lines))
+    recipe = make_recipe(corpora=("manifest",)).to_dict()
+    (root / "toy.yaml").write_text(yaml.safe_dump(recipe))
+    return root
+
+
+def evaluate(place, *arguments):
+    corpus = f"manifest={place / 'all.csv'}"
+    environment = os.environ | {"XDG_CACHE_HOME": str(place / "cache")}
+    return serkit("evaluate", *arguments, "--corpus", corpus, "--jobs", "1", env=environment)
+
+
+def test_a_recipe_from_folds_to_pages_and_its_run_against_itself(place, tmp_path):
+    out = {kind: tmp_path / f"out.{kind}" for kind in ("json", "html", "md", "tex")}
+    done = evaluate(
+        place, place / "toy.yaml", "--protocol", "loso", "--seeds", "2", "--run", tmp_path / "run",
+        "--json", out["json"], "--report", out["html"],
+        "--markdown", out["md"], "--latex", out["tex"],
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == ""
+    assert "| protocol | corpus |" in done.stdout
+    assert (place / "cache" / "serkit" / "features").is_dir()
+    values = json.loads(out["json"].read_text())
+    assert values["command"].startswith("serkit evaluate")
+    assert (values["marks"], values["seeds"], len(values["folds"])) == ([], [0, 1], 12)
+    (corpus,) = values["corpora"]
+    low, high = corpus["figures"]["ua"]["interval"]
+    assert 0 <= low <= corpus["figures"]["ua"]["value"] <= high <= 1
+    assert np.sum(corpus["confusion"]) == 72
+    assert len(corpus["speakers"]) == 6
+    page = out["html"].read_text()
+    assert page.count("<svg") == 3
+    assert not re.search(r"<script|https?://|src=|href=", page)
+    for expected in ("serkit evaluate", "numpy", "data ", "mean ± SD over seeds", "Reliability"):
+        assert expected in page
+    assert r"\toprule" in out["tex"].read_text()
+    assert out["md"].read_text().count("### ") == 4
+    compared = serkit("compare", tmp_path / "run", tmp_path / "run")
+    assert compared.returncode == 0
+    assert "not clearly different" in compared.stdout
+    compared = serkit("compare", tmp_path / "run", tmp_path / "run", "--json")
+    assert json.loads(compared.stdout)["p_value"] == 1
+
+
+def test_every_row_of_a_speaker_dependent_protocol_says_so(place, tmp_path):
+    out = tmp_path / "tables.md"
+    done = evaluate(
+        place, place / "toy.yaml", "--protocol", "k-fold:3", "--markdown", out, "--no-cache"
+    )
+    assert done.returncode == 0, done.stderr
+    rows = [
+        line
+        for table in out.read_text().split("### ")[1:]
+        for line in table.splitlines()[4:]
+        if line.startswith("|")
+    ]
+    assert len(rows) > 8
+    assert all("(speaker-dependent)" in row for row in rows)
+
+
+def trained_on(path, *names):
+    model = load("tiny").model
+    corpora = tuple(TrainingCorpus(n, n, "none", True, 1, 1) for n in names)
+    save_model(model.with_card(corpora=corpora), path)
+    return path
+
+
+def test_a_model_as_it_is_and_one_that_has_seen_the_corpus(place, tmp_path):
+    fresh = trained_on(tmp_path / "fresh.safetensors", "other")
+    done = evaluate(place, fresh, "--json", tmp_path / "f.json", "--run", tmp_path / "run")
+    assert done.returncode == 0, done.stderr
+    values = json.loads((tmp_path / "f.json").read_text())
+    assert values["protocol"] == "as-is"
+    assert values["corpora"][0]["utterances"] == 24
+    again = evaluate(place, fresh, "--run", tmp_path / "run")
+    assert again.returncode == 2
+    assert "not empty" in again.stderr
+
+    corpus = json.loads((tmp_path / "run" / "manifest.json").read_text())["utterances"][0]["corpus"]
+    seen = trained_on(tmp_path / "seen.safetensors", corpus)
+    refused = evaluate(place, seen)
+    assert refused.returncode == 2
+    assert "--allow-seen" in refused.stderr
+    allowed = evaluate(place, seen, "--allow-seen")
+    assert allowed.returncode == 0, allowed.stderr
+    assert "trained on this corpus" in allowed.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["toy.yaml"], "needs --protocol"),
+        (["toy.yaml", "--protocol", "10-fold"], "no protocol is called '10-fold'"),
+        (["toy.yaml", "--protocol", "leave-one-corpus-out"], "at least two"),
+        (["tiny", "--protocol", "loso"], "tested as it is"),
+        (["huge"], "no recipe 'huge'"),
+    ],
+)
+def test_a_wrong_option_is_one_line_and_exit_2(place, arguments, message):
+    first = place / arguments[0] if arguments[0].endswith("yaml") else arguments[0]
+    done = evaluate(place, first, *arguments[1:])
+    assert done.returncode == 2
+    assert message in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
+
+
+def test_comparing_what_is_no_run(tmp_path):
+    done = serkit("compare", tmp_path, tmp_path)
+    assert done.returncode == 2
+    assert "holds no run" in done.stderr

@@ -1,0 +1,50 @@
+import numpy as np
+import pytest
+
+from serkit.errors import ProtocolError
+from serkit.evaluation import FoldResult, Outcome, compare, find_protocol
+
+from toys import LABELS, make_data
+
+DATA = make_data(n_speakers=12, per_class=4)
+
+
+def outcome(right, seed=0, index=None, labels=LABELS):
+    """A system that is right about each utterance with some probability."""
+    rng = np.random.default_rng(seed)
+    index = np.arange(len(DATA)) if index is None else index
+    hit = rng.random(len(index)) < right
+    said = np.where(hit, DATA.targets[index], (DATA.targets[index] + 1) % 3)
+    result = FoldResult(0, "f", index, np.eye(3, dtype=np.float32)[said])
+    return Outcome(find_protocol("loso"), labels, DATA.utterances, DATA.targets, (result,))
+
+
+def test_a_clear_difference_is_one():
+    found = compare(outcome(0.5), outcome(0.9, seed=1), resamples=500)
+    assert found.interval.low > 0.2
+    assert found.interval.low < found.difference < found.interval.high
+    assert found.p_value < 0.01
+    assert (found.utterances, found.speakers) == (144, 12)
+
+
+def test_no_difference_is_none():
+    same = compare(outcome(0.7), outcome(0.7), resamples=300)
+    assert same.difference == same.interval.low == same.interval.high == 0
+    assert same.p_value == 1
+    alike = compare(outcome(0.7), outcome(0.7, seed=5), resamples=500)
+    assert alike.p_value > 0.05
+    assert alike.interval.low < 0 < alike.interval.high
+
+
+def test_the_order_turns_the_sign():
+    one, other = outcome(0.5), outcome(0.8, seed=1)
+    forth, back = compare(one, other, resamples=200), compare(other, one, resamples=200)
+    assert forth.difference == -back.difference
+    assert forth.p_value == back.p_value
+
+
+def test_what_cannot_be_compared():
+    with pytest.raises(ProtocolError, match="4 of the first's 144"):
+        compare(outcome(0.5), outcome(0.5, index=np.arange(4, 144)))
+    with pytest.raises(ProtocolError, match="other labels"):
+        compare(outcome(0.5), outcome(0.5, labels=("a", "b", "c")))

@@ -1,0 +1,73 @@
+import numpy as np
+import pytest
+from sklearn import metrics as sk
+
+from serkit.evaluation import FoldResult, Outcome, evaluate, find_protocol
+from serkit.evaluation.figures import as_json, figures, tables
+from serkit.evaluation.tables import Table
+from serkit.training import Optimiser
+
+from toys import LABELS, make_data, make_recipe
+
+DATA = make_data(n_speakers=3, per_class=5, corpora=("one", "two"))
+
+
+def outcome(protocol="loso"):
+    rng = np.random.default_rng(0)
+    logits = rng.random((len(DATA), 3)) + 0.5 * np.eye(3)[DATA.targets]
+    probabilities = (logits / logits.sum(axis=1, keepdims=True)).astype(np.float32)
+    results = tuple(
+        FoldResult(0, corpus, index, probabilities[index])
+        for corpus in ("one", "two")
+        for index in [np.flatnonzero([u.corpus == corpus for u in DATA.utterances])]
+    )
+    return Outcome(find_protocol(protocol), LABELS, DATA.utterances, DATA.targets, results)
+
+
+def test_a_row_a_corpus_and_one_of_all():
+    found = figures(outcome())
+    assert [f.name for f in found] == ["one", "two", "all"]
+    both = found[-1]
+    assert both.utterances == len(DATA)
+    assert set(both.speakers) == {f"{c}/{s}" for c in ("one", "two") for s in range(3)}
+    for figure in both.headlines.values():
+        assert figure.interval.low <= figure.value <= figure.interval.high
+    test, probabilities = outcome().pooled(0)
+    truth, said = DATA.targets[test], probabilities.argmax(axis=1)
+    assert both.headlines["ua"].value == pytest.approx(sk.balanced_accuracy_score(truth, said))
+    assert both.headlines["macro_f1"].value == pytest.approx(
+        sk.f1_score(truth, said, average="macro")
+    )
+    assert both.classes["sad"]["recall"].value == pytest.approx(
+        sk.recall_score(truth, said, average=None)[1]
+    )
+    assert both.curve[0].sum() == len(DATA)
+
+
+def test_marks_are_in_every_row_and_object():
+    shuffled = outcome("shuffle")
+    found = figures(shuffled)
+    for table in tables(shuffled, found):
+        assert all("speaker-dependent" in row[0] for row in table.rows)
+    values = as_json(shuffled, found)
+    assert all(corpus["marks"] == ["speaker-dependent"] for corpus in values["corpora"])
+    assert set(values["data"]) == {"one", "two"}
+
+
+def test_mean_and_sd_over_folds_and_seeds():
+    recipe = make_recipe(optimiser=Optimiser(max_epochs=1))
+    found = evaluate(recipe, DATA, find_protocol("leave-one-corpus-out"), seeds=[0, 1])
+    (table,) = (t for t in tables(found, figures(found)) if t.title.startswith("Folds"))
+    assert [row[0] for row in table.rows[-2:]] == ["mean ± SD over folds", "mean ± SD over seeds"]
+    uas = [float(row[3]) for row in table.rows[:-2]]
+    mean, sd = map(float, table.rows[-2][3].split(" ± "))
+    assert (mean, sd) == pytest.approx((np.mean(uas), np.std(uas, ddof=1)), abs=0.1)
+
+
+def test_one_table_in_three_languages():
+    table = Table("A & B", ("what", "UA"), (("x|y_<z>", "50 ± 1"),))
+    assert "| x\\|y_<z> | 50 ± 1 |" in table.to_markdown()
+    assert r"x|y\_<z> & 50 $\pm$ 1 \\" in table.to_latex()
+    assert r"\caption{A \& B}" in table.to_latex()
+    assert "x|y_&lt;z&gt;" in table.to_html()
+    assert table.marked(("m",)).rows[0][0] == "x|y_<z> (m)"

@@ -1,0 +1,170 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from serkit.corpora import Utterance
+from serkit.errors import ProtocolError
+from serkit.evaluation import Fold, find_protocol, guard, require_classes, without_copies
+from serkit.training import HoldOut
+
+from toys import LABELS, make_data
+
+BY_SPEAKER = HoldOut("speaker", 0.2)
+THREE = make_data(n_speakers=4, per_class=2, corpora=("one", "two", "three")).utterances
+
+
+def folds_of(protocol, utterances):
+    folds = protocol.folds(utterances, seed=0, hold_out=BY_SPEAKER)
+    guard(protocol, folds, utterances, hold_out=BY_SPEAKER)
+    require_classes(protocol, folds, utterances)
+    return folds
+
+
+def people(utterances, part):
+    return {utterances[i].speaker_key for i in part}
+
+
+def test_k_fold_tests_each_clip_once():
+    folds = folds_of(find_protocol("k-fold:5"), THREE)
+    assert len(folds) == 5
+    assert sorted(np.concatenate([f.test for f in folds])) == list(range(len(THREE)))
+    assert find_protocol("k-fold").speaker_dependent
+    with pytest.raises(ProtocolError, match="too few for 10 folds"):
+        folds_of(find_protocol("k-fold"), THREE[:5])
+    with pytest.raises(ProtocolError, match="number of folds"):
+        find_protocol("k-fold:1")
+
+
+def interviews():
+    return tuple(
+        Utterance(None, label, f"{session}{sex}", "iemocap", session=str(session))
+        for session in range(1, 6)
+        for sex in "FM"
+        for label in LABELS
+    )
+
+
+def test_sessions_rotate_three_one_one():
+    talks = interviews()
+    folds = folds_of(find_protocol("session"), talks)
+    assert [f.name for f in folds] == [f"iemocap/{n}" for n in range(1, 6)]
+    for fold in folds:
+        counts = [len({talks[i].session for i in p}) for p in fold.parts.values()]
+        assert counts == [3, 1, 1]
+    with pytest.raises(ProtocolError, match="72 of 72 have none"):
+        folds_of(find_protocol("session"), THREE)
+    with pytest.raises(ProtocolError, match="three sessions"):
+        folds_of(find_protocol("session"), talks[:12])
+
+
+def test_a_shared_session_leaks_though_the_speakers_differ():
+    with pytest.raises(ProtocolError, match=r"sessions iemocap/1 .* the protocol session"):
+        folds_of(find_protocol("loso"), interviews())
+
+
+def test_the_partner_of_a_held_out_speaker_is_held_out_too():
+    talks = interviews()
+    training, validation = BY_SPEAKER.split(talks, np.arange(len(talks)), seed=0)
+    assert not {talks[i].session for i in training} & {talks[i].session for i in validation}
+
+
+def ravdess(actors=range(1, 25)):
+    return tuple(Utterance(None, label, f"{a:02d}", "ravdess") for a in actors for label in LABELS)
+
+
+def test_emobox_has_the_benchmarks_actors():
+    clips = ravdess()
+    folds = folds_of(find_protocol("emobox-ravdess"), clips)
+    assert [len(people(clips, f.test)) for f in folds] == [4] * 6
+    assert people(clips, folds[0].test) == {f"ravdess/{a}" for a in ("01", "11", "20", "21")}
+    with pytest.raises(ProtocolError, match="actor 01 missing"):
+        folds_of(find_protocol("emobox-ravdess"), ravdess(range(2, 25)))
+    with pytest.raises(ProtocolError, match="ravdess alone; found one"):
+        folds_of(find_protocol("emobox-ravdess"), clips + THREE[:24])
+
+
+def test_cross_trains_on_some_and_tests_on_others():
+    (fold,) = folds_of(find_protocol("cross:train=one+two,test=three"), THREE)
+    assert {THREE[i].corpus for i in fold.train} == {"one", "two"}
+    assert {THREE[i].corpus for i in fold.validation} == {"one", "two"}
+    assert {THREE[i].corpus for i in fold.test} == {"three"}
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("cross:train=one,test=four", "corpus four; the utterances are of one, three, two"),
+        ("cross:train=one,test=one", "one is in both"),
+        ("cross:one", "write cross:train=A\\+B,test=C"),
+    ],
+)
+def test_cross_refuses_what_it_cannot_do(name, message):
+    with pytest.raises(ProtocolError, match=message):
+        folds_of(find_protocol(name), THREE)
+
+
+def test_anchors_only_ever_train():
+    protocol = find_protocol("loso").anchored(["three"])
+    folds = folds_of(protocol, THREE)
+    assert len(folds) == 8
+    for fold in folds:
+        assert sum(THREE[i].corpus == "three" for i in fold.train) == 24
+        held = np.concatenate((fold.validation, fold.test))
+        assert all(THREE[i].corpus != "three" for i in held)
+    assert "three only trains" in protocol.title
+    with pytest.raises(ProtocolError, match="anchor corpus four"):
+        folds_of(find_protocol("loso").anchored(["four"]), THREE)
+
+
+def dialogue():
+    return tuple(
+        Utterance(None, label, "Ross", "meld", text=f"{label} {split} {i}", split=split)
+        for split in ("train", "dev", "test")
+        for label in LABELS
+        for i in range(2)
+    )
+
+
+def test_the_published_split_loses_what_is_said_word_for_word_in_its_test_part():
+    said = dialogue()
+    said = (
+        replace(said[0], text="  Oh my  GOD "),
+        *said[1:-1],
+        replace(said[-1], text="oh my god"),
+    )
+    protocol = find_protocol("fixed")
+    folds = protocol.folds(said, seed=0, hold_out=BY_SPEAKER)
+    with pytest.raises(ProtocolError, match="identical"):
+        guard(protocol, folds, said, hold_out=BY_SPEAKER)
+    (fold,) = without_copies(folds, said, ())
+    guard(protocol, [fold], said, hold_out=BY_SPEAKER)
+    assert (len(fold.train), len(fold.validation), len(fold.test)) == (5, 6, 6)
+    with pytest.raises(ProtocolError, match="found none"):
+        folds_of(protocol, THREE)
+
+
+def test_identical_audio_must_not_cross_even_between_speakers():
+    loso = find_protocol("loso")
+    folds = loso.folds(THREE, seed=0, hold_out=BY_SPEAKER)
+    hashes = [str(i) for i in range(len(THREE))]
+    hashes[1] = hashes[0]  # two takes of one speaker, in one part: fine
+    guard(loso, folds, THREE, hold_out=BY_SPEAKER, hashes=hashes)
+    hashes[-1] = hashes[0]
+    with pytest.raises(ProtocolError, match=r"one-0-0-\d\.wav.* identical"):
+        guard(loso, folds, THREE, hold_out=BY_SPEAKER, hashes=hashes)
+
+
+def test_speakers_of_one_name_in_two_corpora_are_two_people():
+    folds = folds_of(find_protocol("leave-one-corpus-out"), THREE)
+    assert people(THREE, folds[0].test).isdisjoint(people(THREE, folds[0].train))
+
+
+def test_a_class_that_cannot_be_learned_or_is_never_tested():
+    loso = find_protocol("loso")
+    rare = tuple(u for u in THREE if u.label != "sad" or u.speaker_key == "one/0")
+    with pytest.raises(ProtocolError, match=r"fold one/0 of loso holds no .* labelled sad"):
+        require_classes(loso, loso.folds(rare, seed=0, hold_out=BY_SPEAKER), rare)
+    index = np.arange(len(THREE))
+    with pytest.raises(ProtocolError, match="tests no utterance labelled happy, sad"):
+        require_classes(loso, [Fold("f", index, index[:1], index[:1])], THREE)

@@ -1,0 +1,123 @@
+import json
+import subprocess
+import sys
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from serkit.errors import ProtocolError
+from serkit.evaluation import evaluate, evaluate_model, find_protocol, load_run, save_run
+from serkit.training import Optimiser, fit
+
+from toys import make_data, make_recipe
+
+QUICK = make_recipe(optimiser=Optimiser(max_epochs=3))
+DATA = make_data(n_speakers=4, per_class=3)
+LOSO = find_protocol("loso")
+
+_RUN = """
+import os, signal, sys
+from pathlib import Path
+sys.path[:0] = sys.argv[2:]
+from serkit.evaluation import evaluate, find_protocol
+from serkit.training import Optimiser
+from toys import make_data, make_recipe
+
+def killed(results, total):
+    for number, result in enumerate(results):
+        if number == 2:
+            os.kill(os.getpid(), signal.SIGKILL)
+        yield result
+
+evaluate(
+    make_recipe(optimiser=Optimiser(max_epochs=3)), make_data(n_speakers=4, per_class=3),
+    find_protocol("loso"), seeds=[0], folder=Path(sys.argv[1]), track=killed,
+)
+"""
+
+
+def same(one, other):
+    assert [(r.seed, r.fold) for r in one.results] == [(r.seed, r.fold) for r in other.results]
+    for ours, theirs in zip(one.results, other.results, strict=True):
+        np.testing.assert_array_equal(ours.test, theirs.test)
+        np.testing.assert_array_equal(ours.probabilities, theirs.probabilities)
+
+
+def test_kill_in_the_middle_and_run_again(tmp_path):
+    folder = tmp_path / "run"
+    done = subprocess.run(
+        [sys.executable, "-c", _RUN, folder, *[p for p in sys.path if p]], check=False
+    )
+    assert done.returncode == -9
+    kept = sorted((folder / "folds").iterdir())
+    assert 2 <= len(kept) < 4
+    before = [file.stat().st_mtime_ns for file in kept]
+    again = evaluate(QUICK, DATA, LOSO, seeds=[0], folder=folder)
+    assert [file.stat().st_mtime_ns for file in kept] == before
+    same(again, evaluate(QUICK, DATA, LOSO, seeds=[0]))
+    same(again, load_run(folder))
+
+
+def test_more_seeds_are_added_to_a_run(tmp_path):
+    evaluate(QUICK, DATA, LOSO, seeds=[0], folder=tmp_path)
+    both = evaluate(QUICK, DATA, LOSO, seeds=[0, 1], folder=tmp_path, jobs=2)
+    same(both, evaluate(QUICK, DATA, LOSO, seeds=[0, 1]))
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"recipe": make_recipe(clip=3.0)}, "another recipe .*clip, optimiser"),
+        ({"protocol": find_protocol("speaker-folds")}, "another protocol"),
+        ({"data": make_data(n_speakers=4, per_class=3, seed=1)}, "another data"),
+    ],
+)
+def test_a_folder_of_another_run_is_refused(tmp_path, changes, message):
+    values = {"recipe": QUICK, "data": DATA, "protocol": LOSO}
+    evaluate(**values, seeds=[0], folder=tmp_path)
+    with pytest.raises(ProtocolError, match=message):
+        evaluate(**(values | changes), seeds=[0], folder=tmp_path)
+
+
+def test_a_folder_of_another_version_is_refused(tmp_path):
+    evaluate(QUICK, DATA, LOSO, seeds=[0], folder=tmp_path)
+    file = tmp_path / "manifest.json"
+    manifest = json.loads(file.read_text())
+    file.write_text(json.dumps(manifest | {"serkit": "0.0.1"}))
+    with pytest.raises(ProtocolError, match=r"version of serkit: found 0\.0\.1"):
+        evaluate(QUICK, DATA, LOSO, seeds=[0], folder=tmp_path)
+    file.write_text(json.dumps(manifest | {"format": 99}))
+    with pytest.raises(ProtocolError, match="found 99, expected 1"):
+        load_run(tmp_path)
+    file.write_text("{")
+    with pytest.raises(ProtocolError, match="damaged"):
+        load_run(tmp_path)
+
+
+def test_folders_that_hold_no_run(tmp_path):
+    with pytest.raises(ProtocolError, match="holds no run"):
+        load_run(tmp_path / "nowhere")
+    (tmp_path / "notes.txt").touch()
+    with pytest.raises(ProtocolError, match="not empty"):
+        evaluate(QUICK, DATA, LOSO, seeds=[0], folder=tmp_path)
+
+
+def test_a_damaged_fold_is_named(tmp_path):
+    evaluate(QUICK, DATA, LOSO, seeds=[0], folder=tmp_path)
+    file = next((tmp_path / "folds").iterdir())
+    file.write_bytes(b"PK no")
+    with pytest.raises(ProtocolError, match=file.name):
+        load_run(tmp_path)
+
+
+def test_a_trained_model_as_it_is(tmp_path):
+    model = fit(QUICK, DATA, DATA)
+    outcome = evaluate_model(model, DATA, seen=True)
+    assert outcome.marks == ("trained on this corpus",)
+    assert "trained on this corpus" in outcome.title
+    save_run(tmp_path, outcome, QUICK.to_dict())
+    back = load_run(tmp_path)
+    same(outcome, back)
+    assert back.marks == outcome.marks
+    assert replace(outcome, seen=False).marks == ()
