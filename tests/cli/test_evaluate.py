@@ -102,7 +102,7 @@ def test_a_model_as_it_is_and_one_that_has_seen_the_corpus(place, tmp_path):
     assert done.returncode == 0, done.stderr
     values = json.loads((tmp_path / "f.json").read_text())
     assert values["protocol"] == "as-is"
-    assert values["corpora"][0]["utterances"] == 24
+    assert values["corpora"][0]["utterances"] == 36
     again = evaluate(place, fresh, "--run", tmp_path / "run")
     assert again.returncode == 2
     assert "not empty" in again.stderr

@@ -54,7 +54,6 @@ print("identical")
 
 
 def test_a_local_ray_gives_identical_numbers():
-    pytest.importorskip("ray")
     done = subprocess.run(
         [sys.executable, "-c", _ON_RAY, *[p for p in sys.path if p]],
         capture_output=True,
