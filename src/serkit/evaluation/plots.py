@@ -8,7 +8,7 @@ from html import escape
 import numpy as np
 from numpy.typing import NDArray
 
-_CELL = 52
+_CELL = 60
 _MARGIN = 92
 
 
@@ -21,7 +21,7 @@ def confusion_plot(matrix: NDArray[np.int64], labels: Sequence[str]) -> str:
         parts.append(
             f'<text x="{_MARGIN - 6}" y="{28 + (i + 0.6) * _CELL}" text-anchor="end">'
             f'{escape(label)}</text><text x="{middle}" y="20" text-anchor="middle">'
-            f"{escape(label[:8])}</text>"
+            f"{escape(label)}</text>"
         )
         for j, count in enumerate(matrix[i]):
             x, y = _MARGIN + j * _CELL, 28 + i * _CELL
