@@ -18,8 +18,8 @@ from serkit.training.augmentation import Augmentation
 from serkit.training.holdout import HoldOut
 
 
-def _features(value: object) -> FeatureRecipe:
-    return value if isinstance(value, FeatureRecipe) else FeatureRecipe.from_dict(value)  # type: ignore[arg-type]
+def _features(value: Any) -> FeatureRecipe:
+    return value if isinstance(value, FeatureRecipe) else FeatureRecipe.from_dict(value)
 
 
 Features = Annotated[
