@@ -54,7 +54,7 @@ def test_a_file_is_read_and_a_recipe_travels_as_json(tmp_path):
         (GOOD.replace("[angry, sad]", "[angry]"), "labels: "),
         (GOOD.replace("[8]", "[0]"), "network.hidden.0: "),
         (GOOD.replace("mfcc, size: 13", "formants"), "no descriptor is called 'formants'"),
-        (GOOD + "optimiser: {learning_rate: -1}", "optimiser.learning_rate: "),
+        (GOOD + "optimiser: {learning_rate: -1}", "optimiser.gradient.learning_rate: "),
         (GOOD + "validation_share: 1.5", "validation_share: "),
     ],
 )

@@ -59,7 +59,8 @@ def train(
 
         lines.append(json.dumps(asdict(epoch)) + "\n")
 
-    with _EpochBar(plan.optimiser.max_epochs, keep) as on_epoch:
+    epochs = getattr(plan.optimiser, "max_epochs", 1)
+    with _EpochBar(epochs, keep) as on_epoch:
         model = fit_final(plan, data, corpora, seed=seed, on_epoch=on_epoch)
     if log is not None:
         write_atomically(log, "".join(lines))

@@ -1,4 +1,4 @@
-"""Recipes and the one training loop."""
+"""Recipes, the one training loop, and the closed form."""
 
 from serkit.training.augmentation import Augmentation, augment
 from serkit.training.calibration import fit_temperature
@@ -13,6 +13,7 @@ from serkit.training.recipe import (
     Network,
     Optimiser,
     Recipe,
+    Ridge,
     load_recipe,
     shipped_recipes,
 )
@@ -28,6 +29,7 @@ __all__ = [
     "Network",
     "Optimiser",
     "Recipe",
+    "Ridge",
     "augment",
     "extract_dataset",
     "fit",

@@ -56,6 +56,16 @@ class Dataset:
             self.features[index], self.copies[:, index], self.targets[index], utterances, hashes
         )
 
+    def joined(self, other: Dataset) -> Dataset:
+        """The rows of this, then those of another of the same recipe."""
+        return Dataset(
+            np.concatenate((self.features, other.features)),
+            np.concatenate((self.copies, other.copies), axis=1),
+            np.concatenate((self.targets, other.targets)),
+            self.utterances + other.utterances,
+            self.hashes + other.hashes,
+        )
+
 
 def load_utterances(
     recipe: Recipe, specs: Sequence[str] = ()

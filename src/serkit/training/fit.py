@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -15,7 +16,8 @@ from serkit.runtime import Activation, Dense, Model, ModelCard
 from serkit.training.calibration import fit_temperature
 from serkit.training.data import Dataset
 from serkit.training.loop import Epoch, Examples, train
-from serkit.training.recipe import Recipe
+from serkit.training.recipe import Optimiser, Recipe, Ridge
+from serkit.training.ridge import fit_ridge
 from serkit.training.speaker_variation import shrink_speaker_variation
 
 Array = NDArray[np.float32]
@@ -35,19 +37,39 @@ def fit(
     """Train and calibrate a model; the same arguments give the same model.
 
     The normalisation and the speaker shrinkage are fitted on `training` alone; early stopping
-    and the temperature see `validation` besides.
+    and the temperature see `validation` besides. A recipe with `refit` then learns once more,
+    from both, and keeps the temperature.
 
     Args:
         recipe: What to do.
         training: What the weights are learned from.
         validation: What decides when to stop and how sure to be.
         seed: Of the initial weights and the order of learning.
-        on_epoch: Called with each line of the training log.
+        on_epoch: Called with each line of the training log; a closed form has none.
 
     Returns:
         The model, with weights as precise as the recipe stores them; its card names no figures
         and no corpora yet.
     """
+    model = _learn(recipe, training, validation, seed=seed, on_epoch=on_epoch)
+    temperature = fit_temperature(
+        model.logits(validation.features), validation.targets, _weights(recipe, validation)
+    )
+    if recipe.refit:
+        together = training.joined(validation)
+        model = _learn(recipe, together, validation, seed=seed, on_epoch=None)
+    return model.with_card(temperature=temperature)
+
+
+def _learn(
+    recipe: Recipe,
+    training: Dataset,
+    validation: Dataset,
+    *,
+    seed: int,
+    on_epoch: Callable[[Epoch], None] | None,
+) -> Model:
+    """The model before it is calibrated."""
     # Weighted like the training, or the largest corpus would decide what is normal.
     weights = _weights(recipe, training)
     exact = training.features.astype(np.float64)
@@ -60,38 +82,38 @@ def fit(
         rows = (rows - mean) / scale
         return rows if recipe.clip is None else np.clip(rows, -recipe.clip, recipe.clip)
 
-    shrink = shrink_speaker_variation(
-        standardised(training.features),
-        training.targets,
-        [u.speaker_key for u in training.utterances],
-        weights,
-        strength=recipe.speaker_shrinkage,
+    shrink = (
+        shrink_speaker_variation(
+            standardised(training.features),
+            training.targets,
+            [u.speaker_key for u in training.utterances],
+            weights,
+            strength=recipe.speaker_shrinkage,
+        )
+        if recipe.speaker_shrinkage
+        else None
     )
 
     def examples(data: Dataset) -> Examples:
         rows = standardised(np.concatenate((data.features[None], data.copies)))
-        return Examples(rows @ shrink, data.targets, _weights(recipe, data))
+        shrunk = rows if shrink is None else rows @ shrink
+        return Examples(shrunk, data.targets, _weights(recipe, data))
 
-    torch.manual_seed(seed)
-    network = MLP(
-        training.features.shape[1],
-        recipe.network.hidden,
-        len(recipe.labels),
-        dropout=recipe.network.dropout,
-        input_dropout=recipe.network.input_dropout,
-    )
-    held_out = examples(validation)
-    train(network, examples(training), held_out, recipe.optimiser, seed=seed, on_epoch=on_epoch)
-    linear = [*network.hidden, network.output]
-    layers = tuple(
-        _dense(
-            layer,
-            recipe,
-            activation="none" if layer is network.output else "relu",
-            before=shrink if i == 0 else None,
+    learned = (
+        _in_closed_form(recipe.optimiser, examples(training), len(recipe.labels))
+        if isinstance(recipe.optimiser, Ridge)
+        else _in_steps(
+            recipe, recipe.optimiser, examples(training), examples(validation), seed, on_epoch
         )
-        for i, layer in enumerate(linear)
     )
+    layers = [
+        # As a file of the recipe gives it back, the shrinkage multiplied in.
+        replace(
+            layer,
+            weight=_stored(layer.weight if i or shrink is None else layer.weight @ shrink, recipe),
+        )
+        for i, layer in enumerate(learned)
+    ]
     card = ModelCard(
         name=recipe.name,
         labels=recipe.labels,
@@ -100,23 +122,52 @@ def fit(
         recipe=recipe.to_dict(),
         created_with=serkit.__version__,
     )
-    uncalibrated = Model(card, mean, scale, layers)
-    logits = uncalibrated.logits(validation.features)
-    temperature = fit_temperature(logits, validation.targets, held_out.weights)
-    return uncalibrated.with_card(temperature=temperature)
+    return Model(card, mean, scale, tuple(layers))
 
 
-def _dense(
-    layer: nn.Module, recipe: Recipe, *, activation: Activation, before: Array | None
-) -> Dense:
-    """The layer, a linear map before it multiplied in, as a file of the recipe gives it back."""
+def _in_closed_form(ridge: Ridge, training: Examples, n_labels: int) -> list[Dense]:
+    n_variants, n = training.features.shape[:2]
+    weight, bias = fit_ridge(
+        training.features.reshape(n_variants * n, -1),
+        np.tile(training.targets, n_variants),
+        # A recording and its copies count together as one.
+        np.tile(training.weights / np.float32(n_variants), n_variants),
+        n_labels=n_labels,
+        penalty=ridge.penalty,
+    )
+    return [Dense(weight, bias)]
+
+
+def _in_steps(
+    recipe: Recipe,
+    optimiser: Optimiser,
+    training: Examples,
+    validation: Examples,
+    seed: int,
+    on_epoch: Callable[[Epoch], None] | None,
+) -> list[Dense]:
+    torch.manual_seed(seed)
+    network = MLP(
+        training.features.shape[2],
+        recipe.network.hidden,
+        len(recipe.labels),
+        dropout=recipe.network.dropout,
+        input_dropout=recipe.network.input_dropout,
+    )
+    train(network, training, validation, optimiser, seed=seed, on_epoch=on_epoch)
+    return [*(_dense(layer, "relu") for layer in network.hidden), _dense(network.output, "none")]
+
+
+def _dense(layer: nn.Module, activation: Activation) -> Dense:
     if not isinstance(layer, nn.Linear):
         raise TypeError(f"a {type(layer).__name__} is no fully connected layer")
-    weight: Array = layer.weight.detach().numpy()
-    if before is not None:
-        weight = weight @ before
-    stored = weight.astype(recipe.precision).astype(np.float32)
-    return Dense(stored, layer.bias.detach().numpy().copy(), activation)
+    return Dense(
+        layer.weight.detach().numpy().copy(), layer.bias.detach().numpy().copy(), activation
+    )
+
+
+def _stored(weight: Array, recipe: Recipe) -> Array:
+    return weight.astype(recipe.precision).astype(np.float32)
 
 
 def _weights(recipe: Recipe, data: Dataset) -> NDArray[np.float32]:

@@ -7,10 +7,20 @@ import os
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, PlainValidator, ValidationError
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Discriminator,
+    Field,
+    PlainSerializer,
+    PlainValidator,
+    Tag,
+    ValidationError,
+    model_validator,
+)
 
 from serkit.errors import RecipeError
 from serkit.features import FeatureRecipe
@@ -77,6 +87,23 @@ class Optimiser(_Data):
     noise: float = Field(default=0.0, ge=0.0)
 
 
+class Ridge(_Data):
+    """Weights in closed form, without epochs; for a network without hidden layers.
+
+    Attributes:
+        name: `ridge`.
+        penalty: Of the squared weights; see `fit_ridge`.
+    """
+
+    name: Literal["ridge"]
+    penalty: float = Field(default=0.5, gt=0.0)
+
+
+def _solver(value: Any) -> str:
+    name = value.get("name") if isinstance(value, dict) else getattr(value, "name", None)
+    return "ridge" if name == "ridge" else "gradient"
+
+
 class Acceptance(_Data):
     """A protocol the finished model reports figures for.
 
@@ -101,6 +128,8 @@ class Recipe(_Data):
         clip: Standardised features are cut off at plus and minus this; None leaves them.
         network: The network.
         optimiser: How it learns.
+        refit: Learn once more, from the training and the validation part together, when the
+            temperature is found; for what is not stopped by its validation part.
         balance: How often recordings are drawn: `none` all alike, `class` each class alike,
             `corpus-class` each class of each corpus alike.
         speaker_shrinkage: Strength of `shrink_speaker_variation`; 0 for none.
@@ -119,7 +148,11 @@ class Recipe(_Data):
     features: Features
     clip: float | None = Field(default=None, gt=0.0)
     network: Network
-    optimiser: Optimiser = Optimiser()
+    optimiser: Annotated[
+        Annotated[Optimiser, Tag("gradient")] | Annotated[Ridge, Tag("ridge")],
+        Discriminator(_solver),
+    ] = Optimiser()
+    refit: bool = False
     balance: Literal["none", "class", "corpus-class"] = "none"
     speaker_shrinkage: float = Field(default=0.0, ge=0.0)
     augmentation: Augmentation | None = None
@@ -127,6 +160,15 @@ class Recipe(_Data):
     validation_share: float = Field(default=0.15, gt=0.0, lt=1.0)
     precision: Literal["float16", "float32"] = "float32"
     acceptance: tuple[Acceptance, ...] = ()
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        if isinstance(self.optimiser, Ridge):
+            if self.network != Network(hidden=()):
+                raise ValueError("ridge gives a linear model: leave hidden empty and drop nothing")
+        elif self.refit and self.optimiser.patience is not None:
+            raise ValueError("refit needs a fixed number of epochs: set patience to null")
+        return self
 
     @property
     def hold_out(self) -> HoldOut:
