@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 
 from serkit.evaluation import evaluate, find_protocol
-from serkit.evaluation import run as room
-from serkit.training import Optimiser
+from serkit.training import Optimiser, fit
 
 from toys import make_data, make_recipe
 
@@ -16,10 +15,9 @@ EARLY = make_recipe(
 )
 
 
-def models_of(data, monkeypatch):
+def models_of(data):
     """The models of each fold, with the number of epochs until each stopped."""
     found = []
-    fit = room.fit
 
     def recording(*arguments, **options):
         epochs = []
@@ -27,9 +25,7 @@ def models_of(data, monkeypatch):
         found.append((model, len(epochs)))
         return model
 
-    with monkeypatch.context() as patch:
-        patch.setattr(room, "fit", recording)
-        evaluate(EARLY, data, find_protocol("loso"), seeds=[0])
+    evaluate(EARLY, data, find_protocol("loso"), seeds=[0], learn=recording)
     return found
 
 
@@ -41,7 +37,7 @@ def clean():
 
 
 @pytest.fixture
-def pairs(clean, monkeypatch):
+def pairs(clean):
     """The model of the first fold, clean and with its test part poisoned."""
     fold = find_protocol("loso").folds(clean.utterances, seed=0, hold_out=EARLY.hold_out)[0]
     features, copies, targets = (v.copy() for v in (clean.features, clean.copies, clean.targets))
@@ -49,7 +45,7 @@ def pairs(clean, monkeypatch):
     copies[:, fold.test] = -1e6
     targets[fold.test] = 0
     poisoned = replace(clean, features=features, copies=copies, targets=targets)
-    return [models_of(data, monkeypatch)[0] for data in (clean, poisoned)]
+    return [models_of(data)[0] for data in (clean, poisoned)]
 
 
 def test_normalisation(pairs):
@@ -70,12 +66,10 @@ def test_calibration(pairs):
     assert one.card.temperature == other.card.temperature != 1.0
 
 
-def test_poison_in_the_training_part_would_be_noticed(clean, monkeypatch):
+def test_poison_in_the_training_part_would_be_noticed(clean):
     """The tests above can fail: the same poison in a training part changes the model."""
     fold = find_protocol("loso").folds(clean.utterances, seed=0, hold_out=EARLY.hold_out)[0]
     features = clean.features.copy()
     features[fold.train[:3]] = 1e6
-    one, other = (
-        models_of(data, monkeypatch)[0][0] for data in (clean, replace(clean, features=features))
-    )
+    one, other = (models_of(data)[0][0] for data in (clean, replace(clean, features=features)))
     assert not np.array_equal(one.mean, other.mean)

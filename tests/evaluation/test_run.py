@@ -84,3 +84,44 @@ def test_an_unknown_protocol_in_a_recipe(data):
     recipe = quick(acceptance=(Acceptance(protocol="10-fold"),))
     with pytest.raises(ProtocolError, match="no protocol"):
         accept(recipe, data)
+
+
+class Nearest:
+    """Answers with the class whose training mean is nearest."""
+
+    def __init__(self, training):
+        self.centres = np.stack(
+            [training.features[training.targets == k].mean(axis=0) for k in range(3)]
+        )
+
+    def logits(self, features):
+        return -np.linalg.norm(features[:, None] - self.centres, axis=2)
+
+
+def test_another_learner_is_put_to_the_same_test(data):
+    parts = []
+
+    def learn(recipe, training, validation, *, seed):
+        parts.append({u.speaker for u in training.utterances + validation.utterances})
+        return Nearest(training)
+
+    outcome = evaluate(quick(), data, find_protocol("loso"), seeds=[0], learn=learn)
+    for result, learned_from in zip(outcome.results, parts, strict=True):
+        test = data.rows(result.test)
+        assert not learned_from & {u.speaker for u in test.utterances}
+        alone = data.rows(np.flatnonzero([u.speaker in learned_from for u in data.utterances]))
+        assert len(alone) + len(test) == len(data)
+    assert unweighted_average_recall(outcome.matrix(0)) > 0.8
+
+
+def test_a_run_folder_is_for_our_own_training(data, tmp_path):
+    with pytest.raises(ProtocolError, match="another learner"):
+        evaluate(
+            quick(),
+            data,
+            find_protocol("loso"),
+            seeds=[0],
+            folder=tmp_path / "run",
+            learn=lambda *_, seed: None,
+        )
+    assert not (tmp_path / "run").exists()

@@ -8,18 +8,19 @@ from serkit.runtime import load_model, save_model
 
 
 def test_models_that_ship():
-    assert serkit.available_models() == ("emodb7", "tiny")
+    assert serkit.available_models() == ("emodb7", "ravdess8", "tiny")
     tiny = serkit.load("tiny")
     assert tiny.labels == ("angry", "happy", "neutral", "sad")
     assert tiny.model.file_bytes <= 60_000
     assert len(serkit.load("emodb7").labels) == 7
+    assert len(serkit.load("ravdess8").labels) == 8
 
 
 def test_tiny_is_the_default():
     assert serkit.load().name == "tiny"
 
 
-@pytest.mark.parametrize("name", ["tiny", "emodb7"])
+@pytest.mark.parametrize("name", ["tiny", "emodb7", "ravdess8"])
 def test_the_card_of_a_shipped_model_is_complete(name):
     card = serkit.load(name).model.card
     assert card.figures["protocols"]
@@ -29,9 +30,9 @@ def test_the_card_of_a_shipped_model_is_complete(name):
 
 
 def test_an_unknown_name_lists_the_known_and_the_close_one():
-    with pytest.raises(ModelError, match=r"did you mean 'tiny'\? shipped: emodb7, tiny"):
+    with pytest.raises(ModelError, match=r"did you mean 'tiny'\? shipped: emodb7, ravdess8, tiny"):
         serkit.load("tinny")
-    with pytest.raises(ModelError, match="shipped: emodb7, tiny"):
+    with pytest.raises(ModelError, match="shipped: emodb7, ravdess8, tiny"):
         serkit.load("")
 
 

@@ -20,6 +20,7 @@ def test_the_recipes_that_ship_can_be_read():
         "layer-importance-adaptive-quantization/table2-savee",
         "layer-importance-adaptive-quantization/table2-tess",
         "models/emodb7",
+        "models/ravdess8",
         "models/tiny",
     } <= set(shipped_recipes())
     for name in shipped_recipes():

@@ -22,17 +22,19 @@ from serkit.evaluation.metrics import (
 )
 from serkit.evaluation.outcome import FoldResult, Outcome
 from serkit.evaluation.protocols import PROTOCOLS, Protocol, find_protocol
-from serkit.evaluation.run import evaluate, evaluate_model, trained_on
+from serkit.evaluation.run import Classifier, Learner, evaluate, evaluate_model, trained_on
 from serkit.evaluation.run_folder import load_run, save_run
 
 __all__ = [
     "AROUSAL",
     "PROTOCOLS",
     "VALENCE",
+    "Classifier",
     "Comparison",
     "Fold",
     "FoldResult",
     "Interval",
+    "Learner",
     "Outcome",
     "Protocol",
     "accept",

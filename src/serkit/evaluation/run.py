@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import typing
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from serkit.errors import ProtocolError
 from serkit.evaluation.execution import carry_out
@@ -23,6 +25,24 @@ Track = Callable[[Iterable[FoldResult], int], Iterable[FoldResult]]
 Task = tuple[int, Fold]
 
 
+class Classifier(typing.Protocol):
+    """What a learner gives back."""
+
+    def logits(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Outputs before the softmax, `[n, n_labels]`, of features `[n, n_features]`."""
+        ...
+
+
+class Learner(typing.Protocol):
+    """What learns from the training and the validation part of a fold, and nothing else."""
+
+    def __call__(
+        self, recipe: Recipe, training: Dataset, validation: Dataset, *, seed: int
+    ) -> Classifier:
+        """Learn."""
+        ...
+
+
 def evaluate(
     recipe: Recipe,
     data: Dataset,
@@ -32,6 +52,7 @@ def evaluate(
     jobs: int = 1,
     ray_address: str | None = None,
     folder: Path | None = None,
+    learn: Learner = fit,
     track: Track | None = None,
 ) -> Outcome:
     """Train and test a recipe on every fold of a protocol, once a seed.
@@ -44,15 +65,22 @@ def evaluate(
         jobs: Processes that work at the same time.
         ray_address: Of the Ray cluster that works instead of local processes.
         folder: Keeps each finished fold; those it holds already are not done again.
+        learn: What learns from the parts of a fold; another one is put to the same test with
+            the recipe's labels, hold-out and features.
         track: Wraps the results as they come, to show progress: `track(results, total)`.
 
     Raises:
-        ProtocolError: The data cannot be split this way, the split leaks, or the folder is
-            another run's.
+        ProtocolError: The data cannot be split this way, the split leaks, the folder is
+            another run's, or one is given with a learner that it could not tell from others.
         MissingExtraError: A Ray cluster is asked for, and ray is not installed.
     """
     if not seeds:
         raise ProtocolError("no seed is given; at least one is needed")
+    if folder is not None and learn is not fit:
+        raise ProtocolError(
+            "a run folder keeps folds that serkit's own training learned; leave it out, as it "
+            "could not tell another learner's folds from those"
+        )
     tasks = [(seed, fold) for seed in seeds for fold in _folds(recipe, data, protocol, seed)]
     keeper = None if folder is None else RunFolder.open(folder, recipe.to_dict(), data, protocol)
     kept = {} if keeper is None else keeper.results()
@@ -60,7 +88,7 @@ def evaluate(
 
     def results() -> Iterator[FoldResult]:
         yield from (kept[_key(task)] for task in tasks if _key(task) in kept)
-        work = partial(_run, recipe, data)
+        work = partial(_run, recipe, data, learn)
         for result in carry_out(work, waiting, jobs=jobs, ray_address=ray_address):
             if keeper is not None:
                 keeper.keep(result)
@@ -129,9 +157,9 @@ def _key(task: Task) -> tuple[int, str]:
     return seed, fold.name
 
 
-def _run(recipe: Recipe, data: Dataset, task: Task) -> FoldResult:
+def _run(recipe: Recipe, data: Dataset, learn: Learner, task: Task) -> FoldResult:
     seed, fold = task
     with one_thread():
-        model = fit(recipe, data.rows(fold.train), data.rows(fold.validation), seed=seed)
+        model = learn(recipe, data.rows(fold.train), data.rows(fold.validation), seed=seed)
     probabilities = softmax(model.logits(data.features[fold.test]))
     return FoldResult(seed, fold.name, fold.test, probabilities)
