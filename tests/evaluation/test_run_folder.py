@@ -1,14 +1,13 @@
 import json
 import subprocess
 import sys
-from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from serkit.errors import ProtocolError
-from serkit.evaluation import evaluate, evaluate_model, find_protocol, load_run, save_run
-from serkit.training import Optimiser, fit
+from serkit.evaluation import evaluate, find_protocol, load_run
+from serkit.training import Optimiser
 
 from toys import make_data, make_recipe
 
@@ -109,15 +108,3 @@ def test_a_damaged_fold_is_named(tmp_path):
     file.write_bytes(b"PK no")
     with pytest.raises(ProtocolError, match=file.name):
         load_run(tmp_path)
-
-
-def test_a_trained_model_as_it_is(tmp_path):
-    model = fit(QUICK, DATA, DATA)
-    outcome = evaluate_model(model, DATA, seen=True)
-    assert outcome.marks == ("trained on this corpus",)
-    assert "trained on this corpus" in outcome.title
-    save_run(tmp_path, outcome, QUICK.to_dict())
-    back = load_run(tmp_path)
-    same(outcome, back)
-    assert back.marks == outcome.marks
-    assert replace(outcome, seen=False).marks == ()

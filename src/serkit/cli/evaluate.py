@@ -17,7 +17,6 @@ from serkit.errors import CorpusError, MissingExtraError, ProtocolError
 if TYPE_CHECKING:
     from serkit.evaluation import Outcome
     from serkit.runtime import Model
-    from serkit.training import FeatureCache
 
 
 def evaluate(
@@ -50,7 +49,7 @@ def evaluate(
         Path | None,
         typer.Option(metavar="DIR", help="Keep finished folds here; a second call goes on."),
     ] = None,
-    cache: Annotated[bool, typer.Option(help="Keep features for the next time.")] = True,
+    cache: Annotated[bool, typer.Option(help="Keep features of recipes for the next time.")] = True,
     allow_seen: Annotated[
         bool, typer.Option("--allow-seen", help="Test a model on a corpus of its training.")
     ] = False,
@@ -78,7 +77,6 @@ def evaluate(
     from serkit.runtime import available_models, load
 
     n_jobs = jobs or os.cpu_count() or 1
-    kept = FeatureCache.default() if cache else None
     is_recipe = subject in shipped_recipes() or subject.endswith((".yaml", ".yml"))
     if not is_recipe and (subject in available_models() or subject.endswith(".safetensors")):
         for given, option in ((protocol, "--protocol"), (anchor, "--anchor"), (ray, "--ray")):
@@ -89,7 +87,7 @@ def evaluate(
                 )
         model = load(subject).model
         name = model.card.name
-        outcome = _test_model(model, corpus or [], kept, n_jobs, allow_seen=allow_seen)
+        outcome = _test_model(model, corpus or [], n_jobs, allow_seen=allow_seen)
         if run is not None:
             save_run(run, outcome, model.card.recipe)
     else:
@@ -107,6 +105,7 @@ def evaluate(
         way = find_protocol(protocol).anchored(held)
         specs = [*(corpus or recipe.corpora), *(anchor or ())]
         _, utterances = load_utterances(recipe, specs)
+        kept = FeatureCache.default() if cache else None
         data = make_dataset(
             recipe, utterances, jobs=n_jobs, cache=kept, track=tracker("Extracting features")
         )
@@ -136,12 +135,9 @@ def evaluate(
         write_report(report, outcome, found, model=name, command=command)
 
 
-def _test_model(
-    model: Model, specs: list[str], cache: FeatureCache | None, jobs: int, *, allow_seen: bool
-) -> Outcome:
+def _test_model(model: Model, specs: list[str], jobs: int, *, allow_seen: bool) -> Outcome:
     from serkit.corpora import load as load_corpus
     from serkit.evaluation import evaluate_model, trained_on
-    from serkit.training import extract_dataset
 
     if not specs:
         raise CorpusError("a trained model needs --corpus, what to test it on")
@@ -160,15 +156,7 @@ def _test_model(
             "Test on another corpus, evaluate its recipe under a protocol, or add --allow-seen, "
             "and every figure will say so"
         )
-    data = extract_dataset(
-        model.card.features,
-        model.card.labels,
-        utterances,
-        jobs=jobs,
-        cache=cache,
-        track=tracker("Extracting features"),
-    )
-    return evaluate_model(model, data, seen=bool(seen))
+    return evaluate_model(model, utterances, seen=bool(seen), jobs=jobs, track=tracker("Listening"))
 
 
 def compare(

@@ -29,6 +29,7 @@ def train(
         Path | None, typer.Option(metavar="FILE", help="Write the training log (JSON lines).")
     ] = None,
     jobs: Annotated[int, typer.Option(help="Processes; 0 for one a core.")] = 0,
+    cache: Annotated[bool, typer.Option(help="Keep features for the next time.")] = True,
     figures: Annotated[
         bool, typer.Option(help="Evaluate under the recipe's protocols, for the card.")
     ] = True,
@@ -39,7 +40,13 @@ def train(
     """
     try:
         from serkit.evaluation import accept
-        from serkit.training import fit_final, load_recipe, load_utterances, make_dataset
+        from serkit.training import (
+            FeatureCache,
+            fit_final,
+            load_recipe,
+            load_utterances,
+            make_dataset,
+        )
     except ModuleNotFoundError as error:
         from serkit.errors import MissingExtraError
 
@@ -50,7 +57,10 @@ def train(
     plan = load_recipe(recipe)
     corpora, utterances = load_utterances(plan, corpus or ())
     n_jobs = jobs or os.cpu_count() or 1
-    data = make_dataset(plan, utterances, jobs=n_jobs, track=tracker("Extracting features"))
+    kept = FeatureCache.default() if cache else None
+    data = make_dataset(
+        plan, utterances, jobs=n_jobs, cache=kept, track=tracker("Extracting features")
+    )
     lines: list[str] = []
 
     def keep(epoch: Epoch) -> None:

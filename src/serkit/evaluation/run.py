@@ -10,19 +10,22 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from serkit.errors import ProtocolError
+from serkit.audio import SAMPLE_RATE, content_hash
+from serkit.corpora import Utterance
+from serkit.errors import AudioError, CorpusError, ProtocolError
 from serkit.evaluation.execution import carry_out
 from serkit.evaluation.folds import Fold
 from serkit.evaluation.leak_guard import guard, require_classes, without_copies
 from serkit.evaluation.outcome import FoldResult, Outcome
 from serkit.evaluation.protocols import Protocol
 from serkit.evaluation.run_folder import RunFolder
-from serkit.runtime import Model
+from serkit.runtime import Model, Recognizer
 from serkit.runtime.model import softmax
-from serkit.training import Dataset, Recipe, fit, one_thread
+from serkit.training import Dataset, Recipe, fit, one_thread, read_utterance
 
 Track = Callable[[Iterable[FoldResult], int], Iterable[FoldResult]]
 Task = tuple[int, Fold]
+Answer = tuple[int, str, tuple[float, ...]]
 
 
 class Classifier(typing.Protocol):
@@ -114,20 +117,41 @@ AS_IS = Protocol(
 )
 
 
-def evaluate_model(model: Model, data: Dataset, *, seen: bool) -> Outcome:
-    """Test a trained model as it is on all utterances.
+def evaluate_model(
+    model: Model,
+    utterances: Sequence[Utterance],
+    *,
+    seen: bool,
+    jobs: int = 1,
+    track: Callable[[Iterable[Answer], int], Iterable[Answer]] | None = None,
+) -> Outcome:
+    """Test a trained model on utterances as its users have it, long recordings in windows.
+
+    A silent recording, which the model gives no label, counts as all labels alike.
 
     Args:
         model: The model.
-        data: Its features of the utterances.
+        utterances: With labels among the model's.
         seen: Whether it was trained on a corpus of theirs; every figure then says so.
+        jobs: Processes that work at the same time.
+        track: Wraps the answers as they come, to show progress: `track(answers, total)`.
+
+    Raises:
+        CorpusError: A recording cannot be read or is too short to be judged; the file is named.
     """
-    everything = np.arange(len(data))
-    probabilities = softmax(model.logits(data.features))
-    result = FoldResult(0, "everything", everything, probabilities)
-    return Outcome(
-        AS_IS, model.card.labels, data.utterances, data.targets, (result,), data.hashes, seen
+    work = partial(_answer, Recognizer(model))
+    answers = carry_out(work, list(enumerate(utterances)), jobs=jobs)
+    found = sorted(track(answers, len(utterances)) if track else answers)
+    labels = model.card.labels
+    result = FoldResult(
+        0,
+        "everything",
+        np.arange(len(utterances)),
+        np.array([scores for _, _, scores in found], np.float32),
     )
+    targets = np.array([labels.index(u.label) for u in utterances], np.int64)
+    hashes = tuple(content for _, content, _ in found)
+    return Outcome(AS_IS, labels, tuple(utterances), targets, (result,), hashes, seen)
 
 
 def trained_on(model: Model, corpora: Iterable[str]) -> tuple[str, ...]:
@@ -163,3 +187,15 @@ def _run(recipe: Recipe, data: Dataset, learn: Learner, task: Task) -> FoldResul
         model = learn(recipe, data.rows(fold.train), data.rows(fold.validation), seed=seed)
     probabilities = softmax(model.logits(data.features[fold.test]))
     return FoldResult(seed, fold.name, fold.test, probabilities)
+
+
+def _answer(recognizer: Recognizer, task: tuple[int, Utterance]) -> Answer:
+    number, utterance = task
+    samples = read_utterance(utterance)
+    try:
+        scores = recognizer((samples, SAMPLE_RATE)).scores
+    except AudioError as error:
+        raise CorpusError(f"{utterance.audio}: {error}") from error
+    alike = 1.0 / len(recognizer.labels)
+    in_order = tuple(scores.get(label, alike) for label in recognizer.labels)
+    return number, content_hash(samples), in_order

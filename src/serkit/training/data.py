@@ -22,6 +22,7 @@ from serkit.training.feature_cache import FeatureCache
 from serkit.training.recipe import Recipe
 from serkit.training.workers import worker_pool
 
+Samples = NDArray[np.float32]
 Extracted = tuple[str, NDArray[np.float32]]
 Track = Callable[[Iterable[Extracted], int], Iterable[Extracted]]
 
@@ -110,42 +111,7 @@ def make_dataset(
     Raises:
         CorpusError: A recording cannot be read; the file is named.
     """
-    return extract_dataset(
-        recipe.features,
-        recipe.labels,
-        utterances,
-        augmentation=recipe.augmentation,
-        jobs=jobs,
-        cache=cache,
-        track=track,
-    )
-
-
-def extract_dataset(
-    features: FeatureRecipe,
-    labels: Sequence[str],
-    utterances: Sequence[Utterance],
-    *,
-    augmentation: Augmentation | None = None,
-    jobs: int = 1,
-    cache: FeatureCache | None = None,
-    track: Track | None = None,
-) -> Dataset:
-    """`make_dataset` for features and labels that no training recipe names.
-
-    Args:
-        features: What is extracted.
-        labels: The classes, in the order of their indices.
-        utterances: With labels among these.
-        augmentation: Of the altered copies; None for none.
-        jobs: As for `make_dataset`.
-        cache: As for `make_dataset`.
-        track: As for `make_dataset`.
-
-    Raises:
-        CorpusError: A recording cannot be read; the file is named.
-    """
-    compute = partial(_features_of, features, augmentation, cache)
+    compute = partial(_features_of, recipe.features, recipe.augmentation, cache)
     with worker_pool(jobs) if jobs > 1 else nullcontext() as pool:
         results = pool.map(compute, utterances, chunksize=32) if pool else map(compute, utterances)
         extracted = list(track(results, len(utterances)) if track else results)
@@ -153,10 +119,29 @@ def extract_dataset(
     return Dataset(
         features=rows[0],
         copies=rows[1:],
-        targets=np.array([list(labels).index(u.label) for u in utterances], np.int64),
+        targets=np.array([recipe.labels.index(u.label) for u in utterances], np.int64),
         utterances=tuple(utterances),
         hashes=tuple(content for content, _ in extracted),
     )
+
+
+def read_utterance(utterance: Utterance) -> Samples:
+    """The recording of an utterance, or its part of one: mono at 16 kHz, shape `[n_samples]`.
+
+    Raises:
+        CorpusError: It has none, or it cannot be read; the file is named.
+    """
+    if utterance.audio is None:
+        raise CorpusError(f"an utterance of {utterance.corpus} has no recording")
+    try:
+        samples = read(utterance.audio)
+    except AudioError as error:
+        raise CorpusError(f"{utterance.audio}: {error}") from error
+    if utterance.start_s is None and utterance.end_s is None:
+        return samples
+    start = round((utterance.start_s or 0.0) * SAMPLE_RATE)
+    end = None if utterance.end_s is None else round(utterance.end_s * SAMPLE_RATE)
+    return samples[start:end]
 
 
 def _features_of(
@@ -169,18 +154,10 @@ def _features_of(
 
     The features have the shape `[1 + n_copies, n_features]`.
     """
-    if utterance.audio is None:
-        raise CorpusError(f"an utterance of {utterance.corpus} has no recording")
-    try:
-        samples = read(utterance.audio)
-    except AudioError as error:
-        raise CorpusError(f"{utterance.audio}: {error}") from error
-    if utterance.start_s is not None or utterance.end_s is not None:
-        start = round((utterance.start_s or 0.0) * SAMPLE_RATE)
-        end = None if utterance.end_s is None else round(utterance.end_s * SAMPLE_RATE)
-        samples = samples[start:end]
+    samples = read_utterance(utterance)
     # Seeded by the name, so that a copy does not depend on what else is read, or in what order.
-    seed = zlib.crc32(f"{utterance.speaker_key}/{utterance.audio.stem}".encode())
+    stem = utterance.audio.stem if utterance.audio else ""
+    seed = zlib.crc32(f"{utterance.speaker_key}/{stem}".encode())
     content = content_hash(samples)
 
     def compute() -> NDArray[np.float32]:
