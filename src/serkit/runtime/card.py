@@ -61,7 +61,7 @@ def _size(model: Model) -> dict[str, int]:
 def _figures(protocol: dict[str, Any]) -> list[str]:
     """One protocol's table: UA and calibration error per corpus."""
     seeds = protocol["seeds"]
-    lines = [f"{protocol['title']} ({len(seeds)} seeds: {', '.join(map(str, seeds))})"]
+    lines = [f"{protocol['title']} (seed{'s' * (len(seeds) > 1)} {', '.join(map(str, seeds))})"]
     for row in protocol["rows"]:
         interval = row["ua_interval"]
         sure = (
