@@ -122,7 +122,7 @@ def test_a_model_as_it_is_and_one_that_has_seen_the_corpus(place, tmp_path):
     [
         (["toy.yaml"], "needs --protocol"),
         (["toy.yaml", "--protocol", "10-fold"], "no protocol is called '10-fold'"),
-        (["toy.yaml", "--protocol", "leave-one-corpus-out"], "at least two"),
+        (["toy.yaml", "--protocol", "leave-one-corpus-out"], "at least two corpora; found"),
         (["tiny", "--protocol", "loso"], "tested as it is"),
         (["huge"], "no recipe 'huge'"),
     ],

@@ -72,7 +72,7 @@ def leave_one_speaker_out(
     utterances: Sequence[Utterance], seed: int, hold_out: HoldOut
 ) -> list[Fold]:
     """Each speaker tested once."""
-    speakers = _at_least_two([u.speaker_key for u in utterances], "speaker", "loso")
+    speakers = _at_least_two([u.speaker_key for u in utterances], "speakers", "loso")
     return _each_in_turn(utterances, speakers, seed, hold_out)
 
 
@@ -80,7 +80,7 @@ def leave_one_corpus_out(
     utterances: Sequence[Utterance], seed: int, hold_out: HoldOut
 ) -> list[Fold]:
     """Each corpus tested once."""
-    corpora = _at_least_two([u.corpus for u in utterances], "corpus", "leave-one-corpus-out")
+    corpora = _at_least_two([u.corpus for u in utterances], "corpora", "leave-one-corpus-out")
     return _each_in_turn(utterances, corpora, seed, hold_out)
 
 
@@ -89,7 +89,7 @@ _SPEAKER_FOLDS = 5
 
 def speaker_folds(utterances: Sequence[Utterance], seed: int, hold_out: HoldOut) -> list[Fold]:
     """Five folds; each corpus's speakers are dealt out in turn, beginning where the last ended."""
-    _at_least_two([u.speaker_key for u in utterances], "speaker", "speaker-folds")
+    _at_least_two([u.speaker_key for u in utterances], "speakers", "speaker-folds")
     rng = np.random.default_rng(seed)
     fold_of: dict[str, str] = {}
     for corpus in sorted({u.corpus for u in utterances}):
@@ -211,7 +211,7 @@ def _fold(name: str, train: Index, validation: Index, test: Index) -> Fold:
 def _at_least_two(groups: list[str], what: str, protocol: str) -> list[str]:
     if len(set(groups)) < 2:
         raise ProtocolError(
-            f"the protocol {protocol} needs at least two {what}s; "
+            f"the protocol {protocol} needs at least two {what}; "
             f"found {', '.join(sorted(set(groups))) or 'none'}"
         )
     return groups

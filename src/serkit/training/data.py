@@ -84,9 +84,11 @@ def load_utterances(
     kept = tuple(u for corpus in loaded for u in corpus.utterances if u.label in recipe.labels)
     missing = [label for label in recipe.labels if all(u.label != label for u in kept)]
     if missing:
+        found = sorted({u.label for corpus in loaded for u in corpus.utterances})
         raise CorpusError(
             f"no utterance of {', '.join(c.name for c in loaded)} is labelled "
-            f"{', '.join(missing)}, which the recipe {recipe.name} tells apart"
+            f"{', '.join(missing)}, which the recipe {recipe.name} tells apart; "
+            f"labels found: {', '.join(found) or 'none'}"
         )
     return loaded, kept
 
