@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from safetensors.numpy import load, save
 
 from serkit.errors import ModelError
-from serkit.runtime import load_model, save_model
+from serkit.runtime import PackedWeight, load_model, save_model
+from serkit.runtime.packing import pack
 
 
 def write(tmp_path, tensors, description):
@@ -45,13 +46,74 @@ def test_a_model_comes_back_as_it_went(model, tmp_path):
         assert ours.activation == theirs.activation
 
 
-def test_half_precision_rounds_the_weights_and_nothing_else(model, tmp_path):
+def test_half_precision_is_used_where_it_loses_nothing(model, tmp_path):
+    first, second = model.layers
+    halves = replace(first, weight=first.weight.astype(np.float16).astype(np.float32))
+    large = replace(second, bias=np.full(4, 1e6, np.float32))
+    save_model(replace(model, layers=(halves, large)), tmp_path / "m.safetensors")
+    stored = load((tmp_path / "m.safetensors").read_bytes())
+    assert stored["layers.0.weight"].dtype == np.float16
+    assert stored["layers.1.weight"].dtype == stored["layers.1.bias"].dtype == np.float32
+    found = load_model(tmp_path / "m.safetensors")
+    np.testing.assert_array_equal(found.layers[0].weight, halves.weight)
+    np.testing.assert_array_equal(found.layers[1].bias, large.bias)
+
+
+@pytest.fixture
+def packed(model):
+    """The model with a first layer of 3 bits and a second of 5, scaled by row and as a whole."""
+    rng = np.random.default_rng(0)
+
+    def weight(shape, bits, n_scales):
+        codes = rng.integers(0, 2**bits, shape[0] * shape[1], np.uint8)
+        scale = rng.uniform(0.1, 1.0, n_scales).astype(np.float32)
+        return PackedWeight(pack(codes, bits), bits, shape, scale)
+
+    first, second = model.layers
+    layers = (
+        replace(first, weight=weight((8, 20), 3, 8)),
+        replace(second, weight=weight((4, 8), 5, 1)),
+    )
+    return replace(model, layers=layers)
+
+
+def test_packed_weights_are_stored_as_they_are(packed, tmp_path):
     path = tmp_path / "m.safetensors"
-    assert save_model(model, path, precision="float16") < save_model(model, tmp_path / "f32")
+    save_model(packed, path)
+    stored = load(path.read_bytes())
+    assert stored["layers.0.codes"].shape == (60,)
+    assert stored["layers.1.codes"].shape == (20,)
     found = load_model(path)
-    expected = model.layers[0].weight.astype(np.float16).astype(np.float32)
-    np.testing.assert_array_equal(found.layers[0].weight, expected)
-    np.testing.assert_array_equal(found.layers[0].bias, model.layers[0].bias)
+    rows = np.random.default_rng(1).standard_normal((9, 20)).astype(np.float32)
+    np.testing.assert_array_equal(found.logits(rows), packed.logits(rows))
+    floats = tuple(replace(layer, weight=layer.matrix) for layer in packed.layers)
+    np.testing.assert_allclose(
+        found.logits(rows), replace(packed, layers=floats).logits(rows), atol=1e-5
+    )
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"bits": 0}, "layer 0 has 0 bits; expected 1 to 8"),
+        ({"bits": 9}, "layer 0 has 9 bits"),
+        ({"bits": True}, "layer 0 has True bits"),
+        ({"bits": None}, "layer 0 has None bits"),
+        ({"scales": 7}, "layer 0 has 7 scales; expected 1 or 8"),
+        ({"bits": 4}, r"layers.0.codes has shape \[60\]; expected \[80\]"),
+        ({"scales": 1}, r"layers.0.scale has shape \[8\]; expected \[1\]"),
+    ],
+)
+def test_a_packing_that_contradicts_itself_is_refused(packed, tmp_path, changes, message):
+    path = tmp_path / "m.safetensors"
+    save_model(packed, path)
+    content = path.read_bytes()
+    length = struct.unpack("<Q", content[:8])[0]
+    header = json.loads(content[8 : 8 + length])
+    description = json.loads(header["__metadata__"]["serkit"])
+    description["network"][0] |= changes
+    with pytest.raises(ModelError, match=message):
+        load_model(write(tmp_path, load(content), description))
 
 
 def test_the_arithmetic_is_torchs(model):
@@ -172,7 +234,7 @@ def test_a_network_that_does_not_fit(parts, tmp_path, layer, key, value, message
         ("norm.mean", np.zeros(19, np.float32), r"norm.mean has shape \[19\]; expected \[20\]"),
         ("layers.0.weight", np.zeros((20, 8), np.float32), r"has shape \[20, 8\]"),
         ("layers.0.weight", np.zeros((8, 20), np.int64), "has type I64; expected F16 or F32"),
-        ("layers.1.bias", np.zeros(4, np.float64), "has type F64; expected F32"),
+        ("layers.1.bias", np.zeros(4, np.float64), "has type F64; expected F16 or F32"),
         ("layers.1.bias", np.full(4, np.nan, np.float32), "not finite"),
         ("layers.0.weight", np.full((8, 20), np.inf, np.float32), "not finite"),
         ("norm.scale", np.zeros(20, np.float32), "not positive"),

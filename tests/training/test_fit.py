@@ -110,7 +110,7 @@ def test_half_precision_weights_are_what_a_file_holds(data, tmp_path):
     recipe = make_recipe(precision="float16")
     train, validation, test = split(data)
     model = fit(recipe, train, validation)
-    save_model(model, tmp_path / "m.safetensors", precision="float16")
+    save_model(model, tmp_path / "m.safetensors")
     loaded = load_model(tmp_path / "m.safetensors")
     np.testing.assert_array_equal(loaded.logits(test.features), model.logits(test.features))
 

@@ -77,7 +77,7 @@ def train(
     if figures and plan.acceptance:
         found = accept(plan, data, jobs=n_jobs, track=lambda name: tracker(f"Evaluating: {name}"))
         model = model.with_card(figures=found)
-    size = save_model(model, out, precision=plan.precision)
+    size = save_model(model, out)
     typer.echo(f"{out}: {size} bytes, {model.n_parameters} parameters, {len(data)} recordings")
 
 

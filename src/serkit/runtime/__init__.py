@@ -1,6 +1,7 @@
 """A model file -> a `Recognizer` -> a `Prediction`, in NumPy alone."""
 
-from serkit.runtime.model import Activation, Dense, Model, ModelCard, TrainingCorpus
+from serkit.runtime.layers import Activation, Dense, PackedWeight
+from serkit.runtime.model import Model, ModelCard, TrainingCorpus
 from serkit.runtime.model_file import load_model, save_model
 from serkit.runtime.recognizer import MIN_DURATION_S, Prediction, Recognizer
 from serkit.runtime.shipped import available_models, load
@@ -11,6 +12,7 @@ __all__ = [
     "Dense",
     "Model",
     "ModelCard",
+    "PackedWeight",
     "Prediction",
     "Recognizer",
     "TrainingCorpus",

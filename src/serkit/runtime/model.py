@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from serkit.features import FeatureRecipe
+from serkit.runtime.layers import Dense
 
 Array = NDArray[np.float32]
-Activation = Literal["relu", "none"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,26 +61,6 @@ class ModelCard:
     figures: Mapping[str, Any] = field(default_factory=dict)
     recipe: Mapping[str, Any] = field(default_factory=dict)
     created_with: str = ""
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Dense:
-    """A fully connected layer, `activation(weight @ x + bias)`.
-
-    Attributes:
-        weight: Shape `[n_outputs, n_inputs]`, float32.
-        bias: Shape `[n_outputs]`, float32.
-        activation: `relu` or `none`.
-    """
-
-    weight: Array
-    bias: Array
-    activation: Activation = "none"
-
-    def __call__(self, rows: Array) -> Array:
-        """Apply to rows of shape `[n_rows, n_inputs]`."""
-        out: Array = rows @ self.weight.T + self.bias
-        return np.maximum(out, 0.0, out=out) if self.activation == "relu" else out
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -8,7 +8,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import asdict, fields
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +17,9 @@ from serkit.audio import SAMPLE_RATE
 from serkit.errors import ModelError, RecipeError
 from serkit.features import FeatureRecipe
 from serkit.files import write_atomically
-from serkit.runtime.model import Activation, Dense, Model, ModelCard, TrainingCorpus
+from serkit.runtime.layers import Activation, Dense, PackedWeight
+from serkit.runtime.model import Model, ModelCard, TrainingCorpus
+from serkit.runtime.packing import packed_length
 
 FORMAT = "serkit-model"
 FORMAT_VERSION = 1
@@ -30,16 +32,17 @@ MAX_WIDTH = 1 << 16
 MAX_LAYERS = 64
 MAX_LABELS = 1024
 
-Precision = Literal["float16", "float32"]
+MAX_BITS = 8
 
 
-def save_model(model: Model, path: Path, *, precision: Precision = "float32") -> int:
-    """Write a model file, in one step.
+def save_model(model: Model, path: Path) -> int:
+    """Write a model file, in one step; `load_model` gives the same model back.
+
+    Numbers are stored as float16 where that holds all of a tensor exactly.
 
     Args:
         model: What to write.
         path: Where to.
-        precision: How the weight matrices are stored; everything else is float32.
 
     Returns:
         Size of the file in bytes.
@@ -51,9 +54,13 @@ def save_model(model: Model, path: Path, *, precision: Precision = "float32") ->
 
     tensors: dict[str, NDArray[Any]] = {"norm.mean": model.mean, "norm.scale": model.scale}
     for i, layer in enumerate(model.layers):
-        tensors[f"layers.{i}.weight"] = layer.weight.astype(precision)
+        if isinstance(layer.weight, PackedWeight):
+            tensors[f"layers.{i}.codes"] = layer.weight.packed
+            tensors[f"layers.{i}.scale"] = layer.weight.scale
+        else:
+            tensors[f"layers.{i}.weight"] = layer.weight
         tensors[f"layers.{i}.bias"] = layer.bias
-    tensors = {name: np.ascontiguousarray(tensor) for name, tensor in tensors.items()}
+    tensors = {name: np.ascontiguousarray(_smallest(tensor)) for name, tensor in tensors.items()}
     card = model.card
     description = {
         "format": FORMAT,
@@ -62,15 +69,7 @@ def save_model(model: Model, path: Path, *, precision: Precision = "float32") ->
         "labels": list(card.labels),
         "sample_rate": SAMPLE_RATE,
         "features": card.features.to_dict(),
-        "network": [
-            {
-                "type": "dense",
-                "inputs": layer.weight.shape[1],
-                "outputs": layer.weight.shape[0],
-                "activation": layer.activation,
-            }
-            for layer in model.layers
-        ],
+        "network": [_described(layer) for layer in model.layers],
         "temperature": card.temperature,
         "clip": card.clip,
         "corpora": [asdict(corpus) for corpus in card.corpora],
@@ -84,6 +83,27 @@ def save_model(model: Model, path: Path, *, precision: Precision = "float32") ->
     return len(content)
 
 
+def _smallest(tensor: NDArray[Any]) -> NDArray[Any]:
+    if tensor.dtype != np.float32:
+        return tensor
+    with np.errstate(over="ignore"):
+        half = tensor.astype(np.float16)
+    return half if np.array_equal(half.astype(np.float32), tensor) else tensor
+
+
+def _described(layer: Dense) -> dict[str, Any]:
+    outputs, inputs = layer.weight.shape
+    described = {
+        "type": "dense",
+        "inputs": inputs,
+        "outputs": outputs,
+        "activation": layer.activation,
+    }
+    if isinstance(layer.weight, PackedWeight):
+        described |= {"bits": layer.weight.bits, "scales": len(layer.weight.scale)}
+    return described
+
+
 def load_model(path: str | os.PathLike[str]) -> Model:
     """Read a model file.
 
@@ -94,7 +114,7 @@ def load_model(path: str | os.PathLike[str]) -> Model:
         path: The file.
 
     Returns:
-        The model, its weights as float32.
+        The model, its weights as float32 or packed as in the file.
 
     Raises:
         ModelError: The file is missing, damaged, of another version, or contradicts itself.
@@ -122,10 +142,23 @@ def load_model(path: str | os.PathLike[str]) -> Model:
     if not (tensors["norm.scale"] > 0).all():
         raise ModelError(f"{path}: norm.scale holds values that are not positive")
     layers = tuple(
-        Dense(tensors[f"layers.{i}.weight"], tensors[f"layers.{i}.bias"], layer["activation"])
+        Dense(_weight(tensors, i, layer), tensors[f"layers.{i}.bias"], layer["activation"])
         for i, layer in enumerate(network)
     )
     return Model(card, tensors["norm.mean"], tensors["norm.scale"], layers, file_bytes)
+
+
+def _weight(
+    tensors: Mapping[str, NDArray[Any]], i: int, layer: Mapping[str, Any]
+) -> NDArray[np.float32] | PackedWeight:
+    if "bits" not in layer:
+        return tensors[f"layers.{i}.weight"]
+    return PackedWeight(
+        tensors[f"layers.{i}.codes"],
+        layer["bits"],
+        (layer["outputs"], layer["inputs"]),
+        tensors[f"layers.{i}.scale"],
+    )
 
 
 def _size_of(path: Path) -> int:
@@ -241,10 +274,23 @@ def _network(path: Path, layers: object, card: ModelCard) -> list[Mapping[str, A
                 f"{path}: layer {i} has the activation {layer.get('activation')!r:.40}; "
                 f"expected one of {', '.join(get_args(Activation))}"
             )
+        if "bits" in layer or "scales" in layer:
+            _check_packing(path, i, layer)
         width = outputs
     if width != len(card.labels):
         raise ModelError(f"{path}: the network has {width} outputs for {len(card.labels)} labels")
     return layers
+
+
+def _check_packing(path: Path, i: int, layer: Mapping[str, Any]) -> None:
+    bits, scales = layer.get("bits"), layer.get("scales")
+    if type(bits) is not int or not 1 <= bits <= MAX_BITS:
+        raise ModelError(f"{path}: layer {i} has {bits!r:.40} bits; expected 1 to {MAX_BITS}")
+    if type(scales) is not int or scales not in (1, layer["outputs"]):
+        raise ModelError(
+            f"{path}: layer {i} has {scales!r:.40} scales; expected 1 or {layer['outputs']}, "
+            "one for each output"
+        )
 
 
 def _expected_shapes(
@@ -253,7 +299,12 @@ def _expected_shapes(
     n_features = card.features.n_features
     shapes: dict[str, tuple[int, ...]] = {"norm.mean": (n_features,), "norm.scale": (n_features,)}
     for i, layer in enumerate(network):
-        shapes[f"layers.{i}.weight"] = (layer["outputs"], layer["inputs"])
+        if "bits" in layer:
+            n_codes = layer["outputs"] * layer["inputs"]
+            shapes[f"layers.{i}.codes"] = (packed_length(n_codes, layer["bits"]),)
+            shapes[f"layers.{i}.scale"] = (layer["scales"],)
+        else:
+            shapes[f"layers.{i}.weight"] = (layer["outputs"], layer["inputs"])
         shapes[f"layers.{i}.bias"] = (layer["outputs"],)
     return shapes
 
@@ -273,15 +324,18 @@ def _check_tensors(path: Path, file: Any, shapes: Mapping[str, tuple[int, ...]])
             raise ModelError(
                 f"{path}: {name} has shape {tensor.get_shape()}; expected {list(shape)}"
             )
-        allowed = ("F16", "F32") if name.endswith(".weight") else ("F32",)
+        allowed = ("U8",) if name.endswith(".codes") else ("F16", "F32")
         if tensor.get_dtype() not in allowed:
             raise ModelError(
                 f"{path}: {name} has type {tensor.get_dtype()}; expected {' or '.join(allowed)}"
             )
 
 
-def _tensor(path: Path, file: Any, name: str) -> NDArray[np.float32]:
-    tensor: NDArray[np.float32] = file.get_tensor(name).astype(np.float32, copy=False)
+def _tensor(path: Path, file: Any, name: str) -> NDArray[Any]:
+    found: NDArray[Any] = file.get_tensor(name)
+    if found.dtype == np.uint8:
+        return found
+    tensor = found.astype(np.float32, copy=False)
     if not np.isfinite(tensor).all():
         raise ModelError(f"{path}: {name} holds numbers that are not finite (NaN or infinite)")
     return tensor

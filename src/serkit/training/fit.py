@@ -110,7 +110,7 @@ def _learn(
         # As a file of the recipe gives it back, the shrinkage multiplied in.
         replace(
             layer,
-            weight=_stored(layer.weight if i or shrink is None else layer.weight @ shrink, recipe),
+            weight=_stored(layer.matrix if i or shrink is None else layer.matrix @ shrink, recipe),
         )
         for i, layer in enumerate(learned)
     ]
