@@ -90,6 +90,11 @@ class Model:
         """The same model with some fields of its card changed."""
         return replace(self, card=replace(self.card, **changes))
 
+    def standardised(self, features: Array) -> Array:
+        """Features `[..., n_features]` as the first layer takes them."""
+        rows = (features - self.mean) / self.scale
+        return rows if self.card.clip is None else np.clip(rows, -self.card.clip, self.card.clip)
+
     def logits(self, features: Array) -> Array:
         """Calibrated outputs before the softmax.
 
@@ -99,9 +104,7 @@ class Model:
         Returns:
             Shape `[n_rows, n_labels]`, float32, divided by the temperature.
         """
-        rows = (features - self.mean) / self.scale
-        if self.card.clip is not None:
-            rows = np.clip(rows, -self.card.clip, self.card.clip)
+        rows = self.standardised(features)
         for layer in self.layers:
             rows = layer(rows)
         return rows / np.float32(self.card.temperature)

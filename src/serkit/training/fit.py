@@ -53,7 +53,7 @@ def fit(
     """
     model = _learn(recipe, training, validation, seed=seed, on_epoch=on_epoch)
     temperature = fit_temperature(
-        model.logits(validation.features), validation.targets, _weights(recipe, validation)
+        model.logits(validation.features), validation.targets, recording_weights(recipe, validation)
     )
     if recipe.refit:
         together = training.joined(validation)
@@ -71,7 +71,7 @@ def _learn(
 ) -> Model:
     """The model before it is calibrated."""
     # Weighted like the training, or the largest corpus would decide what is normal.
-    weights = _weights(recipe, training)
+    weights = recording_weights(recipe, training)
     exact = training.features.astype(np.float64)
     average = np.average(exact, axis=0, weights=weights)
     spread = np.sqrt(np.average(np.square(exact - average), axis=0, weights=weights))
@@ -97,7 +97,7 @@ def _learn(
     def examples(data: Dataset) -> Examples:
         rows = standardised(np.concatenate((data.features[None], data.copies)))
         shrunk = rows if shrink is None else rows @ shrink
-        return Examples(shrunk, data.targets, _weights(recipe, data))
+        return Examples(shrunk, data.targets, recording_weights(recipe, data))
 
     learned = (
         _in_closed_form(recipe.optimiser, examples(training), len(recipe.labels))
@@ -170,8 +170,8 @@ def _stored(weight: Array, recipe: Recipe) -> Array:
     return weight.astype(recipe.precision).astype(np.float32)
 
 
-def _weights(recipe: Recipe, data: Dataset) -> NDArray[np.float32]:
-    """How much each row counts, mean 1."""
+def recording_weights(recipe: Recipe, data: Dataset) -> NDArray[np.float32]:
+    """How much each recording counts under the recipe's balance, mean 1, shape `[n]`."""
     if recipe.balance == "none":
         return np.ones(len(data), np.float32)
     by_corpus = recipe.balance == "corpus-class"

@@ -116,6 +116,29 @@ class Acceptance(_Data):
     seeds: int = Field(default=3, ge=1)
 
 
+class Quantisation(_Data):
+    """How the weights are stored in few bits; see the room `compression`.
+
+    Attributes:
+        bits: Of every layer; None searches for the bits of each.
+        margin: Of the search: largest fall of the validation accuracy allowed to a layer of
+            importance 1.
+        alpha: Of the search: weight of the parameter share in a layer's importance.
+        per_row: A step for each output of a layer, instead of one for the layer.
+        steps: Whether a step spans the weights' `range`, or is nearest in `least-squares`.
+        fine_tuning: Epochs of learning on with the weights rounded; 0 for none.
+        learning_rate: Of these epochs.
+    """
+
+    bits: int | None = Field(default=None, ge=1, le=8)
+    margin: float = Field(default=0.02, ge=0.0, le=1.0)
+    alpha: float = Field(default=0.5, ge=0.0, le=1.0)
+    per_row: bool = True
+    steps: Literal["range", "least-squares"] = "least-squares"
+    fine_tuning: int = Field(default=0, ge=0)
+    learning_rate: float = Field(default=1e-3, gt=0.0)
+
+
 class Recipe(_Data):
     """Everything that decides a model.
 
@@ -137,7 +160,8 @@ class Recipe(_Data):
         validation: Who is held out for early stopping and calibration: whole `speaker`s, or
             single `utterance`s (then the figures are speaker-dependent).
         validation_share: Share of the training speakers or utterances held out.
-        precision: How the weights are stored.
+        precision: How the weights are stored where they are not quantised.
+        quantisation: How they are stored in few bits; None leaves them.
         acceptance: The protocols of its card.
     """
 
@@ -159,6 +183,7 @@ class Recipe(_Data):
     validation: Literal["speaker", "utterance"] = "speaker"
     validation_share: float = Field(default=0.15, gt=0.0, lt=1.0)
     precision: Literal["float16", "float32"] = "float32"
+    quantisation: Quantisation | None = None
     acceptance: tuple[Acceptance, ...] = ()
 
     @model_validator(mode="after")
@@ -168,6 +193,8 @@ class Recipe(_Data):
                 raise ValueError("ridge gives a linear model: leave hidden empty and drop nothing")
         elif self.refit and self.optimiser.patience is not None:
             raise ValueError("refit needs a fixed number of epochs: set patience to null")
+        if self.refit and self.quantisation and self.quantisation.bits is None:
+            raise ValueError("after a refit no data is left to search bits with: give the bits")
         return self
 
     @property

@@ -1,0 +1,61 @@
+"""How much each layer matters, after Shinde et al."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from serkit.errors import ModelError
+from serkit.runtime import Dense
+
+
+def parameter_shares(layers: Sequence[Dense]) -> NDArray[np.float64]:
+    """Each layer's share of all parameters, weights and biases (equation 1), `[n_layers]`."""
+    sizes = np.array([layer.weight.size + layer.bias.size for layer in layers], np.float64)
+    shares: NDArray[np.float64] = sizes / sizes.sum()
+    return shares
+
+
+def normalised_variances(layers: Sequence[Dense]) -> NDArray[np.float64]:
+    """`log(e - 1 + variance / largest variance)` of each layer's weights (equation 2).
+
+    Between `log(e - 1) = 0.54` and 1; where all variances are zero, all are alike: 1.
+    """
+    variances = np.array([np.var(layer.matrix, dtype=np.float64) for layer in layers])
+    largest = variances.max()
+    ratios = variances / largest if largest > 0 else np.ones(len(layers))
+    logarithms: NDArray[np.float64] = np.log(np.e - 1.0 + ratios)
+    return logarithms
+
+
+def layer_importance(layers: Sequence[Dense], *, alpha: float = 0.5) -> NDArray[np.float64]:
+    """`alpha * parameter share + (1 - alpha) * normalised variance` (equation 3), `[n_layers]`.
+
+    Shinde et al., *Layer-Importance guided Adaptive Quantization for Efficient Speech Emotion
+    Recognition* (2024), 2.2.1. The paper gives no alpha.
+
+    Args:
+        layers: Of one network.
+        alpha: Weight of the parameter share, 0 to 1.
+
+    Raises:
+        ModelError: Alpha is out of range, or a layer holds numbers that are not finite.
+    """
+    if not 0.0 <= alpha <= 1.0:
+        raise ModelError(f"alpha is {alpha}; expected 0 to 1")
+    for i, layer in enumerate(layers):
+        if not (np.isfinite(layer.matrix).all() and np.isfinite(layer.bias).all()):
+            raise ModelError(
+                f"layer {i} holds numbers that are not finite (NaN or infinite); train it again"
+            )
+    importance: NDArray[np.float64] = alpha * parameter_shares(layers) + (
+        1.0 - alpha
+    ) * normalised_variances(layers)
+    return importance
+
+
+def average_bits(layers: Sequence[Dense], bits: Sequence[int]) -> float:
+    """The average bit-width: bits weighted by parameter shares (equation 5)."""
+    return float(parameter_shares(layers) @ np.array(bits, np.float64))

@@ -1,0 +1,197 @@
+"""A trained model -> the same in few bits."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from serkit.compression.bit_search import Trial, search_bits
+from serkit.compression.fine_tuning import fine_tune
+from serkit.compression.importance import average_bits, layer_importance
+from serkit.compression.quantizer import quantize_matrix
+from serkit.errors import ModelError, ProtocolError
+from serkit.runtime import Dense, Model, PackedWeight
+from serkit.training import (
+    Dataset,
+    Epoch,
+    Network,
+    Optimiser,
+    Quantisation,
+    Recipe,
+    fit,
+    fit_temperature,
+)
+from serkit.training.fit import recording_weights
+from serkit.training.loop import Examples
+
+Array = NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Quantised:
+    """A quantised model and how it came about.
+
+    Attributes:
+        model: The model.
+        bits: Of each layer, input first.
+        trials: Of the search, in order; none where the bits were given.
+    """
+
+    model: Model
+    bits: tuple[int, ...]
+    trials: tuple[Trial, ...]
+
+    @property
+    def average_bits(self) -> float:
+        """The average bit-width (Shinde et al., equation 5)."""
+        return average_bits(self.model.layers, self.bits)
+
+
+def quantize(
+    model: Model,
+    plan: Quantisation,
+    validation: Dataset,
+    *,
+    training: Dataset | None = None,
+    recipe: Recipe | None = None,
+    calibrate: bool = True,
+    seed: int = 0,
+) -> Quantised:
+    """Store a model's weights in few bits.
+
+    Args:
+        model: With weights in full.
+        plan: How.
+        validation: Decides the bits, and calibrates; takes part in no test.
+        training: What the model learned from; needed for fine-tuning.
+        recipe: What it learned by; needed for fine-tuning.
+        calibrate: Fit the temperature anew; not where the model has learned from `validation`.
+        seed: Of fine-tuning.
+
+    Raises:
+        ModelError: The model is quantised already, or holds numbers that are not finite, or is to
+            be fine-tuned without `training` and `recipe`.
+        ProtocolError: The validation set is empty or has a single class.
+    """
+    if any(not isinstance(layer.weight, np.ndarray) for layer in model.layers):
+        raise ModelError(f"{model.card.name} is quantised already; start from the full model")
+    if len(np.unique(validation.targets)) < 2:
+        raise ProtocolError(
+            f"the validation set has {len(validation)} utterances of "
+            f"{len(np.unique(validation.targets))} classes; the bits are chosen by it, so it "
+            "needs at least two classes: hold out more speakers"
+        )
+    layer_importance(model.layers)  # refuses numbers that are not finite, named by layer
+
+    def rounded(layer: Dense, bits: int) -> PackedWeight:
+        return quantize_matrix(layer.matrix, bits, per_row=plan.per_row, steps=plan.steps)
+
+    def accuracy(layers: Sequence[Dense]) -> float:
+        answers = replace(model, layers=tuple(layers)).logits(validation.features).argmax(axis=1)
+        return float(np.mean(answers == validation.targets))
+
+    trials: tuple[Trial, ...] = ()
+    if plan.bits is None:
+        bits, trials = search_bits(
+            model.layers,
+            lambda layer, width: replace(layer, weight=rounded(layer, width)),
+            accuracy,
+            margin=plan.margin,
+            alpha=plan.alpha,
+        )
+    else:
+        bits = (plan.bits,) * len(model.layers)
+    weights = [rounded(layer, width) for layer, width in zip(model.layers, bits, strict=True)]
+    layers = [
+        replace(layer, weight=weight) for layer, weight in zip(model.layers, weights, strict=True)
+    ]
+    if plan.fine_tuning:
+        if training is None or recipe is None:
+            raise ModelError("fine-tuning needs what the model learned from, and its recipe")
+        layers = _fine_tuned(weights, model, plan, training, validation, recipe, seed)
+    small = replace(
+        model,
+        layers=tuple(replace(layer, bias=_as_half(layer.bias)) for layer in layers),
+        mean=_as_half(model.mean, near=model.scale),
+        scale=_as_half(model.scale),
+    )
+    if calibrate:
+        plain = small.with_card(temperature=1.0).logits(validation.features)
+        counts = recording_weights(recipe, validation) if recipe else None
+        small = small.with_card(temperature=fit_temperature(plain, validation.targets, counts))
+    return Quantised(small, bits, trials)
+
+
+def learn(
+    recipe: Recipe,
+    training: Dataset,
+    validation: Dataset,
+    *,
+    seed: int = 0,
+    on_epoch: Callable[[Epoch], None] | None = None,
+) -> Model:
+    """`fit`, and then `quantize` if the recipe says so; the arguments are those of `fit`."""
+    model = fit(recipe, training, validation, seed=seed, on_epoch=on_epoch)
+    if recipe.quantisation is None:
+        return model
+    return quantize(
+        model,
+        recipe.quantisation,
+        validation,
+        training=training,
+        recipe=recipe,
+        calibrate=not recipe.refit,
+        seed=seed,
+    ).model
+
+
+def _fine_tuned(
+    weights: Sequence[PackedWeight],
+    model: Model,
+    plan: Quantisation,
+    training: Dataset,
+    validation: Dataset,
+    recipe: Recipe,
+    seed: int,
+) -> list[Dense]:
+    def examples(data: Dataset) -> Examples:
+        variants = np.concatenate((data.features[None], data.copies))
+        return Examples(model.standardised(variants), data.targets, recording_weights(recipe, data))
+
+    usual = recipe.optimiser if isinstance(recipe.optimiser, Optimiser) else Optimiser()
+    optimiser = usual.model_copy(
+        update={
+            "learning_rate": plan.learning_rate,
+            "max_epochs": plan.fine_tuning,
+            "schedule": "one-cycle",
+            "patience": None,
+            "weight_decay": 0.0,
+        }
+    )
+    network: Network = recipe.network
+    return fine_tune(
+        model.layers,
+        weights,
+        examples(training),
+        examples(validation),
+        optimiser,
+        dropout=network.dropout,
+        input_dropout=network.input_dropout,
+        seed=seed,
+    )
+
+
+def _as_half(values: Array, *, near: Array | None = None) -> Array:
+    """Rounded as float16 stores it, unless that moves a value by more than a thousandth.
+
+    Args:
+        values: Any shape.
+        near: What the error is measured by; the values themselves if not given.
+    """
+    with np.errstate(over="ignore"):
+        half = values.astype(np.float16).astype(np.float32)
+    tolerance = 1e-3 * np.abs(values if near is None else near) + 1e-6
+    return half if bool((np.abs(half - values) <= tolerance).all()) else values
