@@ -39,6 +39,7 @@ def train(
     Corpora are looked for in the folder that SERKIT_CORPORA names.
     """
     try:
+        from serkit.compression import learn
         from serkit.evaluation import accept
         from serkit.training import (
             FeatureCache,
@@ -71,7 +72,7 @@ def train(
 
     epochs = getattr(plan.optimiser, "max_epochs", 1)
     with _EpochBar(epochs, keep) as on_epoch:
-        model = fit_final(plan, data, corpora, seed=seed, on_epoch=on_epoch)
+        model = fit_final(plan, data, corpora, seed=seed, learn=learn, on_epoch=on_epoch)
     if log is not None:
         write_atomically(log, "".join(lines))
     if figures and plan.acceptance:

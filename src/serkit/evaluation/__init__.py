@@ -22,7 +22,14 @@ from serkit.evaluation.metrics import (
 )
 from serkit.evaluation.outcome import FoldResult, Outcome
 from serkit.evaluation.protocols import PROTOCOLS, Protocol, find_protocol
-from serkit.evaluation.run import Classifier, Learner, evaluate, evaluate_model, trained_on
+from serkit.evaluation.run import (
+    Classifier,
+    Learner,
+    evaluate,
+    evaluate_model,
+    guarded_folds,
+    trained_on,
+)
 from serkit.evaluation.run_folder import load_run, save_run
 
 __all__ = [
@@ -46,6 +53,7 @@ __all__ = [
     "f1s",
     "find_protocol",
     "guard",
+    "guarded_folds",
     "load_run",
     "macro_f1",
     "mean_interval",

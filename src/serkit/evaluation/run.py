@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from serkit.audio import SAMPLE_RATE, content_hash
+from serkit.compression import learn as learn_by_recipe
 from serkit.corpora import Utterance
 from serkit.errors import AudioError, CorpusError, ProtocolError
 from serkit.evaluation.execution import carry_out
@@ -21,7 +22,7 @@ from serkit.evaluation.protocols import Protocol
 from serkit.evaluation.run_folder import RunFolder
 from serkit.runtime import Model, Recognizer
 from serkit.runtime.model import softmax
-from serkit.training import Dataset, Recipe, fit, one_thread, read_utterance
+from serkit.training import Dataset, HoldOut, Recipe, one_thread, read_utterance
 
 Track = Callable[[Iterable[FoldResult], int], Iterable[FoldResult]]
 Task = tuple[int, Fold]
@@ -55,7 +56,7 @@ def evaluate(
     jobs: int = 1,
     ray_address: str | None = None,
     folder: Path | None = None,
-    learn: Learner = fit,
+    learn: Learner = learn_by_recipe,
     track: Track | None = None,
 ) -> Outcome:
     """Train and test a recipe on every fold of a protocol, once a seed.
@@ -68,8 +69,8 @@ def evaluate(
         jobs: Processes that work at the same time.
         ray_address: Of the Ray cluster that works instead of local processes.
         folder: Keeps each finished fold; those it holds already are not done again.
-        learn: What learns from the parts of a fold; another one is put to the same test with
-            the recipe's labels, hold-out and features.
+        learn: What learns from the parts of a fold, as the recipe says; another one is put to the
+            same test with the recipe's labels, hold-out and features.
         track: Wraps the results as they come, to show progress: `track(results, total)`.
 
     Raises:
@@ -79,12 +80,16 @@ def evaluate(
     """
     if not seeds:
         raise ProtocolError("no seed is given; at least one is needed")
-    if folder is not None and learn is not fit:
+    if folder is not None and learn is not learn_by_recipe:
         raise ProtocolError(
             "a run folder keeps folds that serkit's own training learned; leave it out, as it "
             "could not tell another learner's folds from those"
         )
-    tasks = [(seed, fold) for seed in seeds for fold in _folds(recipe, data, protocol, seed)]
+    tasks = [
+        (seed, fold)
+        for seed in seeds
+        for fold in guarded_folds(data, protocol, recipe.hold_out, seed=seed)
+    ]
     keeper = None if folder is None else RunFolder.open(folder, recipe.to_dict(), data, protocol)
     kept = {} if keeper is None else keeper.results()
     waiting = [task for task in tasks if _key(task) not in kept]
@@ -167,11 +172,16 @@ def trained_on(model: Model, corpora: Iterable[str]) -> tuple[str, ...]:
     )
 
 
-def _folds(recipe: Recipe, data: Dataset, protocol: Protocol, seed: int) -> list[Fold]:
-    folds = protocol.folds(data.utterances, seed=seed, hold_out=recipe.hold_out)
+def guarded_folds(data: Dataset, protocol: Protocol, hold_out: HoldOut, *, seed: int) -> list[Fold]:
+    """The folds of a protocol, if the leak guard and the classes allow them.
+
+    Raises:
+        ProtocolError: The data cannot be split this way, or the split leaks.
+    """
+    folds = protocol.folds(data.utterances, seed=seed, hold_out=hold_out)
     if protocol.speaker_dependent:
         folds = without_copies(folds, data.utterances, data.hashes)
-    guard(protocol, folds, data.utterances, hold_out=recipe.hold_out, hashes=data.hashes)
+    guard(protocol, folds, data.utterances, hold_out=hold_out, hashes=data.hashes)
     require_classes(protocol, folds, data.utterances)
     return folds
 

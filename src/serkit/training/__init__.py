@@ -2,7 +2,13 @@
 
 from serkit.training.augmentation import Augmentation, augment
 from serkit.training.calibration import fit_temperature
-from serkit.training.data import Dataset, load_utterances, make_dataset, read_utterance
+from serkit.training.data import (
+    Dataset,
+    extract_dataset,
+    load_utterances,
+    make_dataset,
+    read_utterance,
+)
 from serkit.training.feature_cache import FeatureCache
 from serkit.training.final import fit_final
 from serkit.training.fit import fit
@@ -33,6 +39,7 @@ __all__ = [
     "Recipe",
     "Ridge",
     "augment",
+    "extract_dataset",
     "fit",
     "fit_final",
     "fit_temperature",

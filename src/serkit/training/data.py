@@ -113,7 +113,42 @@ def make_dataset(
     Raises:
         CorpusError: A recording cannot be read; the file is named.
     """
-    compute = partial(_features_of, recipe.features, recipe.augmentation, cache)
+    return extract_dataset(
+        recipe.features,
+        recipe.labels,
+        utterances,
+        augmentation=recipe.augmentation,
+        jobs=jobs,
+        cache=cache,
+        track=track,
+    )
+
+
+def extract_dataset(
+    features: FeatureRecipe,
+    labels: Sequence[str],
+    utterances: Sequence[Utterance],
+    *,
+    augmentation: Augmentation | None = None,
+    jobs: int = 1,
+    cache: FeatureCache | None = None,
+    track: Track | None = None,
+) -> Dataset:
+    """`make_dataset` for features and labels that no training recipe names.
+
+    Args:
+        features: What is extracted.
+        labels: The classes, in the order of their indices.
+        utterances: With labels among these.
+        augmentation: Of the altered copies; None for none.
+        jobs: As for `make_dataset`.
+        cache: As for `make_dataset`.
+        track: As for `make_dataset`.
+
+    Raises:
+        CorpusError: A recording cannot be read; the file is named.
+    """
+    compute = partial(_features_of, features, augmentation, cache)
     with worker_pool(jobs) if jobs > 1 else nullcontext() as pool:
         results = pool.map(compute, utterances, chunksize=32) if pool else map(compute, utterances)
         extracted = list(track(results, len(utterances)) if track else results)
@@ -121,7 +156,7 @@ def make_dataset(
     return Dataset(
         features=rows[0],
         copies=rows[1:],
-        targets=np.array([recipe.labels.index(u.label) for u in utterances], np.int64),
+        targets=np.array([list(labels).index(u.label) for u in utterances], np.int64),
         utterances=tuple(utterances),
         hashes=tuple(content for content, _ in extracted),
     )

@@ -20,6 +20,7 @@ def fit_final(
     corpora: Sequence[Corpus],
     *,
     seed: int = 0,
+    learn: Callable[..., Model] = fit,
     on_epoch: Callable[[Epoch], None] | None = None,
 ) -> Model:
     """Train on all data except the speakers held out for early stopping and calibration.
@@ -29,6 +30,7 @@ def fit_final(
         data: Features of all utterances.
         corpora: Where they come from, for the card.
         seed: Of the weights and of the speakers held out.
+        learn: What learns; takes the arguments of `fit`.
         on_epoch: Called with each line of the training log.
 
     Returns:
@@ -39,7 +41,7 @@ def fit_final(
     """
     everything = np.arange(len(data))
     training, validation = recipe.hold_out.split(data.utterances, everything, seed=seed)
-    model = fit(recipe, data.rows(training), data.rows(validation), seed=seed, on_epoch=on_epoch)
+    model = learn(recipe, data.rows(training), data.rows(validation), seed=seed, on_epoch=on_epoch)
     named = tuple(_on_card(corpus, data) for corpus in corpora)
     return model.with_card(corpora=named)
 
