@@ -5,8 +5,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from serkit.compression import learn
 from serkit.evaluation import evaluate, find_protocol
-from serkit.training import Optimiser, fit
+from serkit.training import Network, Optimiser, Quantisation, Ridge, fit
 
 from toys import make_data, make_recipe
 
@@ -15,17 +16,17 @@ EARLY = make_recipe(
 )
 
 
-def models_of(data):
+def models_of(data, recipe=EARLY, learn=fit):
     """The models of each fold, with the number of epochs until each stopped."""
     found = []
 
     def recording(*arguments, **options):
         epochs = []
-        model = fit(*arguments, **options, on_epoch=epochs.append)
+        model = learn(*arguments, **options, on_epoch=epochs.append)
         found.append((model, len(epochs)))
         return model
 
-    evaluate(EARLY, data, find_protocol("loso"), seeds=[0], learn=recording)
+    evaluate(recipe, data, find_protocol("loso"), seeds=[0], learn=recording)
     return found
 
 
@@ -37,15 +38,20 @@ def clean():
 
 
 @pytest.fixture
-def pairs(clean):
-    """The model of the first fold, clean and with its test part poisoned."""
+def both(clean):
+    """The data, clean and with the test part of the first fold poisoned."""
     fold = find_protocol("loso").folds(clean.utterances, seed=0, hold_out=EARLY.hold_out)[0]
     features, copies, targets = (v.copy() for v in (clean.features, clean.copies, clean.targets))
     features[fold.test] = 1e6
     copies[:, fold.test] = -1e6
-    targets[fold.test] = 0
-    poisoned = replace(clean, features=features, copies=copies, targets=targets)
-    return [models_of(data)[0] for data in (clean, poisoned)]
+    targets[fold.test] = (targets[fold.test] + 1) % 3
+    return clean, replace(clean, features=features, copies=copies, targets=targets)
+
+
+@pytest.fixture
+def pairs(both):
+    """The model of the first fold, clean and poisoned."""
+    return [models_of(data)[0] for data in both]
 
 
 def test_normalisation(pairs):
@@ -63,6 +69,25 @@ def test_early_stopping_and_the_weights_it_keeps(pairs):
 
 def test_calibration(pairs):
     (one, _), (other, _) = pairs
+    assert one.card.temperature == other.card.temperature != 1.0
+
+
+def test_bit_search_and_fine_tuning(both):
+    recipe = EARLY.model_copy(update={"quantisation": Quantisation(fine_tuning=2)})
+    one, other = (models_of(data, recipe, learn)[0][0] for data in both)
+    for ours, theirs in zip(one.layers, other.layers, strict=True):
+        assert ours.weight.bits == theirs.weight.bits
+        np.testing.assert_array_equal(ours.weight.packed, theirs.weight.packed)
+        np.testing.assert_array_equal(ours.weight.scale, theirs.weight.scale)
+    assert one.card.temperature == other.card.temperature
+
+
+def test_ridge_and_its_refit(both):
+    recipe = make_recipe(
+        network=Network(hidden=()), optimiser=Ridge(name="ridge"), refit=True, balance="class"
+    )
+    one, other = (models_of(data, recipe)[0][0] for data in both)
+    np.testing.assert_array_equal(one.layers[0].weight, other.layers[0].weight)
     assert one.card.temperature == other.card.temperature != 1.0
 
 

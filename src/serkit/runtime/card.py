@@ -6,6 +6,7 @@ import json
 from dataclasses import asdict
 from typing import Any
 
+from serkit.runtime.layers import PackedWeight
 from serkit.runtime.model import Model
 
 
@@ -25,7 +26,7 @@ def card_as_text(model: Model) -> str:
         "",
         f"size         {size['file_bytes']} bytes, {size['n_parameters']} parameters",
         f"features     {card.features.name}: {card.features.n_features} numbers a recording",
-        f"network      {'-'.join(map(str, widths))}",
+        f"network      {'-'.join(map(str, widths))}{_packed(model)}",
         f"temperature  {card.temperature:.3f}",
         f"made with    serkit {card.created_with}",
     ]
@@ -52,6 +53,15 @@ def licence_note(model: Model) -> str:
         "binds weights learned from it is unsettled, so treat them as non-commercial, or train "
         "the recipe on corpora you have the rights to."
     )
+
+
+def _packed(model: Model) -> str:
+    """The bits of each layer, where any is packed."""
+    weights = [layer.weight for layer in model.layers]
+    if not any(isinstance(weight, PackedWeight) for weight in weights):
+        return ""
+    bits = (str(w.bits) if isinstance(w, PackedWeight) else "32" for w in weights)
+    return f", weights of {', '.join(bits)} bits"
 
 
 def _size(model: Model) -> dict[str, int]:

@@ -1,0 +1,97 @@
+import json
+
+import numpy as np
+import pytest
+import soundfile
+
+from serkit.runtime import load
+
+from command import serkit
+
+RECIPE = """
+name: tones
+corpora: [manifest]
+labels: [happy, sad]
+features: {name: mfcc13, descriptors: [{name: mfcc, size: 13}]}
+network: {hidden: [16]}
+optimiser: {max_epochs: 20, learning_rate: 0.02, patience: 20}
+validation_share: 0.25
+"""
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    """Ten speakers, happy high and sad low, and a model trained on them."""
+    root = tmp_path_factory.mktemp("quantize")
+    rng = np.random.default_rng(0)
+    lines = ["audio,label,speaker"]
+    for speaker in range(10):
+        for label, hz in (("happy", 900.0), ("sad", 200.0)):
+            for take in range(2):
+                time = np.arange(4800) / 16_000
+                tone = 0.3 * np.sin(2 * np.pi * hz * rng.uniform(0.8, 1.2) * time)
+                name = f"{speaker}-{label}-{take}.wav"
+                soundfile.write(root / name, tone + 0.01 * rng.standard_normal(4800), 16_000)
+                lines.append(f"{name},{label},{speaker}")
+    (root / "all.csv").write_text("\n".join(lines))
+    one = [line for line in lines if line.endswith((",0", "speaker"))]
+    (root / "one.csv").write_text("\n".join(one))
+    (root / "tones.yaml").write_text(RECIPE)
+    done = serkit(
+        "train", root / "tones.yaml", "--corpus", f"manifest={root / 'all.csv'}", "--jobs", "1",
+        "-o", root / "full.safetensors",
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    return root
+
+
+def quantize(place, *arguments, corpus="all.csv", model="full.safetensors"):
+    return serkit(
+        "quantize", place / model, "--corpus", f"manifest={place / corpus}",
+        "-o", place / "small.safetensors", "--jobs", "1", *arguments,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("options", [(), ("--fine-tuning", "3", "--no-per-row")])
+def test_a_model_gets_small_and_every_trial_is_written(place, options):
+    done = quantize(place, "--json", place / "f.json", *options)
+    assert done.returncode == 0, done.stderr
+    small = load(place / "small.safetensors").model
+    values = json.loads((place / "f.json").read_text())
+    assert values["bits"] == [layer.weight.bits for layer in small.layers]
+    assert values["bytes"] == small.file_bytes < values["bytes_before"]
+    assert f"{small.file_bytes} bytes" in done.stdout
+    assert values["marks"] == ["trained on this corpus"]
+    assert "(trained on this corpus)" in done.stdout
+    assert values["test"]["after"]["utterances"] == 8
+    accepted = {t["layer"]: t["bits"] for t in values["trials"] if t["accepted"]}
+    assert [accepted[0], accepted[1]] == values["bits"]
+    shown = serkit("models", "show", place / "small.safetensors").stdout
+    assert f"weights of {', '.join(map(str, values['bits']))} bits" in shown
+
+
+def test_given_bits_are_taken_and_need_no_trials(place):
+    done = quantize(place, "--bits", "3", "--json", place / "f.json", "--protocol", "loso")
+    assert done.returncode == 0, done.stderr
+    values = json.loads((place / "f.json").read_text())
+    assert (values["bits"], values["trials"], values["average_bits"]) == ([3, 3], [], 3.0)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "options", "message"),
+    [
+        (("--bits", "0"), {}, "bits is 0"),
+        (("--bits", "9"), {}, "bits is 9"),
+        (("--alpha", "1.5"), {}, "alpha is 1.5"),
+        (("--margin", "-1"), {}, "margin is -1"),
+        (("--protocol", "nope"), {}, "no protocol is called"),
+        ((), {"corpus": "one.csv"}, "speaker"),
+        ((), {"corpus": "none.csv"}, "none.csv"),
+        ((), {"model": "nope.safetensors"}, "no such file"),
+    ],
+)
+def test_bad_input_is_one_line(place, arguments, options, message):
+    done = quantize(place, *arguments, **options)
+    assert done.returncode == 2
+    assert message in done.stderr
+    assert done.stderr.count("\n") == 1

@@ -1,0 +1,61 @@
+import numpy as np
+
+from serkit.compression import layer_importance, search_bits
+from serkit.runtime import Dense
+
+
+def layer(n_outputs, size):
+    rng = np.random.default_rng(n_outputs)
+    weight = (size * rng.standard_normal((n_outputs, 4))).astype(np.float32)
+    return Dense(weight, np.zeros(n_outputs, np.float32))
+
+
+LAYERS = (layer(2, 1.0), layer(9, 3.0), layer(3, 0.1))
+
+
+class Bits:
+    """Stands for a quantised layer: its score depends on its number and bits alone."""
+
+    def __init__(self, number, bits):
+        self.number, self.bits = number, bits
+
+
+def search(loss, margin):
+    numbers = {id(layer): i for i, layer in enumerate(LAYERS)}
+
+    def score(layers):
+        return 1.0 - sum(loss[x.number][x.bits - 1] for x in layers if isinstance(x, Bits))
+
+    return search_bits(
+        LAYERS, lambda layer, bits: Bits(numbers[id(layer)], bits), score, margin=margin, alpha=0.5
+    )
+
+
+def test_the_papers_search_by_hand():
+    importance = layer_importance(LAYERS, alpha=0.5)
+    assert np.argsort(-importance).tolist() == [1, 0, 2]
+    loss = [[0.2, 0.02] + [0.0] * 6, [0.3, 0.06, 0.01] + [0.0] * 5, [0.0] * 8]
+    bits, trials = search(loss, margin=0.1)
+    # Layer 1 may lose a tenth of its importance: 0.06 is within it, 0.3 is not. The next starts
+    # from there, and may lose a tenth of its own importance together with what was lost.
+    assert [(t.layer, t.bits) for t in trials if t.layer == 1] == [(1, 1), (1, 2)]
+    assert bits[1] == 2
+    for trial in trials:
+        assert trial.margin == 0.1 * importance[trial.layer]
+        assert trial.accepted == (1.0 - trial.score <= trial.margin or trial.bits == 8)
+    accepted = {t.layer: t.bits for t in trials if t.accepted}
+    assert bits == tuple(accepted[i] for i in range(3))
+    assert len(accepted) == sum(t.accepted for t in trials) == 3
+
+
+def test_without_a_margin_nothing_may_be_lost():
+    loss = [[0.1, 0.1, 0.0] + [0.0] * 5] * 3
+    bits, trials = search(loss, margin=0.0)
+    assert bits == (3, 3, 3)
+    assert len(trials) == 9
+
+
+def test_a_layer_that_bears_nothing_keeps_eight_bits():
+    bits, trials = search([[0.5] * 8, [0.0] * 8, [0.0] * 8], margin=0.01)
+    assert bits[0] == 8
+    assert [t.accepted for t in trials if t.layer == 0] == [False] * 7 + [True]
