@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 from rich.progress import track
 
-from serkit.compression import quantize
+from serkit.compression.quantize import quantize
 from serkit.evaluation import (
     Fold,
     confusion,

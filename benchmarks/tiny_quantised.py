@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from rich.progress import track
 
-from serkit.compression import learn
+from serkit.compression.quantize import learn
 from serkit.evaluation import Outcome, compare, evaluate, find_protocol
 from serkit.evaluation.acceptance import summary
 from serkit.runtime import load, save_model

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from serkit.compression import learn, quantize, quantize_matrix
+from serkit.compression import quantize_matrix
 from serkit.compression.fine_tuning import RoundedLinear, fine_tune
+from serkit.compression.quantize import learn, quantize
 from serkit.errors import ModelError, ProtocolError
 from serkit.runtime import Dense, load_model, save_model
 from serkit.runtime.model import softmax

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from serkit.compression import learn
+from serkit.compression.quantize import learn
 from serkit.evaluation import evaluate, find_protocol
 from serkit.training import Network, Optimiser, Quantisation, Ridge, fit
 

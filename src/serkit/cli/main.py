@@ -9,6 +9,7 @@ import typer
 
 from serkit.cli import corpus, models
 from serkit.cli.evaluate import compare, evaluate
+from serkit.cli.export import export
 from serkit.cli.predict import predict
 from serkit.cli.quantize import quantize
 from serkit.cli.train import train
@@ -24,6 +25,7 @@ app = typer.Typer(
 app.command("predict")(predict)
 app.command("train")(train)
 app.command("quantize")(quantize)
+app.command("export")(export)
 app.command("evaluate")(evaluate)
 app.command("compare")(compare)
 app.add_typer(models.app, name="models")

@@ -59,7 +59,7 @@ def quantize(
     Corpora are looked for in the folder that SERKIT_CORPORA names.
     """
     try:
-        from serkit.compression import quantize as quantize_model
+        from serkit.compression.quantize import quantize as quantize_model
         from serkit.evaluation import find_protocol, guarded_folds, trained_on
         from serkit.training import FeatureCache, HoldOut, extract_dataset
     except ModuleNotFoundError as error:

@@ -39,7 +39,7 @@ def train(
     Corpora are looked for in the folder that SERKIT_CORPORA names.
     """
     try:
-        from serkit.compression import learn
+        from serkit.compression.quantize import learn
         from serkit.evaluation import accept
         from serkit.training import (
             FeatureCache,

@@ -1,24 +1,26 @@
-"""Trained models in few bits: layer importance, bit search, rounding, fine-tuning."""
+"""Trained models in few bits, and as C.
+
+What learns lies in `serkit.compression.quantize` and needs the extra `train`; the rest is NumPy.
+"""
 
 from serkit.compression.bit_search import Trial, search_bits
+from serkit.compression.c_export import CSource, export_c
 from serkit.compression.importance import (
     average_bits,
     layer_importance,
     normalised_variances,
     parameter_shares,
 )
-from serkit.compression.quantize import Quantised, learn, quantize
 from serkit.compression.quantizer import quantize_matrix
 
 __all__ = [
-    "Quantised",
+    "CSource",
     "Trial",
     "average_bits",
+    "export_c",
     "layer_importance",
-    "learn",
     "normalised_variances",
     "parameter_shares",
-    "quantize",
     "quantize_matrix",
     "search_bits",
 ]

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from serkit.audio import SAMPLE_RATE, content_hash
-from serkit.compression import learn as learn_by_recipe
+from serkit.compression.quantize import learn as learn_by_recipe
 from serkit.corpora import Utterance
 from serkit.errors import AudioError, CorpusError, ProtocolError
 from serkit.evaluation.execution import carry_out

@@ -1,0 +1,154 @@
+"""The exported C, compiled with every warning an error and every check on, beside Python."""
+
+import os
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pytest
+
+import serkit
+from serkit import corpora
+from serkit.audio import read
+from serkit.compression import export_c, quantize_matrix
+from serkit.errors import ModelError
+from serkit.features import extract
+from serkit.runtime.model import softmax
+
+_MAIN = """
+#include <stdio.h>
+#include "{name}.h"
+int main(void)
+{{
+    static float features[{upper}_N_FEATURES];
+    float probabilities[{upper}_N_LABELS];
+    while (fread(features, sizeof features, 1, stdin) == 1) {{
+        int best = {name}_predict(features, probabilities);
+        printf("%s", {name}_labels[best]);
+        for (int k = 0; k < {upper}_N_LABELS; k++) printf(" %.9g", (double)probabilities[k]);
+        printf("\\n");
+    }}
+    return 0;
+}}
+"""
+_STRICT = ["-std=c99", "-Wall", "-Wextra", "-Werror", "-pedantic", "-Wconversion"]
+_CHECKED = ["-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
+
+
+@pytest.fixture(scope="session")
+def compiler():
+    found = shutil.which("cc") or shutil.which("gcc") or shutil.which("clang")
+    if found is None:
+        reason = "no C compiler; install one (sudo apt-get install gcc libc6-dev)"
+        if os.environ.get("CI") == "true":
+            pytest.fail(reason)
+        pytest.skip(reason)
+    return found
+
+
+@pytest.fixture
+def run_in_c(compiler, tmp_path):
+    def run(model, features):
+        source = export_c(model)
+        names = {"name": source.name, "upper": source.name.upper()}
+        (tmp_path / f"{source.name}.h").write_text(source.header)
+        (tmp_path / f"{source.name}.c").write_text(source.source)
+        (tmp_path / "main.c").write_text(_MAIN.format(**names))
+        subprocess.run(
+            [compiler, *_STRICT, *_CHECKED, "main.c", f"{source.name}.c", "-o", "main", "-lm"],
+            cwd=tmp_path, check=True,
+        )  # fmt: skip
+        done = subprocess.run(
+            [tmp_path / "main"],
+            input=features.astype("<f4").tobytes(), capture_output=True, check=True,
+        )  # fmt: skip
+        rows = [line.split() for line in done.stdout.decode().splitlines()]
+        return [row[0] for row in rows], np.array([row[1:] for row in rows], np.float64)
+
+    return run
+
+
+def packed(model, bits, *, per_row=True):
+    layers = (
+        replace(layer, weight=quantize_matrix(layer.matrix, bits, per_row=per_row))
+        for layer in model.layers
+    )
+    return replace(model, layers=tuple(layers))
+
+
+def check(run_in_c, model, features):
+    labels, probabilities = run_in_c(model, features)
+    expected = softmax(model.logits(features))
+    np.testing.assert_allclose(probabilities, expected, atol=1e-4)
+    sure = np.sort(expected, axis=1)[:, -1] - np.sort(expected, axis=1)[:, -2] > 1e-3
+    names = np.array(model.card.labels)[expected.argmax(axis=1)]
+    assert (np.array(labels) == names)[sure].all()
+
+
+@pytest.mark.parametrize("bits", range(1, 9))
+@pytest.mark.parametrize("name", ["tiny", "emodb7"])
+def test_every_width_on_features_made_up(run_in_c, name, bits):
+    model = packed(serkit.load(name).model, bits, per_row=bits % 2 == 0)
+    rng = np.random.default_rng(bits)
+    noise = rng.standard_normal((25, len(model.mean)))
+    check(run_in_c, model, (model.mean + 2 * model.scale * noise).astype(np.float32))
+
+
+def test_full_weights_and_no_clip(run_in_c):
+    model = serkit.load("tiny").model.with_card(clip=None, name='Größe 1*/ "x"')
+    noise = np.random.default_rng(0).standard_normal((10, len(model.mean)))
+    check(run_in_c, model, (model.mean + model.scale * noise).astype(np.float32))
+
+
+@pytest.mark.corpora
+def test_two_hundred_utterances(run_in_c, corpora_root):
+    model = packed(serkit.load("tiny").model, 4)
+    utterances = corpora.load(f"emodb_4class={corpora_root / 'emodb_4class'}").utterances[:220]
+    features = np.stack([extract(model.card.features, read(u.audio)) for u in utterances])
+    check(run_in_c, model, features)
+
+
+def test_sizes_are_those_of_the_arrays():
+    model = packed(serkit.load("tiny").model, 3)
+    source = export_c(model)
+    hidden = model.layers[0].weight
+    floats = 2 * len(model.mean) + sum(len(x.bias) + len(x.weight.scale) for x in model.layers)
+    codes = sum(len(layer.weight.packed) for layer in model.layers)
+    assert source.constant_bytes == 4 * floats + codes
+    assert source.buffer_bytes == 4 * (len(model.mean) + hidden.shape[0])
+    assert "malloc" not in source.source
+    assert f"{source.constant_bytes} bytes of constants" in source.header
+
+
+@dataclass(frozen=True)
+class Recurrent:
+    weight: np.ndarray
+    bias: np.ndarray
+
+
+def test_a_layer_that_cannot_be_exported_is_named():
+    model = serkit.load("tiny").model
+    odd = Recurrent(model.layers[0].matrix, model.layers[0].bias)
+    with pytest.raises(ModelError, match="layer 0 is of the type Recurrent"):
+        export_c(replace(model, layers=(odd, model.layers[1])))
+
+
+def test_the_command_needs_no_torch(tmp_path):
+    code = (
+        "import sys\n"
+        "sys.modules['torch'] = None\n"
+        "from serkit.cli.main import main\n"
+        "sys.argv = ['serkit', 'export', 'tiny', '--to', 'c', '-o', sys.argv[1]]\n"
+        "main()"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, tmp_path / "c"], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert "bytes of constants (flash)" in done.stdout
+    assert {path.name for path in (tmp_path / "c").iterdir()} == {
+        "serkit_tiny.c",
+        "serkit_tiny.h",
+    }
