@@ -2,8 +2,8 @@
 
 The recipes were chosen by UA on held-out speakers of the corpora they are then tested on. Here
 neighbours of them compete, for each test fold anew, on the other speakers alone (in five folds),
-and only the winner is tested on that fold. The difference to the recipe that ships is what the
-choice was worth.
+and only the winner is tested on that fold, all before rounding. The difference to the recipe that
+ships is what the choice was worth.
 
 Needs the corpora: SERKIT_CORPORA=/folder python benchmarks/functionals_selection.py
 """
@@ -68,7 +68,7 @@ def pooled_ua(outcome: Outcome, tests: dict[str, NDArray[np.float32]]) -> float:
 
 def select(name: str) -> dict[str, Any]:
     """Nested selection around one recipe."""
-    shipped = load_recipe(f"models/{name}")
+    shipped = load_recipe(f"models/{name}").model_copy(update={"quantisation": None})
     protocol = shipped.acceptance[0].protocol
     _, utterances = load_utterances(shipped)
     inner: dict[str, dict[str, float]] = {}

@@ -5,7 +5,6 @@ python benchmarks/make_results.py [--check]   (--check: fail if the page is out 
 
 from __future__ import annotations
 
-import json
 import sys
 from pathlib import Path
 from typing import Any
@@ -13,34 +12,10 @@ from typing import Any
 import serkit
 from serkit.runtime import Model
 
-from harness import RESULTS
+from page import MISSING, capitalised, conditions, counted, interval_of, load, percent, table
+from quantisation_page import PICTURES
 
 PAGE = Path(__file__).parents[1] / "docs" / "results.md"
-MISSING = "*not measured yet:* `{command}`\n"
-
-
-def load(name: str) -> dict[str, Any] | None:
-    """A result, or None if its script was not run yet."""
-    path = RESULTS / f"{name}.json"
-    return json.loads(path.read_text()) if path.exists() else None
-
-
-def table(header: list[str], rows: list[list[str]]) -> str:
-    """A Markdown table, the first column to the left and the others to the right."""
-    rule = ["---"] + ["---:"] * (len(header) - 1)
-    return "\n".join("| " + " | ".join(row) + " |" for row in [header, rule, *rows]) + "\n"
-
-
-def conditions(result: dict[str, Any]) -> str:
-    """Machine and versions, in one line."""
-    where, installed = result["machine"], result["versions"]
-    listed = ", ".join(f"{name} {version}" for name, version in installed.items())
-    return f"{where['processor']}, {where['cores']} cores, {where['system']}; {listed}.\n"
-
-
-def percent(value: float) -> str:
-    """A share in per cent with one decimal."""
-    return f"{100 * value:.1f}"
 
 
 def shuffle_worth() -> str:
@@ -86,24 +61,6 @@ def shuffle_worth() -> str:
         "-o savee.safetensors`, then `serkit models show savee.safetensors`.\n\n"
     )
     return title + text + table(header, rows) + closing + conditions(result)
-
-
-def capitalised(text: str) -> str:
-    """With a large first letter, names inside left alone."""
-    return text[:1].upper() + text[1:]
-
-
-def counted(seeds: list[int]) -> str:
-    """How many seeds."""
-    return f"{len(seeds)} seed{'s' if len(seeds) != 1 else ''}"
-
-
-def interval_of(found: dict[str, Any] | None) -> str:
-    """An interval in per cent, or nothing where there is none."""
-    if not found:
-        return ""
-    low, high = found["interval"] or (None, None)
-    return "" if low is None else f" ({percent(low)} to {percent(high)})"
 
 
 def points(found: dict[str, Any] | None) -> str:
@@ -178,8 +135,8 @@ def functionals_selection() -> str:
     n = len(result["rows"][0]["ua_of_each"])
     text = (
         "The recipes were chosen by UA on held-out speakers of the very corpora they are tested "
-        f"on. Here {n} neighbours compete, for each test fold anew, on the other speakers alone, "
-        "and the winner is tested on that fold.\n\n"
+        f"on. Here, before rounding, {n} neighbours compete, for each test fold anew, on the other "
+        "speakers alone, and the winner is tested on that fold.\n\n"
     )
     rows = [
         [
@@ -241,7 +198,7 @@ def models() -> str:
         text += MISSING.format(command="python benchmarks/tiny_selection.py") + "\n"
     else:
         text += (
-            f"The recipe of `tiny` was chosen with all four corpora in view. Here "
+            "The recipe of `tiny` was chosen with all four corpora in view. Here, before rounding, "
             f"{len(result['candidates'])} candidates compete without the corpus they are then "
             f"tested on ({result['seeds']} seeds). The choice of the features before that also saw "
             "all corpora, so even these figures lean to the kind side.\n\n"
@@ -318,18 +275,28 @@ def page() -> str:
         "is the unweighted average recall. *Speaker-dependent* marks every figure whose test "
         "speakers were heard in training.\n\n"
     )
-    return opening + "\n".join((shuffle_worth(), protocol_table(), models(), speed(), cold_start()))
+    sections = (
+        shuffle_worth(),
+        protocol_table(),
+        models(),
+        quantisation(),
+        tiny_quantised() + packed_speed() + c_export(),
+        speed(),
+        cold_start(),
+    )
+    return opening + "\n".join(sections)
 
 
 def main() -> None:
-    """Write the page, or check it."""
-    text = page()
+    """Write the page and its plots, or check them."""
+    wanted = {PAGE: page()} | {PAGE.parent / name: text for name, text in PICTURES.items()}
     if "--check" in sys.argv[1:]:
-        if not PAGE.exists() or PAGE.read_text() != text:
+        if any(not path.exists() or path.read_text() != text for path, text in wanted.items()):
             raise SystemExit("docs/results.md is out of date; run: make results")
         return
     PAGE.parent.mkdir(exist_ok=True)
-    PAGE.write_text(text)
+    for path, text in wanted.items():
+        path.write_text(text)
 
 
 if __name__ == "__main__":

@@ -115,7 +115,7 @@ def quantize(
     small = replace(
         model,
         layers=tuple(replace(layer, bias=_as_half(layer.bias)) for layer in layers),
-        mean=_as_half(model.mean, near=model.scale),
+        mean=_as_half(model.mean, within=0.01 * model.scale),
         scale=_as_half(model.scale),
     )
     if calibrate:
@@ -184,14 +184,14 @@ def _fine_tuned(
     )
 
 
-def _as_half(values: Array, *, near: Array | None = None) -> Array:
-    """Rounded as float16 stores it, unless that moves a value by more than a thousandth.
+def _as_half(values: Array, *, within: Array | None = None) -> Array:
+    """Rounded as float16 stores it, unless that moves a value too far.
 
     Args:
         values: Any shape.
-        near: What the error is measured by; the values themselves if not given.
+        within: How far each may move; a thousandth of itself if not given.
     """
     with np.errstate(over="ignore"):
         half = values.astype(np.float16).astype(np.float32)
-    tolerance = 1e-3 * np.abs(values if near is None else near) + 1e-6
-    return half if bool((np.abs(half - values) <= tolerance).all()) else values
+    allowed = 1e-3 * np.abs(values) + 1e-6 if within is None else within
+    return half if bool((np.abs(half - values) <= allowed).all()) else values

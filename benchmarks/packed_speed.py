@@ -1,0 +1,97 @@
+"""Packed inference beside float32 of the same network, features included, in one run.
+
+Claim: packed weights are no slower end to end.
+
+Run: python benchmarks/packed_speed.py
+"""
+
+from __future__ import annotations
+
+import os
+
+os.environ["OMP_NUM_THREADS"] = "1"
+
+import statistics
+import time
+from dataclasses import replace
+from itertools import pairwise
+
+import numpy as np
+
+from serkit.audio import SAMPLE_RATE
+from serkit.compression import quantize_matrix
+from serkit.features import extract
+from serkit.runtime import Dense, Model, ModelCard, load
+
+from harness import machine, versions, write_result
+
+ROUNDS = 301
+SECONDS = 8
+PAPER_WIDTHS = (256, 512, 64)
+
+
+def with_bits(model: Model, bits: int | None) -> Model:
+    """The model with weights of so many bits, or as float32."""
+    layers = (
+        replace(layer, weight=quantize_matrix(layer.matrix, bits) if bits else layer.matrix)
+        for layer in model.layers
+    )
+    return replace(model, layers=tuple(layers))
+
+
+def papers_mlp(like: Model) -> Model:
+    """The paper's network on the features of a model, with random weights."""
+    rng = np.random.default_rng(0)
+    widths = [len(like.mean), *PAPER_WIDTHS, len(like.card.labels)]
+    layers = tuple(
+        Dense(
+            (rng.standard_normal((n_out, n_in)) / n_in**0.5).astype(np.float32),
+            np.zeros(n_out, np.float32),
+            "none" if i == len(PAPER_WIDTHS) else "relu",
+        )
+        for i, (n_in, n_out) in enumerate(pairwise(widths))
+    )
+    card: ModelCard = like.card
+    return Model(card, like.mean, like.scale, layers)
+
+
+def main() -> None:
+    """All in turn, many times; the ratio is taken within each turn."""
+    tiny = load("tiny").model
+    samples = np.random.default_rng(0).standard_normal(SECONDS * SAMPLE_RATE).astype(np.float32)
+    rows = []
+    for name, model in (("tiny", tiny), ("256-512-64", papers_mlp(tiny))):
+        variants = {bits: with_bits(model, bits) for bits in (None, 8, 4, 2, 1)}
+        times: dict[int | None, list[float]] = {bits: [] for bits in variants}
+        for turn in range(ROUNDS):
+            order = list(variants) if turn % 2 else list(reversed(variants))
+            for bits in order:
+                start = time.perf_counter()
+                variants[bits].logits(extract(model.card.features, samples)[None])
+                times[bits].append(time.perf_counter() - start)
+        for bits, taken in times.items():
+            rows.append(
+                {
+                    "network": name,
+                    "bits": bits or 32,
+                    "median_ms": 1e3 * statistics.median(taken),
+                    "ratio": statistics.median(
+                        ours / full for ours, full in zip(taken, times[None], strict=True)
+                    ),
+                }
+            )
+            print(rows[-1])
+    write_result(
+        "packed_speed",
+        {
+            "machine": machine(),
+            "versions": versions(["serkit", "numpy"]),
+            "seconds": SECONDS,
+            "rounds": ROUNDS,
+            "rows": rows,
+        },
+    )
+
+
+if __name__ == "__main__":
+    main()

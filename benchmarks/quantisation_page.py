@@ -1,0 +1,212 @@
+"""The sections of the results page on few bits."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from frontier import frontier
+from page import MISSING, conditions, interval_of, load, percent, table
+
+PICTURES: dict[str, str] = {}
+"""The plots of the page, by the name of their file beside it."""
+
+
+def quantisation() -> str:
+    """The paper's Table 2, the ablation, the frontier and a search."""
+    title = "## Few bits: Table 2 of Shinde et al. rebuilt\n\n"
+    result = load("quantisation")
+    if result is None:
+        return title + MISSING.format(command="python benchmarks/quantisation.py")
+    text = (
+        "Mean accuracy and 95 % interval (Student's t) over seeds; *against 32 bits* is the "
+        "difference paired by seed. Bytes are those of the whole file, header, biases and "
+        "normalisation included. Plain rows round to levels that span each layer's weights; "
+        f"*adaptive* is the paper's search (margin {result['margin']}, alpha {result['alpha']}); "
+        f"*ours* adds least-squares steps and {result['fine_tuning']} epochs of fine-tuning. The "
+        "network `256-512-64` is the paper's; at its 211 207 weights even one bit each takes 26 "
+        "KB, so the files below 25 KB are of smaller networks.\n\n"
+    )
+    for found in result["tables"]:
+        mark = ", **speaker-dependent**" if found["speaker_dependent"] else ""
+        if found["network"] == "256-512-64":
+            text += (
+                f"### {found['corpus']}, {found['title']}{mark}\n\n{found['seeds']} seeds x "
+                f"{found['folds']} folds, {found['tested_per_seed']} clips tested a seed.\n\n"
+            )
+            if found["speaker_dependent"]:
+                paper = result["paper"]["tess" if found["corpus"] == "tess" else "emodb"]
+                (full, at_full), (small, at_small) = paper["32"], paper["adaptive"]
+                text += (
+                    f"Published, on one split: 32 bits {percent(at_full)} % in {full} KB, adaptive "
+                    f"{percent(at_small)} % in {small} KB at {paper['average_bits']:.2f} bits on "
+                    "average.\n\n"
+                )
+        named = [row for row in found["rows"] if "+" not in row["name"]]
+        named = [row for row in named if not row["name"].endswith("plain rounding")]
+        rows = [
+            [
+                f"{found['network']}, {row['name']}",
+                percent(row["accuracy"]["mean"]) + interval_of(row["accuracy"]),
+                difference_of(row["accuracy"]),
+                percent(row["ua"]["mean"]),
+                f"{row['bytes']:.0f}",
+                f"{row['average_bits']:.2f}",
+            ]
+            for row in sorted(named, key=lambda row: -row["bytes"])
+        ]
+        header = ["network, bits", "accuracy %", "against 32 bits", "UA %", "bytes", "average bits"]
+        text += table(header, rows) + "\n"
+    return title + text + ablation(result) + frontiers(result) + search_log(result)
+
+
+def difference_of(found: dict[str, Any]) -> str:
+    """A difference in points with its interval."""
+    low, high = found["difference_interval"]
+    return f"{100 * found['difference']:+.1f} ({100 * low:+.1f} to {100 * high:+.1f})"
+
+
+def ablation(result: dict[str, Any]) -> str:
+    """What each step past the paper buys, on the paper's network."""
+    text = (
+        "### What each step buys\n\nOn the paper's network, shuffled as in the paper "
+        "(**speaker-dependent**): accuracy against 32 bits, each row with the steps above it.\n\n"
+    )
+    tables = [
+        found
+        for found in result["tables"]
+        if found["network"] == "256-512-64" and found["speaker_dependent"]
+    ]
+    steps = ("plain rounding", "+ least-squares step", "+ a step for each output", "+ fine-tuning")
+    widths = ("1 bits", "2 bits", "3 bits", "adaptive")
+    rows = []
+    for found in tables:
+        by_name = {row["name"]: row for row in found["rows"]}
+        for step in steps:
+            cells = []
+            for width in widths:
+                row = by_name[f"{width}, {step}"]
+                size = f", {row['bytes'] / 1e3:.1f} KB" if width == "adaptive" else ""
+                cells.append(difference_of(row["accuracy"]) + size)
+            rows.append([f"{found['corpus']}: {step}", *cells])
+    return text + table(["", *(w.replace("1 bits", "1 bit") for w in widths)], rows) + "\n"
+
+
+def frontiers(result: dict[str, Any]) -> str:
+    """Write the plots and show them."""
+    text = "### Accuracy against bytes\n\n"
+    for found in result["tables"]:
+        if found["network"] != "256-512-64":
+            continue
+        alike = [
+            other
+            for other in result["tables"]
+            if (other["corpus"], other["protocol"]) == (found["corpus"], found["protocol"])
+        ]
+        series = {
+            other["network"]: [
+                row for row in other["rows"] if row["name"] == "32 bits" or "ours" in row["name"]
+            ]
+            for other in alike
+        }
+        mark = ", speaker-dependent" if found["speaker_dependent"] else ""
+        name = f"bytes-{found['corpus']}-{found['protocol']}.svg"
+        PICTURES[name] = frontier(f"{found['corpus']}, {found['title']}{mark}", series)
+        text += f"![{found['corpus']}, {found['title']}{mark}]({name})\n\n"
+    return text
+
+
+def search_log(result: dict[str, Any]) -> str:
+    """The trials of one search."""
+    found = result["tables"][0]
+    rows = [
+        [
+            str(trial["layer"]),
+            str(trial["bits"]),
+            percent(trial["score"]),
+            f"{100 * trial['margin']:.2f}",
+            "yes" if trial["accepted"] else "",
+        ]
+        for trial in found["log"]
+    ]
+    header = ["layer", "bits", "validation accuracy %", "fall allowed, points", "taken"]
+    return (
+        f"### A search, trial by trial\n\n{found['corpus']}, {found['network']}, seed 0.\n\n"
+        + table(header, rows)
+        + "\n"
+        + conditions(result)
+    )
+
+
+def tiny_quantised() -> str:
+    """Few bits for `tiny`, speakers and corpora kept apart."""
+    title = "### `tiny` in few bits\n\n"
+    result = load("tiny_quantised")
+    if result is None:
+        return title + MISSING.format(command="python benchmarks/tiny_quantised.py")
+    protocols = list(result["rows"][0]["protocols"])
+    titles = [result["rows"][0]["protocols"][p]["title"] for p in protocols]
+    rows = []
+    for row in result["rows"]:
+        cells = [row["name"], str(row["bytes"])]
+        for protocol in protocols:
+            found = row["protocols"][protocol]
+            full = result["rows"][0]["protocols"][protocol]["mean_ua"]
+            cells += [percent(found["mean_ua"]), f"{100 * (found['mean_ua'] - full):+.2f}"]
+        rows.append(cells)
+    header = ["weights", "bytes"]
+    for name in titles:
+        header += [f"mean UA %, {name}", "points lost"]
+    text = f"Mean of the corpora's UA, {result['seeds']} seeds; the file with its card.\n\n"
+    return title + text + table(header, rows) + "\n" + conditions(result) + "\n"
+
+
+def packed_speed() -> str:
+    """Packed inference beside float32."""
+    title = "### Packed inference\n\n"
+    result = load("packed_speed")
+    if result is None:
+        return title + MISSING.format(command="python benchmarks/packed_speed.py") + "\n"
+    text = (
+        f"Features of `tiny` and the network on {result['seconds']} s, one thread, medians of "
+        f"{result['rounds']} rounds; the ratio to 32 bits is the median of the rounds'.\n\n"
+    )
+    rows = [
+        [
+            row["network"],
+            str(row["bits"]),
+            f"{row['median_ms']:.3f}",
+            f"{row['ratio']:.3f}",
+        ]
+        for row in result["rows"]
+    ]
+    header = ["network", "bits", "ms", "times 32 bits"]
+    return title + text + table(header, rows) + "\n" + conditions(result) + "\n"
+
+
+def c_export() -> str:
+    """The exported C beside Python."""
+    title = "### As C\n\n"
+    result = load("c_export")
+    if result is None:
+        return title + MISSING.format(command="python benchmarks/c_export.py") + "\n"
+    text = (
+        "`serkit export --to c`, compiled with `-std=c99 -Wall -Wextra -Werror "
+        "-fsanitize=address,undefined` without a warning, on real recordings; flash and RAM by "
+        f"`size` at `-Os` ({result['compiler']}).\n\n"
+    )
+    rows = [
+        [
+            f"`{row['model']}`, {row['variant']}",
+            str(row["utterances"]),
+            f"{row['largest_difference']:.1e}",
+            percent(row["same_label"]),
+            str(row["flash_bytes"]),
+            str(row["ram_bytes"]),
+        ]
+        for row in result["rows"]
+    ]
+    header = [
+        "model", "utterances", "largest difference of a probability", "same label %",
+        "flash bytes", "RAM bytes",
+    ]  # fmt: skip
+    return title + text + table(header, rows) + "\n" + conditions(result)
