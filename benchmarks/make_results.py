@@ -13,7 +13,7 @@ import serkit
 from serkit.runtime import Model
 
 from page import MISSING, capitalised, conditions, counted, interval_of, load, percent, table
-from quantisation_page import PICTURES
+from quantisation_page import PICTURES, c_export, packed_speed, quantisation, tiny_quantised
 
 PAGE = Path(__file__).parents[1] / "docs" / "results.md"
 
