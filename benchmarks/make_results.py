@@ -81,7 +81,8 @@ def protocol_table() -> str:
     if result is None:
         return title + MISSING.format(command="python benchmarks/protocol_table.py")
     text = (
-        f"Mean over {result['seeds']} seeds, 95 % intervals over speakers. Support vector machines "
+        f"Mean over {result['seeds']} seeds, 95 % intervals over speakers; recipes before their "
+        "weights are rounded to few bits. Support vector machines "
         "choose kernel and C on held-out speakers of the training part. The last column is the "
         "difference to the last row (interval over speakers, sign-flip test). Shuffled clips are "
         "**speaker-dependent** and stand here to show what they are worth.\n\n"

@@ -77,7 +77,12 @@ def systems(task: Task) -> list[tuple[str, Recipe, Learner, bool]]:
     """Name, recipe, learner, and whether eGeMAPSv02 takes the place of the recipe's features."""
     paper, tiny, best = (
         load_recipe(name).model_copy(
-            update={"corpora": task.corpora, "labels": task.labels, "validation": "speaker"}
+            update={
+                "corpora": task.corpora,
+                "labels": task.labels,
+                "validation": "speaker",
+                "quantisation": None,
+            }
         )
         for name in (
             "layer-importance-adaptive-quantization/table2-emodb",

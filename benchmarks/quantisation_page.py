@@ -155,7 +155,7 @@ def tiny_quantised() -> str:
         rows.append(cells)
     header = ["weights", "bytes"]
     for name in titles:
-        header += [f"mean UA %, {name}", "points lost"]
+        header += [f"mean UA %, {name}", "against float16, points"]
     text = f"Mean of the corpora's UA, {result['seeds']} seeds; the file with its card.\n\n"
     return title + text + table(header, rows) + "\n" + conditions(result) + "\n"
 

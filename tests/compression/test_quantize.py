@@ -1,4 +1,5 @@
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -170,6 +171,9 @@ def test_what_cannot_decide_is_refused(model, parts):
     broken = replace(model.layers[1], bias=np.full(16, np.nan, np.float32))
     with pytest.raises(ModelError, match="layer 1 holds numbers that are not finite"):
         quantize(replace(model, layers=(model.layers[0], broken)), plan, validation)
+    odd = SimpleNamespace(weight=model.layers[0].weight, bias=model.layers[0].bias)
+    with pytest.raises(ModelError, match="layer 0 is of the type SimpleNamespace"):
+        quantize(replace(model, layers=(odd, model.layers[1])), plan, validation)
     small = quantize(model, plan, validation).model
     with pytest.raises(ModelError, match="quantised already"):
         quantize(small, plan, validation)

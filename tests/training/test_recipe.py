@@ -1,6 +1,7 @@
 import pytest
 
 from serkit.errors import RecipeError
+from serkit.runtime import ModelCard
 from serkit.training import Recipe, load_recipe, shipped_recipes
 
 from toys import make_recipe
@@ -82,3 +83,12 @@ def test_yaml_cannot_make_objects(tmp_path):
 def test_toy_recipe_is_frozen():
     with pytest.raises(ValueError, match="frozen"):
         make_recipe().name = "other"
+
+
+def test_a_card_holds_the_recipe_in_short():
+    recipe = load_recipe("models/tiny")
+    card = ModelCard("tiny", recipe.labels, recipe.features, recipe=recipe.on_card())
+    assert Recipe.of_card(card) == recipe
+    assert len(str(recipe.on_card())) < len(str(recipe.to_dict())) / 2
+    with pytest.raises(RecipeError, match="tiny holds no recipe that this serkit knows: name: "):
+        Recipe.of_card(ModelCard("tiny", recipe.labels, recipe.features))

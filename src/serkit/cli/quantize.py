@@ -14,7 +14,7 @@ from serkit.errors import CorpusError, MissingExtraError, RecipeError
 
 if TYPE_CHECKING:
     from serkit.runtime import Model
-    from serkit.training import Dataset, Recipe
+    from serkit.training import Dataset
 
 
 def quantize(
@@ -61,7 +61,7 @@ def quantize(
     try:
         from serkit.compression.quantize import quantize as quantize_model
         from serkit.evaluation import find_protocol, guarded_folds, trained_on
-        from serkit.training import FeatureCache, HoldOut, extract_dataset
+        from serkit.training import FeatureCache, HoldOut, Recipe, extract_dataset
     except ModuleNotFoundError as error:
         raise MissingExtraError(error.name or "torch", "train", "quantising a model") from error
     from dataclasses import asdict
@@ -97,7 +97,7 @@ def quantize(
         plan,
         validation,
         training=training if fine_tuning else None,
-        recipe=_recipe(full) if fine_tuning else None,
+        recipe=Recipe.of_card(full.card) if fine_tuning else None,
         seed=seed,
     )
     size = save_model(found.model, out)
@@ -143,19 +143,6 @@ def _plan(**values: Any) -> Any:
     except ValidationError as error:
         problems = (f"{e['loc'][0]} is {e['input']}: {e['msg']}" for e in error.errors())
         raise RecipeError("; ".join(problems)) from error
-
-
-def _recipe(model: Model) -> Recipe:
-    from pydantic import ValidationError
-
-    from serkit.training import Recipe
-
-    try:
-        return Recipe.model_validate(model.card.recipe)
-    except ValidationError as error:
-        raise RecipeError(
-            f"{model.card.name} holds no recipe that this serkit can fine-tune by: {error}"
-        ) from error
 
 
 def _scores(model: Model, data: Dataset) -> dict[str, float | int]:

@@ -72,10 +72,17 @@ def quantize(
         seed: Of fine-tuning.
 
     Raises:
-        ModelError: The model is quantised already, or holds numbers that are not finite, or is to
+        ModelError: A layer is of a kind that cannot be quantised; the model is quantised already,
+            or holds numbers that are not finite, or is to
             be fine-tuned without `training` and `recipe`.
         ProtocolError: The validation set is empty or has a single class.
     """
+    for i, layer in enumerate(model.layers):
+        if not isinstance(layer, Dense):
+            raise ModelError(
+                f"layer {i} is of the type {type(layer).__name__}, which cannot be quantised; "
+                "only Dense can"
+            )
     if any(not isinstance(layer.weight, np.ndarray) for layer in model.layers):
         raise ModelError(f"{model.card.name} is quantised already; start from the full model")
     if len(np.unique(validation.targets)) < 2:

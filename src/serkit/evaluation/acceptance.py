@@ -74,7 +74,7 @@ def summary(outcome: Outcome) -> dict[str, Any]:
         "rows": rows,
     }
     if len(rows) > 1:
-        result["mean_ua"] = float(np.mean([row["ua"] for row in rows]))
+        result["mean_ua"] = _rounded(np.mean([row["ua"] for row in rows]))
     return result
 
 
@@ -100,10 +100,15 @@ def _row(outcome: Outcome, corpus: str) -> dict[str, Any]:
     )
     return {
         "corpus": corpus,
-        "ua": float(np.mean(uas)),
-        "ua_sd": float(np.std(uas, ddof=1)) if len(uas) > 1 else None,
-        "ua_interval": [interval.low, interval.high] if interval else None,
-        "ece": float(np.mean(errors)),
+        "ua": _rounded(np.mean(uas)),
+        "ua_sd": _rounded(np.std(uas, ddof=1)) if len(uas) > 1 else None,
+        "ua_interval": [_rounded(interval.low), _rounded(interval.high)] if interval else None,
+        "ece": _rounded(np.mean(errors)),
         "utterances": len(targets[0]),
         "speakers": len(set(speakers)),
     }
+
+
+def _rounded(figure: float | np.floating[Any]) -> float:
+    """To a hundredth of a per cent: a card is part of a small file."""
+    return round(float(figure), 4)

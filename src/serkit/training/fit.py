@@ -119,7 +119,7 @@ def _learn(
         labels=recipe.labels,
         features=recipe.features,
         clip=recipe.clip,
-        recipe=recipe.to_dict(),
+        recipe=recipe.on_card(),
         created_with=serkit.__version__,
     )
     return Model(card, mean, scale, tuple(layers))

@@ -24,6 +24,7 @@ from pydantic import (
 
 from serkit.errors import RecipeError
 from serkit.features import FeatureRecipe
+from serkit.runtime import ModelCard
 from serkit.training.augmentation import Augmentation
 from serkit.training.holdout import HoldOut
 
@@ -202,6 +203,24 @@ class Recipe(_Data):
         """How the validation part is chosen."""
         return HoldOut(self.validation, self.validation_share)
 
+    def on_card(self) -> dict[str, Any]:
+        """As plain JSON values, without the features, which a card names anyway, and defaults."""
+        return self.model_dump(mode="json", exclude={"features"}, exclude_defaults=True)
+
+    @classmethod
+    def of_card(cls, card: ModelCard) -> Recipe:
+        """The recipe that `on_card` wrote.
+
+        Raises:
+            RecipeError: The card holds none that this serkit knows.
+        """
+        try:
+            return cls.model_validate({**card.recipe, "features": card.features})
+        except ValidationError as error:
+            raise RecipeError(
+                f"{card.name} holds no recipe that this serkit knows: {_problems(error)}"
+            ) from error
+
     def to_dict(self) -> dict[str, Any]:
         """The recipe as plain JSON values."""
         return self.model_dump(mode="json")
@@ -242,12 +261,15 @@ def load_recipe(name_or_path: str | os.PathLike[str]) -> Recipe:
     except yaml.YAMLError as error:
         raise RecipeError(f"{name}: not YAML: {' '.join(str(error).split())}") from error
     except ValidationError as error:
-        problems = "; ".join(
-            f"{'.'.join(map(str, e['loc'])) or 'recipe'}: {e['msg']}" for e in error.errors()
-        )
-        raise RecipeError(f"{name}: {problems}") from error
+        raise RecipeError(f"{name}: {_problems(error)}") from error
     except RecipeError as error:
         raise RecipeError(f"{name}: {error}") from error
+
+
+def _problems(error: ValidationError) -> str:
+    return "; ".join(
+        f"{'.'.join(map(str, e['loc'])) or 'recipe'}: {e['msg']}" for e in error.errors()
+    )
 
 
 def _shipped() -> dict[str, Traversable]:
