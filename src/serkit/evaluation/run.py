@@ -28,6 +28,8 @@ Track = Callable[[Iterable[FoldResult], int], Iterable[FoldResult]]
 Task = tuple[int, Fold]
 Answer = tuple[int, str, tuple[float, ...]]
 
+_AT_A_TIME = 32
+
 
 class Classifier(typing.Protocol):
     """What a learner gives back."""
@@ -144,8 +146,11 @@ def evaluate_model(
     Raises:
         CorpusError: A recording cannot be read or is too short to be judged; the file is named.
     """
-    work = partial(_answer, Recognizer(model))
-    answers = carry_out(work, list(enumerate(utterances)), jobs=jobs)
+    numbered = list(enumerate(utterances))
+    # The model travels with every task, so a task is more than one utterance.
+    tasks = [numbered[i : i + _AT_A_TIME] for i in range(0, len(numbered), _AT_A_TIME)]
+    work = partial(_answers, Recognizer(model))
+    answers = (answer for part in carry_out(work, tasks, jobs=jobs) for answer in part)
     found = sorted(track(answers, len(utterances)) if track else answers)
     labels = model.card.labels
     result = FoldResult(
@@ -199,8 +204,11 @@ def _run(recipe: Recipe, data: Dataset, learn: Learner, task: Task) -> FoldResul
     return FoldResult(seed, fold.name, fold.test, probabilities)
 
 
-def _answer(recognizer: Recognizer, task: tuple[int, Utterance]) -> Answer:
-    number, utterance = task
+def _answers(recognizer: Recognizer, task: Sequence[tuple[int, Utterance]]) -> list[Answer]:
+    return [_answer(recognizer, number, utterance) for number, utterance in task]
+
+
+def _answer(recognizer: Recognizer, number: int, utterance: Utterance) -> Answer:
     samples = read_utterance(utterance)
     try:
         scores = recognizer((samples, SAMPLE_RATE)).scores
