@@ -68,7 +68,7 @@ def plans(network: str) -> dict[str, Quantisation]:
     """What is tried on a network: everything on the paper's, the best on the others."""
     best = {"fine_tuning": FINE_TUNING, "per_row": False}
     found = {"adaptive, ours": Quantisation(margin=MARGIN, **best)}
-    found |= {f"{bits} bits, ours": Quantisation(bits=bits, **best) for bits in (4, 2, 1)}
+    found |= {f"{bits} bits, ours": Quantisation(bits=bits, **best) for bits in (8, 4, 2, 1)}
     if network != PAPERS_NETWORK:
         return found
     for bits in range(8, 0, -1):

@@ -22,8 +22,9 @@ def quantisation() -> str:
         "difference paired by seed. Bytes are those of the whole file, header, biases and "
         "normalisation included. Plain rows round to levels that span each layer's weights; "
         f"*adaptive* is the paper's search (margin {result['margin']}, alpha {result['alpha']}); "
-        f"*ours* adds least-squares steps and {result['fine_tuning']} epochs of fine-tuning. The "
-        "network `256-512-64` is the paper's; at its 211 207 weights even one bit each takes 26 "
+        f"*ours* adds least-squares steps and {result['fine_tuning']} epochs of fine-tuning; as "
+        "these are also epochs of learning, *8 bits, ours* is what its other rows are to be held "
+        "against. The network `256-512-64` is the paper's; at its 211 207 weights even one bit each takes 26 "
         "KB, so the files below 25 KB are of smaller networks.\n\n"
     )
     for found in result["tables"]:

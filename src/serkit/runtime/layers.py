@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal
 
 import numpy as np
@@ -14,7 +15,7 @@ Array = NDArray[np.float32]
 Activation = Literal["relu", "none"]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class PackedWeight:
     """A weight matrix as integer codes of few bits, and what they stand for.
 
@@ -38,9 +39,9 @@ class PackedWeight:
         """How many weights there are."""
         return self.shape[0] * self.shape[1]
 
-    @property
+    @cached_property
     def codes(self) -> Bytes:
-        """The codes, shape `[n_outputs, n_inputs]`."""
+        """The codes, a byte each, shape `[n_outputs, n_inputs]`; unpacked at the first use."""
         return unpack(self.packed, self.bits, self.size).reshape(self.shape)
 
     @property
@@ -50,11 +51,12 @@ class PackedWeight:
 
     def dequantised(self) -> Array:
         """The weights the codes stand for, shape `[n_outputs, n_inputs]`."""
-        weights: Array = (self.codes.astype(np.float32) - self.middle) * self.scale[:, None]
+        levels = np.subtract(self.codes, self.middle, dtype=np.float32)
+        weights: Array = levels * self.scale[:, None]
         return weights
 
     def times(self, rows: Array) -> Array:
-        """`rows @ weights.T`; the weights are unpacked for the time of the call.
+        """`rows @ weights.T`; the weights are numbers for the time of the call only.
 
         Args:
             rows: Shape `[n_rows, n_inputs]`.
@@ -62,9 +64,7 @@ class PackedWeight:
         Returns:
             Shape `[n_rows, n_outputs]`.
         """
-        levels = self.codes.astype(np.float32)
-        levels -= self.middle
-        product: Array = rows @ levels.T
+        product: Array = rows @ np.subtract(self.codes, self.middle, dtype=np.float32).T
         product *= self.scale
         return product
 
