@@ -24,40 +24,50 @@ def quantisation() -> str:
         f"*adaptive* is the paper's search (margin {result['margin']}, alpha {result['alpha']}); "
         f"*ours* adds least-squares steps and {result['fine_tuning']} epochs of fine-tuning; as "
         "these are also epochs of learning, *8 bits, ours* is what its other rows are to be held "
-        "against. The network `256-512-64` is the paper's; at its 211 207 weights even one bit each takes 26 "
-        "KB, so the files below 25 KB are of smaller networks.\n\n"
+        "against. The network `256-512-64` is the paper's; at its 211 207 weights even one bit "
+        "each takes 26 KB, so the files below 25 KB are of smaller networks.\n\n"
     )
+    header = ["network, bits", "accuracy %", "against 32 bits", "UA %", "bytes", "average bits"]
     for found in result["tables"]:
+        if found["network"] != "256-512-64":
+            continue
         mark = ", **speaker-dependent**" if found["speaker_dependent"] else ""
-        if found["network"] == "256-512-64":
+        text += (
+            f"### {found['corpus']}, {found['title']}{mark}\n\n{found['seeds']} seeds x "
+            f"{found['folds']} folds, {found['tested_per_seed']} clips tested a seed.\n\n"
+        )
+        if found["speaker_dependent"]:
+            paper = result["paper"]["tess" if found["corpus"] == "tess" else "emodb"]
+            (full, at_full), (small, at_small) = paper["32"], paper["adaptive"]
             text += (
-                f"### {found['corpus']}, {found['title']}{mark}\n\n{found['seeds']} seeds x "
-                f"{found['folds']} folds, {found['tested_per_seed']} clips tested a seed.\n\n"
+                f"Published, on one split: 32 bits {percent(at_full)} % in {full} KB, adaptive "
+                f"{percent(at_small)} % in {small} KB at {paper['average_bits']:.2f} bits on "
+                "average.\n\n"
             )
-            if found["speaker_dependent"]:
-                paper = result["paper"]["tess" if found["corpus"] == "tess" else "emodb"]
-                (full, at_full), (small, at_small) = paper["32"], paper["adaptive"]
-                text += (
-                    f"Published, on one split: 32 bits {percent(at_full)} % in {full} KB, adaptive "
-                    f"{percent(at_small)} % in {small} KB at {paper['average_bits']:.2f} bits on "
-                    "average.\n\n"
-                )
-        named = [row for row in found["rows"] if "+" not in row["name"]]
-        named = [row for row in named if not row["name"].endswith("plain rounding")]
         rows = [
             [
-                f"{found['network']}, {row['name']}",
+                f"{other['network']}, {row['name']}",
                 percent(row["accuracy"]["mean"]) + interval_of(row["accuracy"]),
                 difference_of(row["accuracy"]),
                 percent(row["ua"]["mean"]),
                 f"{row['bytes']:.0f}",
                 f"{row['average_bits']:.2f}",
             ]
-            for row in sorted(named, key=lambda row: -row["bytes"])
+            for other in alike(result, found)
+            for row in sorted(other["rows"], key=lambda row: -row["bytes"])
+            if "+" not in row["name"] and not row["name"].endswith("plain rounding")
         ]
-        header = ["network, bits", "accuracy %", "against 32 bits", "UA %", "bytes", "average bits"]
         text += table(header, rows) + "\n"
     return title + text + ablation(result) + frontiers(result) + search_log(result)
+
+
+def alike(result: dict[str, Any], found: dict[str, Any]) -> list[dict[str, Any]]:
+    """The tables of all networks on the same corpus, split the same way."""
+    return [
+        other
+        for other in result["tables"]
+        if (other["corpus"], other["protocol"]) == (found["corpus"], found["protocol"])
+    ]
 
 
 def difference_of(found: dict[str, Any]) -> str:
@@ -98,16 +108,11 @@ def frontiers(result: dict[str, Any]) -> str:
     for found in result["tables"]:
         if found["network"] != "256-512-64":
             continue
-        alike = [
-            other
-            for other in result["tables"]
-            if (other["corpus"], other["protocol"]) == (found["corpus"], found["protocol"])
-        ]
         series = {
             other["network"]: [
                 row for row in other["rows"] if row["name"] == "32 bits" or "ours" in row["name"]
             ]
-            for other in alike
+            for other in alike(result, found)
         }
         mark = ", speaker-dependent" if found["speaker_dependent"] else ""
         name = f"bytes-{found['corpus']}-{found['protocol']}.svg"
