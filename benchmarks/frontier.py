@@ -20,7 +20,9 @@ def frontier(title: str, series: dict[str, list[dict[str, Any]]]) -> str:
     rows = [row for found in series.values() for row in found]
     lows = [row["accuracy"]["interval"][0] for row in rows]
     highs = [row["accuracy"]["interval"][1] for row in rows]
-    bottom, top = math.floor(20 * min(lows)) / 20, min(1.0, math.ceil(20 * max(highs)) / 20)
+    per_unit = 20 if max(highs) - min(lows) > 0.1 else 100
+    bottom = math.floor(per_unit * min(lows)) / per_unit
+    top = min(1.0, math.ceil(per_unit * max(highs)) / per_unit)
     first = math.log10(min(row["bytes"] for row in rows)) - 0.1
     last = math.log10(max(row["bytes"] for row in rows)) + 0.1
 
@@ -35,11 +37,11 @@ def frontier(title: str, series: dict[str, list[dict[str, Any]]]) -> str:
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" '
         'font-family="sans-serif" font-size="12" fill="#333">',
         f'<rect width="{WIDTH}" height="{HEIGHT}" fill="#fff"/>',
-        f'<text x="{LEFT}" y="22" font-size="14">{title}</text>',
+        f'<text x="{LEFT}" y="16" font-size="14">{title}</text>',
     ]
-    steps = round((top - bottom) * 20)
+    steps = round((top - bottom) * per_unit)
     for step in range(steps + 1):
-        level = bottom + step / 20
+        level = bottom + step / per_unit
         marks.append(
             f'<line x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y(level):.1f}" y2="{y(level):.1f}" '
             f'stroke="#ddd"/><text x="{LEFT - 8}" y="{y(level) + 4:.1f}" text-anchor="end">'
@@ -55,7 +57,7 @@ def frontier(title: str, series: dict[str, list[dict[str, Any]]]) -> str:
     middle = (LEFT + WIDTH - RIGHT) / 2
     marks += [
         f'<text x="{middle:.0f}" y="{HEIGHT - 12}" text-anchor="middle">file, KB</text>',
-        f'<text x="16" y="{TOP - 10}">accuracy %</text>',
+        f'<text x="16" y="{TOP - 8}">accuracy %</text>',
     ]
     for (name, found), colour in zip(series.items(), COLOURS, strict=False):
         ordered = sorted(found, key=lambda row: row["bytes"])
