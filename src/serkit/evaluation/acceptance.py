@@ -110,5 +110,5 @@ def _row(outcome: Outcome, corpus: str) -> dict[str, Any]:
 
 
 def _rounded(figure: float | np.floating[Any]) -> float:
-    """To a hundredth of a per cent: a card is part of a small file."""
-    return round(float(figure), 4)
+    """To a thousandth of a per cent: a card is part of a small file."""
+    return round(float(figure), 5)
