@@ -45,6 +45,7 @@ def test_the_papers_search_by_hand():
         assert trial.accepted == (1.0 - trial.score <= trial.margin or trial.bits == 8)
     accepted = {t.layer: t.bits for t in trials if t.accepted}
     assert bits == tuple(accepted[i] for i in range(3))
+    assert list(accepted) == [1, 0, 2]
     assert len(accepted) == sum(t.accepted for t in trials) == 3
 
 
