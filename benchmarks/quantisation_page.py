@@ -37,7 +37,7 @@ def quantisation() -> str:
             f"{found['folds']} folds, {found['tested_per_seed']} clips tested a seed.\n\n"
         )
         if found["speaker_dependent"]:
-            paper = result["paper"]["tess" if found["corpus"] == "tess" else "emodb"]
+            paper = result["paper"][found["corpus"].split("_")[0]]
             (full, at_full), (small, at_small) = paper["32"], paper["adaptive"]
             text += (
                 f"Published, on one split: 32 bits {percent(at_full)} % in {full} KB, adaptive "
@@ -58,6 +58,11 @@ def quantisation() -> str:
             if "+" not in row["name"] and not row["name"].endswith("plain rounding")
         ]
         text += table(header, rows) + "\n"
+    if all(found["corpus"] != "savee" for found in result["tables"]):
+        text += "### savee\n\n" + MISSING.format(
+            command="SERKIT_CORPORA=/folder-with-savee python benchmarks/quantisation.py"
+        )
+        text += "\n"
     return title + text + ablation(result) + frontiers(result) + search_log(result)
 
 
