@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
+from serkit.compression.quantizer import nearest_codes
 from serkit.runtime import Dense, PackedWeight
-from serkit.runtime.packing import pack
 from serkit.training import Optimiser
 from serkit.training.loop import Examples, train
 
@@ -56,16 +55,8 @@ class RoundedLinear(nn.Module):
     def packed(self) -> Dense:
         """The layer as it is stored."""
         with torch.no_grad():
-            step = self.step.numpy()[:, 0].astype(np.float16).astype(np.float32)
-            divided = self.weight.numpy() / np.maximum(step, 1e-8)[:, None]
-            codes = np.clip(np.floor(divided + self.middle + 0.5), 0, 2 * self.middle)
-            n_outputs, n_inputs = codes.shape
-            weight = PackedWeight(
-                pack(codes.astype(np.uint8).ravel(), self.bits),
-                self.bits,
-                (n_outputs, n_inputs),
-                step,
-            )
+            step = self.step.numpy()[:, 0]
+            weight = nearest_codes(self.weight.numpy(), self.bits, step)
             return Dense(weight, self.bias.numpy().copy(), self.activation)
 
 

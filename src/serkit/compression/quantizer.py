@@ -41,11 +41,23 @@ def quantize_matrix(
     middle = ((1 << bits) - 1) / 2
     spanning = np.abs(rows).max(axis=1) / middle
     step = spanning if steps == "range" else _least_squares(rows, middle, spanning)
-    # Rounded as float16 stores it, where that can; the codes are then for the step in the file.
+    return nearest_codes(weight, bits, step.astype(np.float32))
+
+
+def nearest_codes(weight: Array, bits: int, step: Array) -> PackedWeight:
+    """Round weights to the nearest levels of a given step.
+
+    Args:
+        weight: Shape `[n_outputs, n_inputs]`, finite.
+        bits: 1 to 8.
+        step: For each row, or one for all; shape `[n_outputs]` or `[1]`. It is rounded as float16
+            stores it, where that can hold it, and the codes are for the step so rounded.
+    """
     with np.errstate(over="ignore"):
         half = step.astype(np.float16).astype(np.float32)
-    stored = half if np.allclose(half, step, rtol=1e-3, atol=0.0) else step.astype(np.float32)
-    codes = _codes(rows, stored.astype(np.float64), middle)
+    stored = half if np.allclose(half, step, rtol=1e-3, atol=0.0) else step
+    rows = weight.astype(np.float64).reshape(len(stored), -1)
+    codes = _codes(rows, stored.astype(np.float64), ((1 << bits) - 1) / 2)
     n_outputs, n_inputs = weight.shape
     return PackedWeight(pack(codes.ravel(), bits), bits, (n_outputs, n_inputs), stored)
 
