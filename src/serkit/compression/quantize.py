@@ -84,7 +84,10 @@ def quantize(
                 "only Dense can"
             )
     if any(not isinstance(layer.weight, np.ndarray) for layer in model.layers):
-        raise ModelError(f"{model.card.name} is quantised already; start from the full model")
+        raise ModelError(
+            f"{model.card.name} is quantised already; start from the full model, which its recipe "
+            "gives without `quantisation`"
+        )
     if len(np.unique(validation.targets)) < 2:
         raise ProtocolError(
             f"the validation set has {len(validation)} utterances of "
