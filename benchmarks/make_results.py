@@ -99,7 +99,7 @@ def protocol_table() -> str:
             "WA %",
             "UA %",
             "UA % shuffled (**speaker-dependent**)",
-            "best minus this",
+            "last row minus this",
         ]
         lines = []
         for row in apart:
