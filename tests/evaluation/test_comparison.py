@@ -48,3 +48,10 @@ def test_what_cannot_be_compared():
         compare(outcome(0.5), outcome(0.5, index=np.arange(4, 144)))
     with pytest.raises(ProtocolError, match="other labels"):
         compare(outcome(0.5), outcome(0.5, labels=("a", "b", "c")))
+
+
+def test_a_p_value_counts_what_was_observed_among_the_permutations():
+    """Phipson and Smyth (2010): never zero. Of 9 flips of 12 speakers hardly one is as extreme."""
+    found = compare(outcome(0.0), outcome(1.0), resamples=9)
+    assert found.difference == 1
+    assert found.p_value == pytest.approx(1 / 10)

@@ -4,7 +4,14 @@ import numpy as np
 import pytest
 
 from serkit.errors import ProtocolError
-from serkit.evaluation import accept, evaluate, find_protocol, unweighted_average_recall
+from serkit.evaluation import (
+    Fold,
+    accept,
+    evaluate,
+    find_protocol,
+    guarded_folds,
+    unweighted_average_recall,
+)
 from serkit.training import Acceptance, Network, Optimiser
 
 from toys import make_data, make_recipe
@@ -125,3 +132,49 @@ def test_a_run_folder_is_for_our_own_training(data, tmp_path):
             learn=lambda *_, seed: None,
         )
     assert not (tmp_path / "run").exists()
+
+
+def test_the_guard_is_asked_before_anything_is_learned(data):
+    """A protocol that calls itself speaker-independent and is not; and the same audio twice."""
+
+    def learn(*_, seed):
+        raise AssertionError("learned from a leaking split")
+
+    everything = np.arange(len(data))
+    leaky = Fold("all", everything[::3], everything[1::3], everything[2::3])
+    false = replace(find_protocol("loso"), split=lambda *_: [leaky])
+    with pytest.raises(ProtocolError, match=r"the speakers .* are in train"):
+        evaluate(quick(), data, false, seeds=[0], learn=learn)
+    hashes = [f"content {i}" for i in range(len(data))]
+    hashes[-1] = hashes[0]
+    twice = replace(data, hashes=tuple(hashes))
+    with pytest.raises(ProtocolError, match="are identical"):
+        evaluate(quick(), twice, find_protocol("loso"), seeds=[0], learn=learn)
+
+
+def test_copies_of_what_is_tested_are_not_learned_from_where_clips_are_shuffled(data):
+    hashes = tuple(f"content {i // 2}" for i in range(len(data)))
+    twice = replace(data, hashes=hashes)
+    parts = []
+
+    def learn(recipe, training, validation, *, seed):
+        parts.append((set(training.hashes), set(validation.hashes)))
+        return Nearest(training)
+
+    outcome = evaluate(quick(), twice, find_protocol("k-fold:3"), seeds=[0], learn=learn)
+    for result, (training, validation) in zip(outcome.results, parts, strict=True):
+        tested = {hashes[i] for i in result.test}
+        assert not tested & training
+        assert not tested & validation
+        assert not training & validation
+
+
+def test_the_seed_decides_who_validates():
+    data = make_data(corpora=("one", "other"))
+    for name in ("loso", "speaker-folds", "leave-one-corpus-out", "cross:train=one,test=other"):
+        protocol, hold_out = find_protocol(name), quick().hold_out
+        parts = [
+            [fold.validation.tolist() for fold in guarded_folds(data, protocol, hold_out, seed=s)]
+            for s in (0, 0, 1)
+        ]
+        assert parts[0] == parts[1] != parts[2]
