@@ -79,6 +79,20 @@ def test_any_recording_gives_a_finite_vector_of_the_promised_length(recipe, n_sa
     assert len(recipe.feature_names) == len(set(recipe.feature_names)) == recipe.n_features
 
 
+def test_orders_are_librosas_slopes_and_the_slopes_of_those():
+    recipe = FeatureRecipe(
+        "slopes", tuple(Descriptor("mfcc", 13, o, ("mean", "std")) for o in (0, 1, 2))
+    )
+    rows = librosa.feature.mfcc(y=voice().astype(np.float64), sr=16_000, n_mfcc=13)
+    expected = []
+    for _ in range(3):
+        expected += [rows.mean(axis=1), rows.std(axis=1)]
+        rows = librosa.feature.delta(rows)
+    np.testing.assert_allclose(
+        extract(recipe, voice()), np.concatenate(expected), rtol=1e-3, atol=1e-3
+    )
+
+
 def test_names_stand_for_the_elements_they_name():
     vector = dict(zip(RICH.feature_names, extract(RICH, voice()), strict=True))
     semitones = 12 * np.log2(150 / 27.5)

@@ -46,6 +46,14 @@ def test_another_recipe_is_kept_apart(utterances, tmp_path):
         assert len(files(cache)) == 6 * number
 
 
+def test_the_order_of_keys_is_no_other_way(tmp_path):
+    cache = FeatureCache(tmp_path)
+    one, other = {"a": 1, "b": 2}, {"b": 2, "a": 1}
+    first = cache.get("x", one, lambda: np.zeros(3, np.float32), shape=(3,))
+    again = cache.get("x", other, lambda: np.ones(3, np.float32), shape=(3,))
+    np.testing.assert_array_equal(first, again)
+
+
 def test_a_damaged_file_is_made_again(utterances, tmp_path):
     cache = FeatureCache(tmp_path / "cache")
     fresh = make_dataset(make_recipe(), utterances, cache=cache)

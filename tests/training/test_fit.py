@@ -65,6 +65,18 @@ def test_the_normalisation_is_that_of_the_training_part(recipe, data):
     np.testing.assert_allclose(model.scale, train.features.std(axis=0), rtol=1e-4)
 
 
+def test_a_balanced_recipe_weighs_each_class_alike_in_the_normalisation(data):
+    train, validation, _ = split(data)
+    few = np.flatnonzero((train.targets != 0) | (np.arange(len(train)) % 4 == 0))
+    train = train.rows(few)
+    model = fit(make_recipe(balance="class"), train, validation)
+    rows = [train.features[train.targets == k].astype(np.float64) for k in range(3)]
+    mean = np.mean([part.mean(axis=0) for part in rows], axis=0)
+    spread = np.sqrt(np.mean([np.square(part - mean).mean(axis=0) for part in rows], axis=0))
+    np.testing.assert_allclose(model.mean, mean, rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(model.scale, spread, rtol=1e-4)
+
+
 def test_a_constant_feature_does_no_harm(recipe, data):
     train, validation, test = split(data)
     for part in (train, validation, test):
