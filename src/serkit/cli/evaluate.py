@@ -136,13 +136,16 @@ def evaluate(
 
 
 def _test_model(model: Model, specs: list[str], jobs: int, *, allow_seen: bool) -> Outcome:
-    from serkit.corpora import load as load_corpus
+    from serkit.corpora import load_all
     from serkit.evaluation import evaluate_model, trained_on
 
     if not specs:
         raise CorpusError("a trained model needs --corpus, what to test it on")
     utterances = [
-        u for spec in specs for u in load_corpus(spec).utterances if u.label in model.card.labels
+        u
+        for loaded in load_all(specs, labels=model.card.labels)
+        for u in loaded.utterances
+        if u.label in model.card.labels
     ]
     if not utterances:
         raise CorpusError(

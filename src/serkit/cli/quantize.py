@@ -66,14 +66,19 @@ def quantize(
         raise MissingExtraError(error.name or "torch", "train", "quantising a model") from error
     from dataclasses import asdict
 
-    from serkit.corpora import load as load_corpus
+    from serkit.corpora import load_all
     from serkit.files import write_atomically
     from serkit.runtime import load, save_model
 
     plan = _plan(bits=bits, margin=margin, alpha=alpha, per_row=per_row, fine_tuning=fine_tuning)
     full = load(model).model
     labels = full.card.labels
-    utterances = [u for spec in corpus for u in load_corpus(spec).utterances if u.label in labels]
+    utterances = [
+        u
+        for loaded in load_all(corpus, labels=labels)
+        for u in loaded.utterances
+        if u.label in labels
+    ]
     if not utterances:
         raise CorpusError(
             f"no utterance is labelled with an emotion that {full.card.name} tells apart: "

@@ -3,7 +3,7 @@
 from serkit.corpora.emotions import ADDED_EMOTIONS, EMOTIONS, keep_labels, merge
 from serkit.corpora.friends import episode
 from serkit.corpora.manifest import read as read_manifest
-from serkit.corpora.registry import ROOT_VARIABLE, load, names
+from serkit.corpora.registry import ROOT_VARIABLE, load, load_all, names
 from serkit.corpora.survey import Stats, Survey, audio_files, count, inspect
 from serkit.corpora.utterances import Corpus, CorpusInfo, Oddity, Utterance
 
@@ -23,6 +23,7 @@ __all__ = [
     "inspect",
     "keep_labels",
     "load",
+    "load_all",
     "merge",
     "names",
     "read_manifest",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from serkit.corpora import (
@@ -22,6 +22,7 @@ from serkit.corpora import (
     savee,
     tess,
 )
+from serkit.corpora.emotions import ADDED_EMOTIONS, EMOTIONS
 from serkit.corpora.utterances import Corpus
 from serkit.errors import CorpusError
 
@@ -80,6 +81,38 @@ def load(spec: str) -> Corpus:
     if given and not path.strip():
         raise CorpusError(f"no path after {name}=; give one, or leave the = out")
     return _READERS[name](Path(path).expanduser() if given else _default_path(name))
+
+
+def load_all(specs: Iterable[str], *, labels: Iterable[str]) -> tuple[Corpus, ...]:
+    """Read several corpora, as `load` does each.
+
+    Args:
+        specs: Of each corpus.
+        labels: What is to be told apart; utterances may also have any emotion serkit knows.
+
+    Raises:
+        CorpusError: As `load`; or a label is unknown; or two of them go by one name, so that speakers of one id would
+            be taken for the same person, and recordings counted twice.
+    """
+    loaded = tuple((spec, load(spec)) for spec in specs)
+    known = {*labels, *EMOTIONS, *ADDED_EMOTIONS}
+    first: dict[str, str] = {}
+    for number, (spec, corpus) in enumerate(loaded):
+        unknown = sorted({u.label for u in corpus.utterances} - known)
+        if unknown:
+            raise CorpusError(
+                f"{spec} has labels that are neither asked for nor emotions serkit knows: "
+                f"{', '.join(map(repr, unknown[:5]))}; correct them, or leave their rows out"
+            )
+        for name in sorted({u.corpus for u in corpus.utterances}):
+            owner = first.setdefault(name, f"{number} {spec}")
+            if owner != f"{number} {spec}":
+                raise CorpusError(
+                    f"{owner.split(' ', 1)[1]} and {spec} both go by the name {name}: their "
+                    "speakers could not be told apart; give each corpus once, and each manifest "
+                    "a name of its own"
+                )
+    return tuple(corpus for _, corpus in loaded)
 
 
 def _default_path(name: str) -> Path:

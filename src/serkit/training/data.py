@@ -80,7 +80,7 @@ def load_utterances(
     Raises:
         CorpusError: A corpus is missing, or a label occurs in none of them.
     """
-    loaded = tuple(corpora.load(spec) for spec in specs or recipe.corpora)
+    loaded = corpora.load_all(specs or recipe.corpora, labels=recipe.labels)
     kept = tuple(u for corpus in loaded for u in corpus.utterances if u.label in recipe.labels)
     missing = [label for label in recipe.labels if all(u.label != label for u in kept)]
     if missing:

@@ -1,0 +1,36 @@
+import numpy as np
+import pytest
+import soundfile
+
+from serkit.corpora import load_all
+from serkit.errors import CorpusError
+
+
+def manifest(folder, name="base.csv", labels=("angry", "sad")):
+    folder.mkdir(exist_ok=True)
+    rows = ["audio,label,speaker"]
+    for i, label in enumerate(labels):
+        soundfile.write(folder / f"{i}.wav", np.zeros(1600), 16_000)
+        rows.append(f"{i}.wav,{label},{i}")
+    (folder / name).write_text("\n".join(rows))
+    return f"manifest={folder / name}"
+
+
+def test_manifests_of_other_names_are_kept_apart(tmp_path):
+    specs = [manifest(tmp_path / "a"), manifest(tmp_path / "b", "other.csv")]
+    loaded = load_all(specs, labels=["angry"])
+    assert [corpus.utterances[0].corpus for corpus in loaded] == ["base", "other"]
+
+
+def test_one_name_for_two_corpora_is_refused(tmp_path):
+    one, two = manifest(tmp_path / "a"), manifest(tmp_path / "b")
+    for specs in ((one, two), (one, one)):
+        with pytest.raises(CorpusError, match="both go by the name base"):
+            load_all(specs, labels=["angry"])
+
+
+def test_unknown_labels_are_named(tmp_path):
+    spec = manifest(tmp_path / "a", labels=("angry", "anrgy", "sleepy"))
+    with pytest.raises(CorpusError, match="'anrgy', 'sleepy'"):
+        load_all([spec], labels=["angry"])
+    assert load_all([manifest(tmp_path / "b", labels=("angry", "sleepy"))], labels=["sleepy"])
