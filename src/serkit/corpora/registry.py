@@ -91,8 +91,8 @@ def load_all(specs: Iterable[str], *, labels: Iterable[str]) -> tuple[Corpus, ..
         labels: What is to be told apart; utterances may also have any emotion serkit knows.
 
     Raises:
-        CorpusError: As `load`; or a label is unknown; or two of them go by one name, so that speakers of one id would
-            be taken for the same person, and recordings counted twice.
+        CorpusError: As `load`; or a label is unknown; or two of them go by one name, so that
+            speakers of one id would be taken for the same person, and recordings counted twice.
     """
     loaded = tuple((spec, load(spec)) for spec in specs)
     known = {*labels, *EMOTIONS, *ADDED_EMOTIONS}
