@@ -1,3 +1,4 @@
+import pickle
 import subprocess
 import sys
 
@@ -35,6 +36,15 @@ def test_errors_are_below_one_root_and_their_builtin():
             assert issubclass(getattr(serkit, name), serkit.SerkitError)
     assert issubclass(serkit.AudioError, ValueError)
     assert issubclass(serkit.MissingExtraError, ImportError)
+
+
+def test_every_error_travels_between_processes():
+    for name in serkit.__all__:
+        if name.endswith("Error"):
+            kind = getattr(serkit, name)
+            error = kind("torch", "train", "training") if name == "MissingExtraError" else kind("x")
+            again = pickle.loads(pickle.dumps(error))
+            assert (type(again), str(again)) == (kind, str(error))
 
 
 # Blocks every package that the core must do without, then uses the core.

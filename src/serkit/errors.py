@@ -15,6 +15,8 @@
 A message says what was found, what was expected and what to do.
 """
 
+from __future__ import annotations
+
 
 class SerkitError(Exception):
     """Root of every error that serkit raises on purpose."""
@@ -52,7 +54,12 @@ class MissingExtraError(SerkitError, ImportError):
     """An optional dependency is not installed."""
 
     def __init__(self, package: str, extra: str, purpose: str) -> None:
+        self._arguments = (package, extra, purpose)
         super().__init__(
             f"{purpose} needs the package {package!r}, which is not installed; "
             f"install it with: pip install 'serkit[{extra}]'"
         )
+
+    def __reduce__(self) -> tuple[type[MissingExtraError], tuple[str, str, str]]:
+        """How a worker process hands it on."""
+        return type(self), self._arguments

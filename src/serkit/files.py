@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import tempfile
 from pathlib import Path
@@ -31,6 +32,25 @@ def write_atomically(path: Path, content: bytes | str) -> None:
     except BaseException:
         Path(temporary).unlink(missing_ok=True)
         raise
+
+
+def refuse_unwritable(*paths: Path | None) -> None:
+    """Find out now, and not after hours of work, that a file could not be written.
+
+    Args:
+        paths: The files; None for one that is not wanted. Their folders are made if missing.
+
+    Raises:
+        OSError: One of them is a folder, or its folder cannot be written.
+    """
+    for path in paths:
+        if path is None:
+            continue
+        if path.is_dir():
+            raise IsADirectoryError(errno.EISDIR, "is a folder, expected a file's name", str(path))
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=path.parent):
+            pass
 
 
 def _umask() -> int:

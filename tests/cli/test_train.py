@@ -77,6 +77,37 @@ def test_what_is_missing_is_named_in_one_line(tmp_path, arguments, message):
     assert len(done.stderr.strip().splitlines()) == 1
 
 
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["-o", "."], "is a folder"),
+        (["-o", "/proc/nowhere/m.safetensors"], "/proc/nowhere"),
+        (["-o", "m.safetensors", "--log", "all.csv/log"], "all.csv"),
+    ],
+)
+def test_what_cannot_be_written_is_said_before_anything_is_read(corpus, arguments, message):
+    options = [corpus / part if part[0] not in "-/" else part for part in arguments]
+    done = run("train", corpus / "tones.yaml", "--corpus", "tess=/nowhere", *options)
+    assert done.returncode == 2
+    assert message in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
+
+
+def test_a_misspelt_protocol_is_said_before_anything_is_read(corpus):
+    recipe = corpus / "tones.yaml"
+    recipe.write_text(RECIPE.replace("loso", "lsoo"))
+    done = run("train", recipe, "--corpus", "tess=/nowhere", "-o", corpus / "m.safetensors")
+    assert done.returncode == 2
+    assert "no protocol is called 'lsoo'" in done.stderr
+
+
+@pytest.mark.parametrize("option", ["--seed", "--jobs"])
+def test_numbers_below_zero_are_refused(corpus, option):
+    done = run("train", corpus / "tones.yaml", "-o", corpus / "m.safetensors", option, "-1")
+    assert done.returncode == 2
+    assert "Traceback" not in done.stderr
+
+
 def test_without_torch_the_extra_is_named(tmp_path):
     code = (
         "import sys; sys.modules['torch'] = None; sys.argv[1:] = "

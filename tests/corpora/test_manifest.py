@@ -49,6 +49,12 @@ def test_json_lines(clips):
     )
 
 
+def test_half_a_character_is_no_speaker(clips):
+    row = '{"audio": "a.wav", "label": "sad", "speaker": "\\ud800"}\n'
+    with pytest.raises(CorpusError, match=r"line 1: the speaker is '\\ud800', half of a character"):
+        read_manifest(csv_of(clips("a.wav"), row, "mine.jsonl"))
+
+
 def test_a_byte_order_mark_and_windows_line_ends(clips):
     root = clips("a.wav")
     path = root / "mine.csv"

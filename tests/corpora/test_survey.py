@@ -35,6 +35,19 @@ def test_a_sound_corpus_has_no_oddities(clips):
     assert len(calls) == len(audio_files(corpus)) == 2
 
 
+def test_a_label_that_is_no_emotion(clips):
+    root = clips("a.wav", "b.wav")
+    corpus = corpus_of(
+        root,
+        Utterance(root / "a.wav", "sad", "1", "x"),
+        Utterance(root / "b.wav", "anrgy", "1", "x"),
+    )
+    (oddity,) = inspect(corpus).oddities
+    assert oddity == Oddity(
+        root, "1 of its utterances are labelled 'anrgy', which is no emotion serkit knows"
+    )
+
+
 def test_aiff_inside_wav(clips):
     root = clips("a.wav", "b.aiff")
     (root / "b.aiff").rename(root / "b.wav")

@@ -9,14 +9,14 @@ from toys import LABELS, make_data
 DATA = make_data(n_speakers=12, per_class=4)
 
 
-def outcome(right, seed=0, index=None, labels=LABELS):
+def outcome(right, seed=0, index=None, labels=LABELS, protocol="loso"):
     """A system that is right about each utterance with some probability."""
     rng = np.random.default_rng(seed)
     index = np.arange(len(DATA)) if index is None else index
     hit = rng.random(len(index)) < right
     said = np.where(hit, DATA.targets[index], (DATA.targets[index] + 1) % 3)
     result = FoldResult(0, "f", index, np.eye(3, dtype=np.float32)[said])
-    return Outcome(find_protocol("loso"), labels, DATA.utterances, DATA.targets, (result,))
+    return Outcome(find_protocol(protocol), labels, DATA.utterances, DATA.targets, (result,))
 
 
 def test_a_clear_difference_is_one():
@@ -48,6 +48,26 @@ def test_what_cannot_be_compared():
         compare(outcome(0.5), outcome(0.5, index=np.arange(4, 144)))
     with pytest.raises(ProtocolError, match="other labels"):
         compare(outcome(0.5), outcome(0.5, labels=("a", "b", "c")))
+
+
+def test_a_run_that_knows_its_speakers_is_no_match_for_one_that_does_not():
+    with pytest.raises(ProtocolError, match="first run is not so marked, the second speaker-dep"):
+        compare(outcome(0.5), outcome(0.9, seed=1, protocol="k-fold"))
+    alike = compare(outcome(0.5, protocol="k-fold"), outcome(0.9, seed=1, protocol="shuffle"))
+    assert (alike.protocols, alike.marks) == (("k-fold", "shuffle"), ("speaker-dependent",))
+
+
+def test_the_order_of_the_labels_does_not_matter():
+    """The same answers, with the classes counted from the other end."""
+    one, other = outcome(0.5), outcome(0.8, seed=1)
+    turned = Outcome(
+        other.protocol,
+        other.labels[::-1],
+        other.utterances,
+        2 - other.targets,
+        tuple(FoldResult(r.seed, r.fold, r.test, r.probabilities[:, ::-1]) for r in other.results),
+    )
+    assert compare(one, turned, resamples=50) == compare(one, other, resamples=50)
 
 
 def test_a_p_value_counts_what_was_observed_among_the_permutations():

@@ -22,8 +22,8 @@ def test_the_task_of_a_killed_worker_is_done_again(tmp_path):
 
 
 def test_workers_that_always_die_are_an_error(monkeypatch):
-    monkeypatch.setattr("serkit.evaluation.execution.MOST_LOSSES", 0)
-    with pytest.raises(ProtocolError, match="2 of 2 folds are not done"):
+    monkeypatch.setattr("serkit.training.workers.MOST_LOSSES", 0)
+    with pytest.raises(ProtocolError, match="2 of 2 tasks are not done"):
         list(carry_out(always_die, [1, 2], jobs=2))
 
 

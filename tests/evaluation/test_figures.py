@@ -44,6 +44,25 @@ def test_a_row_a_corpus_and_one_of_all():
     assert both.curve[0].sum() == len(DATA)
 
 
+def test_a_class_that_a_corpus_lacks_has_no_figures():
+    sad = LABELS.index("sad")
+    here = np.flatnonzero(DATA.targets != sad)
+    probabilities = np.eye(3, dtype=np.float32)[DATA.targets[here]]
+    found = Outcome(
+        find_protocol("loso"),
+        LABELS,
+        DATA.utterances,
+        DATA.targets,
+        (FoldResult(0, "all", here, probabilities),),
+    )
+    (corpus, *_) = as_json(found, figures(found))["corpora"]
+    for kind in ("precision", "recall", "f1"):
+        assert corpus["classes"]["sad"][kind] == {"value": None, "interval": None}
+        assert corpus["classes"]["angry"][kind]["value"] == 1
+    (table,) = (t for t in tables(found, figures(found)) if t.title.startswith("Classes"))
+    assert next(row for row in table.rows if row[0] == "sad") == ("sad", "0", "–", "–", "–")
+
+
 def test_marks_are_in_every_row_and_object():
     shuffled = outcome("shuffle")
     found = figures(shuffled)

@@ -22,6 +22,7 @@ from serkit.evaluation import (
     weighted_accuracy,
     weighted_f1,
 )
+from serkit.evaluation.metrics import clustered_intervals, per_speaker
 
 pairs = st.lists(st.tuples(st.integers(0, 4), st.integers(0, 4)), min_size=1, max_size=80)
 
@@ -58,7 +59,7 @@ def test_the_interval_for_a_mean_is_students():
     low, high = stats.t.interval(0.95, 4, np.mean(values), stats.sem(values))
     found = mean_interval(values)
     assert (found.low, found.high) == pytest.approx((low, high), abs=1e-4)
-    for n in (2, 31):
+    for n in (2, 31, 32, 200):
         many = np.random.default_rng(n).random(n)
         low, high = stats.t.interval(0.95, n - 1, many.mean(), stats.sem(many))
         assert (mean_interval(many).low, mean_interval(many).high) == pytest.approx(
@@ -99,7 +100,7 @@ def test_precision_recall_and_f1_are_scikit_learns(found):
     truth, predicted = map(np.array, zip(*found, strict=True))
     matrix = confusion(truth, predicted, 5)
     precision, recall, f1, _ = sk.precision_recall_fscore_support(
-        truth, predicted, labels=range(5), zero_division=0
+        truth, predicted, labels=range(5), zero_division=np.nan
     )
     np.testing.assert_allclose(precisions(matrix), precision)
     np.testing.assert_allclose(recalls(matrix), recall)
@@ -107,6 +108,21 @@ def test_precision_recall_and_f1_are_scikit_learns(found):
     for ours, average in ((macro_f1, "macro"), (weighted_f1, "weighted")):
         theirs = sk.f1_score(truth, predicted, average=average, zero_division=0)
         assert ours(matrix) == pytest.approx(theirs)
+
+
+def test_who_never_acts_a_class_says_nothing_of_it():
+    """Of ten speakers, found without an error, two act the third class."""
+    truth = np.array([0, 1] * 10 + [2, 2])
+    names = [str(i) for i in range(10) for _ in range(2)] + ["0", "1"]
+
+    def counted(index):
+        return confusion(truth[index], truth[index], 4)
+
+    _, by_speaker = per_speaker(names, counted)
+    for metric in (recalls, precisions, f1s):
+        found = clustered_intervals(metric, by_speaker)
+        assert [(i.low, i.high) for i in found[:3]] == [(1.0, 1.0)] * 3
+        assert found[3] is None  # nobody acts the fourth, and nothing is called so
 
 
 def test_errors_by_arousal_and_valence():

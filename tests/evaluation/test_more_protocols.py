@@ -1,4 +1,5 @@
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -168,3 +169,33 @@ def test_a_class_that_cannot_be_learned_or_is_never_tested():
     index = np.arange(len(THREE))
     with pytest.raises(ProtocolError, match="tests no utterance labelled happy, sad"):
         require_classes(loso, [Fold("f", index, index[:1], index[:1])], THREE)
+
+
+@pytest.mark.parametrize(
+    ("times", "leaks"),
+    [
+        (((None, None), (0.2, 0.4)), True),
+        (((0.0, 1.0), (0.9, 2.0)), True),
+        (((0.9, None), (0.0, 1.0)), True),
+        (((0.0, 1.0), (1.0, 2.0)), False),
+        (((None, 1.0), (1.0, None)), False),
+    ],
+)
+def test_stretches_of_one_file_must_not_overlap_across_parts(times, leaks):
+    """Two people in one recording; only one of them is tested."""
+    (a, b), (c, d) = times
+    utterances = [
+        Utterance(Path("both.wav"), "sad", "x", "toys", start_s=a, end_s=b),
+        Utterance(Path("other.wav"), "sad", "z", "toys"),
+        Utterance(Path("both.wav"), "sad", "y", "toys", start_s=c, end_s=d),
+    ]
+    fold = Fold("y", np.array([0]), np.array([1]), np.array([2]))
+
+    def check():
+        guard(find_protocol("loso"), [fold], utterances, hold_out=HoldOut("speaker", 0.2))
+
+    if leaks:
+        with pytest.raises(ProtocolError, match=r"both\.wav .*share a stretch of sound"):
+            check()
+    else:
+        check()

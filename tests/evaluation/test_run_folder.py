@@ -87,7 +87,7 @@ def test_a_folder_of_another_version_is_refused(tmp_path):
     with pytest.raises(ProtocolError, match=r"version of serkit: found 0\.0\.1"):
         evaluate(QUICK, DATA, LOSO, seeds=[0], folder=tmp_path)
     file.write_text(json.dumps(manifest | {"format": 99}))
-    with pytest.raises(ProtocolError, match="found 99, expected 1"):
+    with pytest.raises(ProtocolError, match="found 99, expected 2"):
         load_run(tmp_path)
     file.write_text("{")
     with pytest.raises(ProtocolError, match="damaged"):
@@ -102,9 +102,79 @@ def test_folders_that_hold_no_run(tmp_path):
         evaluate(QUICK, DATA, LOSO, seeds=[0], folder=tmp_path)
 
 
-def test_a_damaged_fold_is_named(tmp_path):
+def test_an_unfinished_run_is_no_result(tmp_path):
+    evaluate(QUICK, DATA, LOSO, seeds=[0, 1], folder=tmp_path)
+    for file in sorted((tmp_path / "folds").glob("1-*"))[:3]:
+        file.unlink()
+    with pytest.raises(ProtocolError, match=r"3 of 8 folds are missing, toys/. of seed 1"):
+        load_run(tmp_path)
+    evaluate(QUICK, DATA, LOSO, seeds=[0, 1], folder=tmp_path)
+    same(load_run(tmp_path), evaluate(QUICK, DATA, LOSO, seeds=[0, 1]))
+
+
+def test_seeds_are_added_and_none_is_forgotten(tmp_path):
+    for seeds in ([1], [0]):
+        evaluate(QUICK, DATA, LOSO, seeds=seeds, folder=tmp_path)
+    assert load_run(tmp_path).seeds == (0, 1)
+
+
+def test_what_a_kill_left_half_written_blocks_nothing(tmp_path):
+    (tmp_path / ".manifest.json.abc").write_text("{")
     evaluate(QUICK, DATA, LOSO, seeds=[0], folder=tmp_path)
-    file = next((tmp_path / "folds").iterdir())
-    file.write_bytes(b"PK no")
+    assert len(load_run(tmp_path).results) == 4
+
+
+def _saved(file, **changes):
+    with np.load(file) as values:
+        content = dict(values)
+    np.savez(file, **(content | changes))
+
+
+SPOILED = {
+    "rubbish": lambda file: file.write_bytes(b"PK no"),
+    "empty": lambda file: file.write_bytes(b""),
+    "an odd compression": lambda file: _flip(file, file.read_bytes().index(b"PK\x01\x02") + 10),
+    "a list as seed": lambda file: _saved(file, seed=np.zeros(2)),
+    "twice the same": lambda file: _saved(file, test=np.zeros(9, np.int64)),
+    "beyond the data": lambda file: _saved(file, test=np.arange(900, 909)),
+    "text for numbers": lambda file: _saved(file, test=np.array(["a"] * 9)),
+    "too few": lambda file: _saved(file, probabilities=np.ones((3, 3), np.float32)),
+    "no numbers": lambda file: _saved(file, probabilities=np.full((9, 3), np.nan, np.float32)),
+    "another fold": lambda file: _saved(file, fold=np.array("toys/9")),
+}
+
+
+def _flip(file, place):
+    content = bytearray(file.read_bytes())
+    content[place] ^= 0x40
+    file.write_bytes(content)
+
+
+@pytest.mark.parametrize("kind", SPOILED)
+def test_a_damaged_fold_is_named_and_done_again(tmp_path, kind):
+    whole = evaluate(QUICK, DATA, LOSO, seeds=[0], folder=tmp_path)
+    file = sorted((tmp_path / "folds").iterdir())[1]
+    SPOILED[kind](file)
     with pytest.raises(ProtocolError, match=file.name):
+        load_run(tmp_path)
+    same(evaluate(QUICK, DATA, LOSO, seeds=[0], folder=tmp_path), whole)
+    same(load_run(tmp_path), whole)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"hashes": ["x"]},
+        {"planned": [0]},
+        {"planned": None},
+        {"utterances": [1]},
+        {"labels": ["angry"]},
+        {"protocol": {"name": "loso"}},
+    ],
+)
+def test_a_damaged_manifest_is_named(tmp_path, change):
+    evaluate(QUICK, DATA, LOSO, seeds=[0], folder=tmp_path)
+    file = tmp_path / "manifest.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | change))
+    with pytest.raises(ProtocolError, match=r"manifest\.json is damaged"):
         load_run(tmp_path)

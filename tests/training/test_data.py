@@ -7,7 +7,7 @@ from serkit.errors import CorpusError, ProtocolError
 from serkit.features import extract
 from serkit.training import HoldOut, load_utterances, make_dataset
 
-from toys import make_recipe
+from toys import always_die, make_recipe
 
 
 @pytest.fixture
@@ -55,6 +55,27 @@ def test_a_stretch_of_a_recording(manifest):
     samples, _ = soundfile.read(audio, dtype="float32")
     found = make_dataset(recipe, [part]).features[0]
     np.testing.assert_array_equal(found, extract(recipe.features, samples[1600:4800]))
+
+
+def test_a_stretch_that_lies_beyond_its_file_is_named(manifest):
+    audio = manifest.parent / "a-sad.wav"
+    part = Utterance(audio, "sad", "a", "toys", start_s=100.0)
+    with pytest.raises(CorpusError, match=r"a-sad\.wav lasts 0\.500 s, .* starts at 100 s"):
+        make_dataset(make_recipe(), [part])
+
+
+def test_workers_that_die_while_features_are_made_are_an_error(manifest, monkeypatch):
+    _, utterances = load_utterances(make_recipe(), [f"manifest={manifest}"])
+    monkeypatch.setattr("serkit.training.data._features_of", always_die)
+    monkeypatch.setattr("serkit.training.workers.MOST_LOSSES", 0)
+    with pytest.raises(ProtocolError, match="1 of 1 tasks are not done; the memory may be short"):
+        make_dataset(make_recipe(), utterances, jobs=2)
+
+
+def test_speakers_who_all_share_a_session_leave_nobody_to_train_on():
+    utterances = [Utterance(None, "sad", s, "toys", session="1") for s in "abcd" * 3]
+    with pytest.raises(ProtocolError, match="all speakers share sessions"):
+        HoldOut("speaker", 0.25).split(utterances, np.arange(12), seed=0)
 
 
 def utterances_of(speakers):

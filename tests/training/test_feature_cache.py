@@ -46,6 +46,15 @@ def test_another_recipe_is_kept_apart(utterances, tmp_path):
         assert len(files(cache)) == 6 * number
 
 
+def test_another_version_of_the_augmentation_is_kept_apart(utterances, tmp_path, monkeypatch):
+    cache = FeatureCache(tmp_path / "cache")
+    recipe = make_recipe(augmentation=Augmentation(copies=1, noise_snr_db=(10, 20)))
+    make_dataset(recipe, utterances, cache=cache)
+    monkeypatch.setattr("serkit.training.data.AUGMENTATION_VERSION", 99)
+    make_dataset(recipe, utterances, cache=cache)
+    assert len(files(cache)) == 12
+
+
 def test_the_order_of_keys_is_no_other_way(tmp_path):
     cache = FeatureCache(tmp_path)
     one, other = {"a": 1, "b": 2}, {"b": 2, "a": 1}
@@ -58,7 +67,11 @@ def test_a_damaged_file_is_made_again(utterances, tmp_path):
     cache = FeatureCache(tmp_path / "cache")
     fresh = make_dataset(make_recipe(), utterances, cache=cache)
     files(cache)[0].write_bytes(b"")
-    files(cache)[1].write_bytes(b"\x93NUMPY rubbish")
+    files(cache)[1].write_bytes(b"rubbish")
+    for place, file in ((3, files(cache)[2]), (30, files(cache)[3])):
+        content = bytearray(file.read_bytes())
+        content[place] ^= 1
+        file.write_bytes(content)
     again = make_dataset(make_recipe(), utterances, cache=cache)
     np.testing.assert_array_equal(fresh.features, again.features)
 

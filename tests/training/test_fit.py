@@ -2,8 +2,9 @@ import numpy as np
 import pytest
 from sklearn.linear_model import LogisticRegression
 
+from serkit.errors import CorpusError, RecipeError
 from serkit.runtime.model import softmax
-from serkit.training import Network, Optimiser, fit
+from serkit.training import Network, Optimiser, Ridge, fit
 
 from toys import make_data, make_recipe
 
@@ -97,6 +98,22 @@ def test_the_temperature_makes_confidence_honest():
     hits = accuracy(model, test)
     assert model.card.temperature > 1
     assert abs(confidence - hits) < abs(raw - hits)
+
+
+def test_a_training_that_diverges_says_so(data):
+    for patience in (None, 3):
+        wild = make_recipe(optimiser=Optimiser(learning_rate=1e30, patience=patience))
+        with pytest.raises(RecipeError, match=r"the training diverged: the loss of epoch \d+ is"):
+            fit(wild, data, data)
+
+
+@pytest.mark.parametrize("closed", [False, True])
+def test_a_feature_that_is_no_number_names_its_recording(data, closed):
+    changes = {"optimiser": Ridge(name="ridge"), "network": Network(hidden=())}
+    recipe = make_recipe(**changes) if closed else make_recipe()
+    data.features[5, 2] = np.nan
+    with pytest.raises(CorpusError, match=f"{data.utterances[5].audio} has features that are no"):
+        fit(recipe, data, data)
 
 
 def test_balance_gives_a_rare_class_its_weight():

@@ -73,9 +73,12 @@ def evaluate(
         from serkit.training import FeatureCache, load_recipe, shipped_recipes
     except ModuleNotFoundError as error:
         raise MissingExtraError(error.name or "torch", "train", "evaluating") from error
-    from serkit.files import write_atomically
+    from serkit.files import refuse_unwritable, write_atomically
     from serkit.runtime import available_models, load
 
+    refuse_unwritable(
+        json_file, report, markdown, latex, run / "manifest.json" if run is not None else None
+    )
     n_jobs = jobs or os.cpu_count() or 1
     is_recipe = subject in shipped_recipes() or subject.endswith((".yaml", ".yml"))
     if not is_recipe and (subject in available_models() or subject.endswith(".safetensors")):
@@ -187,9 +190,9 @@ def compare(
         low, high = found.interval.low, found.interval.high
         sure = "better" if low > 0 else "worse" if high < 0 else "not clearly different"
         interval = f"95 % interval over speakers [{100 * low:+.1f}, {100 * high:+.1f}]"
-    marks = f" ({', '.join(found.marks)})" if found.marks else ""
+    told = [*dict.fromkeys(found.protocols), *found.marks]
     typer.echo(
-        f"UA {100 * found.first:.1f} % and {100 * found.second:.1f} %{marks}: "
+        f"UA {100 * found.first:.1f} % and {100 * found.second:.1f} % ({', '.join(told)}): "
         f"the second is {sure}\ndifference {100 * found.difference:+.1f} points, "
         f"{interval}, p = {found.p_value:.4f} (sign flips), "
         f"{found.utterances} utterances of {found.speakers} speakers"

@@ -67,9 +67,10 @@ def quantize(
     from dataclasses import asdict
 
     from serkit.corpora import load_all
-    from serkit.files import write_atomically
+    from serkit.files import refuse_unwritable, write_atomically
     from serkit.runtime import load, save_model
 
+    refuse_unwritable(out, json_file)
     plan = _plan(bits=bits, margin=margin, alpha=alpha, per_row=per_row, fine_tuning=fine_tuning)
     full = load(model).model
     labels = full.card.labels

@@ -24,11 +24,11 @@ def train(
         list[str] | None,
         typer.Option(metavar="NAME[=PATH]", help="Instead of the recipe's corpora; repeatable."),
     ] = None,
-    seed: Annotated[int, typer.Option(help="Of the weights and the speakers held out.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Of the weights and the speakers held out.")] = 0,
     log: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Write the training log (JSON lines).")
     ] = None,
-    jobs: Annotated[int, typer.Option(help="Processes; 0 for one a core.")] = 0,
+    jobs: Annotated[int, typer.Option(min=0, help="Processes; 0 for one a core.")] = 0,
     cache: Annotated[bool, typer.Option(help="Keep features for the next time.")] = True,
     figures: Annotated[
         bool, typer.Option(help="Evaluate under the recipe's protocols, for the card.")
@@ -40,22 +40,19 @@ def train(
     """
     try:
         from serkit.compression.quantize import learn
-        from serkit.evaluation import accept
-        from serkit.training import (
-            FeatureCache,
-            fit_final,
-            load_recipe,
-            load_utterances,
-            make_dataset,
-        )
+        from serkit.evaluation import accept, find_protocol, fit_final
+        from serkit.training import FeatureCache, load_recipe, load_utterances, make_dataset
     except ModuleNotFoundError as error:
         from serkit.errors import MissingExtraError
 
         raise MissingExtraError(error.name or "torch", "train", "training a model") from error
-    from serkit.files import write_atomically
+    from serkit.files import refuse_unwritable, write_atomically
     from serkit.runtime import save_model
 
+    refuse_unwritable(out, log)
     plan = load_recipe(recipe)
+    for wanted in plan.acceptance:
+        find_protocol(wanted.protocol)
     corpora, utterances = load_utterances(plan, corpus or ())
     n_jobs = jobs or os.cpu_count() or 1
     kept = FeatureCache.default() if cache else None

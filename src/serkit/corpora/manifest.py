@@ -194,6 +194,10 @@ def _text(row: _Row, name: str) -> str:
         return ""
     if isinstance(cell, bool) or not isinstance(cell, str | int):
         raise _BadRowError(f"the {name} is {cell!r:.80}, expected a text")
+    try:
+        str(cell).encode()
+    except UnicodeEncodeError:
+        raise _BadRowError(f"the {name} is {cell!a:.80}, half of a character") from None
     return str(cell).strip()
 
 

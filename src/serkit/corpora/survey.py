@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from serkit.audio import SAMPLE_RATE, content_hash, read
-from serkit.corpora.emotions import in_order
+from serkit.corpora.emotions import ADDED_EMOTIONS, EMOTIONS, in_order
 from serkit.corpora.utterances import Corpus, Oddity, Utterance
 from serkit.errors import AudioError
 
@@ -93,7 +93,8 @@ def inspect(corpus: Corpus, on_file: Callable[[], object] | None = None) -> Surv
 
     Odd are files that cannot be read to their end, whose container is not what the suffix says,
     with more than one channel, with another sampling rate than most, without sound, or with
-    exactly the samples of an earlier one; and utterances beyond the end of their file.
+    exactly the samples of an earlier one; utterances beyond the end of their file; and labels
+    that are no emotion serkit knows.
 
     Args:
         corpus: The corpus.
@@ -136,6 +137,11 @@ def inspect(corpus: Corpus, on_file: Callable[[], object] | None = None) -> Surv
     for path, problem in _odd_rates(rates):
         problems[path].append(problem)
     stats = count(corpus.utterances, duration_s if parts else None)
+    for label in sorted(set(stats.labels) - {*EMOTIONS, *ADDED_EMOTIONS}):
+        number = sum(utterance.label == label for utterance in corpus.utterances)
+        problems.setdefault(corpus.root, []).append(
+            f"{number} of its utterances are labelled {label!r}, which is no emotion serkit knows"
+        )
     odd = tuple(Oddity(path, problem) for path in problems for problem in problems[path])
     return Survey(stats, corpus.oddities + odd)
 

@@ -3,6 +3,7 @@
 from serkit.evaluation.acceptance import accept
 from serkit.evaluation.affect import AROUSAL, VALENCE, regroup, share_within
 from serkit.evaluation.comparison import Comparison, compare
+from serkit.evaluation.final import fit_final
 from serkit.evaluation.folds import Fold
 from serkit.evaluation.leak_guard import guard, require_classes, without_copies
 from serkit.evaluation.metrics import (
@@ -52,6 +53,7 @@ __all__ = [
     "expected_calibration_error",
     "f1s",
     "find_protocol",
+    "fit_final",
     "guard",
     "guarded_folds",
     "load_run",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -30,7 +31,8 @@ class Comparison:
         p_value: Chance of a difference as large, if the systems were alike to every speaker.
         utterances: How many both were tested on.
         speakers: Of how many people.
-        marks: What has to be told of either run besides.
+        protocols: Of the first and of the second.
+        marks: What has to be told of both runs besides.
     """
 
     first: float
@@ -39,6 +41,7 @@ class Comparison:
     p_value: float
     utterances: int
     speakers: int
+    protocols: tuple[str, str]
     marks: tuple[str, ...]
 
     @property
@@ -60,14 +63,16 @@ def compare(first: Outcome, second: Outcome, *, resamples: int = 4000, seed: int
         seed: Of both.
 
     Raises:
-        ProtocolError: The runs tell other labels apart, or tested other utterances.
+        ProtocolError: The runs tell other labels apart, tested other utterances, or one of them
+            learned from what it was tested on and the other did not.
     """
-    if first.labels != second.labels:
+    _refuse_unlike(first, second)
+    if set(first.labels) != set(second.labels):
         raise ProtocolError(
             f"the runs tell other labels apart: {', '.join(first.labels)} against "
             f"{', '.join(second.labels)}"
         )
-    one, other = _by_utterance(first), _by_utterance(second)
+    one, other = (_by_utterance(run, first.labels) for run in (first, second))
     if one.keys() != other.keys():
         raise ProtocolError(
             f"the runs tested other utterances: {len(one.keys() - other.keys())} of the first's "
@@ -94,8 +99,19 @@ def compare(first: Outcome, second: Outcome, *, resamples: int = 4000, seed: int
         _p_value(by_speaker, resamples, seed),
         len(names),
         len(people),
-        tuple(dict.fromkeys(first.marks + second.marks)),
+        (first.protocol.name, second.protocol.name),
+        first.marks,
     )
+
+
+def _refuse_unlike(first: Outcome, second: Outcome) -> None:
+    """Refuse a run that learned from what it was tested on beside one that did not."""
+    told = [", ".join(run.marks) or "not so marked" for run in (first, second)]
+    if first.marks != second.marks:
+        raise ProtocolError(
+            f"the first run is {told[0]}, the second {told[1]}: their figures do not mean the "
+            "same; compare runs of one protocol"
+        )
 
 
 def _difference(pair: NDArray[np.float64]) -> float:
@@ -114,12 +130,17 @@ def _p_value(by_speaker: NDArray[np.float64], permutations: int, seed: int) -> f
     return float((1 + as_large) / (1 + permutations))
 
 
-def _by_utterance(outcome: Outcome) -> dict[str, NDArray[np.float64]]:
-    """Of each utterance tested its confusion matrix, the mean over the times it was tested."""
-    names, n = outcome.identities, len(outcome.labels)
+def _by_utterance(outcome: Outcome, labels: Sequence[str]) -> dict[str, NDArray[np.float64]]:
+    """Of each utterance tested its confusion matrix, the mean over the times it was tested.
+
+    Rows and columns are in the order of `labels`.
+    """
+    names, n = outcome.identities, len(labels)
+    place = np.array([labels.index(label) for label in outcome.labels])
     found: dict[str, list[NDArray[np.int64]]] = {}
     for result in outcome.results:
-        for i, predicted in zip(result.test, result.probabilities.argmax(axis=1), strict=True):
-            cell = confusion(outcome.targets[[i]], predicted[None], n)
+        predicted = place[result.probabilities.argmax(axis=1)]
+        for i, called in zip(result.test, predicted, strict=True):
+            cell = confusion(place[outcome.targets[[i]]], called[None], n)
             found.setdefault(names[i], []).append(cell)
     return {name: np.mean(cells, axis=0) for name, cells in found.items()}

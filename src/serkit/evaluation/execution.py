@@ -3,18 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import as_completed
-from concurrent.futures.process import BrokenProcessPool
 from typing import Any, TypeVar
 
-from serkit.errors import MissingExtraError, ProtocolError
-from serkit.training import worker_pool
+from serkit.errors import MissingExtraError
+from serkit.training.workers import MOST_LOSSES, in_processes
 
 Task = TypeVar("Task")
 Result = TypeVar("Result")
-
-MOST_LOSSES = 3
-"""How often workers may be lost before it is taken for more than bad luck."""
 
 
 def carry_out(
@@ -40,34 +35,7 @@ def carry_out(
     """
     if ray_address is not None:
         return _on_ray(work, tasks, ray_address)
-    return map(work, tasks) if jobs == 1 else _in_processes(work, tasks, jobs)
-
-
-def _in_processes(
-    work: Callable[[Task], Result], tasks: Sequence[Task], jobs: int
-) -> Iterator[Result]:
-    waiting = dict(enumerate(tasks))
-    for _ in range(1 + MOST_LOSSES):
-        pool = worker_pool(jobs)
-        try:
-            futures = {pool.submit(work, task): number for number, task in waiting.items()}
-            for future in as_completed(futures):
-                try:
-                    result = future.result()
-                except BrokenProcessPool:
-                    continue
-                del waiting[futures[future]]
-                yield result
-        except BrokenProcessPool:
-            pass  # Lost while the tasks were handed out: those waiting are handed out again.
-        finally:
-            pool.shutdown(cancel_futures=True)
-        if not waiting:
-            return
-    raise ProtocolError(
-        f"worker processes were killed {1 + MOST_LOSSES} times, and {len(waiting)} of "
-        f"{len(tasks)} folds are not done; the memory may be short: use fewer jobs"
-    )
+    return map(work, tasks) if jobs == 1 else in_processes(work, tasks, jobs)
 
 
 def _on_ray(

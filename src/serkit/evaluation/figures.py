@@ -32,6 +32,8 @@ from serkit.evaluation.tables import Table
 
 Counts = NDArray[np.float64]
 
+_NONE = "–"
+
 HEADLINES = {
     "ua": "UA",
     "wa": "WA",
@@ -47,19 +49,22 @@ class Figure:
     """A figure of merit over all seeds.
 
     Attributes:
-        value: Of the test utterances of all seeds together.
+        value: Of the test utterances of all seeds together; None where there is none, as the
+            recall of a class that does not occur.
         interval: 95 %, over speakers; None where they are too few.
     """
 
-    value: float
+    value: float | None
     interval: Interval | None
 
     def __str__(self) -> str:
         """In per cent."""
+        if self.value is None:
+            return _NONE
         if self.interval is None:
-            return f"{100 * self.value:.1f}"
+            return _percent(self.value)
         low, high = self.interval.low, self.interval.high
-        return f"{100 * self.value:.1f} [{100 * low:.1f}, {100 * high:.1f}]"
+        return f"{_percent(self.value)} [{_percent(low)}, {_percent(high)}]"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -110,7 +115,7 @@ def _figures(outcome: Outcome, name: str, corpora: set[str]) -> Figures:
     people, rows = per_speaker([outcome.utterances[i].speaker_key for i in test], counted)
     metrics = partial(_all_metrics, n_labels=n)
     values, intervals = metrics(rows.sum(axis=0)), clustered_intervals(metrics, rows)
-    named = iter([Figure(v, i) for v, i in zip(values, intervals, strict=True)])
+    named = iter([_figure(v, i) for v, i in zip(values, intervals, strict=True)])
     headlines = {key: next(named) for key in HEADLINES}
     by_class = {
         kind: [next(named) for _ in outcome.labels] for kind in ("precision", "recall", "f1")
@@ -128,6 +133,10 @@ def _figures(outcome: Outcome, name: str, corpora: set[str]) -> Figures:
         },
         len(set(test.tolist())),
     )
+
+
+def _figure(value: float, interval: Interval | None) -> Figure:
+    return Figure(None, None) if np.isnan(value) else Figure(float(value), interval)
 
 
 def _parts(row: Counts, n_labels: int) -> tuple[Counts, Counts]:
@@ -275,7 +284,7 @@ def _values(figure: Figure) -> dict[str, Any]:
 
 
 def _percent(value: float) -> str:
-    return f"{100 * value:.1f}"
+    return _NONE if np.isnan(value) else f"{100 * value:.1f}"
 
 
 def _mean_sd(values: Sequence[float]) -> str:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import combinations
 
 import numpy as np
@@ -46,20 +47,7 @@ def guard(
         for (one, first), (other, second) in combinations(fold.parts.items(), 2):
             where = f"fold {fold.name} of {protocol.name} leaks:"
             between = f"in {one} and in {other}"
-            both = set(first.tolist()) & set(second.tolist())
-            if both:
-                raise ProtocolError(
-                    f"{where} {len(both)} utterances are {between}, "
-                    f"{_called(utterances[min(both)])} among them"
-                )
-            crossing = _shared(first, second, contents.get)
-            if crossing:
-                a, b = (next(i for i in p if contents.get(i) in crossing) for p in (first, second))
-                raise ProtocolError(
-                    f"{where} {len(crossing)} recordings or texts are {between}: "
-                    f"{_called(utterances[a])} and {_called(utterances[b])} are identical, "
-                    "for instance; remove one of them from the corpus"
-                )
+            _refuse_same_content(where, between, first, second, utterances, contents)
             if protocol.speaker_dependent or (other != "test" and hold_out.by == "utterance"):
                 continue
             speakers = _shared(first, second, lambda i: utterances[i].speaker_key)
@@ -73,6 +61,87 @@ def guard(
                     f"{where} the sessions {', '.join(sorted(sessions)[:5])} are {between}; "
                     "the protocol session keeps them apart"
                 )
+
+
+def guard_final(
+    name: str,
+    training: Index,
+    validation: Index,
+    utterances: Sequence[Utterance],
+    hashes: Sequence[str],
+) -> None:
+    """Refuse a model whose early stopping and calibration hear what it learns from.
+
+    Args:
+        name: Of the model.
+        training: Indices of what it learns from.
+        validation: Indices of what was held out by a `HoldOut`, which keeps speakers apart.
+        utterances: What the indices stand for.
+        hashes: `content_hash` of each utterance's audio; none if empty.
+
+    Raises:
+        ProtocolError: Something crosses, or a class is absent from the training part.
+    """
+    contents = _contents(utterances, hashes)
+    where = f"the training of {name} leaks:"
+    between = "in training and in validation"
+    _refuse_same_content(where, between, training, validation, utterances, contents)
+    _require_labels({u.label for u in utterances}, training, utterances, name)
+
+
+def _refuse_same_content(
+    where: str,
+    between: str,
+    first: Index,
+    second: Index,
+    utterances: Sequence[Utterance],
+    contents: Mapping[int, str],
+) -> None:
+    both = set(first.tolist()) & set(second.tolist())
+    if both:
+        raise ProtocolError(
+            f"{where} {len(both)} utterances are {between}, "
+            f"{_called(utterances[min(both)])} among them"
+        )
+    crossing = _shared(first, second, contents.get)
+    if crossing:
+        a, b = (next(i for i in p if contents.get(i) in crossing) for p in (first, second))
+        raise ProtocolError(
+            f"{where} {len(crossing)} recordings or texts are {between}: "
+            f"{_called(utterances[a])} and {_called(utterances[b])} are identical, "
+            "for instance; remove one of them from the corpus"
+        )
+    overlap = _overlap([utterances[i] for i in first], [utterances[i] for i in second])
+    if overlap:
+        raise ProtocolError(
+            f"{where} {_called(overlap[0])} and {_called(overlap[1])} are {between} and share a "
+            "stretch of sound; correct their times, or leave one out"
+        )
+
+
+def _overlap(
+    first: Sequence[Utterance], second: Sequence[Utterance]
+) -> tuple[Utterance, Utterance] | None:
+    """An utterance of each that share a stretch of one file; None where there are none."""
+    files = {u.audio for u in first} & {u.audio for u in second} - {None}
+    stretches = sorted(
+        (
+            (str(u.audio), u.start_s or 0.0, part, u)
+            for part, among in enumerate((first, second))
+            for u in among
+            if u.audio in files
+        ),
+        key=lambda stretch: stretch[:2],
+    )
+    last: dict[tuple[str, int], tuple[float, Utterance]] = {}
+    for audio, start_s, part, utterance in stretches:
+        end_s, other = last.get((audio, 1 - part), (0.0, utterance))
+        if start_s < end_s:
+            return (utterance, other) if part == 0 else (other, utterance)
+        own_end_s = math.inf if utterance.end_s is None else utterance.end_s
+        if own_end_s > last.get((audio, part), (0.0, utterance))[0]:
+            last[audio, part] = own_end_s, utterance
+    return None
 
 
 def without_copies(
@@ -118,18 +187,23 @@ def require_classes(
     """
     labels = {u.label for u in utterances}
     for fold in folds:
-        missing = labels - {utterances[i].label for i in fold.train}
-        if missing:
-            raise ProtocolError(
-                f"the training part of fold {fold.name} of {protocol.name} holds no utterance "
-                f"labelled {', '.join(sorted(missing))}; leave the label out, or add a corpus "
-                "that has it"
-            )
+        _require_labels(labels, fold.train, utterances, f"fold {fold.name} of {protocol.name}")
     untested = labels - {utterances[i].label for fold in folds for i in fold.test}
     if untested:
         raise ProtocolError(
             f"{protocol.name} tests no utterance labelled {', '.join(sorted(untested))}; "
             "leave the label out of the recipe"
+        )
+
+
+def _require_labels(
+    labels: set[str], training: Index, utterances: Sequence[Utterance], name: str
+) -> None:
+    missing = labels - {utterances[i].label for i in training}
+    if missing:
+        raise ProtocolError(
+            f"the training part of {name} holds no utterance labelled "
+            f"{', '.join(sorted(missing))}; leave the label out, or add a corpus that has it"
         )
 
 
@@ -152,4 +226,9 @@ def _shared(first: Index, second: Index, key: Callable[[int], str | None]) -> se
 
 
 def _called(utterance: Utterance) -> str:
-    return str(utterance.audio or f"{utterance.corpus}: {utterance.text!r}")
+    if utterance.audio is None:
+        return f"{utterance.corpus}: {utterance.text!r}"
+    if utterance.start_s is None and utterance.end_s is None:
+        return str(utterance.audio)
+    end = "its end" if utterance.end_s is None else f"{utterance.end_s:g} s"
+    return f"{utterance.audio} from {utterance.start_s or 0.0:g} s to {end}"

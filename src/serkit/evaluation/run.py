@@ -92,8 +92,10 @@ def evaluate(
         for seed in seeds
         for fold in guarded_folds(data, protocol, recipe.hold_out, seed=seed)
     ]
-    keeper = None if folder is None else RunFolder.open(folder, recipe.to_dict(), data, protocol)
-    kept = {} if keeper is None else keeper.results()
+    keeper = (
+        None if folder is None else RunFolder.open(folder, recipe.to_dict(), data, protocol, tasks)
+    )
+    kept = {} if keeper is None else keeper.finished(tasks, len(recipe.labels))
     waiting = [task for task in tasks if _key(task) not in kept]
 
     def results() -> Iterator[FoldResult]:

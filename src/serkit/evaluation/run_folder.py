@@ -2,7 +2,7 @@
 
 ::
 
-    manifest.json          format and version, recipe, protocol, utterances, data fingerprint
+    manifest.json          format and version, recipe, protocol, folds planned, data fingerprint
     folds/0-3f2a….npz      one finished fold: seed, fold, test, probabilities
 """
 
@@ -10,8 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-import zipfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from io import BytesIO
 from pathlib import Path
@@ -28,8 +27,11 @@ from serkit.evaluation.protocols import Protocol
 from serkit.files import write_atomically
 from serkit.training import Dataset
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 """Changes whenever a folder of the old kind cannot be read as one of the new."""
+
+Task = tuple[int, Fold]
+Key = tuple[int, str]
 
 _MANIFEST = "manifest.json"
 _COMPARED = {
@@ -54,26 +56,32 @@ class RunFolder:
 
     @classmethod
     def open(
-        cls, path: Path, recipe: Mapping[str, Any], data: Dataset, protocol: Protocol
+        cls,
+        path: Path,
+        recipe: Mapping[str, Any],
+        data: Dataset,
+        protocol: Protocol,
+        tasks: Sequence[Task],
     ) -> RunFolder:
-        """Begin a run, or go on with it.
+        """Begin a run, go on with it, or add seeds to it.
 
         Args:
             path: The folder; made if it is missing.
             recipe: What is trained, as JSON values.
             data: Features of all utterances.
             protocol: How they are split.
+            tasks: Seeds and folds that are going to be done.
 
         Raises:
             ProtocolError: The folder is of another version, recipe, protocol or data.
         """
         labels = [str(label) for label in recipe["labels"]]
-        manifest = _manifest(recipe, labels, data, protocol, seen=False)
+        planned = [_key(task) for task in tasks]
+        manifest = _manifest(recipe, labels, data, protocol, planned, seen=False)
         folder = cls(path)
         if not (path / _MANIFEST).exists():
-            if path.exists() and (not path.is_dir() or any(path.iterdir())):
-                raise ProtocolError(f"{path} is no run's folder and not empty; name a new one")
-            write_atomically(path / _MANIFEST, json.dumps(manifest, indent=1))
+            _refuse_foreign(path)
+            folder._write(manifest)
             return folder
         found = folder.manifest()
         for field, what in _COMPARED.items():
@@ -83,7 +91,22 @@ class RunFolder:
                     f"{_difference(found.get(field), manifest[field])}; name a new folder, or "
                     "remove this one"
                 )
+        added = [key for key in planned if key not in folder._planned(found)]
+        if added:
+            folder._write(manifest | {"planned": [*found["planned"], *added]})
         return folder
+
+    def _write(self, manifest: Mapping[str, Any]) -> None:
+        write_atomically(self.path / _MANIFEST, json.dumps(manifest, indent=1))
+
+    def _planned(self, manifest: Mapping[str, Any]) -> set[Key]:
+        try:
+            return {(int(seed), str(fold)) for seed, fold in manifest["planned"]}
+        except (KeyError, TypeError, ValueError) as error:
+            raise self._damaged(error) from error
+
+    def _damaged(self, error: Exception | str) -> ProtocolError:
+        return ProtocolError(f"{self.path / _MANIFEST} is damaged: {error!r}")
 
     def manifest(self) -> dict[str, Any]:
         """What the run is of.
@@ -110,7 +133,6 @@ class RunFolder:
 
     def keep(self, result: FoldResult) -> None:
         """Write a finished fold, whole or not at all."""
-        name = hashlib.blake2b(result.fold.encode(), digest_size=8).hexdigest()
         buffer = BytesIO()
         np.savez(
             buffer,
@@ -119,30 +141,105 @@ class RunFolder:
             test=result.test,
             probabilities=result.probabilities,
         )
-        write_atomically(self.path / "folds" / f"{result.seed}-{name}.npz", buffer.getvalue())
+        write_atomically(self._file(result.seed, result.fold), buffer.getvalue())
 
-    def results(self) -> dict[tuple[int, str], FoldResult]:
-        """The finished folds by seed and name.
+    def finished(self, tasks: Sequence[Task], n_labels: int) -> dict[Key, FoldResult]:
+        """Those of some tasks that are done, by seed and fold.
 
-        Raises:
-            ProtocolError: A file is damaged; it is named.
+        A file that is damaged, or tested something else, counts as not done.
         """
         found = {}
-        for path in sorted((self.path / "folds").glob("[0-9]*.npz")):
+        for seed, fold in tasks:
             try:
-                with np.load(path, allow_pickle=False) as values:
-                    result = FoldResult(
-                        int(values["seed"]),
-                        str(values["fold"]),
-                        values["test"],
-                        values["probabilities"],
-                    )
-            except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-                raise ProtocolError(
-                    f"{path} is damaged ({error}); remove it and run again"
-                ) from error
-            found[result.seed, result.fold] = result
+                result = _read(self._file(seed, fold.name), n_labels)
+            except ProtocolError:
+                continue
+            if (result.seed, result.fold) == (seed, fold.name) and np.array_equal(
+                result.test, fold.test
+            ):
+                found[seed, fold.name] = result
         return found
+
+    def outcome(self) -> Outcome:
+        """The whole run.
+
+        Raises:
+            ProtocolError: It is not finished, or a file is damaged; it is named.
+        """
+        manifest = self.manifest()
+        planned = sorted(self._planned(manifest))
+        missing = [key for key in planned if not self._file(*key).exists()]
+        if missing:
+            seed, fold = missing[0]
+            raise ProtocolError(
+                f"the run in {self.path} is not finished: {len(missing)} of {len(planned)} folds "
+                f"are missing, {fold} of seed {seed} among them; run the same serkit evaluate "
+                "again, which goes on with it"
+            )
+        try:
+            utterances = tuple(map(_utterance, manifest["utterances"]))
+            labels, hashes = tuple(manifest["labels"]), tuple(manifest["hashes"])
+            targets = np.array([labels.index(u.label) for u in utterances], np.int64)
+            protocol = Protocol(**manifest["protocol"], split=_not_again)
+            seen = bool(manifest["seen"])
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            raise self._damaged(error) from error
+        if len(hashes) not in (0, len(utterances)):
+            raise self._damaged(f"{len(hashes)} hashes of {len(utterances)} utterances")
+        results = tuple(_read(self._file(*key), len(labels)) for key in planned)
+        for key, result in zip(planned, results, strict=True):
+            if (result.seed, result.fold) != key or result.test.max() >= len(utterances):
+                raise ProtocolError(f"{self._file(*key)} is of another run; {_REDO}")
+        return Outcome(protocol, labels, utterances, targets, results, hashes, seen)
+
+    def _file(self, seed: int, fold: str) -> Path:
+        name = hashlib.blake2b(fold.encode(), digest_size=8).hexdigest()
+        return self.path / "folds" / f"{seed}-{name}.npz"
+
+
+_REDO = "remove it and run the same serkit evaluate again, which does this fold anew"
+
+
+def _read(path: Path, n_labels: int) -> FoldResult:
+    try:
+        with np.load(path, allow_pickle=False) as values:
+            result = FoldResult(
+                int(values["seed"]), str(values["fold"]), values["test"], values["probabilities"]
+            )
+        n = len(result.test)
+        sound = (
+            n > 0
+            and result.test.shape == (n,)
+            and np.issubdtype(result.test.dtype, np.integer)
+            and result.test.min() >= 0
+            and len(np.unique(result.test)) == n
+            and result.probabilities.shape == (n, n_labels)
+            and bool(np.isfinite(result.probabilities).all())
+        )
+    # What a damaged archive raises depends on where it is damaged.
+    except Exception as error:
+        raise ProtocolError(f"{path} is damaged ({error}); {_REDO}") from error
+    if not sound:
+        raise ProtocolError(f"{path} is damaged (not probabilities of utterances); {_REDO}")
+    return result
+
+
+def _utterance(values: Mapping[str, Any]) -> Utterance:
+    return Utterance(**{**values, "audio": Path(values["audio"]) if values["audio"] else None})
+
+
+def _refuse_foreign(path: Path) -> None:
+    """Refuse a folder that holds something; what a kill left half-written does not count."""
+    if path.exists() and (
+        not path.is_dir()
+        or any(not entry.name.startswith(f".{_MANIFEST}.") for entry in path.iterdir())
+    ):
+        raise ProtocolError(f"{path} is no run's folder and not empty; name a new one")
+
+
+def _key(task: Task) -> Key:
+    seed, fold = task
+    return seed, fold.name
 
 
 def save_run(path: Path, outcome: Outcome, recipe: Mapping[str, Any]) -> None:
@@ -156,8 +253,7 @@ def save_run(path: Path, outcome: Outcome, recipe: Mapping[str, Any]) -> None:
     Raises:
         ProtocolError: The folder holds something already.
     """
-    if path.exists() and (not path.is_dir() or any(path.iterdir())):
-        raise ProtocolError(f"{path} is not empty; name a new folder for this run")
+    _refuse_foreign(path)
     data = Dataset(
         np.zeros((len(outcome.targets), 0), np.float32),
         np.zeros((0, len(outcome.targets), 0), np.float32),
@@ -165,11 +261,12 @@ def save_run(path: Path, outcome: Outcome, recipe: Mapping[str, Any]) -> None:
         outcome.utterances,
         outcome.hashes,
     )
-    manifest = _manifest(recipe, outcome.labels, data, outcome.protocol, seen=outcome.seen)
+    planned = [(result.seed, result.fold) for result in outcome.results]
+    labels, protocol = outcome.labels, outcome.protocol
     folder = RunFolder(path)
+    folder._write(_manifest(recipe, labels, data, protocol, planned, seen=outcome.seen))
     for result in outcome.results:
         folder.keep(result)
-    write_atomically(path / _MANIFEST, json.dumps(manifest, indent=1))
 
 
 def load_run(path: Path) -> Outcome:
@@ -179,30 +276,9 @@ def load_run(path: Path) -> Outcome:
         path: Its folder.
 
     Raises:
-        ProtocolError: There is no run, it has no finished fold, or a file is damaged.
+        ProtocolError: There is no run, it is not finished, or a file is damaged.
     """
-    folder = RunFolder(path)
-    manifest = folder.manifest()
-    results = folder.results()
-    if not results:
-        raise ProtocolError(f"the run in {path} has no finished fold yet")
-    try:
-        utterances = tuple(
-            Utterance(**(values | {"audio": Path(values["audio"]) if values["audio"] else None}))
-            for values in manifest["utterances"]
-        )
-        labels = tuple(manifest["labels"])
-        return Outcome(
-            Protocol(**manifest["protocol"], split=_not_again),
-            labels,
-            utterances,
-            np.array([labels.index(u.label) for u in utterances], np.int64),
-            tuple(results[key] for key in sorted(results)),
-            tuple(manifest["hashes"]),
-            manifest["seen"],
-        )
-    except (KeyError, TypeError, ValueError) as error:
-        raise ProtocolError(f"{path / _MANIFEST} is damaged: {error!r}") from error
+    return RunFolder(path).outcome()
 
 
 def _not_again(*_: object) -> list[Fold]:
@@ -214,6 +290,7 @@ def _manifest(
     labels: tuple[str, ...] | list[str],
     data: Dataset,
     protocol: Protocol,
+    planned: Sequence[Key],
     *,
     seen: bool,
 ) -> dict[str, Any]:
@@ -230,6 +307,7 @@ def _manifest(
         },
         "data": _fingerprint(data),
         "seen": seen,
+        "planned": list(planned),
         "labels": list(labels),
         "hashes": list(data.hashes),
         "utterances": values,

@@ -10,7 +10,6 @@ from serkit.training.data import (
     read_utterance,
 )
 from serkit.training.feature_cache import FeatureCache
-from serkit.training.final import fit_final
 from serkit.training.fit import fit
 from serkit.training.holdout import HoldOut
 from serkit.training.loop import Epoch
@@ -41,7 +40,6 @@ __all__ = [
     "augment",
     "extract_dataset",
     "fit",
-    "fit_final",
     "fit_temperature",
     "load_recipe",
     "load_utterances",

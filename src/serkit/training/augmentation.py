@@ -10,6 +10,9 @@ from serkit.audio import SAMPLE_RATE
 
 Samples = NDArray[np.float32]
 
+AUGMENTATION_VERSION = 1
+"""Changes whenever `augment` makes other copies of the same recording."""
+
 # Where the random equaliser has its knots, in Hz: octaves, as loudspeakers and rooms differ.
 _KNOTS_HZ = np.array([0.0, 125.0, 250.0, 500.0, 1000.0, 2000.0, 4000.0, 8000.0])
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -17,14 +16,16 @@ from serkit.audio import SAMPLE_RATE, content_hash, read
 from serkit.corpora import Corpus, Utterance
 from serkit.errors import AudioError, CorpusError
 from serkit.features import FeatureRecipe, extract
-from serkit.training.augmentation import Augmentation, augment
+from serkit.training.augmentation import AUGMENTATION_VERSION, Augmentation, augment
 from serkit.training.feature_cache import FeatureCache
 from serkit.training.recipe import Recipe
-from serkit.training.workers import worker_pool
+from serkit.training.workers import in_processes
 
 Samples = NDArray[np.float32]
-Extracted = tuple[str, NDArray[np.float32]]
+Extracted = tuple[int, str, NDArray[np.float32]]
 Track = Callable[[Iterable[Extracted], int], Iterable[Extracted]]
+
+_AT_A_TIME = 32
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -148,17 +149,20 @@ def extract_dataset(
     Raises:
         CorpusError: A recording cannot be read; the file is named.
     """
-    compute = partial(_features_of, features, augmentation, cache)
-    with worker_pool(jobs) if jobs > 1 else nullcontext() as pool:
-        results = pool.map(compute, utterances, chunksize=32) if pool else map(compute, utterances)
-        extracted = list(track(results, len(utterances)) if track else results)
-    rows = np.stack([rows for _, rows in extracted], axis=1)
+    numbered = list(enumerate(utterances))
+    tasks = [numbered[i : i + _AT_A_TIME] for i in range(0, len(numbered), _AT_A_TIME)]
+    work = partial(_features_of, features, augmentation, cache)
+    parts = in_processes(work, tasks, jobs) if jobs > 1 else map(work, tasks)
+    results = (one for part in parts for one in part)
+    extracted = list(track(results, len(utterances)) if track else results)
+    extracted.sort(key=lambda one: one[0])
+    rows = np.stack([rows for _, _, rows in extracted], axis=1)
     return Dataset(
         features=rows[0],
         copies=rows[1:],
         targets=np.array([list(labels).index(u.label) for u in utterances], np.int64),
         utterances=tuple(utterances),
-        hashes=tuple(content for content, _ in extracted),
+        hashes=tuple(content for _, content, _ in extracted),
     )
 
 
@@ -178,6 +182,11 @@ def read_utterance(utterance: Utterance) -> Samples:
         return samples
     start = round((utterance.start_s or 0.0) * SAMPLE_RATE)
     end = None if utterance.end_s is None else round(utterance.end_s * SAMPLE_RATE)
+    if start >= len(samples):
+        raise CorpusError(
+            f"{utterance.audio} lasts {len(samples) / SAMPLE_RATE:.3f} s, but an utterance in it "
+            f"starts at {utterance.start_s:g} s; correct its times, or leave it out"
+        )
     return samples[start:end]
 
 
@@ -185,8 +194,20 @@ def _features_of(
     recipe: FeatureRecipe,
     augmentation: Augmentation | None,
     cache: FeatureCache | None,
+    task: Sequence[tuple[int, Utterance]],
+) -> list[Extracted]:
+    return [
+        (number, *_features_of_one(recipe, augmentation, cache, utterance))
+        for number, utterance in task
+    ]
+
+
+def _features_of_one(
+    recipe: FeatureRecipe,
+    augmentation: Augmentation | None,
+    cache: FeatureCache | None,
     utterance: Utterance,
-) -> Extracted:
+) -> tuple[str, NDArray[np.float32]]:
     """Content hash, and features of a recording and its altered copies.
 
     The features have the shape `[1 + n_copies, n_features]`.
@@ -209,6 +230,10 @@ def _features_of(
         return content, compute()
     made_by: dict[str, Any] = {"features": recipe.to_dict()}
     if augmentation is not None:
-        made_by |= {"augmentation": augmentation.model_dump(mode="json"), "seed": seed}
+        made_by |= {
+            "augmentation": augmentation.model_dump(mode="json"),
+            "version": AUGMENTATION_VERSION,
+            "seed": seed,
+        }
     n_rows = 1 + (augmentation.copies if augmentation else 0)
     return content, cache.get(content, made_by, compute, shape=(n_rows, recipe.n_features))

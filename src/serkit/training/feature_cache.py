@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +18,14 @@ from serkit.files import write_atomically
 
 Array = NDArray[np.float32]
 
+_CHECKSUM = 16
+
 
 @dataclass(frozen=True, slots=True)
 class FeatureCache:
     """A folder of extracted features, safe to share among processes.
+
+    A file holds a checksum of 16 bytes, then the values as little-endian float32.
 
     Attributes:
         folder: Holds a folder for each way features are made, and in it a file a recording.
@@ -55,15 +59,16 @@ class FeatureCache:
         """
         way = json.dumps(made_by, sort_keys=True).encode()
         name = hashlib.blake2b(way, digest_size=12).hexdigest()
-        path = self.folder / name / content[:2] / f"{content}.npy"
-        try:
-            kept: Array = np.load(path, allow_pickle=False)
-            if kept.shape == shape and kept.dtype == np.float32:
-                return kept
-        except (OSError, ValueError, EOFError):
-            pass
+        path = self.folder / name / content[:2] / f"{content}.f32"
+        kept = path.read_bytes() if path.is_file() else b""
+        values = kept[_CHECKSUM:]
+        if len(values) == 4 * math.prod(shape) and kept[:_CHECKSUM] == _checksum(values):
+            return np.frombuffer(values, "<f4").reshape(shape).astype(np.float32)
         features = compute()
-        buffer = BytesIO()
-        np.save(buffer, features, allow_pickle=False)
-        write_atomically(path, buffer.getvalue())
+        values = features.astype("<f4").tobytes()
+        write_atomically(path, _checksum(values) + values)
         return features
+
+
+def _checksum(values: bytes) -> bytes:
+    return hashlib.blake2b(values, digest_size=_CHECKSUM).digest()

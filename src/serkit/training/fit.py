@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 import serkit
+from serkit.errors import CorpusError
 from serkit.networks import MLP
 from serkit.runtime import Activation, Dense, Model, ModelCard
 from serkit.training.calibration import fit_temperature
@@ -50,7 +51,13 @@ def fit(
     Returns:
         The model, with weights as precise as the recipe stores them; its card names no figures
         and no corpora yet.
+
+    Raises:
+        CorpusError: A feature is no finite number; the recording is named.
+        RecipeError: The training diverged.
     """
+    for data in (training, validation):
+        _refuse_not_finite(data)
     model = _learn(recipe, training, validation, seed=seed, on_epoch=on_epoch)
     temperature = fit_temperature(
         model.logits(validation.features), validation.targets, recording_weights(recipe, validation)
@@ -164,6 +171,16 @@ def _dense(layer: nn.Module, activation: Activation) -> Dense:
     return Dense(
         layer.weight.detach().numpy().copy(), layer.bias.detach().numpy().copy(), activation
     )
+
+
+def _refuse_not_finite(data: Dataset) -> None:
+    rows = np.isfinite(data.features).all(axis=1) & np.isfinite(data.copies).all(axis=(0, 2))
+    if not rows.all():
+        first = data.utterances[int(np.flatnonzero(~rows)[0])]
+        raise CorpusError(
+            f"{first.audio} has features that are no finite numbers ({int((~rows).sum())} of "
+            f"{len(data)} recordings have); leave it out"
+        )
 
 
 def _stored(weight: Array, recipe: Recipe) -> Array:

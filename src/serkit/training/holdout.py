@@ -58,6 +58,12 @@ class HoldOut:
             return np.sort(training), np.sort(validation)
         held = self._speakers(utterances, candidates, rng)
         mask = np.array([utterances[i].speaker_key in held for i in candidates])
+        if mask.all():
+            raise ProtocolError(
+                "all speakers share sessions with those held out for validation, so nobody is left "
+                "to train on; leave the sessions out of the corpus if they are none, or set "
+                "validation: utterance in the recipe"
+            )
         return candidates[~mask], candidates[mask]
 
     def _speakers(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from copy import deepcopy
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from serkit.errors import RecipeError
 from serkit.training.recipe import Optimiser
 
 
@@ -72,6 +74,9 @@ def train(
         optimiser: How it learns.
         seed: Of all that is random.
         on_epoch: Called with each line of the log.
+
+    Raises:
+        RecipeError: The training diverged.
     """
     torch.manual_seed(seed)
     generator = torch.Generator().manual_seed(seed)
@@ -121,6 +126,11 @@ def train(
             if schedule is not None:
                 schedule.step()
             total += loss.item() * len(batch)
+        if not math.isfinite(total):
+            raise RecipeError(
+                f"the training diverged: the loss of epoch {number} is {total / n}; lower the "
+                f"learning_rate, which is {optimiser.learning_rate:g}"
+            )
         validation_loss, ua = _validate(network, validation, device)
         score = ua if optimiser.monitor == "ua" else -validation_loss
         improved = optimiser.patience is None or score > best_score

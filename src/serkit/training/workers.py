@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from multiprocessing import get_context
+from typing import TypeVar
 
 import torch
+
+from serkit.errors import ProtocolError
+
+Task = TypeVar("Task")
+Result = TypeVar("Result")
+
+MOST_LOSSES = 3
+"""How often workers may be lost before it is taken for more than bad luck."""
 
 
 def worker_pool(jobs: int) -> ProcessPoolExecutor:
@@ -19,6 +29,45 @@ def worker_pool(jobs: int) -> ProcessPoolExecutor:
         jobs: How many.
     """
     return ProcessPoolExecutor(jobs, mp_context=get_context("spawn"), initializer=_use_one_thread)
+
+
+def in_processes(
+    work: Callable[[Task], Result], tasks: Sequence[Task], jobs: int
+) -> Iterator[Result]:
+    """Do every task once in local processes, and yield the results as they come.
+
+    The task of a worker that is lost is done again by another.
+
+    Args:
+        work: Does a task; known by name in its module, as other processes import it.
+        tasks: What is to be done.
+        jobs: Processes that work at the same time.
+
+    Raises:
+        ProtocolError: Workers were lost time and again.
+    """
+    waiting = dict(enumerate(tasks))
+    for _ in range(1 + MOST_LOSSES):
+        pool = worker_pool(jobs)
+        try:
+            futures = {pool.submit(work, task): number for number, task in waiting.items()}
+            for future in as_completed(futures):
+                try:
+                    result = future.result()
+                except BrokenProcessPool:
+                    continue
+                del waiting[futures[future]]
+                yield result
+        except BrokenProcessPool:
+            pass  # Lost while the tasks were handed out: those waiting are handed out again.
+        finally:
+            pool.shutdown(cancel_futures=True)
+        if not waiting:
+            return
+    raise ProtocolError(
+        f"worker processes were killed {1 + MOST_LOSSES} times, and {len(waiting)} of "
+        f"{len(tasks)} tasks are not done; the memory may be short: use fewer jobs"
+    )
 
 
 def _use_one_thread() -> None:

@@ -7,11 +7,9 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from serkit.corpora import Corpus
+from serkit.evaluation.leak_guard import guard_final
 from serkit.runtime import Model, TrainingCorpus
-from serkit.training.data import Dataset
-from serkit.training.fit import fit
-from serkit.training.loop import Epoch
-from serkit.training.recipe import Recipe
+from serkit.training import Dataset, Epoch, Recipe, fit
 
 
 def fit_final(
@@ -37,10 +35,12 @@ def fit_final(
         The model with its training corpora on the card.
 
     Raises:
-        ProtocolError: There is nobody to hold out.
+        ProtocolError: There is nobody to hold out, who is held out is learned from too, or a class
+            is left without anything to learn from.
     """
     everything = np.arange(len(data))
     training, validation = recipe.hold_out.split(data.utterances, everything, seed=seed)
+    guard_final(recipe.name, training, validation, data.utterances, data.hashes)
     model = learn(recipe, data.rows(training), data.rows(validation), seed=seed, on_epoch=on_epoch)
     named = tuple(_on_card(corpus, data) for corpus in corpora)
     return model.with_card(corpora=named)
