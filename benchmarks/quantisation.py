@@ -24,6 +24,7 @@ from serkit.compression.quantize import quantize
 from serkit.errors import CorpusError
 from serkit.evaluation import (
     Fold,
+    Protocol,
     confusion,
     find_protocol,
     guarded_folds,
@@ -68,7 +69,7 @@ STEPS = {
 
 
 def plans(network: str) -> dict[str, Quantisation]:
-    """What is tried on a network: everything on the paper's, the best on the others."""
+    """What is tried on a network: everything on the paper's, ours on the others."""
     best = {"fine_tuning": FINE_TUNING, "per_row": False}
     found = {"adaptive, ours": Quantisation(margin=MARGIN, **best)}
     found |= {f"{bits} bits, ours": Quantisation(bits=bits, **best) for bits in (8, 4, 2, 1)}
@@ -132,6 +133,38 @@ def summarised(results: list[dict[str, Any]], name: str) -> dict[str, Any]:
     return row
 
 
+def tried(
+    recipe: Recipe, network: str, data: Dataset, way: Protocol, n_seeds: int
+) -> dict[str, Any]:
+    """Everything tried on a network under a protocol."""
+    tasks = [
+        (seed, fold)
+        for seed in range(n_seeds)
+        for fold in guarded_folds(data, way, recipe.hold_out, seed=seed)
+    ]
+    jobs = os.cpu_count() or 1
+    what = f"{recipe.corpora[0]}, {way.name}, {network}"
+    pool: ProcessPoolExecutor
+    with worker_pool(jobs) as pool:
+        work = partial(run, recipe, network, data)
+        results = list(track(pool.map(work, tasks), what, len(tasks)))
+    rows = [summarised(results, name) for name in results[0]["found"]]
+    for row in rows:
+        print(what, row["name"], row["accuracy"]["mean"], row["bytes"])
+    return {
+        "corpus": recipe.corpora[0],
+        "protocol": way.name,
+        "title": way.title,
+        "speaker_dependent": way.speaker_dependent,
+        "network": network,
+        "seeds": n_seeds,
+        "folds": len(tasks) // n_seeds,
+        "tested_per_seed": sum(len(fold.test) for _, fold in tasks) // n_seeds,
+        "rows": rows,
+        "log": results[0]["log"],
+    }
+
+
 def main() -> None:
     """Both columns, every network, shuffled as in the paper; EmoDB by speaker besides."""
     jobs = os.cpu_count() or 1
@@ -154,31 +187,7 @@ def main() -> None:
                         "validation": "utterance" if way.speaker_dependent else "speaker",
                     }
                 )
-                tasks = [
-                    (seed, fold)
-                    for seed in range(n_seeds)
-                    for fold in guarded_folds(data, way, recipe.hold_out, seed=seed)
-                ]
-                pool: ProcessPoolExecutor
-                with worker_pool(jobs) as pool:
-                    work = partial(run, recipe, network, data)
-                    what = f"{column}, {protocol}, {network}"
-                    results = list(track(pool.map(work, tasks), what, len(tasks)))
-                table = {
-                    "corpus": base.corpora[0],
-                    "protocol": protocol,
-                    "title": way.title,
-                    "speaker_dependent": way.speaker_dependent,
-                    "network": network,
-                    "seeds": n_seeds,
-                    "folds": len(tasks) // n_seeds,
-                    "tested_per_seed": sum(len(fold.test) for _, fold in tasks) // n_seeds,
-                    "rows": [summarised(results, name) for name in results[0]["found"]],
-                    "log": results[0]["log"],
-                }
-                tables.append(table)
-                for row in table["rows"]:
-                    print(what, row["name"], row["accuracy"]["mean"], row["bytes"])
+                tables.append(tried(recipe, network, data, way, n_seeds))
     write_result(
         "quantisation",
         {

@@ -6,10 +6,10 @@ import pytest
 import torch
 
 from serkit.compression import quantize_matrix
-from serkit.compression.fine_tuning import RoundedLinear, fine_tune
+from serkit.compression.fine_tuning import Rounded, fine_tune
 from serkit.compression.quantize import learn, quantize
 from serkit.errors import ModelError, ProtocolError
-from serkit.runtime import Dense, load_model, save_model
+from serkit.runtime import load_model, save_model
 from serkit.runtime.model import softmax
 from serkit.training import Network, Optimiser, Quantisation, Ridge, fit
 from serkit.training.loop import Examples
@@ -100,25 +100,22 @@ def test_fine_tuning_makes_up_for_one_bit():
 def test_the_packed_layer_is_the_one_that_was_tuned():
     rng = np.random.default_rng(0)
     weight = rng.standard_normal((5, 12)).astype(np.float32)
-    layer = Dense(weight, rng.standard_normal(5).astype(np.float32), "relu")
-    rows = rng.standard_normal((7, 12)).astype(np.float32)
     for bits in range(1, 9):
         packed = quantize_matrix(weight, bits)
-        rounded = RoundedLinear(layer, packed)
-        theirs = rounded(torch.from_numpy(rows)).detach().numpy()
-        np.testing.assert_allclose(rounded.packed()(rows), theirs, rtol=3e-3, atol=3e-3)
-        before = replace(layer, weight=packed)
-        np.testing.assert_allclose(before(rows), theirs, rtol=3e-3, atol=3e-3)
+        rounded = Rounded(packed)
+        theirs = rounded(torch.from_numpy(weight)).detach().numpy()
+        np.testing.assert_allclose(packed.dequantised(), theirs, rtol=3e-3, atol=3e-3)
+        again = rounded.packed(torch.from_numpy(weight))
+        np.testing.assert_allclose(again.dequantised(), theirs, rtol=3e-3, atol=3e-3)
 
 
 def test_rounding_passes_gradients_on_and_steps_learn():
     """Esser et al., equation 3: inside the range a weight's gradient passes, outside it stops."""
-    layer = Dense(np.array([[0.4, 9.0]], np.float32), np.zeros(1, np.float32))
-    rounded = RoundedLinear(
-        layer, replace(quantize_matrix(layer.matrix, 2), scale=np.ones(1, np.float32))
-    )
-    rounded(torch.ones(1, 2)).sum().backward()
-    np.testing.assert_allclose(rounded.weight.grad.numpy(), [[1.0, 0.0]])
+    weight = torch.tensor([[0.4, 9.0]], requires_grad=True)
+    packed = quantize_matrix(weight.detach().numpy(), 2)
+    rounded = Rounded(replace(packed, scale=np.ones(1, np.float32)))
+    rounded(weight).sum().backward()
+    np.testing.assert_allclose(weight.grad.numpy(), [[1.0, 0.0]])
     # Equation 5 times the step: 0.5 - 0.4 inside, the outermost level 1.5 outside; and 2.2.
     expected = (0.1 + 1.5) / np.sqrt(2 * 1.5)
     assert rounded.log_step.grad.item() == pytest.approx(expected, rel=1e-5)

@@ -10,8 +10,23 @@ from hypothesis import strategies as st
 from safetensors.numpy import load, save
 
 from serkit.errors import ModelError
-from serkit.runtime import PackedWeight, load_model, save_model
+from serkit.features import Descriptor, FeatureRecipe
+from serkit.runtime import (
+    GRU,
+    LSTM,
+    AttentionPooling,
+    Convolution,
+    Dense,
+    Model,
+    ModelCard,
+    PackedWeight,
+    load_model,
+    save_model,
+)
+from serkit.runtime.card import card_as_text
 from serkit.runtime.packing import pack
+
+LABELS = ("angry", "happy", "neutral", "sad")
 
 
 def write(tmp_path, tensors, description):
@@ -218,7 +233,7 @@ def test_a_description_that_says_nonsense(parts, tmp_path, key, value, message):
         (0, "outputs", True, "outputs; expected 1 to"),
         (1, "inputs", 9, "takes 9 inputs; expected 8"),
         (0, "activation", "exec", "activation"),
-        (0, "type", "lambda", "type 'dense'"),
+        (0, "type", "lambda", "one of type dense, convolution"),
     ],
 )
 def test_a_network_that_does_not_fit(parts, tmp_path, layer, key, value, message):
@@ -273,3 +288,76 @@ def test_flipped_bytes_never_cause_anything_but_a_model_error(model, tmp_path, d
     except ModelError:
         return
     assert np.isfinite(found.mean).all()
+
+
+@pytest.fixture
+def frame_parts(tmp_path):
+    """As `parts`, of a network on frames with a layer of every type; the second is packed."""
+    rng = np.random.default_rng(3)
+
+    def normal(*shape):
+        return rng.standard_normal(shape).astype(np.float32)
+
+    packed = PackedWeight(pack(rng.integers(0, 8, 160, np.uint8), 3), 3, (16, 10), normal(16))
+    layers = (
+        Convolution(normal(6, 60), normal(6), 3, 2),
+        LSTM(packed, normal(16)),
+        GRU(normal(15, 9), normal(20)),
+        AttentionPooling(normal(1, 5)),
+        Dense(normal(4, 5), normal(4)),
+    )
+    card = ModelCard(
+        "frames", LABELS, FeatureRecipe("mfcc20 frames", (Descriptor("mfcc", 20, 0, ()),))
+    )
+    path = tmp_path / "good.safetensors"
+    save_model(Model(card, normal(20), np.abs(normal(20)) + 1, layers), path)
+    content = path.read_bytes()
+    length = struct.unpack("<Q", content[:8])[0]
+    header = json.loads(content[8 : 8 + length])
+    return load(content), json.loads(header["__metadata__"]["serkit"])
+
+
+def test_every_type_of_layer_comes_back(frame_parts, tmp_path):
+    tensors, description = frame_parts
+    model = load_model(write(tmp_path, tensors, description))
+    kinds = (Convolution, LSTM, GRU, AttentionPooling, Dense)
+    assert tuple(map(type, model.layers)) == kinds
+    assert (model.layers[0].kernel, model.layers[0].stride) == (3, 2)
+    assert model.layers[1].weight.bits == 3
+    save_model(model, tmp_path / "again.safetensors")
+    again = load((tmp_path / "again.safetensors").read_bytes())
+    for name, tensor in tensors.items():
+        np.testing.assert_array_equal(again[name], tensor)
+    assert "network      20-conv 6-lstm 4-gru 5-attention-4, weights" in card_as_text(model)
+    assert "20 numbers a frame" in card_as_text(model)
+
+
+@pytest.mark.parametrize(
+    ("layer", "changes", "message"),
+    [
+        (0, {"kernel": 4}, "an even kernel, 4"),
+        (0, {"kernel": 0}, "0 as kernel; expected 1 to 255"),
+        (0, {"stride": 1 << 40}, "as stride; expected 1 to 255"),
+        (0, {"kernel": 5}, "layers.0.weight has shape"),
+        (1, {"outputs": 5}, "20 scales|16 scales|expected 1 or 20"),
+        (1, {"inputs": 7}, "takes 7 inputs; expected 6"),
+        (1, {"bits": 9}, "9 bits"),
+        (1, {"type": "gru"}, "16 scales; expected 1 or 12"),
+        (2, {"outputs": 0}, "0 as outputs"),
+        (3, {"type": "mean"}, "unexpected layers.3.weight"),
+        (3, {"type": "dense", "outputs": 5, "activation": "none"}, "ends with frames"),
+    ],
+)
+def test_layers_on_frames_that_contradict_the_file(frame_parts, tmp_path, layer, changes, message):
+    tensors, description = frame_parts
+    description["network"][layer] |= changes
+    with pytest.raises(ModelError, match=message):
+        load_model(write(tmp_path, tensors, description))
+
+
+@pytest.mark.parametrize("kind", ["convolution", "lstm", "gru", "attention", "mean"])
+def test_layers_on_frames_need_frames(parts, tmp_path, kind):
+    tensors, description = parts
+    description["network"][0]["type"] = kind
+    with pytest.raises(ModelError, match=f"layer 0 is of type {kind}, but gets no frames"):
+        load_model(write(tmp_path, tensors, description))

@@ -58,8 +58,8 @@ def test_another_version_of_the_augmentation_is_kept_apart(utterances, tmp_path,
 def test_the_order_of_keys_is_no_other_way(tmp_path):
     cache = FeatureCache(tmp_path)
     one, other = {"a": 1, "b": 2}, {"b": 2, "a": 1}
-    first = cache.get("x", one, lambda: np.zeros(3, np.float32), shape=(3,))
-    again = cache.get("x", other, lambda: np.ones(3, np.float32), shape=(3,))
+    first = cache.get("x", one, lambda: np.zeros(3, np.float32))
+    again = cache.get("x", other, lambda: np.ones(3, np.float32))
     np.testing.assert_array_equal(first, again)
 
 

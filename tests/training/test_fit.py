@@ -164,3 +164,9 @@ def test_one_cycle_goes_through_all_epochs_and_keeps_the_last(data):
     assert [line.number for line in lines] == list(range(1, 8))
     assert all(line.best for line in lines)
     assert accuracy(model, test) > 0.8
+
+
+@pytest.mark.parametrize("epochs", [1, 2, 3, 4, 10, 20])
+def test_one_cycle_of_a_few_steps(data, epochs):
+    steps = Optimiser(schedule="one-cycle", max_epochs=epochs, patience=None, batch_size=512)
+    fit(make_recipe(optimiser=steps), data, data)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from serkit.compression.importance import layer_importance
-from serkit.runtime import Dense
+from serkit.runtime import WeightedLayer
 
 MOST_BITS = 8
 
@@ -33,9 +33,9 @@ class Trial:
 
 
 def search_bits(
-    layers: Sequence[Dense],
-    quantize: Callable[[Dense, int], Dense],
-    score: Callable[[Sequence[Dense]], float],
+    layers: Sequence[WeightedLayer],
+    quantize: Callable[[WeightedLayer, int], WeightedLayer],
+    score: Callable[[Sequence[WeightedLayer]], float],
     *,
     margin: float,
     alpha: float,
@@ -48,7 +48,7 @@ def search_bits(
     layers settled before stay quantised. A layer for which that happens at no width keeps 8.
 
     Args:
-        layers: Of the full network.
+        layers: Of the full network, those with weights.
         quantize: Makes a layer of so many bits.
         score: Of a network, higher is better, on data that takes no part in any test.
         margin: Largest fall allowed to a layer of importance 1.

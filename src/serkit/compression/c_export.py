@@ -80,6 +80,18 @@ class CSource:
     buffer_bytes: int
 
 
+def _dense_only(model: Model) -> list[Dense]:
+    found = []
+    for i, layer in enumerate(model.layers):
+        if not isinstance(layer, Dense):
+            raise ModelError(
+                f"layer {i} is of the type {type(layer).__name__}, which cannot be exported to C; "
+                "only Dense can"
+            )
+        found.append(layer)
+    return found
+
+
 def export_c(model: Model) -> CSource:
     """Write a model as C99: features in, probabilities and label out.
 
@@ -92,22 +104,17 @@ def export_c(model: Model) -> CSource:
     Raises:
         ModelError: A layer is of a kind that cannot be exported; it is named.
     """
-    for i, layer in enumerate(model.layers):
-        if not isinstance(layer, Dense):
-            raise ModelError(
-                f"layer {i} is of the type {type(layer).__name__}, which cannot be exported to C; "
-                "only Dense can"
-            )
+    layers = _dense_only(model)
     name = _identifier(model.card.name)
     upper = name.upper()
     n_features, n_labels = len(model.mean), len(model.card.labels)
-    widths = [len(layer.bias) for layer in model.layers]
+    widths = [len(layer.bias) for layer in layers]
     arrays: list[tuple[str, str, NDArray[np.uint8] | NDArray[np.float32]]] = [
         ("float", "mean", model.mean),
         ("float", "scale", model.scale),
     ]
     calls = []
-    for i, layer in enumerate(model.layers):
+    for i, layer in enumerate(layers):
         source, target = ("a", "b") if i % 2 == 0 else ("b", "a")
         n_out, n_in = layer.weight.shape
         relu = int(layer.activation == "relu")
@@ -127,7 +134,7 @@ def export_c(model: Model) -> CSource:
                 f"dense({source}, {target}, {n_in}, {n_out}, weights_{i}, bias_{i}, {relu});"
             )
         arrays.append(("float", f"bias_{i}", layer.bias))
-    last = "b" if len(model.layers) % 2 else "a"
+    last = "b" if len(layers) % 2 else "a"
     sizes = {
         "a": max([n_features, *widths[1::2]]),
         "b": max(widths[0::2]),
@@ -169,7 +176,7 @@ int {name}_predict(const float features[{upper}_N_FEATURES],
             a[k] = {_float(-clip)};
         }}"""
     )
-    kinds = {isinstance(layer.weight, PackedWeight) for layer in model.layers}
+    kinds = {isinstance(layer.weight, PackedWeight) for layer in layers}
     functions = "\n".join(text for text, used in ((_PACKED, True), (_FULL, False)) if used in kinds)
     labels = ", ".join(f'"{_plain(label)}"' for label in model.card.labels)
     listed = "\n".join(_array(*array) for array in arrays)

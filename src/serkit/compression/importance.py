@@ -8,17 +8,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from serkit.errors import ModelError
-from serkit.runtime import Dense
+from serkit.runtime import WeightedLayer
 
 
-def parameter_shares(layers: Sequence[Dense]) -> NDArray[np.float64]:
+def parameter_shares(layers: Sequence[WeightedLayer]) -> NDArray[np.float64]:
     """Each layer's share of all parameters, weights and biases (equation 1), `[n_layers]`."""
     sizes = np.array([layer.weight.size + layer.bias.size for layer in layers], np.float64)
     shares: NDArray[np.float64] = sizes / sizes.sum()
     return shares
 
 
-def normalised_variances(layers: Sequence[Dense]) -> NDArray[np.float64]:
+def normalised_variances(layers: Sequence[WeightedLayer]) -> NDArray[np.float64]:
     """`log(e - 1 + variance / largest variance)` of each layer's weights (equation 2).
 
     Between `log(e - 1) = 0.54` and 1; where all variances are zero, all are alike: 1.
@@ -30,7 +30,7 @@ def normalised_variances(layers: Sequence[Dense]) -> NDArray[np.float64]:
     return logarithms
 
 
-def layer_importance(layers: Sequence[Dense], *, alpha: float = 0.5) -> NDArray[np.float64]:
+def layer_importance(layers: Sequence[WeightedLayer], *, alpha: float = 0.5) -> NDArray[np.float64]:
     """`alpha * parameter share + (1 - alpha) * normalised variance` (equation 3), `[n_layers]`.
 
     Shinde et al., *Layer-Importance guided Adaptive Quantization for Efficient Speech Emotion
@@ -56,6 +56,6 @@ def layer_importance(layers: Sequence[Dense], *, alpha: float = 0.5) -> NDArray[
     return importance
 
 
-def average_bits(layers: Sequence[Dense], bits: Sequence[int]) -> float:
+def average_bits(layers: Sequence[WeightedLayer], bits: Sequence[int]) -> float:
     """The average bit-width: bits weighted by parameter shares (equation 5)."""
     return float(parameter_shares(layers) @ np.array(bits, np.float64))

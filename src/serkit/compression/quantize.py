@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
+from typing import get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +14,7 @@ from serkit.compression.fine_tuning import fine_tune
 from serkit.compression.importance import average_bits, layer_importance
 from serkit.compression.quantizer import quantize_matrix
 from serkit.errors import ModelError, ProtocolError
-from serkit.runtime import Dense, Model, PackedWeight
+from serkit.runtime import Layer, MeanPooling, Model, PackedWeight, WeightedLayer, weighted
 from serkit.training import (
     Dataset,
     Epoch,
@@ -36,7 +37,7 @@ class Quantised:
 
     Attributes:
         model: The model.
-        bits: Of each layer, input first.
+        bits: Of each layer with weights, input first.
         trials: Of the search, in order; none where the bits were given.
     """
 
@@ -47,7 +48,7 @@ class Quantised:
     @property
     def average_bits(self) -> float:
         """The average bit-width (Shinde et al., equation 5)."""
-        return average_bits(self.model.layers, self.bits)
+        return average_bits(weighted(self.model.layers), self.bits)
 
 
 def quantize(
@@ -78,12 +79,13 @@ def quantize(
         ProtocolError: The validation set is empty or has a single class.
     """
     for i, layer in enumerate(model.layers):
-        if not isinstance(layer, Dense):
+        if not isinstance(layer, get_args(Layer)):
             raise ModelError(
                 f"layer {i} is of the type {type(layer).__name__}, which cannot be quantised; "
-                "only Dense can"
+                f"those that can are {', '.join(kind.__name__ for kind in get_args(Layer))}"
             )
-    if any(not isinstance(layer.weight, np.ndarray) for layer in model.layers):
+    full = weighted(model.layers)
+    if any(not isinstance(layer.weight, np.ndarray) for layer in full):
         raise ModelError(
             f"{model.card.name} is quantised already; start from the full model, which its recipe "
             "gives without `quantisation`"
@@ -94,37 +96,42 @@ def quantize(
             f"{len(np.unique(validation.targets))} classes; the bits are chosen by it, so it "
             "needs at least two classes: hold out more speakers"
         )
-    layer_importance(model.layers)  # refuses numbers that are not finite, named by layer
+    layer_importance(full)  # refuses numbers that are not finite, named by layer
 
-    def rounded(layer: Dense, bits: int) -> PackedWeight:
+    def rounded(layer: WeightedLayer, bits: int) -> PackedWeight:
         return quantize_matrix(layer.matrix, bits, per_row=plan.per_row, steps=plan.steps)
 
-    def accuracy(layers: Sequence[Dense]) -> float:
-        answers = replace(model, layers=tuple(layers)).logits(validation.features).argmax(axis=1)
+    def with_layers(layers: Iterable[WeightedLayer]) -> Model:
+        """The model with other layers that have weights; means between them stay."""
+        new = iter(layers)
+        together = (old if isinstance(old, MeanPooling) else next(new) for old in model.layers)
+        return replace(model, layers=tuple(together))
+
+    def accuracy(layers: Sequence[WeightedLayer]) -> float:
+        answers = with_layers(layers).logits(validation.features).argmax(axis=1)
         return float(np.mean(answers == validation.targets))
 
     trials: tuple[Trial, ...] = ()
     if plan.bits is None:
         bits, trials = search_bits(
-            model.layers,
+            full,
             lambda layer, width: replace(layer, weight=rounded(layer, width)),
             accuracy,
             margin=plan.margin,
             alpha=plan.alpha,
         )
     else:
-        bits = (plan.bits,) * len(model.layers)
-    weights = [rounded(layer, width) for layer, width in zip(model.layers, bits, strict=True)]
-    layers = [
-        replace(layer, weight=weight) for layer, weight in zip(model.layers, weights, strict=True)
+        bits = (plan.bits,) * len(full)
+    weights = [rounded(layer, width) for layer, width in zip(full, bits, strict=True)]
+    layers: list[WeightedLayer] = [
+        replace(layer, weight=weight) for layer, weight in zip(full, weights, strict=True)
     ]
     if plan.fine_tuning:
         if training is None or recipe is None:
             raise ModelError("fine-tuning needs what the model learned from, and its recipe")
         layers = _fine_tuned(weights, model, plan, training, validation, recipe, seed)
     small = replace(
-        model,
-        layers=tuple(replace(layer, bias=_as_half(layer.bias)) for layer in layers),
+        with_layers(replace(layer, bias=_as_half(layer.bias)) for layer in layers),
         mean=_as_half(model.mean, within=0.01 * model.scale),
         scale=_as_half(model.scale),
     )
@@ -166,7 +173,7 @@ def _fine_tuned(
     validation: Dataset,
     recipe: Recipe,
     seed: int,
-) -> list[Dense]:
+) -> list[WeightedLayer]:
     def examples(data: Dataset) -> Examples:
         variants = np.concatenate((data.features[None], data.copies))
         return Examples(model.standardised(variants), data.targets, recording_weights(recipe, data))

@@ -41,7 +41,7 @@ class Descriptor:
             voicing strength, over voiced frames) or `voicing` (1 where voiced).
         size: Rows wanted of `mfcc` and `chroma`; the others have theirs.
         order: 0 the features, 1 their slopes, 2 the slopes of those.
-        functionals: Statistics over time.
+        functionals: Statistics over time; none keeps the frames themselves.
     """
 
     name: str
@@ -52,7 +52,7 @@ class Descriptor:
 
 @dataclass(frozen=True, slots=True)
 class FeatureRecipe:
-    """How samples become the vector a model takes.
+    """How samples become what a model takes: a vector of functionals, or a sequence of frames.
 
     Attributes:
         name: What people call it.
@@ -97,20 +97,26 @@ class FeatureRecipe:
         _validate(self)
 
     @property
+    def per_frame(self) -> bool:
+        """Whether the frames themselves are kept, and no functionals taken of them."""
+        return not self.descriptors[0].functionals
+
+    @property
     def feature_names(self) -> tuple[str, ...]:
-        """A name for each element of the vector, such as `mfcc[3]'.std`."""
+        """A name for each element of the vector or row, such as `mfcc[3]'.std` or `log-mel[0]`."""
         return tuple(
-            f"{row}{chr(39) * d.order}.{functional}"
+            f"{row}{chr(39) * d.order}" + (f".{functional}" if functional else "")
             for d in self.descriptors
-            for functional in d.functionals
+            for functional in d.functionals or ("",)
             for row in _FAMILIES[d.name].row_names(self, d)
         )
 
     @property
     def n_features(self) -> int:
-        """Length of the vector."""
+        """Length of the vector, or number of rows."""
         return sum(
-            len(_FAMILIES[d.name].row_names(self, d)) * len(d.functionals) for d in self.descriptors
+            len(_FAMILIES[d.name].row_names(self, d)) * max(1, len(d.functionals))
+            for d in self.descriptors
         )
 
     def to_dict(self) -> dict[str, Any]:
@@ -136,14 +142,15 @@ class FeatureRecipe:
 
 
 def extract(recipe: FeatureRecipe, samples: Array) -> Array:
-    """The feature vector of a recording.
+    """The features of a recording.
 
     Args:
         recipe: What to compute.
         samples: Mono float32 at 16 kHz, shape `[n_samples]`.
 
     Returns:
-        Shape `[recipe.n_features]`, float32, finite.
+        Shape `[recipe.n_features]`, or `[recipe.n_features, n_frames]` with at least one frame
+        where the recipe keeps frames; float32, finite.
     """
     analysis = _Analysis(recipe, samples)
     parts = []
@@ -152,6 +159,9 @@ def extract(recipe: FeatureRecipe, samples: Array) -> Array:
         rows = family.rows(analysis, descriptor)
         for _ in range(descriptor.order):
             rows = delta(rows)
+        if recipe.per_frame:
+            parts.append(rows)
+            continue
         counted = rows.take(np.flatnonzero(family.frames(analysis)), axis=1)
         parts.append(functionals(counted, descriptor.functionals).ravel())
     return np.concatenate(parts)
@@ -344,6 +354,9 @@ def _validate(recipe: FeatureRecipe) -> None:
             f"{name} is {found!r}; expected null or {low} to {high}",
         )
     _require(bool(r.descriptors), "a feature recipe needs at least one descriptor")
+    _require(
+        r.gate_db is None or not r.per_frame, "gate_db is for functionals; trim the ends instead"
+    )
     for d in r.descriptors:
         _validate_descriptor(r, d)
     _require(
@@ -366,7 +379,11 @@ def _validate_descriptor(recipe: FeatureRecipe, d: Descriptor) -> None:
     else:
         _require(d.size == 0, f"{d.name} has a size of its own; leave out size = {d.size!r}")
     _require(_is_int(d.order, 0, 2), f"the order of {d.name} is {d.order!r}; expected 0, 1 or 2")
-    _require(bool(d.functionals), f"{d.name} needs at least one functional")
+    _require(
+        bool(d.functionals) != recipe.per_frame,
+        f"{d.name} names {'' if d.functionals else 'no '}functionals, unlike the descriptor before "
+        "it; a recipe takes functionals of all its descriptors, or keeps the frames of all",
+    )
     unknown = [name for name in d.functionals if name not in FUNCTIONAL_NAMES]
     _require(
         not unknown,

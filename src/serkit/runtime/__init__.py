@@ -1,23 +1,43 @@
 """A model file -> a `Recognizer` -> a `Prediction`, in NumPy alone."""
 
-from serkit.runtime.layers import Activation, Dense, PackedWeight
+from serkit.runtime.layers import (
+    GRU,
+    LSTM,
+    Activation,
+    AttentionPooling,
+    Convolution,
+    Dense,
+    Layer,
+    MeanPooling,
+    PackedWeight,
+    WeightedLayer,
+    weighted,
+)
 from serkit.runtime.model import Model, ModelCard, TrainingCorpus
 from serkit.runtime.model_file import load_model, save_model
 from serkit.runtime.recognizer import MIN_DURATION_S, Prediction, Recognizer
 from serkit.runtime.shipped import available_models, load
 
 __all__ = [
+    "GRU",
+    "LSTM",
     "MIN_DURATION_S",
     "Activation",
+    "AttentionPooling",
+    "Convolution",
     "Dense",
+    "Layer",
+    "MeanPooling",
     "Model",
     "ModelCard",
     "PackedWeight",
     "Prediction",
     "Recognizer",
     "TrainingCorpus",
+    "WeightedLayer",
     "available_models",
     "load",
     "load_model",
     "save_model",
+    "weighted",
 ]

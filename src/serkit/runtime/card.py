@@ -6,7 +6,15 @@ import json
 from dataclasses import asdict
 from typing import Any
 
-from serkit.runtime.layers import PackedWeight
+from serkit.runtime.layers import (
+    GRU,
+    LSTM,
+    AttentionPooling,
+    Convolution,
+    MeanPooling,
+    PackedWeight,
+    weighted,
+)
 from serkit.runtime.model import Model
 
 
@@ -20,13 +28,13 @@ def card_as_text(model: Model) -> str:
     """The card as a page of text."""
     card = model.card
     size = _size(model)
-    widths = [model.layers[0].weight.shape[1], *(len(layer.bias) for layer in model.layers)]
     lines = [
         f"{card.name}: {', '.join(card.labels)}",
         "",
         f"size         {size['file_bytes']} bytes, {size['n_parameters']} parameters",
-        f"features     {card.features.name}: {card.features.n_features} numbers a recording",
-        f"network      {'-'.join(map(str, widths))}{_packed(model)}",
+        f"features     {card.features.name}: {card.features.n_features} numbers a "
+        f"{'frame' if card.features.per_frame else 'recording'}",
+        f"network      {_layers(model)}{_packed(model)}",
         f"temperature  {card.temperature:.3f}",
         f"made with    serkit {card.created_with}",
     ]
@@ -55,9 +63,22 @@ def licence_note(model: Model) -> str:
     )
 
 
+def _layers(model: Model) -> str:
+    """Widths, as in `180-64-7`, with the kinds of layers that are not fully connected."""
+    names = {Convolution: "conv ", LSTM: "lstm ", GRU: "gru "}
+    parts = [str(model.card.features.n_features)]
+    for layer in model.layers:
+        if isinstance(layer, AttentionPooling | MeanPooling):
+            parts.append("attention" if isinstance(layer, AttentionPooling) else "mean")
+        else:
+            width = len(layer.bias) // (4 if isinstance(layer, LSTM | GRU) else 1)
+            parts.append(f"{names.get(type(layer), '')}{width}")
+    return "-".join(parts)
+
+
 def _packed(model: Model) -> str:
     """The bits of each layer, where any is packed."""
-    weights = [layer.weight for layer in model.layers]
+    weights = [layer.weight for layer in weighted(model.layers)]
     if not any(isinstance(weight, PackedWeight) for weight in weights):
         return ""
     bits = (str(w.bits) if isinstance(w, PackedWeight) else "32" for w in weights)

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from serkit.features import FeatureRecipe
-from serkit.runtime.layers import Dense
+from serkit.runtime.layers import Layer, weighted
 
 Array = NDArray[np.float32]
 
@@ -78,36 +78,66 @@ class Model:
     card: ModelCard
     mean: Array
     scale: Array
-    layers: tuple[Dense, ...]
+    layers: tuple[Layer, ...]
     file_bytes: int = 0
 
     @property
     def n_parameters(self) -> int:
         """Weights and biases of the network, the normalisation not counted."""
-        return sum(layer.weight.size + layer.bias.size for layer in self.layers)
+        return sum(layer.weight.size + layer.bias.size for layer in weighted(self.layers))
 
     def with_card(self, **changes: Any) -> Model:
         """The same model with some fields of its card changed."""
         return replace(self, card=replace(self.card, **changes))
 
     def standardised(self, features: Array) -> Array:
-        """Features `[..., n_features]` as the first layer takes them."""
-        rows = (features - self.mean) / self.scale
+        """Features as the first layer takes them.
+
+        Args:
+            features: Shape `[..., n_features]`, or `[..., n_features, n_frames]` where the recipe
+                keeps frames.
+        """
+        mean, scale = self.mean, self.scale
+        if self.card.features.per_frame:
+            mean, scale = mean[:, None], scale[:, None]
+        rows = (features - mean) / scale
         return rows if self.card.clip is None else np.clip(rows, -self.card.clip, self.card.clip)
 
     def logits(self, features: Array) -> Array:
         """Calibrated outputs before the softmax.
 
         Args:
-            features: Shape `[n_rows, n_features]`, float32.
+            features: Shape `[n, n_features]`, float32; or `[n, n_features, n_frames]` where the
+                recipe keeps frames, with NaN beyond the last of a recording.
 
         Returns:
-            Shape `[n_rows, n_labels]`, float32, divided by the temperature.
+            Shape `[n, n_labels]`, float32, divided by the temperature.
         """
         rows = self.standardised(features)
+        out = (
+            np.concatenate([self._through(frames_of(one)) for one in rows])
+            if self.card.features.per_frame
+            else self._through(rows)
+        )
+        return out / np.float32(self.card.temperature)
+
+    def _through(self, rows: Array) -> Array:
         for layer in self.layers:
             rows = layer(rows)
-        return rows / np.float32(self.card.temperature)
+        return rows
+
+
+def frames_of(padded: Array) -> Array:
+    """The frames of a recording as rows.
+
+    Args:
+        padded: Shape `[n_features, n_frames]`, with NaN beyond the last.
+
+    Returns:
+        Shape `[n_frames, n_features]`.
+    """
+    n_frames = int(np.count_nonzero(~np.isnan(padded[0])))
+    return np.ascontiguousarray(padded[:, :n_frames].T)
 
 
 def softmax(logits: Array) -> Array:

@@ -17,7 +17,18 @@ from serkit.audio import SAMPLE_RATE
 from serkit.errors import ModelError, RecipeError
 from serkit.features import FeatureRecipe
 from serkit.files import write_atomically
-from serkit.runtime.layers import Activation, Dense, PackedWeight
+from serkit.runtime.layers import (
+    GRU,
+    LSTM,
+    Activation,
+    AttentionPooling,
+    Convolution,
+    Dense,
+    Layer,
+    MeanPooling,
+    PackedWeight,
+    Weight,
+)
 from serkit.runtime.model import Model, ModelCard, TrainingCorpus
 from serkit.runtime.packing import packed_length
 
@@ -33,6 +44,18 @@ MAX_LAYERS = 64
 MAX_LABELS = 1024
 
 MAX_BITS = 8
+
+_OUTPUTS = ("outputs", 1, MAX_WIDTH)
+# The numbers of each type of layer, with the least and the most they may be.
+_NUMBERS: dict[str, tuple[tuple[str, int, int], ...]] = {
+    "dense": (_OUTPUTS,),
+    "convolution": (_OUTPUTS, ("kernel", 1, 255), ("stride", 1, 255)),
+    "lstm": (_OUTPUTS,),
+    "gru": (_OUTPUTS,),
+    "attention": (),
+    "mean": (),
+}
+_TYPES = tuple(_NUMBERS)
 
 
 def save_model(model: Model, path: Path) -> int:
@@ -54,12 +77,15 @@ def save_model(model: Model, path: Path) -> int:
 
     tensors: dict[str, NDArray[Any]] = {"norm.mean": model.mean, "norm.scale": model.scale}
     for i, layer in enumerate(model.layers):
+        if isinstance(layer, MeanPooling):
+            continue
         if isinstance(layer.weight, PackedWeight):
             tensors[f"layers.{i}.codes"] = layer.weight.packed
             tensors[f"layers.{i}.scale"] = layer.weight.scale
         else:
             tensors[f"layers.{i}.weight"] = layer.weight
-        tensors[f"layers.{i}.bias"] = layer.bias
+        if layer.bias.size:
+            tensors[f"layers.{i}.bias"] = layer.bias
     tensors = {name: np.ascontiguousarray(_smallest(tensor)) for name, tensor in tensors.items()}
     card = model.card
     description = {
@@ -91,14 +117,32 @@ def _smallest(tensor: NDArray[Any]) -> NDArray[Any]:
     return half if np.array_equal(half.astype(np.float32), tensor) else tensor
 
 
-def _described(layer: Dense) -> dict[str, Any]:
-    outputs, inputs = layer.weight.shape
-    described = {
-        "type": "dense",
-        "inputs": inputs,
-        "outputs": outputs,
-        "activation": layer.activation,
-    }
+def _described(layer: Layer) -> dict[str, Any]:
+    if isinstance(layer, MeanPooling):
+        return {"type": "mean"}
+    rows, columns = layer.weight.shape
+    described: dict[str, Any]
+    if isinstance(layer, Dense):
+        described = {
+            "type": "dense",
+            "inputs": columns,
+            "outputs": rows,
+            "activation": layer.activation,
+        }
+    elif isinstance(layer, Convolution):
+        described = {
+            "type": "convolution",
+            "inputs": columns // layer.kernel,
+            "outputs": rows,
+            "kernel": layer.kernel,
+            "stride": layer.stride,
+        }
+    elif isinstance(layer, AttentionPooling):
+        described = {"type": "attention", "inputs": columns}
+    else:
+        outputs = len(layer.bias) // 4
+        kind = "lstm" if isinstance(layer, LSTM) else "gru"
+        described = {"type": kind, "inputs": columns - outputs, "outputs": outputs}
     if isinstance(layer.weight, PackedWeight):
         described |= {"bits": layer.weight.bits, "scales": len(layer.weight.scale)}
     return described
@@ -141,24 +185,40 @@ def load_model(path: str | os.PathLike[str]) -> Model:
         ) from error
     if not (tensors["norm.scale"] > 0).all():
         raise ModelError(f"{path}: norm.scale holds values that are not positive")
-    layers = tuple(
-        Dense(_weight(tensors, i, layer), tensors[f"layers.{i}.bias"], layer["activation"])
-        for i, layer in enumerate(network)
-    )
+    layers = tuple(_layer(tensors, i, described) for i, described in enumerate(network))
     return Model(card, tensors["norm.mean"], tensors["norm.scale"], layers, file_bytes)
 
 
-def _weight(
-    tensors: Mapping[str, NDArray[Any]], i: int, layer: Mapping[str, Any]
-) -> NDArray[np.float32] | PackedWeight:
-    if "bits" not in layer:
-        return tensors[f"layers.{i}.weight"]
-    return PackedWeight(
-        tensors[f"layers.{i}.codes"],
-        layer["bits"],
-        (layer["outputs"], layer["inputs"]),
-        tensors[f"layers.{i}.scale"],
-    )
+def _layer(tensors: Mapping[str, NDArray[Any]], i: int, described: Mapping[str, Any]) -> Layer:
+    kind = described["type"]
+    if kind == "mean":
+        return MeanPooling()
+    weight: Weight
+    if "bits" in described:
+        packed, scale = tensors[f"layers.{i}.codes"], tensors[f"layers.{i}.scale"]
+        weight = PackedWeight(packed, described["bits"], _weight_shape(described), scale)
+    else:
+        weight = tensors[f"layers.{i}.weight"]
+    if kind == "attention":
+        return AttentionPooling(weight)
+    bias = tensors[f"layers.{i}.bias"]
+    if kind == "dense":
+        return Dense(weight, bias, described["activation"])
+    if kind == "convolution":
+        return Convolution(weight, bias, described["kernel"], described["stride"])
+    return LSTM(weight, bias) if kind == "lstm" else GRU(weight, bias)
+
+
+def _weight_shape(described: Mapping[str, Any]) -> tuple[int, int]:
+    """Of a layer that has weights: rows and columns."""
+    inputs, outputs = described["inputs"], described.get("outputs", 1)
+    return {
+        "dense": (outputs, inputs),
+        "convolution": (outputs, inputs * described.get("kernel", 1)),
+        "lstm": (4 * outputs, inputs + outputs),
+        "gru": (3 * outputs, inputs + outputs),
+        "attention": (1, inputs),
+    }[described["type"]]
 
 
 def _size_of(path: Path) -> int:
@@ -256,27 +316,41 @@ def _network(path: Path, layers: object, card: ModelCard) -> list[Mapping[str, A
     """The layers, if each takes what the one before gives."""
     if not isinstance(layers, list) or not 1 <= len(layers) <= MAX_LAYERS:
         raise ModelError(f"{path}: network is not a list of 1 to {MAX_LAYERS} layers")
-    width = card.features.n_features
+    width, framed = card.features.n_features, card.features.per_frame
     for i, layer in enumerate(layers):
-        if not isinstance(layer, dict) or layer.get("type") != "dense":
-            raise ModelError(f"{path}: layer {i} is {layer!r:.200}; expected one of type 'dense'")
-        outputs = layer.get("outputs")
+        kind = layer.get("type") if isinstance(layer, dict) else None
+        if kind not in _TYPES:
+            raise ModelError(
+                f"{path}: layer {i} is {layer!r:.200}; expected one of type {', '.join(_TYPES)}"
+            )
+        if kind != "dense" and not framed:
+            raise ModelError(f"{path}: layer {i} is of type {kind}, but gets no frames")
+        if kind in ("mean", "attention"):
+            framed = False
+        if kind == "mean":
+            continue
         if layer.get("inputs") != width:
             raise ModelError(
                 f"{path}: layer {i} takes {layer.get('inputs')!r:.40} inputs; expected {width}"
             )
-        if type(outputs) is not int or not 1 <= outputs <= MAX_WIDTH:
-            raise ModelError(
-                f"{path}: layer {i} has {outputs!r:.40} outputs; expected 1 to {MAX_WIDTH}"
-            )
-        if layer.get("activation") not in get_args(Activation):
+        for key, low, high in _NUMBERS[kind]:
+            value = layer.get(key)
+            if type(value) is not int or not low <= value <= high:
+                raise ModelError(
+                    f"{path}: layer {i} has {value!r:.40} as {key}; expected {low} to {high}"
+                )
+        if kind == "convolution" and layer["kernel"] % 2 == 0:
+            raise ModelError(f"{path}: layer {i} has an even kernel, {layer['kernel']}")
+        if kind == "dense" and layer.get("activation") not in get_args(Activation):
             raise ModelError(
                 f"{path}: layer {i} has the activation {layer.get('activation')!r:.40}; "
                 f"expected one of {', '.join(get_args(Activation))}"
             )
         if "bits" in layer or "scales" in layer:
             _check_packing(path, i, layer)
-        width = outputs
+        width = layer.get("outputs", width)
+    if framed:
+        raise ModelError(f"{path}: the network ends with frames; a mean or attention is missing")
     if width != len(card.labels):
         raise ModelError(f"{path}: the network has {width} outputs for {len(card.labels)} labels")
     return layers
@@ -286,10 +360,11 @@ def _check_packing(path: Path, i: int, layer: Mapping[str, Any]) -> None:
     bits, scales = layer.get("bits"), layer.get("scales")
     if type(bits) is not int or not 1 <= bits <= MAX_BITS:
         raise ModelError(f"{path}: layer {i} has {bits!r:.40} bits; expected 1 to {MAX_BITS}")
-    if type(scales) is not int or scales not in (1, layer["outputs"]):
+    n_rows, _ = _weight_shape(layer)
+    if type(scales) is not int or scales not in (1, n_rows):
         raise ModelError(
-            f"{path}: layer {i} has {scales!r:.40} scales; expected 1 or {layer['outputs']}, "
-            "one for each output"
+            f"{path}: layer {i} has {scales!r:.40} scales; expected 1 or {n_rows}, one for each "
+            "row of the weights"
         )
 
 
@@ -299,13 +374,18 @@ def _expected_shapes(
     n_features = card.features.n_features
     shapes: dict[str, tuple[int, ...]] = {"norm.mean": (n_features,), "norm.scale": (n_features,)}
     for i, layer in enumerate(network):
+        if layer["type"] == "mean":
+            continue
+        n_rows, n_columns = _weight_shape(layer)
         if "bits" in layer:
-            n_codes = layer["outputs"] * layer["inputs"]
-            shapes[f"layers.{i}.codes"] = (packed_length(n_codes, layer["bits"]),)
+            n_bytes = packed_length(n_rows * n_columns, layer["bits"])
+            shapes[f"layers.{i}.codes"] = (n_bytes,)
             shapes[f"layers.{i}.scale"] = (layer["scales"],)
         else:
-            shapes[f"layers.{i}.weight"] = (layer["outputs"], layer["inputs"])
-        shapes[f"layers.{i}.bias"] = (layer["outputs"],)
+            shapes[f"layers.{i}.weight"] = (n_rows, n_columns)
+        if layer["type"] != "attention":
+            n_biases = 4 if layer["type"] in ("lstm", "gru") else 1
+            shapes[f"layers.{i}.bias"] = (n_biases * layer["outputs"],)
     return shapes
 
 

@@ -33,9 +33,10 @@ class Dataset:
     """Features and what belongs to them, a row an utterance.
 
     Attributes:
-        features: Shape `[n_utterances, n_features]`, float32.
-        copies: Features of the altered copies, shape `[n_copies, n_utterances, n_features]`;
-            they take part in training alone.
+        features: Shape `[n_utterances, n_features]`, float32; or `[n_utterances, n_features,
+            n_frames]` where the recipe keeps frames, with NaN beyond the last of a recording.
+        copies: Features of the altered copies, shape `[n_copies, n_utterances, ...]`; they take
+            part in training alone.
         targets: Index of each label among the recipe's, shape `[n_utterances]`.
         utterances: Where the rows come from.
         hashes: `content_hash` of each recording; empty where the audio was not at hand.
@@ -59,7 +60,7 @@ class Dataset:
         )
 
     def joined(self, other: Dataset) -> Dataset:
-        """The rows of this, then those of another of the same recipe."""
+        """The rows of this, then those of another part of the same data."""
         return Dataset(
             np.concatenate((self.features, other.features)),
             np.concatenate((self.copies, other.copies), axis=1),
@@ -156,7 +157,7 @@ def extract_dataset(
     results = (one for part in parts for one in part)
     extracted = list(track(results, len(utterances)) if track else results)
     extracted.sort(key=lambda one: one[0])
-    rows = np.stack([rows for _, _, rows in extracted], axis=1)
+    rows = _stacked([rows for _, _, rows in extracted], axis=1)
     return Dataset(
         features=rows[0],
         copies=rows[1:],
@@ -210,7 +211,8 @@ def _features_of_one(
 ) -> tuple[str, NDArray[np.float32]]:
     """Content hash, and features of a recording and its altered copies.
 
-    The features have the shape `[1 + n_copies, n_features]`.
+    The features have the shape `[1 + n_copies, n_features]` or, padded with NaN,
+    `[1 + n_copies, n_features, n_frames]`.
     """
     samples = read_utterance(utterance)
     # Seeded by the name, so that a copy does not depend on what else is read, or in what order.
@@ -224,7 +226,7 @@ def _features_of_one(
             rng = np.random.default_rng(seed)
             altered = (augment(samples, augmentation, rng) for _ in range(augmentation.copies))
             rows += [extract(recipe, copy) for copy in altered]
-        return np.stack(rows)
+        return _stacked(rows)
 
     if cache is None:
         return content, compute()
@@ -235,5 +237,15 @@ def _features_of_one(
             "version": AUGMENTATION_VERSION,
             "seed": seed,
         }
-    n_rows = 1 + (augmentation.copies if augmentation else 0)
-    return content, cache.get(content, made_by, compute, shape=(n_rows, recipe.n_features))
+    return content, cache.get(content, made_by, compute)
+
+
+def _stacked(arrays: Sequence[NDArray[np.float32]], axis: int = 0) -> NDArray[np.float32]:
+    """Stack arrays whose last axis may differ, with NaN where one is shorter."""
+    longest = max(array.shape[-1] for array in arrays)
+
+    def padded(array: NDArray[np.float32]) -> NDArray[np.float32]:
+        short = longest - array.shape[-1]
+        return np.pad(array, [(0, 0)] * (array.ndim - 1) + [(0, short)], constant_values=np.nan)
+
+    return np.stack([padded(array) for array in arrays], axis=axis)

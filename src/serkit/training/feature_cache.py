@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +25,7 @@ _CHECKSUM = 16
 class FeatureCache:
     """A folder of extracted features, safe to share among processes.
 
-    A file holds a checksum of 16 bytes, then the values as little-endian float32.
+    A file holds a checksum of 16 bytes, then the array as NumPy saves it.
 
     Attributes:
         folder: Holds a folder for each way features are made, and in it a file a recording.
@@ -44,29 +44,28 @@ class FeatureCache:
         content: str,
         made_by: Mapping[str, Any],
         compute: Callable[[], Array],
-        *,
-        shape: tuple[int, ...],
     ) -> Array:
         """The features kept, or those computed now, which are then kept.
 
-        A file that is damaged or of another shape is computed and written again.
+        A file that is damaged is computed and written again.
 
         Args:
             content: `content_hash` of the recording.
             made_by: All that decides the features besides, with its version, as JSON values.
             compute: Called where nothing is kept.
-            shape: Of the features.
         """
         way = json.dumps(made_by, sort_keys=True).encode()
         name = hashlib.blake2b(way, digest_size=12).hexdigest()
-        path = self.folder / name / content[:2] / f"{content}.f32"
+        path = self.folder / name / content[:2] / f"{content}.npy"
         kept = path.read_bytes() if path.is_file() else b""
         values = kept[_CHECKSUM:]
-        if len(values) == 4 * math.prod(shape) and kept[:_CHECKSUM] == _checksum(values):
-            return np.frombuffer(values, "<f4").reshape(shape).astype(np.float32)
+        if values and kept[:_CHECKSUM] == _checksum(values):
+            found: Array = np.load(BytesIO(values), allow_pickle=False)
+            return found
         features = compute()
-        values = features.astype("<f4").tobytes()
-        write_atomically(path, _checksum(values) + values)
+        buffer = BytesIO()
+        np.save(buffer, features, allow_pickle=False)
+        write_atomically(path, _checksum(buffer.getvalue()) + buffer.getvalue())
         return features
 
 

@@ -12,12 +12,13 @@ from torch import nn
 
 import serkit
 from serkit.errors import CorpusError
-from serkit.networks import MLP
-from serkit.runtime import Activation, Dense, Model, ModelCard
+from serkit.networks import LayeredNetwork, attention_gru, cnn, lstm, mlp
+from serkit.runtime import Dense, Layer, MeanPooling, Model, ModelCard
 from serkit.training.calibration import fit_temperature
+from serkit.training.conversion import to_runtime
 from serkit.training.data import Dataset
 from serkit.training.loop import Epoch, Examples, train
-from serkit.training.recipe import Optimiser, Recipe, Ridge
+from serkit.training.recipe import Network, Optimiser, Recipe, Ridge
 from serkit.training.ridge import fit_ridge
 from serkit.training.speaker_variation import shrink_speaker_variation
 
@@ -79,19 +80,22 @@ def _learn(
     """The model before it is calibrated."""
     # Weighted like the training, or the largest corpus would decide what is normal.
     weights = recording_weights(recipe, training)
-    exact = training.features.astype(np.float64)
-    average = np.average(exact, axis=0, weights=weights)
-    spread = np.sqrt(np.average(np.square(exact - average), axis=0, weights=weights))
+    average, spread = _moments(training.features, weights)
     mean = average.astype(np.float32)
     scale = np.where(spread > _SMALLEST_SCALE, spread, 1.0).astype(np.float32)
-
-    def standardised(rows: Array) -> Array:
-        rows = (rows - mean) / scale
-        return rows if recipe.clip is None else np.clip(rows, -recipe.clip, recipe.clip)
+    card = ModelCard(
+        name=recipe.name,
+        labels=recipe.labels,
+        features=recipe.features,
+        clip=recipe.clip,
+        recipe=recipe.on_card(),
+        created_with=serkit.__version__,
+    )
+    model = Model(card, mean, scale, ())
 
     shrink = (
         shrink_speaker_variation(
-            standardised(training.features),
+            model.standardised(training.features),
             training.targets,
             [u.speaker_key for u in training.utterances],
             weights,
@@ -102,7 +106,7 @@ def _learn(
     )
 
     def examples(data: Dataset) -> Examples:
-        rows = standardised(np.concatenate((data.features[None], data.copies)))
+        rows = model.standardised(np.concatenate((data.features[None], data.copies)))
         shrunk = rows if shrink is None else rows @ shrink
         return Examples(shrunk, data.targets, recording_weights(recipe, data))
 
@@ -113,26 +117,14 @@ def _learn(
             recipe, recipe.optimiser, examples(training), examples(validation), seed, on_epoch
         )
     )
-    layers = [
-        # As a file of the recipe gives it back, the shrinkage multiplied in.
-        replace(
-            layer,
-            weight=_stored(layer.matrix if i or shrink is None else layer.matrix @ shrink, recipe),
-        )
-        for i, layer in enumerate(learned)
-    ]
-    card = ModelCard(
-        name=recipe.name,
-        labels=recipe.labels,
-        features=recipe.features,
-        clip=recipe.clip,
-        recipe=recipe.on_card(),
-        created_with=serkit.__version__,
-    )
-    return Model(card, mean, scale, tuple(layers))
+    first = learned[0]
+    if shrink is not None and isinstance(first, Dense):
+        # A file holds no matrix of its own for it: it is multiplied into the weights.
+        learned[0] = replace(first, weight=first.matrix @ shrink)
+    return replace(model, layers=tuple(_stored(layer, recipe) for layer in learned))
 
 
-def _in_closed_form(ridge: Ridge, training: Examples, n_labels: int) -> list[Dense]:
+def _in_closed_form(ridge: Ridge, training: Examples, n_labels: int) -> list[Layer]:
     n_variants, n = training.features.shape[:2]
     weight, bias = fit_ridge(
         training.features.reshape(n_variants * n, -1),
@@ -152,29 +144,44 @@ def _in_steps(
     validation: Examples,
     seed: int,
     on_epoch: Callable[[Epoch], None] | None,
-) -> list[Dense]:
+) -> list[Layer]:
     torch.manual_seed(seed)
-    network = MLP(
-        training.features.shape[2],
-        recipe.network.hidden,
-        len(recipe.labels),
+    network = LayeredNetwork(
+        _layers(recipe.network, recipe.features.n_features, len(recipe.labels)),
         dropout=recipe.network.dropout,
         input_dropout=recipe.network.input_dropout,
     )
     train(network, training, validation, optimiser, seed=seed, on_epoch=on_epoch)
-    return [*(_dense(layer, "relu") for layer in network.hidden), _dense(network.output, "none")]
+    return [to_runtime(layer) for layer in network.layers]
 
 
-def _dense(layer: nn.Module, activation: Activation) -> Dense:
-    if not isinstance(layer, nn.Linear):
-        raise TypeError(f"a {type(layer).__name__} is no fully connected layer")
-    return Dense(
-        layer.weight.detach().numpy().copy(), layer.bias.detach().numpy().copy(), activation
-    )
+def _layers(network: Network, n_inputs: int, n_labels: int) -> list[nn.Module]:
+    if network.family == "cnn":
+        return cnn(n_inputs, network.hidden, n_labels, kernel=network.kernel, stride=network.stride)
+    make = {"mlp": mlp, "lstm": lstm, "attention-gru": attention_gru}[network.family]
+    return make(n_inputs, network.hidden, n_labels)
+
+
+def _moments(features: Array, weights: Array) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Mean and standard deviation of each feature, recordings weighted; frames alike in each."""
+    exact = features.astype(np.float64)
+
+    def average(values: NDArray[np.float64]) -> NDArray[np.float64]:
+        rows = np.nanmean(values, axis=2) if values.ndim == 3 else values
+        mean: NDArray[np.float64] = np.average(rows, axis=0, weights=weights)
+        return mean
+
+    mean = average(exact)
+    from_mean = exact - (mean[:, None] if exact.ndim == 3 else mean)
+    return mean, np.sqrt(average(np.square(from_mean)))
 
 
 def _refuse_not_finite(data: Dataset) -> None:
-    rows = np.isfinite(data.features).all(axis=1) & np.isfinite(data.copies).all(axis=(0, 2))
+    # Beyond the last frame of a recording there is NaN, but none in it and no infinity.
+    every = np.concatenate((data.features[None], data.copies))
+    if every.ndim == 4:
+        every = np.where(np.isnan(every).all(axis=2, keepdims=True), 0.0, every)
+    rows = np.isfinite(every).reshape(len(every), len(data), -1).all(axis=(0, 2))
     if not rows.all():
         first = data.utterances[int(np.flatnonzero(~rows)[0])]
         raise CorpusError(
@@ -183,8 +190,11 @@ def _refuse_not_finite(data: Dataset) -> None:
         )
 
 
-def _stored(weight: Array, recipe: Recipe) -> Array:
-    return weight.astype(recipe.precision).astype(np.float32)
+def _stored(layer: Layer, recipe: Recipe) -> Layer:
+    """As a file of the recipe gives it back."""
+    if isinstance(layer, MeanPooling):
+        return layer
+    return replace(layer, weight=layer.matrix.astype(recipe.precision).astype(np.float32))
 
 
 def recording_weights(recipe: Recipe, data: Dataset) -> NDArray[np.float32]:

@@ -41,7 +41,8 @@ class Examples:
 
     Attributes:
         features: Standardised, shape `[n_variants, n, n_features]`, float32: the recordings,
-            then their altered copies.
+            then their altered copies; or `[n_variants, n, n_features, n_frames]`, with NaN beyond
+            the last frame of a recording.
         targets: Class indices, shape `[n]`.
         weights: How much each counts, mean 1, shape `[n]`, float32.
     """
@@ -67,7 +68,7 @@ def train(
     `seed`, dropout from torch's, seeded alike.
 
     Args:
-        network: Maps `[n, n_features]` to logits `[n, n_labels]`; trained on a GPU where torch
+        network: Maps features `[n, ...]` to logits `[n, n_labels]`; trained on a GPU where torch
             sees one.
         training: What it learns from.
         validation: What decides when to stop.
@@ -91,13 +92,14 @@ def train(
     weights = torch.from_numpy(training.weights)
     balanced = bool((weights == weights[0]).all())
     n_variants, n = features.shape[:2]
-    per_epoch = -(-n // optimiser.batch_size)
+    n_steps = -(-n // optimiser.batch_size) * optimiser.max_epochs
     schedule = (
         torch.optim.lr_scheduler.OneCycleLR(
             steps,
             optimiser.learning_rate,
-            total_steps=per_epoch * optimiser.max_epochs,
-            pct_start=0.1,
+            total_steps=n_steps,
+            # A tenth, unless that is hardly a step.
+            pct_start=0.1 if n_steps > 20 else 0.3,
         )
         if optimiser.schedule == "one-cycle"
         else None
@@ -164,7 +166,9 @@ def _batch_loss(
     drawn = rng.beta(optimiser.mixup, optimiser.mixup, len(targets))
     share = torch.from_numpy(drawn).to(features)
     other = torch.randperm(len(targets), generator=generator).to(features.device)
-    mixed = share[:, None] * features + (1 - share[:, None]) * features[other]
+    by_row = share.reshape(-1, *[1] * (features.ndim - 1))
+    # Frames are mixed as far as both recordings go.
+    mixed = by_row * features + (1 - by_row) * features[other]
     logits = network(mixed)
     own, theirs = (
         nn.functional.cross_entropy(logits, wanted, reduction="none", label_smoothing=smoothing)

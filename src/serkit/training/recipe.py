@@ -46,14 +46,28 @@ class Network(_Data):
     """The network.
 
     Attributes:
-        hidden: Widths of the hidden layers.
+        family: `mlp` on functionals; `cnn`, `lstm` or `attention-gru` on frames.
+        hidden: Widths of the hidden layers; none makes an `mlp` a linear classifier.
+        kernel: Of a `cnn`: frames that each convolution sees; odd.
+        stride: Of a `cnn`: frames between outputs of a convolution.
         dropout: Probability of dropping a hidden unit.
         input_dropout: Probability of dropping a feature.
     """
 
+    family: Literal["mlp", "cnn", "lstm", "attention-gru"] = "mlp"
     hidden: tuple[Annotated[int, Field(ge=1, le=8192)], ...]
+    kernel: int = Field(default=5, ge=1, le=255)
+    stride: int = Field(default=2, ge=1, le=255)
     dropout: float = Field(default=0.0, ge=0.0, lt=1.0)
     input_dropout: float = Field(default=0.0, ge=0.0, lt=1.0)
+
+    @model_validator(mode="after")
+    def _possible(self) -> Self:
+        if self.family != "mlp" and not self.hidden:
+            raise ValueError(f"{self.family} needs at least one hidden layer")
+        if self.kernel % 2 == 0:
+            raise ValueError(f"the kernel is {self.kernel}; expected an odd number of frames")
+        return self
 
 
 class Optimiser(_Data):
@@ -189,6 +203,13 @@ class Recipe(_Data):
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
+        if self.features.per_frame != (self.network.family != "mlp"):
+            raise ValueError(
+                "an mlp takes functionals and the other families frames: give each descriptor "
+                "functionals, or `functionals: []` to keep the frames"
+            )
+        if self.speaker_shrinkage and self.network.family != "mlp":
+            raise ValueError("speaker_shrinkage is for an mlp")
         if isinstance(self.optimiser, Ridge):
             if self.network != Network(hidden=()):
                 raise ValueError("ridge gives a linear model: leave hidden empty and drop nothing")

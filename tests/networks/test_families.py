@@ -1,6 +1,6 @@
 import torch
 
-from serkit.networks import MLP
+from serkit.networks import LayeredNetwork, mlp
 
 
 def n_parameters(network):
@@ -8,7 +8,7 @@ def n_parameters(network):
 
 
 def test_the_papers_layers_and_their_count():
-    network = MLP(180, [256, 512, 64], 7, dropout=0.1)
+    network = LayeredNetwork(mlp(180, [256, 512, 64], 7), dropout=0.1)
     by_hand = (180 + 1) * 256 + (256 + 1) * 512 + (512 + 1) * 64 + (64 + 1) * 7
     assert n_parameters(network) == by_hand == 211_207
     assert network(torch.zeros(3, 180)).shape == (3, 7)
@@ -16,20 +16,20 @@ def test_the_papers_layers_and_their_count():
 
 def test_which_input_width_gives_the_papers_169k():
     # 169,000 parameters need 15 inputs; 676 KiB (and so 169 KiB at 8 bits) need 31.
-    assert n_parameters(MLP(15, [256, 512, 64], 7)) == 168_967
-    assert n_parameters(MLP(31, [256, 512, 64], 7)) == 173_063
+    assert n_parameters(LayeredNetwork(mlp(15, [256, 512, 64], 7))) == 168_967
+    assert n_parameters(LayeredNetwork(mlp(31, [256, 512, 64], 7))) == 173_063
     assert round(173_063 * 4 / 1024) == 676
 
 
 def test_without_hidden_layers_it_is_linear():
-    network = MLP(5, [], 3)
+    network = LayeredNetwork(mlp(5, [], 3))
     assert n_parameters(network) == 18
     x = torch.randn(4, 5)
     torch.testing.assert_close(network(2 * x) - network(x), network(x) - network(0 * x))
 
 
 def test_dropout_acts_in_training_only():
-    network = MLP(50, [40], 3, dropout=0.5, input_dropout=0.5)
+    network = LayeredNetwork(mlp(50, [40], 3), dropout=0.5, input_dropout=0.5)
     x = torch.ones(1, 50)
     assert not torch.equal(network(x), network(x))
     network.eval()

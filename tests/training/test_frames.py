@@ -1,0 +1,185 @@
+"""Recipes that keep frames: from recordings to a packed model file and back."""
+
+import numpy as np
+import pytest
+import soundfile
+
+from serkit import Recognizer
+from serkit.compression import export_c
+from serkit.compression.quantize import learn, quantize
+from serkit.corpora import Utterance
+from serkit.errors import CorpusError, ModelError
+from serkit.features import Descriptor, FeatureRecipe, extract
+from serkit.runtime import load_model, save_model, weighted
+from serkit.training import (
+    Augmentation,
+    FeatureCache,
+    Network,
+    Optimiser,
+    Quantisation,
+    fit,
+    make_dataset,
+)
+
+from toys import LABELS, make_recipe
+
+FRAMES = FeatureRecipe("mfcc13 frames", (Descriptor("mfcc", 13, 0, ()),), n_fft=512, hop=256,
+                       window_length=512, n_mels=40)  # fmt: skip
+QUICK = Optimiser(max_epochs=40, learning_rate=0.01, patience=None)
+FAMILIES = {
+    "cnn": Network(family="cnn", hidden=(8,)),
+    "lstm": Network(family="lstm", hidden=(8,)),
+    "attention-gru": Network(family="attention-gru", hidden=(8,)),
+}
+
+
+def recipe_of(family, **changes):
+    values = {"features": FRAMES, "network": FAMILIES[family], "optimiser": QUICK}
+    return make_recipe(**(values | changes))
+
+
+@pytest.fixture(scope="module")
+def utterances(tmp_path_factory):
+    """Emotions that differ in how the pitch moves, which no mean over time tells apart."""
+    root = tmp_path_factory.mktemp("frames")
+    rng = np.random.default_rng(0)
+    found = []
+    for i in range(36):
+        label = LABELS[i % 3]
+        n = int(rng.integers(8000, 14_000))
+        rise = np.linspace(0, 1, n)
+        shape = {"angry": rise, "sad": 1 - rise, "happy": np.full(n, 0.5)}[label]
+        hertz = 300 * (1 + shape) * rng.uniform(0.95, 1.05)
+        tone = 0.3 * np.sin(2 * np.pi * np.cumsum(hertz) / 16_000)
+        path = root / f"{i}.wav"
+        soundfile.write(path, tone + 0.003 * rng.standard_normal(n), 16_000)
+        found.append(Utterance(path, label, str(i // 6), "toys"))
+    return found
+
+
+@pytest.fixture(scope="module")
+def data(utterances):
+    return make_dataset(recipe_of("lstm"), utterances)
+
+
+def parts_of(data):
+    speaker = np.array([int(u.speaker) for u in data.utterances])
+    return [data.rows(np.flatnonzero(mask)) for mask in (speaker < 5, speaker == 5)]
+
+
+def test_frames_beyond_the_end_are_nan(data, utterances):
+    assert data.features.shape[:2] == (36, 13)
+    for row, utterance in zip(data.features, utterances, strict=True):
+        samples, _ = soundfile.read(utterance.audio, dtype="float32")
+        found = extract(FRAMES, samples)
+        np.testing.assert_array_equal(row[:, : found.shape[1]], found)
+        assert np.isnan(row[:, found.shape[1] :]).all()
+
+
+def test_altered_copies_of_other_lengths_and_the_cache(utterances, tmp_path):
+    recipe = recipe_of("cnn", augmentation=Augmentation(copies=2, speed=1.3))
+    plain = make_dataset(recipe, utterances)
+    assert plain.copies.shape[:2] == (2, 36)
+    lengths = (~np.isnan(plain.copies[:, :, 0])).sum(axis=2)
+    assert len(np.unique(lengths - (~np.isnan(plain.features[:, 0])).sum(axis=1))) > 5
+    for _ in range(2):
+        kept = make_dataset(recipe, utterances, cache=FeatureCache(tmp_path))
+        np.testing.assert_array_equal(kept.features, plain.features)
+        np.testing.assert_array_equal(kept.copies, plain.copies)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_it_learns_how_a_voice_moves(data, family, tmp_path):
+    training, validation = parts_of(data)
+    recipe = recipe_of(family)
+    model = fit(recipe, training, validation)
+    right = model.logits(data.features).argmax(axis=1) == data.targets
+    assert right.mean() > 0.9
+    same = fit(recipe, training, validation)
+    np.testing.assert_array_equal(same.logits(data.features), model.logits(data.features))
+    save_model(model, tmp_path / "m.safetensors")
+    found = load_model(tmp_path / "m.safetensors")
+    np.testing.assert_array_equal(found.logits(data.features), model.logits(data.features))
+    answer = Recognizer(found)(data.utterances[0].audio)
+    probabilities = np.array([answer.scores[label] for label in LABELS])
+    logits = model.logits(data.features[:1])[0].astype(np.float64)
+    np.testing.assert_allclose(
+        probabilities, np.exp(logits) / np.exp(logits).sum(), rtol=1e-4, atol=1e-6
+    )
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("plan", [{"bits": 4}, {}, {"bits": 2, "fine_tuning": 10}])
+def test_few_bits_are_packed_and_come_back(data, family, plan, tmp_path):
+    training, validation = parts_of(data)
+    recipe = recipe_of(family)
+    full = fit(recipe, training, validation)
+    small = quantize(full, Quantisation(**plan), validation, training=training, recipe=recipe)
+    n_weighted = {"cnn": 2, "lstm": 2, "attention-gru": 3}[family]
+    assert len(small.bits) == n_weighted
+    size = save_model(small.model, tmp_path / "small.safetensors")
+    assert size < save_model(full, tmp_path / "full.safetensors")
+    found = load_model(tmp_path / "small.safetensors")
+    np.testing.assert_array_equal(found.logits(data.features), small.model.logits(data.features))
+    if plan:
+        answers = found.logits(data.features).argmax(axis=1)
+        assert (answers == data.targets).mean() > 0.7
+    else:
+        assert {trial.layer for trial in small.trials} == set(range(n_weighted))
+
+
+def test_a_recipe_quantises_what_it_trains(data):
+    recipe = recipe_of("lstm", quantisation=Quantisation(bits=8))
+    model = learn(recipe, *parts_of(data))
+    assert [layer.weight.bits for layer in weighted(model.layers)] == [8, 8]
+
+
+def test_the_normalisation_weighs_recordings_and_not_frames(data):
+    training, validation = parts_of(data)
+    model = fit(recipe_of("cnn", optimiser=Optimiser(max_epochs=1)), training, validation)
+    each = np.array([np.nanmean(row, axis=1) for row in training.features.astype(np.float64)])
+    np.testing.assert_allclose(model.mean, each.mean(axis=0), rtol=1e-5)
+
+
+def test_mixup_and_noise_leave_frames_frames(data):
+    wild = Optimiser(max_epochs=3, patience=None, mixup=0.4, noise=0.1)
+    model = fit(recipe_of("attention-gru", optimiser=wild), *parts_of(data))
+    assert np.isfinite(model.logits(data.features)).all()
+
+
+def test_a_frame_that_is_no_number_names_its_recording(data):
+    training, validation = parts_of(data)
+    training.features[3, 2, 4] = np.nan
+    with pytest.raises(CorpusError, match=f"{training.utterances[3].audio} has features"):
+        fit(recipe_of("cnn"), training, validation)
+
+
+def test_frames_have_no_export_to_c(data):
+    model = fit(recipe_of("lstm", optimiser=Optimiser(max_epochs=1)), *parts_of(data))
+    with pytest.raises(ModelError, match="layer 0 is of the type LSTM, which cannot be exported"):
+        export_c(model)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"network": Network(hidden=(8,))}, "an mlp takes functionals"),
+        ({"features": make_recipe().features}, "the other families frames"),
+        ({"speaker_shrinkage": 0.3}, "speaker_shrinkage is for an mlp"),
+    ],
+)
+def test_recipes_that_do_not_fit_together(changes, message):
+    with pytest.raises(ValueError, match=message):
+        recipe_of("lstm", **changes)
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"family": "lstm", "hidden": ()}, "lstm needs at least one hidden layer"),
+        ({"family": "cnn", "hidden": (8,), "kernel": 4}, "expected an odd number"),
+    ],
+)
+def test_networks_that_cannot_be(values, message):
+    with pytest.raises(ValueError, match=message):
+        Network(**values)
