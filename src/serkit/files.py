@@ -41,11 +41,12 @@ def refuse_unwritable(*paths: Path | None) -> None:
         paths: The files; None for one that is not wanted. Their folders are made if missing.
 
     Raises:
-        OSError: One of them is a folder, or its folder cannot be written.
+        OSError: One of them is a folder or named twice, or its folder cannot be written.
     """
-    for path in paths:
-        if path is None:
-            continue
+    wanted = [path for path in paths if path is not None]
+    for i, path in enumerate(wanted):
+        if path.resolve() in [other.resolve() for other in wanted[:i]]:
+            raise OSError(errno.EINVAL, "is named for two outputs", str(path))
         if path.is_dir():
             raise IsADirectoryError(errno.EISDIR, "is a folder, expected a file's name", str(path))
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -105,7 +105,7 @@ def test_a_model_as_it_is_and_one_that_has_seen_the_corpus(place, tmp_path):
     assert values["corpora"][0]["utterances"] == 36
     again = evaluate(place, fresh, "--run", tmp_path / "run")
     assert again.returncode == 2
-    assert "not empty" in again.stderr
+    assert "holds a run already" in again.stderr
 
     corpus = json.loads((tmp_path / "run" / "manifest.json").read_text())["utterances"][0]["corpus"]
     seen = trained_on(tmp_path / "seen.safetensors", corpus)
@@ -139,3 +139,20 @@ def test_comparing_what_is_no_run(tmp_path):
     done = serkit("compare", tmp_path, tmp_path)
     assert done.returncode == 2
     assert "holds no run" in done.stderr
+
+
+def test_two_outputs_of_one_name_are_refused(place, tmp_path):
+    for second in ("--report", "--markdown"):
+        done = evaluate(
+            place, place / "toy.yaml", "--protocol", "loso", "--json", tmp_path / "x",
+            second, tmp_path / "." / "x",
+        )  # fmt: skip
+        assert done.returncode == 2
+        assert "is named for two outputs" in done.stderr
+
+
+def test_a_folder_of_something_else_is_refused_before_anything_is_heard(place, tmp_path):
+    (tmp_path / "notes.txt").touch()
+    done = serkit("evaluate", "tiny", "--corpus", "tess=/nowhere", "--run", tmp_path)
+    assert done.returncode == 2
+    assert "is no run's folder and not empty" in done.stderr

@@ -81,6 +81,7 @@ def test_two_stretches_of_one_file_are_two_utterances(clips):
         ("b.wav,sad,anna,,0", "starts at 0 s but ends at 0 s"),
         ("b.wav,sad,anna,-1,", "the start is '-1', expected seconds"),
         ("b.wav,sad,anna,nan,", "the start is 'nan'"),
+        ("b.wav,sad,anna,1e308,", "the start is '1e308', expected seconds from 0 to 1,000,000"),
         ("b.wav,sad,anna,,soon", "the end is 'soon'"),
         ("a.wav,sad,anna,,", "the same audio as line 2"),
         ("./a.wav,happy,ben,,", "the same audio as line 2"),

@@ -2,20 +2,20 @@ import numpy as np
 import pytest
 
 from serkit.errors import ProtocolError
-from serkit.evaluation import FoldResult, Outcome, compare, find_protocol
+from serkit.evaluation import Comparison, FoldResult, Interval, Outcome, compare, find_protocol
 
 from toys import LABELS, make_data
 
 DATA = make_data(n_speakers=12, per_class=4)
 
 
-def outcome(right, seed=0, index=None, labels=LABELS, protocol="loso"):
+def outcome(right, seed=0, index=None, labels=LABELS, protocol="loso", run_seed=0):
     """A system that is right about each utterance with some probability."""
     rng = np.random.default_rng(seed)
     index = np.arange(len(DATA)) if index is None else index
     hit = rng.random(len(index)) < right
     said = np.where(hit, DATA.targets[index], (DATA.targets[index] + 1) % 3)
-    result = FoldResult(0, "f", index, np.eye(3, dtype=np.float32)[said])
+    result = FoldResult(run_seed, "f", index, np.eye(3, dtype=np.float32)[said])
     return Outcome(find_protocol(protocol), labels, DATA.utterances, DATA.targets, (result,))
 
 
@@ -68,6 +68,35 @@ def test_the_order_of_the_labels_does_not_matter():
         tuple(FoldResult(r.seed, r.fold, r.test, r.probabilities[:, ::-1]) for r in other.results),
     )
     assert compare(one, turned, resamples=50) == compare(one, other, resamples=50)
+
+
+def test_only_seeds_that_both_have_take_part():
+    many = Outcome(
+        find_protocol("loso"),
+        LABELS,
+        DATA.utterances,
+        DATA.targets,
+        outcome(0.5).results + outcome(1.0, run_seed=1).results,
+    )
+    found = compare(many, outcome(0.5), resamples=50)
+    assert (found.first, found.seeds) == (found.second, (0,))
+    with pytest.raises(ProtocolError, match="no seed in common: 0, 1 against 2"):
+        compare(many, outcome(0.5, run_seed=2))
+
+
+@pytest.mark.parametrize(
+    ("interval", "p_value", "verdict"),
+    [
+        (Interval(0.1, 0.2), 0.01, "better"),
+        (Interval(-0.2, -0.1), 0.01, "worse"),
+        (Interval(0.1, 0.2), 0.06, "not clearly different"),
+        (Interval(-0.1, 0.2), 0.01, "not clearly different"),
+        (None, 0.01, "not to be told from so few speakers"),
+    ],
+)
+def test_better_needs_the_interval_and_the_p_value(interval, p_value, verdict):
+    found = Comparison(0.5, 0.6, interval, p_value, 9, 6, ("loso", "loso"), (0,), ())
+    assert found.verdict == verdict
 
 
 def test_a_p_value_counts_what_was_observed_among_the_permutations():

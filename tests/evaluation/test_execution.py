@@ -62,3 +62,39 @@ def test_a_local_ray_gives_identical_numbers():
         timeout=120,
     )
     assert done.stdout.strip().endswith("identical"), done.stderr
+
+
+_RAY_ERRORS = """
+import os, sys
+sys.path[:0] = sys.argv[1:]
+os.environ["PYTHONPATH"] = os.pathsep.join(sys.path)
+from serkit.errors import ProtocolError, RecipeError
+from serkit.evaluation import evaluate, find_protocol
+from serkit.training import Optimiser
+from toys import make_data, make_recipe
+wild = make_recipe(optimiser=Optimiser(learning_rate=1e30))
+for recipe, address in ((make_recipe(), "nonsense"), (wild, "local")):
+    try:
+        evaluate(recipe, make_data(n_speakers=3), find_protocol("loso"), seeds=[0],
+                 ray_address=address)
+    except (ProtocolError, RecipeError) as error:
+        print(type(error).__name__, len(str(error).splitlines()), str(error)[:40])
+"""
+
+
+def test_errors_on_ray_are_ours_and_one_line():
+    done = subprocess.run(
+        [sys.executable, "-c", _RAY_ERRORS, *[p for p in sys.path if p]],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    assert (
+        done.stdout.splitlines()[-2:]
+        == [
+            "ProtocolError 1 no Ray cluster answers at 'nonsense': As",
+            "RecipeError 1 the training diverged: the loss of epoch",
+        ]
+        or done.stderr
+    )

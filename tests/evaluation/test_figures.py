@@ -89,4 +89,5 @@ def test_one_table_in_three_languages():
     assert r"x|y\_<z> & 50 $\pm$ 1 \\" in table.to_latex()
     assert r"\caption{A \& B}" in table.to_latex()
     assert "x|y_&lt;z&gt;" in table.to_html()
+    assert "| a b |" in Table("A", ("what",), (("a\nb",),)).to_markdown()
     assert table.marked(("m",)).rows[0][0] == "x|y_<z> (m)"

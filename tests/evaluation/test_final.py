@@ -2,8 +2,9 @@ import numpy as np
 import pytest
 
 from serkit.errors import ProtocolError
-from serkit.evaluation import fit_final
-from serkit.training import Dataset, Optimiser
+from serkit.evaluation import check_acceptance, evaluate, find_protocol, fit_final
+from serkit.evaluation.acceptance import summary
+from serkit.training import Dataset, Optimiser, fit
 
 from toys import LABELS, make_data, make_recipe
 
@@ -41,3 +42,33 @@ def test_a_class_of_nobody_but_the_held_out_cannot_be_learned():
     held_out = one.utterances[validation[0]].speaker
     with pytest.raises(ProtocolError, match=r"training part of toy holds no utterance .*happy"):
         fit_final(QUICK, happy_only(held_out), ())
+
+
+def test_where_single_clips_validate_their_copies_are_not_learned_from():
+    recipe = make_recipe(validation="utterance", optimiser=Optimiser(max_epochs=2))
+    everything = np.arange(len(DATA))
+    training, validation = recipe.hold_out.split(DATA.utterances, everything, seed=0)
+    hashes = list(map(str, everything))
+    hashes[training[0]] = hashes[validation[0]]
+    parts = []
+    fit_final(
+        recipe,
+        with_hashes(hashes),
+        (),
+        learn=lambda recipe, *both, **options: parts.append(both) or fit(recipe, *both),
+    )
+    assert len(parts[0][0]) == len(training) - 1
+
+
+def test_a_protocol_that_tests_some_corpora_alone():
+    data = make_data(n_speakers=4, per_class=3, corpora=("one", "two"))
+    cross = find_protocol("cross:train=one,test=two")
+    found = summary(evaluate(QUICK, data, cross, seeds=[0]))
+    assert [row["corpus"] for row in found["rows"]] == ["two"]
+
+
+def test_a_protocol_that_cannot_be_carried_out_is_found_before_training():
+    impossible = make_recipe(acceptance=({"protocol": "loso"}, {"protocol": "session"}))
+    with pytest.raises(ProtocolError, match="session"):
+        check_acceptance(impossible, DATA)
+    check_acceptance(make_recipe(acceptance=({"protocol": "loso"},)), DATA)

@@ -138,11 +138,41 @@ def test_the_published_split_loses_what_is_said_word_for_word_in_its_test_part()
     folds = protocol.folds(said, seed=0, hold_out=BY_SPEAKER)
     with pytest.raises(ProtocolError, match="identical"):
         guard(protocol, folds, said, hold_out=BY_SPEAKER)
-    (fold,) = without_copies(folds, said, ())
+    (fold,) = without_copies(folds, said, (), of_tested=True)
     guard(protocol, [fold], said, hold_out=BY_SPEAKER)
     assert (len(fold.train), len(fold.validation), len(fold.test)) == (5, 6, 6)
     with pytest.raises(ProtocolError, match="found none"):
         folds_of(protocol, THREE)
+
+
+def test_copies_among_what_trains_and_validates_are_dropped_but_not_what_is_tested():
+    """One recording twice: single clips validate, and it may fall on both sides."""
+    by_clip = HoldOut("utterance", 0.2)
+    loso = find_protocol("loso")
+    folds = loso.folds(THREE, seed=0, hold_out=by_clip)
+    hashes = [str(i) for i in range(len(THREE))]
+    a, b = folds[0].train[0], folds[0].validation[0]
+    hashes[a] = hashes[b]
+    kept = without_copies(folds[:1], THREE, hashes, of_tested=False)
+    assert set(folds[0].train) - set(kept[0].train) == {a}
+    guard(loso, kept, THREE, hold_out=by_clip, hashes=hashes)
+    hashes[folds[0].test[0]] = hashes[b]
+    kept = without_copies(folds[:1], THREE, hashes, of_tested=False)
+    with pytest.raises(ProtocolError, match="identical"):
+        guard(loso, kept, THREE, hold_out=by_clip, hashes=hashes)
+
+
+def test_one_file_under_two_names_is_one_file(tmp_path):
+    (tmp_path / "a.wav").touch()
+    (tmp_path / "b.wav").symlink_to(tmp_path / "a.wav")
+    utterances = [
+        Utterance(tmp_path / "a.wav", "sad", "x", "toys", end_s=2.0),
+        Utterance(tmp_path / "other.wav", "sad", "z", "toys"),
+        Utterance(tmp_path / "b.wav", "sad", "y", "toys", start_s=1.0),
+    ]
+    fold = Fold("y", np.array([0]), np.array([1]), np.array([2]))
+    with pytest.raises(ProtocolError, match="share a stretch of sound"):
+        guard(find_protocol("loso"), [fold], utterances, hold_out=HoldOut("speaker", 0.2))
 
 
 def test_identical_audio_must_not_cross_even_between_speakers():

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from serkit.errors import ProtocolError
-from serkit.evaluation import evaluate, find_protocol, load_run
+from serkit.evaluation import evaluate, find_protocol, load_run, save_run
 from serkit.training import Optimiser
 
 from toys import make_data, make_recipe
@@ -178,3 +178,27 @@ def test_a_damaged_manifest_is_named(tmp_path, change):
     file.write_text(json.dumps(json.loads(file.read_text()) | change))
     with pytest.raises(ProtocolError, match=r"manifest\.json is damaged"):
         load_run(tmp_path)
+
+
+def test_folds_that_test_the_same_utterances_are_no_run(tmp_path):
+    evaluate(QUICK, DATA, LOSO, seeds=[0], folder=tmp_path)
+    one, other = sorted((tmp_path / "folds").iterdir())[:2]
+    with np.load(other) as values:
+        test = values["test"]
+    _saved(one, test=test)
+    with pytest.raises(ProtocolError, match="folds of seed 0 test the same utterances"):
+        load_run(tmp_path)
+    evaluate(QUICK, DATA, LOSO, seeds=[0], folder=tmp_path)
+    assert len(load_run(tmp_path).results) == 4
+
+
+def test_an_outcome_is_kept_once(tmp_path):
+    found = evaluate(QUICK, DATA, LOSO, seeds=[0])
+    save_run(tmp_path, found, QUICK.to_dict())
+    same(load_run(tmp_path), found)
+    with pytest.raises(ProtocolError, match="holds a run already"):
+        save_run(tmp_path, found, QUICK.to_dict())
+    for file in (tmp_path / "folds").iterdir():  # as if killed before the first fold
+        file.unlink()
+    save_run(tmp_path, found, QUICK.to_dict())
+    same(load_run(tmp_path), found)

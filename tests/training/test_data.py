@@ -60,8 +60,33 @@ def test_a_stretch_of_a_recording(manifest):
 def test_a_stretch_that_lies_beyond_its_file_is_named(manifest):
     audio = manifest.parent / "a-sad.wav"
     part = Utterance(audio, "sad", "a", "toys", start_s=100.0)
-    with pytest.raises(CorpusError, match=r"a-sad\.wav lasts 0\.500 s, .* starts at 100 s"):
+    with pytest.raises(CorpusError, match=r"a-sad\.wav lasts 0\.500 s, .* from 100 s on holds no"):
         make_dataset(make_recipe(), [part])
+
+
+def test_a_stretch_between_two_samples_is_named(manifest):
+    audio = manifest.parent / "a-sad.wav"
+    part = Utterance(audio, "sad", "a", "toys", start_s=0.1, end_s=0.10002)
+    with pytest.raises(CorpusError, match=r"from 0\.1 s on holds no sample"):
+        make_dataset(make_recipe(), [part])
+
+
+def test_a_recording_too_loud_to_compute_with_is_named(tmp_path):
+    samples = np.random.default_rng(0).standard_normal(8000).astype(np.float32) * 1e30
+    soundfile.write(tmp_path / "loud.wav", samples, 16_000, subtype="FLOAT")
+    with pytest.raises(CorpusError, match=r"loud\.wav: .* samples that are as large as"):
+        make_dataset(make_recipe(), [Utterance(tmp_path / "loud.wav", "sad", "a", "toys")])
+
+
+def test_partners_of_partners_are_held_out_too():
+    """Each speaks in a session with the next: a chain, and another apart from it."""
+    talks = [Utterance(None, "sad", s, "toys", session=d) for d in ("ab", "bc", "cd") for s in d]
+    others = [Utterance(None, "sad", s, "toys", session=d) for d in ("xy", "yz") for s in d]
+    everyone = talks + others
+    for seed in range(10):
+        parts = HoldOut("speaker", 0.1).split(everyone, np.arange(len(everyone)), seed=seed)
+        said = [{everyone[i].speaker for i in part} for part in parts]
+        assert sorted(map(len, said)) == [3, 4]
 
 
 def test_workers_that_die_while_features_are_made_are_an_error(manifest, monkeypatch):

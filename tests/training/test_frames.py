@@ -8,7 +8,7 @@ from serkit import Recognizer
 from serkit.compression import export_c
 from serkit.compression.quantize import learn, quantize
 from serkit.corpora import Utterance
-from serkit.errors import CorpusError, ModelError
+from serkit.errors import ModelError
 from serkit.features import Descriptor, FeatureRecipe, extract
 from serkit.runtime import load_model, save_model, weighted
 from serkit.training import (
@@ -145,13 +145,6 @@ def test_mixup_and_noise_leave_frames_frames(data):
     wild = Optimiser(max_epochs=3, patience=None, mixup=0.4, noise=0.1)
     model = fit(recipe_of("attention-gru", optimiser=wild), *parts_of(data))
     assert np.isfinite(model.logits(data.features)).all()
-
-
-def test_a_frame_that_is_no_number_names_its_recording(data):
-    training, validation = parts_of(data)
-    training.features[3, 2, 4] = np.nan
-    with pytest.raises(CorpusError, match=f"{training.utterances[3].audio} has features"):
-        fit(recipe_of("cnn"), training, validation)
 
 
 def test_frames_have_no_export_to_c(data):

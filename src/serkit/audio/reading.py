@@ -44,6 +44,9 @@ _FFMPEG_MAGIC = (
     (0, b"ID3", "tagged"),
 )
 
+# Integers read as floats stay below it; the squares of larger ones would not be finite any more.
+_LOUDEST = 1e12
+
 
 def read(source: Source) -> Samples:
     """Read a whole recording.
@@ -59,7 +62,7 @@ def read(source: Source) -> Samples:
 
     Raises:
         AudioError: The source is missing, empty, damaged, not audio, or holds samples that
-            are not finite; or its rate lies outside 4-384 kHz.
+            are not finite or beyond all measure; or its rate lies outside 4-384 kHz.
     """
     return np.concatenate(list(stream(source)))
 
@@ -260,15 +263,20 @@ def _open_with_ffmpeg(
 
 
 def _checked(blocks: Iterator[Samples], rate: int) -> Iterator[Samples]:
-    """Pass blocks on as long as every sample is finite."""
+    """Pass blocks on as long as every sample can be computed with."""
     position = 0
     for block in blocks:
-        finite = np.isfinite(block)
-        if not finite.all():
-            first = position + int(np.argmin(finite))
+        sound = np.abs(block) <= _LOUDEST
+        if not sound.all():
+            first = int(np.argmin(sound))
+            found = (
+                "not finite numbers (NaN or infinite)"
+                if not np.isfinite(block[first])
+                else f"as large as {block[first]:.3g}, expected -1 to 1"
+            )
             raise AudioError(
-                f"the recording holds samples that are not finite numbers (NaN or infinite), "
-                f"the first at {first / rate:.3f} s"
+                f"the recording holds samples that are {found}, the first at "
+                f"{(position + first) / rate:.3f} s"
             )
         position += len(block)
         yield block

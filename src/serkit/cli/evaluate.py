@@ -67,7 +67,7 @@ def evaluate(
     Corpora are looked for in the folder that SERKIT_CORPORA names.
     """
     try:
-        from serkit.evaluation import save_run
+        from serkit.evaluation import require_free, save_run
         from serkit.evaluation.figures import as_json, figures, tables
         from serkit.evaluation.report import write_report
         from serkit.training import FeatureCache, load_recipe, shipped_recipes
@@ -88,12 +88,16 @@ def evaluate(
                     f"{option} is for recipes; {subject} is a trained model, which is tested as "
                     "it is on all utterances"
                 )
+        if run is not None:
+            require_free(run, begun=False)
         model = load(subject).model
         name = model.card.name
         outcome = _test_model(model, corpus or [], n_jobs, allow_seen=allow_seen)
         if run is not None:
             save_run(run, outcome, model.card.recipe)
     else:
+        if run is not None:
+            require_free(run)
         recipe = load_recipe(subject)
         name = recipe.name
         if protocol is None:
@@ -180,20 +184,27 @@ def compare(
 
     found = compare_runs(load_run(first), load_run(second))
     if as_json:
-        values: dict[str, Any] = {**asdict(found), "difference": found.difference}
+        values: dict[str, Any] = {
+            **asdict(found),
+            "difference": found.difference,
+            "verdict": found.verdict,
+        }
         typer.echo(json.dumps(values, indent=2))
         return
-    if found.interval is None:
-        sure = "not to be told from so few speakers"
-        interval = "no interval"
-    else:
+    interval = "no interval"
+    if found.interval is not None:
         low, high = found.interval.low, found.interval.high
-        sure = "better" if low > 0 else "worse" if high < 0 else "not clearly different"
         interval = f"95 % interval over speakers [{100 * low:+.1f}, {100 * high:+.1f}]"
     told = [*dict.fromkeys(found.protocols), *found.marks]
     typer.echo(
         f"UA {100 * found.first:.1f} % and {100 * found.second:.1f} % ({', '.join(told)}): "
-        f"the second is {sure}\ndifference {100 * found.difference:+.1f} points, "
+        f"the second is {found.verdict}\ndifference {100 * found.difference:+.1f} points, "
         f"{interval}, p = {found.p_value:.4f} (sign flips), "
-        f"{found.utterances} utterances of {found.speakers} speakers"
+        f"{found.utterances} utterances of {found.speakers} speakers, "
+        f"seed{'s' * (len(found.seeds) > 1)} {', '.join(map(str, found.seeds))}"
     )
+    if len(found.seeds) == 1:
+        typer.echo(
+            "one training each: this tells the models apart, not the recipes; evaluate with more "
+            "--seeds for that"
+        )

@@ -40,7 +40,7 @@ def train(
     """
     try:
         from serkit.compression.quantize import learn
-        from serkit.evaluation import accept, find_protocol, fit_final
+        from serkit.evaluation import accept, check_acceptance, find_protocol, fit_final
         from serkit.training import FeatureCache, load_recipe, load_utterances, make_dataset
     except ModuleNotFoundError as error:
         from serkit.errors import MissingExtraError
@@ -59,6 +59,8 @@ def train(
     data = make_dataset(
         plan, utterances, jobs=n_jobs, cache=kept, track=tracker("Extracting features")
     )
+    if figures:
+        check_acceptance(plan, data)
     lines: list[str] = []
 
     def keep(epoch: Epoch) -> None:

@@ -25,6 +25,7 @@ REQUIRED = ("audio", "label", "speaker")
 OPTIONAL = ("session", "text", "start", "end")
 
 _SHOWN = 5
+_MOST_S = 1_000_000
 _Row = Mapping[str, Any]
 
 
@@ -209,6 +210,6 @@ def _seconds(row: _Row, name: str) -> float | None:
         seconds = math.nan if isinstance(cell, bool) else float(cell)
     except (TypeError, ValueError, OverflowError):
         seconds = math.nan
-    if not (math.isfinite(seconds) and seconds >= 0.0):
-        raise _BadRowError(f"the {name} is {cell!r:.80}, expected seconds from 0 on")
+    if not 0.0 <= seconds <= _MOST_S:
+        raise _BadRowError(f"the {name} is {cell!r:.80}, expected seconds from 0 to {_MOST_S:,}")
     return seconds

@@ -1,6 +1,6 @@
 """Protocols, the leak guard, and metrics with intervals."""
 
-from serkit.evaluation.acceptance import accept
+from serkit.evaluation.acceptance import accept, check_acceptance
 from serkit.evaluation.affect import AROUSAL, VALENCE, regroup, share_within
 from serkit.evaluation.comparison import Comparison, compare
 from serkit.evaluation.final import fit_final
@@ -31,7 +31,7 @@ from serkit.evaluation.run import (
     guarded_folds,
     trained_on,
 )
-from serkit.evaluation.run_folder import load_run, save_run
+from serkit.evaluation.run_folder import load_run, require_free, save_run
 
 __all__ = [
     "AROUSAL",
@@ -46,6 +46,7 @@ __all__ = [
     "Outcome",
     "Protocol",
     "accept",
+    "check_acceptance",
     "compare",
     "confusion",
     "evaluate",
@@ -64,6 +65,7 @@ __all__ = [
     "regroup",
     "reliability",
     "require_classes",
+    "require_free",
     "save_run",
     "share_within",
     "speaker_interval",

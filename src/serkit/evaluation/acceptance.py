@@ -15,7 +15,7 @@ from serkit.evaluation.metrics import (
 )
 from serkit.evaluation.outcome import FoldResult, Outcome
 from serkit.evaluation.protocols import find_protocol
-from serkit.evaluation.run import evaluate
+from serkit.evaluation.run import evaluate, guarded_folds
 from serkit.training import Dataset, Recipe
 
 
@@ -56,6 +56,22 @@ def accept(
     return {"protocols": protocols}
 
 
+def check_acceptance(recipe: Recipe, data: Dataset) -> None:
+    """Find out before any training that a protocol of a recipe cannot be carried out.
+
+    Args:
+        recipe: Names the protocols.
+        data: Of all its utterances.
+
+    Raises:
+        ProtocolError: A protocol is unknown, cannot be carried out, or leaks.
+    """
+    for wanted in recipe.acceptance:
+        protocol = find_protocol(wanted.protocol)
+        for seed in range(wanted.seeds):
+            guarded_folds(data, protocol, recipe.hold_out, seed=seed)
+
+
 def summary(outcome: Outcome) -> dict[str, Any]:
     """Figures of an outcome, a row a corpus, as JSON values.
 
@@ -63,7 +79,7 @@ def summary(outcome: Outcome) -> dict[str, Any]:
     the mean over seeds.
     """
     protocol = outcome.protocol
-    corpora = sorted({u.corpus for u in outcome.utterances})
+    corpora = sorted({outcome.utterances[i].corpus for r in outcome.results for i in r.test})
     rows = [_row(outcome, corpus) for corpus in corpora]
     result = {
         "protocol": protocol.name,

@@ -18,6 +18,8 @@ from serkit.evaluation.metrics import (
 )
 from serkit.evaluation.outcome import Outcome
 
+_SURE = 0.05
+
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
@@ -32,6 +34,7 @@ class Comparison:
         utterances: How many both were tested on.
         speakers: Of how many people.
         protocols: Of the first and of the second.
+        seeds: Those both have; the others take no part.
         marks: What has to be told of both runs besides.
     """
 
@@ -42,6 +45,7 @@ class Comparison:
     utterances: int
     speakers: int
     protocols: tuple[str, str]
+    seeds: tuple[int, ...]
     marks: tuple[str, ...]
 
     @property
@@ -49,12 +53,23 @@ class Comparison:
         """UA of the second minus that of the first."""
         return self.second - self.first
 
+    @property
+    def verdict(self) -> str:
+        """What may be said of the second; `better` or `worse` needs interval and p-value."""
+        if self.interval is None:
+            return "not to be told from so few speakers"
+        if self.p_value < _SURE and self.interval.low > 0:
+            return "better"
+        if self.p_value < _SURE and self.interval.high < 0:
+            return "worse"
+        return "not clearly different"
+
 
 def compare(first: Outcome, second: Outcome, *, resamples: int = 4000, seed: int = 0) -> Comparison:
     """Compare two runs over the same test utterances, speaker by speaker.
 
     The p-value is that of a sign-flip permutation test: for each speaker the systems change places
-    or do not. The interval resamples speakers. Each run's seeds are pooled.
+    or do not. The interval resamples speakers. The seeds that both have are pooled.
 
     Args:
         first: One run.
@@ -63,8 +78,8 @@ def compare(first: Outcome, second: Outcome, *, resamples: int = 4000, seed: int
         seed: Of both.
 
     Raises:
-        ProtocolError: The runs tell other labels apart, tested other utterances, or one of them
-            learned from what it was tested on and the other did not.
+        ProtocolError: The runs tell other labels apart, tested other utterances, have no seed in
+            common, or one of them learned from what it was tested on and the other did not.
     """
     _refuse_unlike(first, second)
     if set(first.labels) != set(second.labels):
@@ -72,7 +87,13 @@ def compare(first: Outcome, second: Outcome, *, resamples: int = 4000, seed: int
             f"the runs tell other labels apart: {', '.join(first.labels)} against "
             f"{', '.join(second.labels)}"
         )
-    one, other = (_by_utterance(run, first.labels) for run in (first, second))
+    seeds = tuple(seed for seed in first.seeds if seed in second.seeds)
+    if not seeds:
+        raise ProtocolError(
+            f"the runs have no seed in common: {', '.join(map(str, first.seeds))} against "
+            f"{', '.join(map(str, second.seeds))}"
+        )
+    one, other = (_by_utterance(run, first.labels, seeds) for run in (first, second))
     if one.keys() != other.keys():
         raise ProtocolError(
             f"the runs tested other utterances: {len(one.keys() - other.keys())} of the first's "
@@ -100,6 +121,7 @@ def compare(first: Outcome, second: Outcome, *, resamples: int = 4000, seed: int
         len(names),
         len(people),
         (first.protocol.name, second.protocol.name),
+        seeds,
         first.marks,
     )
 
@@ -130,8 +152,10 @@ def _p_value(by_speaker: NDArray[np.float64], permutations: int, seed: int) -> f
     return float((1 + as_large) / (1 + permutations))
 
 
-def _by_utterance(outcome: Outcome, labels: Sequence[str]) -> dict[str, NDArray[np.float64]]:
-    """Of each utterance tested its confusion matrix, the mean over the times it was tested.
+def _by_utterance(
+    outcome: Outcome, labels: Sequence[str], seeds: Sequence[int]
+) -> dict[str, NDArray[np.float64]]:
+    """Of each utterance tested its confusion matrix, the mean over the seeds.
 
     Rows and columns are in the order of `labels`.
     """
@@ -139,6 +163,8 @@ def _by_utterance(outcome: Outcome, labels: Sequence[str]) -> dict[str, NDArray[
     place = np.array([labels.index(label) for label in outcome.labels])
     found: dict[str, list[NDArray[np.int64]]] = {}
     for result in outcome.results:
+        if result.seed not in seeds:
+            continue
         predicted = place[result.probabilities.argmax(axis=1)]
         for i, called in zip(result.test, predicted, strict=True):
             cell = confusion(place[outcome.targets[[i]]], called[None], n)

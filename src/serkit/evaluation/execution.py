@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeVar
 
-from serkit.errors import MissingExtraError
+from serkit.errors import MissingExtraError, ProtocolError, SerkitError
 from serkit.training.workers import MOST_LOSSES, in_processes
 
 Task = TypeVar("Task")
@@ -31,7 +31,7 @@ def carry_out(
 
     Raises:
         MissingExtraError: A Ray cluster is asked for, and ray is not installed.
-        ProtocolError: Workers were lost time and again.
+        ProtocolError: Workers were lost time and again, or no cluster answers.
     """
     if ray_address is not None:
         return _on_ray(work, tasks, ray_address)
@@ -48,14 +48,23 @@ def _on_ray(
     ours = not ray.is_initialized()
     if ours:
         quiet = {"include_dashboard": False, "log_to_driver": False} if address == "local" else {}
-        ray.init(address=address, **quiet)
+        try:
+            ray.init(address=address, **quiet)
+        except (ValueError, ImportError, RuntimeError, OSError) as error:
+            raise ProtocolError(
+                f"no Ray cluster answers at {address!r}: {' '.join(str(error).split())[:300]}"
+            ) from error
     try:
         shared = ray.put(work)
         remote: Any = ray.remote(max_retries=MOST_LOSSES)(_call)
         waiting = [remote.remote(shared, task) for task in tasks]
         while waiting:
             done, waiting = ray.wait(waiting)
-            yield from ray.get(done)
+            try:
+                yield from ray.get(done)
+            except ray.exceptions.RayTaskError as error:
+                # Ours as it was raised there; Ray's own wording is pages long.
+                raise error.cause if isinstance(error.cause, SerkitError) else error from None
     finally:
         if ours:
             ray.shutdown()

@@ -7,7 +7,8 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from serkit.corpora import Corpus
-from serkit.evaluation.leak_guard import guard_final
+from serkit.evaluation.folds import Fold
+from serkit.evaluation.leak_guard import guard_final, without_copies
 from serkit.runtime import Model, TrainingCorpus
 from serkit.training import Dataset, Epoch, Recipe, fit
 
@@ -40,6 +41,15 @@ def fit_final(
     """
     everything = np.arange(len(data))
     training, validation = recipe.hold_out.split(data.utterances, everything, seed=seed)
+    if recipe.hold_out.by == "utterance":
+        nobody = everything[:0]
+        (fold,) = without_copies(
+            [Fold(recipe.name, training, validation, nobody)],
+            data.utterances,
+            data.hashes,
+            of_tested=False,
+        )
+        training = fold.train
     guard_final(recipe.name, training, validation, data.utterances, data.hashes)
     model = learn(recipe, data.rows(training), data.rows(validation), seed=seed, on_epoch=on_epoch)
     named = tuple(_on_card(corpus, data) for corpus in corpora)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import combinations
 
@@ -123,13 +124,16 @@ def _overlap(
     first: Sequence[Utterance], second: Sequence[Utterance]
 ) -> tuple[Utterance, Utterance] | None:
     """An utterance of each that share a stretch of one file; None where there are none."""
-    files = {u.audio for u in first} & {u.audio for u in second} - {None}
+    # One file under two names, as by a link, is one file.
+    real = {u.audio: os.path.realpath(u.audio) for u in (*first, *second) if u.audio is not None}
+    files = [{real[u.audio] for u in part if u.audio is not None} for part in (first, second)]
+    shared = files[0] & files[1]
     stretches = sorted(
         (
-            (str(u.audio), u.start_s or 0.0, part, u)
+            (real[u.audio], u.start_s or 0.0, part, u)
             for part, among in enumerate((first, second))
             for u in among
-            if u.audio in files
+            if u.audio is not None and real[u.audio] in shared
         ),
         key=lambda stretch: stretch[:2],
     )
@@ -145,17 +149,24 @@ def _overlap(
 
 
 def without_copies(
-    folds: Sequence[Fold], utterances: Sequence[Utterance], hashes: Sequence[str]
+    folds: Sequence[Fold],
+    utterances: Sequence[Utterance],
+    hashes: Sequence[str],
+    *,
+    of_tested: bool,
 ) -> list[Fold]:
-    """Drop from training and validation what is identical to something tested.
+    """Drop from training what is identical to something that validates or is tested.
 
-    Where single clips are shuffled, and in published splits, copies of a recording or a text fall
-    on both sides; the test part stays whole. What validates is dropped from training likewise.
+    Where single clips are shuffled or held out, and in published splits, copies of a recording or
+    a text fall on both sides; the test part stays whole.
 
     Args:
         folds: As split.
         utterances: What their indices stand for.
         hashes: `content_hash` of each utterance's audio; none if empty.
+        of_tested: Whether copies of what is tested are dropped, from training and validation;
+            where speakers are kept apart such a copy is a fault of the corpus, and left to the
+            guard.
     """
     contents = _contents(utterances, hashes)
 
@@ -166,8 +177,8 @@ def without_copies(
     return [
         Fold(
             fold.name,
-            pruned(fold.train, fold.validation, fold.test),
-            pruned(fold.validation, fold.test),
+            pruned(fold.train, fold.validation, *([fold.test] if of_tested else [])),
+            pruned(fold.validation, fold.test) if of_tested else fold.validation,
             fold.test,
         )
         for fold in folds

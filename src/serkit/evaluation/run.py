@@ -186,8 +186,10 @@ def guarded_folds(data: Dataset, protocol: Protocol, hold_out: HoldOut, *, seed:
         ProtocolError: The data cannot be split this way, or the split leaks.
     """
     folds = protocol.folds(data.utterances, seed=seed, hold_out=hold_out)
-    if protocol.speaker_dependent:
-        folds = without_copies(folds, data.utterances, data.hashes)
+    if protocol.speaker_dependent or hold_out.by == "utterance":
+        folds = without_copies(
+            folds, data.utterances, data.hashes, of_tested=protocol.speaker_dependent
+        )
     guard(protocol, folds, data.utterances, hold_out=hold_out, hashes=data.hashes)
     require_classes(protocol, folds, data.utterances)
     return folds

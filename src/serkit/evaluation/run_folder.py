@@ -79,13 +79,13 @@ class RunFolder:
         planned = [_key(task) for task in tasks]
         manifest = _manifest(recipe, labels, data, protocol, planned, seen=False)
         folder = cls(path)
+        require_free(path)
         if not (path / _MANIFEST).exists():
-            _refuse_foreign(path)
             folder._write(manifest)
             return folder
         found = folder.manifest()
         for field, what in _COMPARED.items():
-            if found.get(field) != json.loads(json.dumps(manifest[field])):
+            if found.get(field) != _as_read(manifest[field]):
                 raise ProtocolError(
                     f"the run in {path} was made with another {what}"
                     f"{_difference(found.get(field), manifest[field])}; name a new folder, or "
@@ -190,7 +190,15 @@ class RunFolder:
         for key, result in zip(planned, results, strict=True):
             if (result.seed, result.fold) != key or result.test.max() >= len(utterances):
                 raise ProtocolError(f"{self._file(*key)} is of another run; {_REDO}")
-        return Outcome(protocol, labels, utterances, targets, results, hashes, seen)
+        outcome = Outcome(protocol, labels, utterances, targets, results, hashes, seen)
+        for seed in outcome.seeds:
+            test, _ = outcome.pooled(seed)
+            if len(np.unique(test)) < len(test):
+                raise ProtocolError(
+                    f"the run in {self.path} is damaged: folds of seed {seed} test the same "
+                    "utterances; run it again into a new folder"
+                )
+        return outcome
 
     def _file(self, seed: int, fold: str) -> Path:
         name = hashlib.blake2b(fold.encode(), digest_size=8).hexdigest()
@@ -228,13 +236,31 @@ def _utterance(values: Mapping[str, Any]) -> Utterance:
     return Utterance(**{**values, "audio": Path(values["audio"]) if values["audio"] else None})
 
 
-def _refuse_foreign(path: Path) -> None:
-    """Refuse a folder that holds something; what a kill left half-written does not count."""
-    if path.exists() and (
-        not path.is_dir()
-        or any(not entry.name.startswith(f".{_MANIFEST}.") for entry in path.iterdir())
+def require_free(path: Path, *, begun: bool = True) -> None:
+    """Refuse a folder that holds something else than a run.
+
+    What a kill left half-written does not count, nor a run without a fold.
+
+    Args:
+        path: The folder.
+        begun: Whether a run with some folds will do, to go on with.
+
+    Raises:
+        ProtocolError: It holds something else.
+    """
+    if any((path / "folds").glob("*.npz")) and not begun:
+        raise ProtocolError(f"{path} holds a run already; name a new folder for this one")
+    if not path.exists() or (path / _MANIFEST).exists():
+        return
+    if not path.is_dir() or any(
+        not entry.name.startswith(f".{_MANIFEST}.") for entry in path.iterdir()
     ):
         raise ProtocolError(f"{path} is no run's folder and not empty; name a new one")
+
+
+def _as_read(values: Any) -> Any:
+    """As JSON gives it back."""
+    return json.loads(json.dumps(values))
 
 
 def _key(task: Task) -> Key:
@@ -251,9 +277,8 @@ def save_run(path: Path, outcome: Outcome, recipe: Mapping[str, Any]) -> None:
         recipe: What was tested, as JSON values.
 
     Raises:
-        ProtocolError: The folder holds something already.
+        ProtocolError: The folder holds something else already.
     """
-    _refuse_foreign(path)
     data = Dataset(
         np.zeros((len(outcome.targets), 0), np.float32),
         np.zeros((0, len(outcome.targets), 0), np.float32),
@@ -264,6 +289,7 @@ def save_run(path: Path, outcome: Outcome, recipe: Mapping[str, Any]) -> None:
     planned = [(result.seed, result.fold) for result in outcome.results]
     labels, protocol = outcome.labels, outcome.protocol
     folder = RunFolder(path)
+    require_free(path, begun=False)
     folder._write(_manifest(recipe, labels, data, protocol, planned, seen=outcome.seen))
     for result in outcome.results:
         folder.keep(result)

@@ -41,7 +41,7 @@ class Table:
         def lines() -> Iterator[str]:
             rule = (":--", *("--:" for _ in self.columns[1:]))
             for row in (self.columns, rule, *self.rows):
-                yield f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in row)} |"
+                yield f"| {' | '.join(_markdown(cell) for cell in row)} |"
 
         return f"### {self.title}\n\n" + "\n".join(lines()) + "\n"
 
@@ -80,6 +80,11 @@ class Table:
             f'<h2>{escape(self.title)}</h2><div class="wide"><table><thead><tr>{head}</tr></thead>'
             f"<tbody>{body}</tbody></table></div>"
         )
+
+
+def _markdown(text: str) -> str:
+    """On one line, as a row has to be."""
+    return " ".join(text.replace("|", "\\|").split())
 
 
 def _latex(text: str) -> str:

@@ -183,12 +183,14 @@ def read_utterance(utterance: Utterance) -> Samples:
         return samples
     start = round((utterance.start_s or 0.0) * SAMPLE_RATE)
     end = None if utterance.end_s is None else round(utterance.end_s * SAMPLE_RATE)
-    if start >= len(samples):
+    stretch = samples[start:end]
+    if not len(stretch):
         raise CorpusError(
-            f"{utterance.audio} lasts {len(samples) / SAMPLE_RATE:.3f} s, but an utterance in it "
-            f"starts at {utterance.start_s:g} s; correct its times, or leave it out"
+            f"{utterance.audio} lasts {len(samples) / SAMPLE_RATE:.3f} s, and an utterance from "
+            f"{utterance.start_s or 0.0:g} s on holds no sample of it; correct its times, or leave "
+            "it out"
         )
-    return samples[start:end]
+    return stretch
 
 
 def _features_of(

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 import serkit
-from serkit.errors import CorpusError
+from serkit.errors import RecipeError
 from serkit.networks import LayeredNetwork, attention_gru, cnn, lstm, mlp
 from serkit.runtime import Dense, Layer, MeanPooling, Model, ModelCard
 from serkit.training.calibration import fit_temperature
@@ -54,15 +54,17 @@ def fit(
         and no corpora yet.
 
     Raises:
-        CorpusError: A feature is no finite number; the recording is named.
         RecipeError: The training diverged.
     """
-    for data in (training, validation):
-        _refuse_not_finite(data)
     model = _learn(recipe, training, validation, seed=seed, on_epoch=on_epoch)
-    temperature = fit_temperature(
-        model.logits(validation.features), validation.targets, recording_weights(recipe, validation)
-    )
+    logits = model.logits(validation.features)
+    if not np.isfinite(logits).all():
+        raise RecipeError(
+            f"the training of {recipe.name} diverged: its outputs are no finite numbers; look at "
+            "the features, or lower the learning_rate"
+        )
+    weights = recording_weights(recipe, validation)
+    temperature = fit_temperature(logits, validation.targets, weights)
     if recipe.refit:
         together = training.joined(validation)
         model = _learn(recipe, together, validation, seed=seed, on_epoch=None)
@@ -174,20 +176,6 @@ def _moments(features: Array, weights: Array) -> tuple[NDArray[np.float64], NDAr
     mean = average(exact)
     from_mean = exact - (mean[:, None] if exact.ndim == 3 else mean)
     return mean, np.sqrt(average(np.square(from_mean)))
-
-
-def _refuse_not_finite(data: Dataset) -> None:
-    # Beyond the last frame of a recording there is NaN, but none in it and no infinity.
-    every = np.concatenate((data.features[None], data.copies))
-    if every.ndim == 4:
-        every = np.where(np.isnan(every).all(axis=2, keepdims=True), 0.0, every)
-    rows = np.isfinite(every).reshape(len(every), len(data), -1).all(axis=(0, 2))
-    if not rows.all():
-        first = data.utterances[int(np.flatnonzero(~rows)[0])]
-        raise CorpusError(
-            f"{first.audio} has features that are no finite numbers ({int((~rows).sum())} of "
-            f"{len(data)} recordings have); leave it out"
-        )
 
 
 def _stored(layer: Layer, recipe: Recipe) -> Layer:

@@ -93,6 +93,12 @@ class HoldOut:
 
 
 def _partners(speakers: set[str], utterances: Sequence[Utterance]) -> set[str]:
-    """Who is heard in a session with any of the speakers."""
-    sessions = {u.session_key for u in utterances if u.speaker_key in speakers} - {None}
-    return {u.speaker_key for u in utterances if u.session_key in sessions}
+    """Who is heard in a session with any of the speakers, or with such a one."""
+    found: set[str] = set()
+    newly = speakers
+    # Until nobody is added: whoever talks with a partner is one as well.
+    while newly:
+        found |= newly
+        sessions = {u.session_key for u in utterances if u.speaker_key in newly} - {None}
+        newly = {u.speaker_key for u in utterances if u.session_key in sessions} - found
+    return found - speakers

@@ -203,6 +203,9 @@ class Recipe(_Data):
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
+        if len(set(self.labels)) < len(self.labels) or not all(self.labels):
+            named = ", ".join(map(repr, self.labels))
+            raise ValueError(f"labels are {named}; expected names, each once")
         if self.features.per_frame != (self.network.family != "mlp"):
             raise ValueError(
                 "an mlp takes functionals and the other families frames: give each descriptor "
