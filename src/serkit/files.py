@@ -50,7 +50,8 @@ def refuse_unwritable(*paths: Path | None) -> None:
         if path.is_dir():
             raise IsADirectoryError(errno.EISDIR, "is a folder, expected a file's name", str(path))
         path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=path.parent):
+        # Named as it will be while it is written.
+        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}."):
             pass
 
 

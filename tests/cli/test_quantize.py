@@ -95,3 +95,18 @@ def test_bad_input_is_one_line(place, arguments, options, message):
     assert done.returncode == 2
     assert message in done.stderr
     assert done.stderr.count("\n") == 1
+
+
+def test_what_a_model_was_quantised_on_is_on_its_card(place):
+    """Bits, calibration and fine-tuning have seen it, so figures on it would flatter."""
+    text = (place / "all.csv").read_text()
+    (place / "again.csv").write_text(text)
+    done = quantize(place, "--bits", "4", corpus="again.csv")
+    assert done.returncode == 0, done.stderr
+    small = load(place / "small.safetensors").model
+    assert [corpus.name for corpus in small.card.corpora] == ["all", "again"]
+    tested = serkit(
+        "evaluate", place / "small.safetensors", "--corpus", f"manifest={place / 'again.csv'}"
+    )
+    assert tested.returncode == 2
+    assert "was trained on again" in tested.stderr

@@ -77,6 +77,15 @@ def test_the_published_splits(datasets, tmp_path):
     assert [u.split for u in load(f"datasets={tmp_path / 'mine'}").utterances] == ["train", "dev"]
 
 
+def test_splits_with_dots_keep_their_recordings_apart(datasets, tmp_path):
+    rows = [(sound(0.25), None, 0, "s1", "Oh."), (sound(0.5), None, 1, "s2", None)]
+    both = datasets.DatasetDict({name: table(datasets, rows) for name in ("a.en", "a.de")})
+    both.save_to_disk(tmp_path / "mine")
+    found = load(f"datasets={tmp_path / 'mine'}").utterances
+    assert len({u.audio for u in found}) == 4
+    assert sorted(float(read(u.audio)[0]) for u in found) == pytest.approx([0.25] * 2 + [0.5] * 2)
+
+
 def test_a_single_split_is_none(datasets, tmp_path):
     part = table(datasets, [(sound(0.25), "x.wav", 0, "s1", "Oh.")])
     datasets.DatasetDict({"train": part}).save_to_disk(tmp_path / "mine")

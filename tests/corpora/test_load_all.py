@@ -1,8 +1,10 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import soundfile
 
-from serkit.corpora import load_all
+from serkit.corpora import load, load_all
 from serkit.errors import CorpusError
 
 
@@ -34,3 +36,13 @@ def test_unknown_labels_are_named(tmp_path):
     with pytest.raises(CorpusError, match="'anrgy', 'sleepy'"):
         load_all([spec], labels=["angry"])
     assert load_all([manifest(tmp_path / "b", labels=("angry", "sleepy"))], labels=["sleepy"])
+
+
+def test_the_same_audio_twice_in_a_corpus_is_refused(tmp_path, monkeypatch):
+    """As a reader's mistake would have it; a manifest names the second row itself."""
+    spec = manifest(tmp_path / "a")
+    found = load(spec)
+    twice = replace(found, utterances=(*found.utterances, found.utterances[0]))
+    monkeypatch.setattr("serkit.corpora.registry.load", lambda spec: twice)
+    with pytest.raises(CorpusError, match=r"2 utterances of the same audio, .*0\.wav"):
+        load_all([spec], labels=["angry"])

@@ -3,6 +3,7 @@ import pytest
 
 from serkit.errors import ProtocolError
 from serkit.evaluation import Comparison, FoldResult, Interval, Outcome, compare, find_protocol
+from serkit.evaluation.figures import figures
 
 from toys import LABELS, make_data
 
@@ -97,6 +98,18 @@ def test_only_seeds_that_both_have_take_part():
 def test_better_needs_the_interval_and_the_p_value(interval, p_value, verdict):
     found = Comparison(0.5, 0.6, interval, p_value, 9, 6, ("loso", "loso"), (0,), ())
     assert found.verdict == verdict
+
+
+def test_the_figures_are_those_of_the_evaluation():
+    """Where seeds test other utterances, as a shuffle does, all tests together are one."""
+    rng = np.random.default_rng(3)
+    results = []
+    for seed in range(4):
+        index = np.sort(rng.choice(len(DATA), 60, replace=False))
+        (result,) = outcome(0.7, seed=seed, index=index, run_seed=seed).results
+        results.append(result)
+    both = Outcome(find_protocol("shuffle"), LABELS, DATA.utterances, DATA.targets, tuple(results))
+    assert compare(both, both, resamples=20).first == figures(both)[0].headlines["ua"].value
 
 
 def test_a_p_value_counts_what_was_observed_among_the_permutations():

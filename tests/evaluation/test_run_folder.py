@@ -1,6 +1,7 @@
 import json
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -77,6 +78,18 @@ def test_a_folder_of_another_run_is_refused(tmp_path, changes, message):
     evaluate(**values, seeds=[0], folder=tmp_path)
     with pytest.raises(ProtocolError, match=message):
         evaluate(**(values | changes), seeds=[0], folder=tmp_path)
+
+
+def test_recordings_are_known_by_what_they_sound_like(tmp_path):
+    """Not by features, whose last digits another number of threads changes."""
+    hashes = tuple(map(str, range(len(DATA))))
+    heard = replace(DATA, hashes=hashes)
+    evaluate(QUICK, heard, LOSO, seeds=[0], folder=tmp_path)
+    nearly = replace(heard, features=np.nextafter(DATA.features, np.float32(9)))
+    evaluate(QUICK, nearly, LOSO, seeds=[0], folder=tmp_path)
+    other = replace(heard, hashes=("x", *hashes[1:]))
+    with pytest.raises(ProtocolError, match="another data"):
+        evaluate(QUICK, other, LOSO, seeds=[0], folder=tmp_path)
 
 
 def test_a_folder_of_another_version_is_refused(tmp_path):
@@ -166,6 +179,9 @@ def test_a_damaged_fold_is_named_and_done_again(tmp_path, kind):
     [
         {"hashes": ["x"]},
         {"planned": [0]},
+        {"planned": []},
+        {"planned": [[1e308, "toys/0"]]},
+        {"planned": [[-1, "toys/0"]]},
         {"planned": None},
         {"utterances": [1]},
         {"labels": ["angry"]},

@@ -107,6 +107,21 @@ def test_a_training_that_diverges_says_so(data):
             fit(wild, data, data)
 
 
+@pytest.mark.parametrize("rate", [1e19, 1e30])
+@pytest.mark.parametrize("patience", [None, 1])
+def test_a_training_that_diverges_in_its_last_step_says_so(data, rate, patience):
+    """One batch an epoch: the loss is taken before the step that spoils the weights."""
+    steps = Optimiser(learning_rate=rate, max_epochs=1, patience=patience, batch_size=512)
+    with pytest.raises(RecipeError, match="diverged"):
+        fit(make_recipe(optimiser=steps), data, data)
+
+
+def test_weights_that_half_precision_cannot_hold_are_no_model(data):
+    steps = Optimiser(learning_rate=1e6, max_epochs=3, patience=None)
+    with pytest.raises(RecipeError, match="diverged"):
+        fit(make_recipe(optimiser=steps, precision="float16"), data, data)
+
+
 @pytest.mark.parametrize("closed", [False, True])
 def test_features_that_are_no_numbers_are_no_model(data, closed):
     changes = {"optimiser": Ridge(name="ridge"), "network": Network(hidden=())}

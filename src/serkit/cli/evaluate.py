@@ -40,7 +40,9 @@ def evaluate(
         list[str] | None,
         typer.Option(metavar="NAME[=PATH]", help="A corpus that only ever trains; repeatable."),
     ] = None,
-    seeds: Annotated[int, typer.Option(min=1, help="Repetitions, with seeds 0, 1, ...")] = 1,
+    seeds: Annotated[
+        int | None, typer.Option(min=1, help="Repetitions of a recipe, with seeds 0, 1, ...")
+    ] = None,
     jobs: Annotated[int, typer.Option(min=0, help="Processes; 0 for one a core.")] = 0,
     ray: Annotated[
         str | None, typer.Option(metavar="ADDR", help="Work on this Ray cluster; local for here.")
@@ -82,7 +84,12 @@ def evaluate(
     n_jobs = jobs or os.cpu_count() or 1
     is_recipe = subject in shipped_recipes() or subject.endswith((".yaml", ".yml"))
     if not is_recipe and (subject in available_models() or subject.endswith(".safetensors")):
-        for given, option in ((protocol, "--protocol"), (anchor, "--anchor"), (ray, "--ray")):
+        for given, option in (
+            (protocol, "--protocol"),
+            (anchor, "--anchor"),
+            (seeds, "--seeds"),
+            (ray, "--ray"),
+        ):
             if given:
                 raise ProtocolError(
                     f"{option} is for recipes; {subject} is a trained model, which is tested as "
@@ -120,7 +127,7 @@ def evaluate(
             recipe,
             data,
             way,
-            seeds=range(seeds),
+            seeds=range(seeds or 1),
             jobs=n_jobs,
             ray_address=ray,
             folder=run,

@@ -60,7 +60,7 @@ def quantize(
     """
     try:
         from serkit.compression.quantize import quantize as quantize_model
-        from serkit.evaluation import find_protocol, guarded_folds, trained_on
+        from serkit.evaluation import find_protocol, guarded_folds, learned_from, trained_on
         from serkit.training import FeatureCache, HoldOut, Recipe, extract_dataset
     except ModuleNotFoundError as error:
         raise MissingExtraError(error.name or "torch", "train", "quantising a model") from error
@@ -74,12 +74,8 @@ def quantize(
     plan = _plan(bits=bits, margin=margin, alpha=alpha, per_row=per_row, fine_tuning=fine_tuning)
     full = load(model).model
     labels = full.card.labels
-    utterances = [
-        u
-        for loaded in load_all(corpus, labels=labels)
-        for u in loaded.utterances
-        if u.label in labels
-    ]
+    corpora = load_all(corpus, labels=labels)
+    utterances = [u for loaded in corpora for u in loaded.utterances if u.label in labels]
     if not utterances:
         raise CorpusError(
             f"no utterance is labelled with an emotion that {full.card.name} tells apart: "
@@ -106,7 +102,8 @@ def quantize(
         recipe=Recipe.of_card(full.card) if fine_tuning else None,
         seed=seed,
     )
-    size = save_model(found.model, out)
+    # Bits, calibration and fine-tuning are learned from them too.
+    size = save_model(learned_from(found.model, corpora, data), out)
     seen = trained_on(full, {u.corpus for u in utterances})
     values: dict[str, Any] = {
         "model": full.card.name,

@@ -131,7 +131,8 @@ def _file(audio: Any, place: Path) -> Path | None:
     if not content:
         return path if path.is_file() else None
     sniffed = next((suffix for magic, suffix in _SUFFIXES if content.startswith(magic)), "")
-    file = place.with_suffix(sniffed or path.suffix)
+    # Not with_suffix: a split may be called train.en.
+    file = place.with_name(place.name + (sniffed or path.suffix))
     if not file.is_file():
         file.parent.mkdir(parents=True, exist_ok=True)
         # Readers in parallel must never see half a file.

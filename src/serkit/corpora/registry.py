@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import os
+from collections import Counter
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
@@ -91,7 +92,8 @@ def load_all(specs: Iterable[str], *, labels: Iterable[str]) -> tuple[Corpus, ..
         labels: What is to be told apart; utterances may also have any emotion serkit knows.
 
     Raises:
-        CorpusError: As `load`; or a label is unknown; or two of them go by one name, so that
+        CorpusError: As `load`; or a label is unknown; or two utterances have the same audio; or
+            two of the corpora go by one name, so that
             speakers of one id would be taken for the same person, and recordings counted twice.
     """
     loaded = tuple((spec, load(spec)) for spec in specs)
@@ -103,6 +105,12 @@ def load_all(specs: Iterable[str], *, labels: Iterable[str]) -> tuple[Corpus, ..
             raise CorpusError(
                 f"{spec} has labels that are neither asked for nor emotions serkit knows: "
                 f"{', '.join(map(repr, unknown[:5]))}; correct them, or leave their rows out"
+            )
+        stretches = Counter((u.audio, u.start_s, u.end_s) for u in corpus.utterances if u.audio)
+        if stretches and max(stretches.values()) > 1:
+            (audio, _, _), number = stretches.most_common(1)[0]
+            raise CorpusError(
+                f"{spec} has {number} utterances of the same audio, {audio}; leave all but one out"
             )
         for name in sorted({u.corpus for u in corpus.utterances}):
             owner = first.setdefault(name, f"{number} {spec}")

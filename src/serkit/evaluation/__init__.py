@@ -3,7 +3,7 @@
 from serkit.evaluation.acceptance import accept, check_acceptance
 from serkit.evaluation.affect import AROUSAL, VALENCE, regroup, share_within
 from serkit.evaluation.comparison import Comparison, compare
-from serkit.evaluation.final import fit_final
+from serkit.evaluation.final import fit_final, learned_from
 from serkit.evaluation.folds import Fold
 from serkit.evaluation.leak_guard import guard, require_classes, without_copies
 from serkit.evaluation.metrics import (
@@ -57,6 +57,7 @@ __all__ = [
     "fit_final",
     "guard",
     "guarded_folds",
+    "learned_from",
     "load_run",
     "macro_f1",
     "mean_interval",

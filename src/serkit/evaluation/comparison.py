@@ -94,7 +94,9 @@ def compare(first: Outcome, second: Outcome, *, resamples: int = 4000, seed: int
             f"{', '.join(map(str, second.seeds))}"
         )
     one, other = (_by_utterance(run, first.labels, seeds) for run in (first, second))
-    if one.keys() != other.keys():
+    if {name: cells.sum() for name, cells in one.items()} != {
+        name: cells.sum() for name, cells in other.items()
+    }:
         raise ProtocolError(
             f"the runs tested other utterances: {len(one.keys() - other.keys())} of the first's "
             f"{len(one)} are not among the second's {len(other)}; compare runs of one protocol "
@@ -155,7 +157,7 @@ def _p_value(by_speaker: NDArray[np.float64], permutations: int, seed: int) -> f
 def _by_utterance(
     outcome: Outcome, labels: Sequence[str], seeds: Sequence[int]
 ) -> dict[str, NDArray[np.float64]]:
-    """Of each utterance tested its confusion matrix, the mean over the seeds.
+    """Of each utterance tested its confusion matrix, summed over the seeds.
 
     Rows and columns are in the order of `labels`.
     """
@@ -169,4 +171,4 @@ def _by_utterance(
         for i, called in zip(result.test, predicted, strict=True):
             cell = confusion(place[outcome.targets[[i]]], called[None], n)
             found.setdefault(names[i], []).append(cell)
-    return {name: np.mean(cells, axis=0) for name, cells in found.items()}
+    return {name: np.sum(cells, axis=0) for name, cells in found.items()}

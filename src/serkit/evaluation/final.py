@@ -52,8 +52,20 @@ def fit_final(
         training = fold.train
     guard_final(recipe.name, training, validation, data.utterances, data.hashes)
     model = learn(recipe, data.rows(training), data.rows(validation), seed=seed, on_epoch=on_epoch)
-    named = tuple(_on_card(corpus, data) for corpus in corpora)
-    return model.with_card(corpora=named)
+    return learned_from(model, corpora, data)
+
+
+def learned_from(model: Model, corpora: Sequence[Corpus], data: Dataset) -> Model:
+    """The model with corpora added to those its card says it learned from.
+
+    Args:
+        model: The model.
+        corpora: What it learned from besides.
+        data: The utterances of them that took part.
+    """
+    named = {corpus.name: corpus for corpus in model.card.corpora}
+    named |= {c.name: _on_card(c, data) for c in corpora if c.name not in named}
+    return model.with_card(corpora=tuple(named.values()))
 
 
 def _on_card(corpus: Corpus, data: Dataset) -> TrainingCorpus:

@@ -101,9 +101,12 @@ class RunFolder:
 
     def _planned(self, manifest: Mapping[str, Any]) -> set[Key]:
         try:
-            return {(int(seed), str(fold)) for seed, fold in manifest["planned"]}
-        except (KeyError, TypeError, ValueError) as error:
+            planned = {(int(seed), str(fold)) for seed, fold in manifest["planned"]}
+        except (KeyError, OverflowError, TypeError, ValueError) as error:
             raise self._damaged(error) from error
+        if not planned or not all(0 <= seed < 1 << 63 for seed, _ in planned):
+            raise self._damaged("no fold is planned, or of an impossible seed")
+        return planned
 
     def _damaged(self, error: Exception | str) -> ProtocolError:
         return ProtocolError(f"{self.path / _MANIFEST} is damaged: {error!r}")
@@ -233,6 +236,8 @@ def _read(path: Path, n_labels: int) -> FoldResult:
 
 
 def _utterance(values: Mapping[str, Any]) -> Utterance:
+    if not all(isinstance(values[key], str) for key in ("label", "speaker", "corpus")):
+        raise TypeError(f"an utterance is {values!r:.200}")
     return Utterance(**{**values, "audio": Path(values["audio"]) if values["audio"] else None})
 
 
@@ -341,9 +346,14 @@ def _manifest(
 
 
 def _fingerprint(data: Dataset) -> str:
-    """Hash of all that is learned from and tested."""
+    """Hash of all that is learned from and tested.
+
+    Of the recordings where they are known, as their features may differ in the last digit with
+    the number of threads; the recipe, which is compared too, says what is made of them.
+    """
     digest = hashlib.blake2b(digest_size=16)
-    for values in (data.features, data.copies, data.targets):
+    features = () if data.hashes else (data.features, data.copies)
+    for values in (*features, data.targets):
         digest.update(str(values.shape).encode() + np.ascontiguousarray(values).tobytes())
     digest.update("\n".join(identities(data.utterances, data.hashes)).encode())
     return digest.hexdigest()

@@ -58,11 +58,6 @@ def fit(
     """
     model = _learn(recipe, training, validation, seed=seed, on_epoch=on_epoch)
     logits = model.logits(validation.features)
-    if not np.isfinite(logits).all():
-        raise RecipeError(
-            f"the training of {recipe.name} diverged: its outputs are no finite numbers; look at "
-            "the features, or lower the learning_rate"
-        )
     weights = recording_weights(recipe, validation)
     temperature = fit_temperature(logits, validation.targets, weights)
     if recipe.refit:
@@ -123,7 +118,15 @@ def _learn(
     if shrink is not None and isinstance(first, Dense):
         # A file holds no matrix of its own for it: it is multiplied into the weights.
         learned[0] = replace(first, weight=first.matrix @ shrink)
-    return replace(model, layers=tuple(_stored(layer, recipe) for layer in learned))
+    model = replace(model, layers=tuple(_stored(layer, recipe) for layer in learned))
+    with np.errstate(invalid="ignore", over="ignore"):
+        sound = np.isfinite(model.logits(validation.features)).all()
+    if not sound:
+        raise RecipeError(
+            f"the training of {recipe.name} diverged: its outputs are no finite numbers; look at "
+            "the features, lower the learning_rate, or store weights as float32"
+        )
+    return model
 
 
 def _in_closed_form(ridge: Ridge, training: Examples, n_labels: int) -> list[Layer]:
@@ -182,7 +185,9 @@ def _stored(layer: Layer, recipe: Recipe) -> Layer:
     """As a file of the recipe gives it back."""
     if isinstance(layer, MeanPooling):
         return layer
-    return replace(layer, weight=layer.matrix.astype(recipe.precision).astype(np.float32))
+    with np.errstate(over="ignore"):  # what overflows is found by the outputs
+        weight = layer.matrix.astype(recipe.precision).astype(np.float32)
+    return replace(layer, weight=weight)
 
 
 def recording_weights(recipe: Recipe, data: Dataset) -> NDArray[np.float32]:

@@ -128,12 +128,9 @@ def train(
             if schedule is not None:
                 schedule.step()
             total += loss.item() * len(batch)
-        if not math.isfinite(total):
-            raise RecipeError(
-                f"the training diverged: the loss of epoch {number} is {total / n}; lower the "
-                f"learning_rate, which is {optimiser.learning_rate:g}"
-            )
+        _refuse_diverged(total / n, number, optimiser)
         validation_loss, ua = _validate(network, validation, device)
+        _refuse_diverged(validation_loss, number, optimiser)
         score = ua if optimiser.monitor == "ua" else -validation_loss
         improved = optimiser.patience is None or score > best_score
         if improved:
@@ -146,6 +143,14 @@ def train(
             break
     network.load_state_dict(best)
     network.to("cpu").eval()
+
+
+def _refuse_diverged(loss: float, epoch: int, optimiser: Optimiser) -> None:
+    if not math.isfinite(loss):
+        raise RecipeError(
+            f"the training diverged: the loss of epoch {epoch} is {loss}; lower the "
+            f"learning_rate, which is {optimiser.learning_rate:g}"
+        )
 
 
 def _batch_loss(
