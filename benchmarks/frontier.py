@@ -7,7 +7,7 @@ from typing import Any
 
 WIDTH, HEIGHT = 720, 400
 LEFT, RIGHT, TOP, BOTTOM = 64, 150, 40, 52
-COLOURS = ("#1b6ca8", "#c0532b", "#3f8f4f", "#7a4fa3")
+COLOURS = ("#1b6ca8", "#c0532b", "#3f8f4f", "#7a4fa3", "#b08a1e")
 
 
 def frontier(title: str, series: dict[str, list[dict[str, Any]]]) -> str:

@@ -13,7 +13,14 @@ import serkit
 from serkit.runtime import Model
 
 from page import MISSING, capitalised, conditions, counted, interval_of, load, percent, table
-from quantisation_page import PICTURES, c_export, packed_speed, quantisation, tiny_quantised
+from quantisation_page import (
+    PICTURES,
+    c_export,
+    families,
+    packed_speed,
+    quantisation,
+    tiny_quantised,
+)
 
 PAGE = Path(__file__).parents[1] / "docs" / "results.md"
 
@@ -281,6 +288,7 @@ def page() -> str:
         protocol_table(),
         models(),
         quantisation(),
+        families(),
         tiny_quantised() + packed_speed() + c_export(),
         speed(),
         cold_start(),

@@ -148,6 +148,66 @@ def search_log(result: dict[str, Any]) -> str:
     )
 
 
+_FAMILY_NAMES = {
+    "cnn": "1D-CNN",
+    "lstm": "LSTM",
+    "attention-gru": "GRU with attention",
+    "128-64": "MLP 128-64",
+    "256-512-64": "MLP of the paper",
+}
+
+
+def families() -> str:
+    """The paper's Figure 2: four families in full and in few bits."""
+    title = "### Four families: Figure 2 of Shinde et al. rebuilt\n\n"
+    result, mlps = load("families"), load("quantisation")
+    if result is None or mlps is None:
+        return title + MISSING.format(command="python benchmarks/families.py") + "\n"
+    text = (
+        "The perceptrons take 180 means, the others 40 MFCCs a frame; splits and seeds are the "
+        "same, and so is the code that quantises. Of each the full network, *adaptive, ours*, and "
+        "8, 4, 2 and 1 bits, ours.\n\n"
+    )
+    header = ["network, bits", "accuracy %", "against 32 bits", "UA %", "bytes", "average bits"]
+    ways = dict.fromkeys((t["corpus"], t["protocol"], t["title"]) for t in result["tables"])
+    for corpus, protocol, named in ways:
+        every = [
+            found
+            for found in (*mlps["tables"], *result["tables"])
+            if (found["corpus"], found["protocol"]) == (corpus, protocol)
+            and found["network"] in _FAMILY_NAMES
+        ]
+        series = {
+            _FAMILY_NAMES[found["network"]]: [
+                row for row in found["rows"] if row["name"] == "32 bits" or "ours" in row["name"]
+            ]
+            for found in every
+        }
+        mark = ", speaker-dependent" if every[0]["speaker_dependent"] else ""
+        name = f"families-{corpus}-{protocol}.svg"
+        PICTURES[name] = frontier(f"{corpus}, {named}{mark}", series)
+        rows = [
+            [
+                f"{family}, {row['name']}",
+                percent(row["accuracy"]["mean"]) + interval_of(row["accuracy"]),
+                difference_of(row["accuracy"]),
+                percent(row["ua"]["mean"]),
+                f"{row['bytes']:.0f}",
+                f"{row['average_bits']:.2f}",
+            ]
+            for family, found in series.items()
+            if not family.startswith("MLP")
+            for row in sorted(found, key=lambda row: -row["bytes"])
+        ]
+        marked = mark.replace("speaker-dependent", "**speaker-dependent**")
+        text += (
+            f"#### {corpus}, {named}{marked}\n\n![{corpus}, {named}{mark}]({name})\n\n"
+            + table(header, rows)
+            + "\n"
+        )
+    return title + text + conditions(result) + "\n"
+
+
 def tiny_quantised() -> str:
     """Few bits for `tiny`, speakers and corpora kept apart."""
     title = "### `tiny` in few bits\n\n"
