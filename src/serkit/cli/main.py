@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from serkit.cli import corpus, models
+from serkit.cli import codec, corpus, models
 from serkit.cli.evaluate import compare, evaluate
 from serkit.cli.export import export
 from serkit.cli.predict import predict
@@ -29,6 +29,9 @@ app.command("export")(export)
 app.command("evaluate")(evaluate)
 app.command("compare")(compare)
 app.add_typer(models.app, name="models")
+app.command("encode")(codec.encode)
+app.command("decode")(codec.decode)
+app.add_typer(codec.app, name="codec")
 app.add_typer(corpus.app, name="corpus")
 
 _debug = False

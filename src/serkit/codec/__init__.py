@@ -1,0 +1,42 @@
+"""Log-mel frames <-> packets of about 2 kbit/s, in NumPy alone."""
+
+from serkit.codec.basis import DEFAULT_QUALITY, N_QUALITIES, Basis, shipped_basis
+from serkit.codec.frontend import BLOCK_FRAMES, N_MELS, LogMelStream, normalised
+from serkit.codec.packets import Mode, Packet, read_packet, split
+from serkit.codec.preview import griffin_lim
+from serkit.codec.recording import (
+    Decoded,
+    decode,
+    encode_at_rate,
+    encode_basis,
+    encode_low_rank,
+    log_mel_of,
+)
+from serkit.codec.stream import DELAY_S, Decoder, Encoder
+from serkit.codec.svd import RATIOS
+
+__all__ = [
+    "BLOCK_FRAMES",
+    "DEFAULT_QUALITY",
+    "DELAY_S",
+    "N_MELS",
+    "N_QUALITIES",
+    "RATIOS",
+    "Basis",
+    "Decoded",
+    "Decoder",
+    "Encoder",
+    "LogMelStream",
+    "Mode",
+    "Packet",
+    "decode",
+    "encode_at_rate",
+    "encode_basis",
+    "encode_low_rank",
+    "griffin_lim",
+    "log_mel_of",
+    "normalised",
+    "read_packet",
+    "shipped_basis",
+    "split",
+]

@@ -1,0 +1,328 @@
+"""The product's mode: blocks of log-mel on a basis learned over many speakers.
+
+A block of 32 frames is turned by the basis (the left singular vectors of many recordings), each
+component's course over time by a cosine transform, and the coefficients are quantised by rate and
+distortion together and entropy-coded by what the rows before promise (`context`). A block is
+coded by itself, so that a lost packet costs its own 320 ms and nothing else.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from functools import cached_property, lru_cache
+from importlib.resources import files
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from serkit.codec.context import LARGEST, N_CLASSES, ContextModel, RowContext
+from serkit.codec.entropy import PRECISION, Reader, Table, Writer, get_large, put_large
+from serkit.codec.frontend import BLOCK_FRAMES, N_MELS
+from serkit.errors import PacketError
+from serkit.features import dct_matrix
+
+Array = NDArray[np.float32]
+
+N_QUALITIES = 16
+DEFAULT_QUALITY = 5
+STEPS = tuple(4.0 * 2.0 ** (-i / 5.0) for i in range(N_QUALITIES))
+"""The quantiser's step at each quality, in units of `log10` energy."""
+
+_PRICE = 0.13
+_BATCH = 64
+
+
+@dataclass(frozen=True, eq=False)
+class Basis:
+    """What was learned, and both ends have.
+
+    Attributes:
+        mean: Mean log-mel spectrum, shape `[80]`, float32.
+        vectors: Left singular vectors as rows, the strongest first, shape `[80, 80]`, float32.
+        context: What tells how likely a coefficient is.
+        limits: How many components may be other than zero, by quality and row, `[16, 32]`.
+        magnitudes: Frequencies of the magnitudes of each class, shape `[64, 16]`.
+        lengths: Frequencies of the number of rows coded, by quality, shape `[16, 33]`.
+        centroids: Where a magnitude of 1, 2 and more lies, less itself, by quality, `[16, 3]`.
+    """
+
+    mean: Array
+    vectors: Array
+    context: ContextModel
+    limits: NDArray[np.uint8]
+    magnitudes: NDArray[np.uint16]
+    lengths: NDArray[np.uint16]
+    centroids: Array
+
+    def tensors(self) -> dict[str, NDArray[Any]]:
+        """By the names they have in a file."""
+        found = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in ("context",)}
+        context = self.context
+        found |= {
+            "context.prior": context.prior.astype(np.int16),
+            "context.inner": context.inner.astype(np.int16),
+            "context.inner_bias": context.inner_bias.astype(np.int32),
+            "context.outer": context.outer.astype(np.int16),
+            "context.outer_bias": np.array([context.outer_bias], np.int32),
+        }
+        return found
+
+    @classmethod
+    def of_tensors(cls, tensors: dict[str, NDArray[Any]]) -> Basis:
+        """What `tensors` gave."""
+        own = {name: values for name, values in tensors.items() if "." not in name}
+        learned = {
+            name.removeprefix("context."): values.astype(np.float32)
+            for name, values in tensors.items()
+            if name.startswith("context.")
+        }
+        outer_bias = float(learned.pop("outer_bias")[0])
+        return cls(**own, context=ContextModel(**learned, outer_bias=outer_bias))
+
+    @cached_property
+    def digest(self) -> bytes:
+        """The first four bytes of the SHA-256 of its tensors, in the order of their names."""
+        found = hashlib.sha256()
+        for name, values in sorted(self.tensors().items()):
+            found.update(name.encode())
+            found.update(values.astype(values.dtype.newbyteorder("<")).tobytes())
+        return found.digest()[:4]
+
+    @cached_property
+    def magnitude_tables(self) -> tuple[Table, ...]:
+        """A table for each class."""
+        return tuple(Table(row.tolist()) for row in self.magnitudes)
+
+    @cached_property
+    def length_tables(self) -> tuple[Table, ...]:
+        """A table for each quality."""
+        return tuple(Table(row.tolist()) for row in self.lengths)
+
+    @cached_property
+    def costs(self) -> Array:
+        """Bits of each magnitude in each class, the sign included, shape `[64, 16]`."""
+        bits = PRECISION - np.log2(self.magnitudes.astype(np.float64))
+        bits[:, 1:] += 1.0
+        return bits.astype(np.float32)
+
+
+def step_level(quality: int) -> int:
+    """The step of a quality in eighths of a natural logarithm, as the context network takes it."""
+    return round(8.0 * float(np.log(STEPS[quality])))
+
+
+@lru_cache(maxsize=1)
+def shipped_basis() -> Basis:
+    """The basis that comes with serkit."""
+    from safetensors.numpy import load
+
+    return Basis.of_tensors(load(files("serkit.codec").joinpath("basis.safetensors").read_bytes()))
+
+
+def coefficients(basis: Basis, block: Array) -> Array:
+    """A block on the basis: components by temporal frequency.
+
+    Args:
+        basis: The basis.
+        block: Shape `[80, 32]`.
+
+    Returns:
+        Shape `[32, 80]`: the slowest row first, the strongest component first.
+    """
+    turned: Array = _cosines() @ (basis.vectors @ (block - basis.mean[:, None])).T
+    return turned
+
+
+def block_of(basis: Basis, found: Array) -> Array:
+    """The block that `coefficients` turns into these."""
+    block: Array = basis.vectors.T @ (_cosines().T @ found).T + basis.mean[:, None]
+    return block
+
+
+@lru_cache(maxsize=1)
+def _cosines() -> Array:
+    return dct_matrix(BLOCK_FRAMES, BLOCK_FRAMES)
+
+
+def quantised(
+    basis: Basis, found: Array, quality: int
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Coefficients as whole multiples of the step, each chosen by error and bits together.
+
+    Args:
+        basis: The basis.
+        found: Of blocks, shape `[n_blocks, 32, 80]`.
+        quality: 0 to 15.
+
+    Returns:
+        The multiples and the classes of their magnitudes, both `[n_blocks, 32, 80]`.
+    """
+    scaled = found / np.float32(STEPS[quality])
+    sizes = np.abs(scaled)
+    n_blocks = len(found)
+    magnitudes = np.zeros(found.shape, np.int64)
+    classes = np.zeros(found.shape, np.int64)
+    context = RowContext(basis.context, step_level(quality), n_blocks)
+    places = np.append(0.0, 1.0 + basis.centroids[quality]) + np.array([0.0, 0.0, 1.0, 2.0])
+    for row in range(BLOCK_FRAMES):
+        classes[:, row] = context.classes()
+        limit = int(basis.limits[quality, row])
+        if limit:
+            size = sizes[:, row, :limit]
+            lower = np.floor(size).astype(np.int64)
+            best = np.zeros_like(lower)
+            least = np.full(size.shape, np.inf, np.float32)
+            for candidate in (np.zeros_like(lower), lower, lower + 1):
+                small = np.minimum(candidate, 3)
+                error = np.square(size - (places[small] + candidate - small))
+                bits = basis.costs[classes[:, row, :limit], np.minimum(candidate, LARGEST)]
+                cost = (error + _PRICE * bits).astype(np.float32)
+                better = cost < least
+                best[better], least[better] = candidate[better], cost[better]
+            magnitudes[:, row, :limit] = best
+        context.take(magnitudes[:, row])
+    return np.where(scaled < 0, -magnitudes, magnitudes), classes
+
+
+def dequantised(basis: Basis, multiples: NDArray[np.int64], quality: int) -> Array:
+    """What multiples of the step stand for, each where such values lie on average."""
+    sizes = np.minimum(np.abs(multiples), 3)
+    offsets = np.append(np.float32(0.0), basis.centroids[quality])[sizes]
+    values: Array = np.float32(STEPS[quality]) * (
+        multiples.astype(np.float32) + np.sign(multiples) * offsets
+    )
+    return values
+
+
+def encode_blocks(basis: Basis, blocks: Sequence[Array], quality: int) -> list[bytes]:
+    """The payloads of blocks, each by itself.
+
+    Args:
+        basis: The basis.
+        blocks: Each of shape `[80, n]`, n from 1 to 32; shorter ones are filled up.
+        quality: 0 (least) to 15.
+    """
+    payloads = []
+    for start in range(0, len(blocks), _BATCH):
+        batch = [_filled(block) for block in blocks[start : start + _BATCH]]
+        # One at a time, so that rounding does not depend on how many there are.
+        found = np.stack([coefficients(basis, block) for block in batch])
+        multiples, classes = quantised(basis, found, quality)
+        payloads += [
+            _write(basis, ours, theirs, quality)
+            for ours, theirs in zip(multiples, classes, strict=True)
+        ]
+    return payloads
+
+
+def _filled(block: Array) -> Array:
+    return np.pad(block, ((0, 0), (0, BLOCK_FRAMES - block.shape[1])), mode="edge")
+
+
+def _write(
+    basis: Basis, multiples: NDArray[np.int64], classes: NDArray[np.int64], quality: int
+) -> bytes:
+    used = np.flatnonzero(multiples.any(axis=1))
+    n_rows = int(used[-1]) + 1 if len(used) else 0
+    writer = Writer()
+    writer.put_bits(quality, 4)
+    writer.put(basis.length_tables[quality], n_rows)
+    tables = basis.magnitude_tables
+    put, put_bits = writer.put, writer.put_bits
+    for row in range(n_rows):
+        limit = int(basis.limits[quality, row])
+        values, kinds = multiples[row, :limit].tolist(), classes[row, :limit].tolist()
+        for value, kind in zip(values, kinds, strict=True):
+            if not value:
+                put(tables[kind], 0)
+                continue
+            magnitude = abs(value)
+            put(tables[kind], min(magnitude, LARGEST))
+            if magnitude >= LARGEST:
+                put_large(writer, magnitude - LARGEST)
+            put_bits(value < 0, 1)
+    return writer.to_bytes()
+
+
+def decode_blocks(basis: Basis, payloads: Sequence[bytes]) -> list[Array | PacketError]:
+    """The blocks of payloads, each by itself.
+
+    Args:
+        basis: The basis they were coded with.
+        payloads: What `encode_blocks` gave.
+
+    Returns:
+        Each of shape `[80, 32]`, or what is wrong with its payload.
+    """
+    found: list[Array | PacketError] = []
+    for start in range(0, len(payloads), _BATCH):
+        found += _decode_batch(basis, payloads[start : start + _BATCH])
+    return found
+
+
+def _decode_batch(basis: Basis, payloads: Sequence[bytes]) -> list[Array | PacketError]:
+    readers = [Reader(payload) for payload in payloads]
+    qualities = [reader.get_bits(4) for reader in readers]
+    lengths = [
+        reader.get(basis.length_tables[quality])
+        for reader, quality in zip(readers, qualities, strict=True)
+    ]
+    multiples = np.zeros((len(payloads), BLOCK_FRAMES, N_MELS), np.int64)
+    wrong: dict[int, PacketError] = {}
+    for quality in sorted(set(qualities)):
+        members = [i for i, other in enumerate(qualities) if other == quality]
+        context = RowContext(basis.context, step_level(quality), len(members))
+        rows = multiples[members]
+        for row in range(max(lengths[i] for i in members)):
+            limit = int(basis.limits[quality, row])
+            classes = context.classes()[:, :limit].tolist()
+            for place, i in enumerate(members):
+                if row < lengths[i] and i not in wrong:
+                    try:
+                        rows[place, row, :limit] = _row(basis, readers[i], classes[place])
+                    except PacketError as error:
+                        wrong[i] = error
+            context.take(np.abs(rows[:, row]))
+        multiples[members] = rows
+    return [
+        wrong.get(i) or _finished(basis, reader, multiples[i], qualities[i])
+        for i, reader in enumerate(readers)
+    ]
+
+
+def _row(basis: Basis, reader: Reader, classes: list[int]) -> list[int]:
+    tables = basis.magnitude_tables
+    get, get_bits = reader.get, reader.get_bits
+    values = []
+    for kind in classes:
+        value = get(tables[kind])
+        if value:
+            if value == LARGEST:
+                value += get_large(reader)
+            if get_bits(1):
+                value = -value
+        values.append(value)
+    return values
+
+
+def _finished(
+    basis: Basis, reader: Reader, multiples: NDArray[np.int64], quality: int
+) -> Array | PacketError:
+    try:
+        reader.finish()
+    except PacketError as error:
+        return error
+    return block_of(basis, dequantised(basis, multiples, quality))
+
+
+def plain_frequencies() -> NDArray[np.uint16]:
+    """Frequencies of magnitudes before any are learned: geometric, wider from class to class."""
+    from serkit.codec.entropy import frequencies
+
+    means = np.exp((np.arange(N_CLASSES) - 32.0) / 8.0)
+    ratios = means / (1.0 + means)
+    shares = (1.0 - ratios[:, None]) * ratios[:, None] ** np.arange(LARGEST + 1.0)
+    return np.stack([frequencies(row + 1e-6) for row in shares]).astype(np.uint16)

@@ -1,0 +1,183 @@
+"""Packets on the wire, as `docs/packet-format.md` specifies them."""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import IntEnum
+
+from serkit.errors import PacketError
+
+MAGIC = 0xA
+VERSION = 1
+SEQUENCES = 1 << 13
+"""Sequence numbers count from 0 to one below this, and again from 0."""
+
+MAX_PAYLOAD = 1 << 20
+"""No payload is longer, whatever its length field says."""
+
+_TIMED, _SHORT, _LAST = 1 << 13, 1 << 14, 1 << 15
+_FRAMES_PER_SECOND = 100
+_CHECKSUM = 4
+_PEAK_UNIT = 256.0
+
+
+class Mode(IntEnum):
+    """How a payload is coded."""
+
+    SVD = 0
+    SVDQ = 1
+    BASIS = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Packet:
+    """A stretch of log-mel frames, coded.
+
+    Attributes:
+        mode: How the payload is coded.
+        sequence: Its number, 0 to `SEQUENCES - 1`.
+        payload: The coded frames.
+        start_frame: Where it starts, in frames of 10 ms from the beginning of the stream; None
+            where it follows from the sequence number.
+        basis: Of `Mode.BASIS`, where `start_frame` is given: the first four bytes of the basis's
+            hash; else empty.
+        n_frames: How many frames it holds, where that is not the mode's usual number.
+        peak: Of the packet a stream ends with: the largest value of the whole stream, to a 256th,
+            from which the receiver takes Whisper's clamp.
+    """
+
+    mode: Mode
+    sequence: int
+    payload: bytes
+    start_frame: int | None = None
+    basis: bytes = b""
+    n_frames: int | None = None
+    peak: float | None = None
+
+    def to_bytes(self) -> bytes:
+        """As it is sent."""
+        timed = self.start_frame is not None
+        flags = _TIMED * timed | _SHORT * (self.n_frames is not None)
+        flags |= _LAST * (self.peak is not None)
+        parts = [
+            bytes([MAGIC << 4 | VERSION << 2 | self.mode]),
+            struct.pack("<H", self.sequence | flags),
+        ]
+        if timed:
+            parts.append(struct.pack("<I", self.start_frame))
+            if self.mode is Mode.BASIS:
+                parts.append(self.basis)
+        if self.n_frames is not None:
+            parts.append(_varint(self.n_frames))
+        if self.peak is not None:
+            parts.append(struct.pack("<h", round(self.peak * _PEAK_UNIT)))
+        parts += [_varint(len(self.payload)), self.payload]
+        content = b"".join(parts)
+        return content + struct.pack("<I", zlib.crc32(content))
+
+    @property
+    def start_s(self) -> float | None:
+        """Where it starts in seconds, as far as it says."""
+        return None if self.start_frame is None else self.start_frame / _FRAMES_PER_SECOND
+
+
+def read_packet(content: bytes) -> Packet:
+    """Read one packet.
+
+    Args:
+        content: Its bytes, and nothing else.
+
+    Raises:
+        PacketError: It is no packet, of another version, cut off, or damaged.
+    """
+    packet, end = _read(content, 0)
+    if end != len(content):
+        raise PacketError(f"{len(content) - end} bytes follow the packet; hand in one at a time")
+    return packet
+
+
+def split(stream: bytes) -> Iterator[bytes]:
+    """The packets of a file or a stretch of a stream, one after another.
+
+    Args:
+        stream: Packets without gaps.
+
+    Raises:
+        PacketError: Where one is damaged or cut off; those before it have been given.
+    """
+    place = 0
+    while place < len(stream):
+        _, end = _read(stream, place)
+        yield stream[place:end]
+        place = end
+
+
+def _read(content: bytes, start: int) -> tuple[Packet, int]:
+    """A packet that starts somewhere, and where it ends."""
+    where = f" at byte {start}" if start else ""
+
+    def take(place: int, length: int) -> bytes:
+        if place + length > len(content):
+            raise PacketError(
+                f"the packet{where} is cut off: {len(content) - start} bytes, expected at least "
+                f"{place + length - start}"
+            )
+        return content[place : place + length]
+
+    def varint(place: int) -> tuple[int, int]:
+        value = 0
+        for i in range(5):
+            byte = take(place + i, 1)[0]
+            value |= (byte & 0x7F) << (7 * i)
+            if byte < 0x80:
+                return value, place + i + 1
+        raise PacketError(f"the packet{where} has a number of more than 5 bytes")
+
+    first = take(start, 1)[0]
+    if first >> 4 != MAGIC:
+        raise PacketError(f"no packet starts{where or ' here'}: found the byte 0x{first:02x}")
+    if first >> 2 & 3 != VERSION:
+        raise PacketError(
+            f"the packet{where} is of version {first >> 2 & 3}; this serkit reads {VERSION}"
+        )
+    if first & 3 not in Mode.__members__.values():
+        raise PacketError(f"the packet{where} is of the unknown mode {first & 3}")
+    mode = Mode(first & 3)
+    (flags,) = struct.unpack("<H", take(start + 1, 2))
+    place = start + 3
+    start_frame, basis, n_frames, peak = None, b"", None, None
+    if flags & _TIMED:
+        (start_frame,) = struct.unpack("<I", take(place, 4))
+        place += 4
+        if mode is Mode.BASIS:
+            basis = take(place, 4)
+            place += 4
+    if flags & _SHORT:
+        n_frames, place = varint(place)
+    if flags & _LAST:
+        peak = struct.unpack("<h", take(place, 2))[0] / _PEAK_UNIT
+        place += 2
+    length, place = varint(place)
+    if length > MAX_PAYLOAD:
+        raise PacketError(
+            f"the packet{where} says its payload has {length} bytes; expected at most {MAX_PAYLOAD}"
+        )
+    payload = take(place, length)
+    place += length
+    (checksum,) = struct.unpack("<I", take(place, _CHECKSUM))
+    if checksum != zlib.crc32(content[start:place]):
+        raise PacketError(f"the packet{where} is damaged: its checksum does not fit")
+    packet = Packet(mode, flags % SEQUENCES, payload, start_frame, basis, n_frames, peak)
+    return packet, place + _CHECKSUM
+
+
+def _varint(value: int) -> bytes:
+    out = bytearray()
+    while value >= 0x80:
+        out.append(value & 0x7F | 0x80)
+        value >>= 7
+    out.append(value)
+    return bytes(out)

@@ -1,0 +1,65 @@
+"""A voice again from log-mel frames, for the curious: the phases are guessed."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from serkit.codec.frontend import HOP, N_FFT, N_MELS
+from serkit.features import mel_filter_bank, window
+
+Array = NDArray[np.float32]
+
+_ROUNDS = 32
+_MOMENTUM = 0.99
+
+
+def griffin_lim(log_mel: Array) -> Array:
+    """Samples whose log-mel is near to the one given.
+
+    Griffin and Lim, *Signal Estimation from Modified Short-Time Fourier Transform* (1984), with the
+    momentum of Perraudin et al., *A Fast Griffin-Lim Algorithm* (2013). Energies of the bins are
+    the least-squares solution of the filter bank, cut off at zero.
+
+    Args:
+        log_mel: As Whisper's encoder takes it, shape `[80, n_frames]`.
+
+    Returns:
+        Mono at 16 kHz, shape `[160 * n_frames]`, peak 0.9.
+    """
+    energies = 10.0 ** (4.0 * log_mel.astype(np.float64) - 4.0)
+    bank = mel_filter_bank(N_MELS, n_fft=N_FFT).astype(np.float64)
+    magnitudes = np.sqrt(np.maximum(np.linalg.pinv(bank) @ energies, 0.0)).T
+    taper = window("hann", N_FFT).astype(np.float64)
+    rng = np.random.default_rng(0)
+    spectrum = magnitudes * np.exp(2j * np.pi * rng.random(magnitudes.shape))
+    before = np.zeros_like(spectrum)
+    for _ in range(_ROUNDS):
+        consistent = _analysed(_synthesised(spectrum, taper), taper, len(magnitudes))
+        ahead = consistent + _MOMENTUM * (consistent - before)
+        before = consistent
+        spectrum = magnitudes * ahead / np.maximum(np.abs(ahead), 1e-12)
+    samples = _synthesised(spectrum, taper)[N_FFT // 2 :][: HOP * len(magnitudes)]
+    loudest = np.abs(samples).max(initial=1e-9)
+    found: Array = (0.9 * samples / loudest).astype(np.float32)
+    return found
+
+
+def _analysed(
+    samples: NDArray[np.float64], taper: NDArray[np.float64], n_frames: int
+) -> NDArray[np.complex128]:
+    frames = np.lib.stride_tricks.sliding_window_view(samples, N_FFT)[::HOP][:n_frames]
+    return np.fft.rfft(frames * taper)
+
+
+def _synthesised(
+    spectrum: NDArray[np.complex128], taper: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    frames = np.fft.irfft(spectrum, N_FFT) * taper
+    length = HOP * (len(frames) - 1) + N_FFT
+    samples, weight = np.zeros(length), np.full(length, 1e-8)
+    for i, one in enumerate(frames):
+        samples[i * HOP : i * HOP + N_FFT] += one
+        weight[i * HOP : i * HOP + N_FFT] += taper**2
+    found: NDArray[np.float64] = samples / weight
+    return found

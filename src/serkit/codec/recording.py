@@ -1,0 +1,155 @@
+"""A whole recording at once: samples -> a file of packets -> log-mel."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from serkit.codec.basis import N_QUALITIES, Basis
+from serkit.codec.frontend import log_mel_blocks, normalised
+from serkit.codec.packets import Mode, Packet, split
+from serkit.codec.stream import Decoder, Encoder
+from serkit.codec.svd import (
+    MAX_FRAMES,
+    encode_svd,
+    encode_svdq,
+    rank_of_ratio,
+)
+from serkit.errors import AudioError
+
+Array = NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Decoded:
+    """What a file of packets holds.
+
+    Attributes:
+        log_mel: As Whisper's encoder takes it, shape `[80, n_frames]`, float32.
+        packets: How many there are.
+        concealed: Frames that were missing and interpolated.
+    """
+
+    log_mel: Array
+    packets: int
+    concealed: int
+
+
+def log_mel_of(samples: Array) -> Array:
+    """`log10` mel energies of a recording, shape `[80, n_frames]`.
+
+    Raises:
+        AudioError: It is shorter than a frame, 10 ms.
+    """
+    blocks = log_mel_blocks(samples)
+    if not blocks:
+        raise AudioError("the recording is shorter than a frame of 10 ms; there is nothing to send")
+    return np.concatenate(blocks, axis=1)
+
+
+def encode_basis(samples: Array, quality: int, *, basis: Basis | None = None) -> bytes:
+    """Code a recording in the mode `basis`.
+
+    Args:
+        samples: Mono at 16 kHz, shape `[n]`, float32.
+        quality: 0 (least bits) to 15.
+        basis: The one that comes with serkit if not given.
+
+    Raises:
+        AudioError: The recording is shorter than a frame.
+        PacketError: The quality is out of range.
+    """
+    encoder = Encoder(quality, basis=basis)
+    packets = encoder.push(samples) + encoder.flush()
+    if not packets:
+        raise AudioError("the recording is shorter than a frame of 10 ms; there is nothing to send")
+    return b"".join(packets)
+
+
+def encode_at_rate(samples: Array, kbps: float, *, basis: Basis | None = None) -> bytes:
+    """Code a recording in the mode `basis` with the best quality within a rate.
+
+    The least quality is taken where even that exceeds the rate.
+
+    Args:
+        samples: Mono at 16 kHz, shape `[n]`, float32.
+        kbps: Kilobits a second, headers included.
+        basis: The one that comes with serkit if not given.
+
+    Raises:
+        AudioError: The recording is shorter than a frame.
+    """
+    allowed = kbps * 1000.0 / 8.0 * len(samples) / 16_000.0
+    low, high = 0, N_QUALITIES - 1
+    best = encode_basis(samples, low, basis=basis)
+    while low < high:
+        middle = (low + high + 1) // 2
+        stream = encode_basis(samples, middle, basis=basis)
+        if len(stream) <= allowed:
+            low, best = middle, stream
+        else:
+            high = middle - 1
+    return best
+
+
+def encode_low_rank(
+    samples: Array, *, ratio: float | None = None, rmse: float | None = None
+) -> bytes:
+    """Code a recording in the mode `svd`, or `svdq`.
+
+    Args:
+        samples: Mono at 16 kHz, shape `[n]`, float32.
+        ratio: Of `svd`: the rate r/k, above 0 and at most 1.
+        rmse: Of `svdq`: the error aimed at, of the log-mel as Whisper's encoder takes it.
+
+    Raises:
+        AudioError: The recording is shorter than a frame.
+        ValueError: Not one of the two is given, or it is out of range.
+    """
+    if (ratio is None) == (rmse is None):
+        raise ValueError("give the ratio for svd or the error for svdq")
+    if ratio is not None and not 0.0 < ratio <= 1.0:
+        raise ValueError(f"the rank ratio is {ratio}; expected above 0 and at most 1")
+    if rmse is not None and not 0.0 < rmse <= 1.0:
+        raise ValueError(f"the error is {rmse}; expected above 0 and at most 1")
+    log_mel = log_mel_of(samples)
+    peak = float(log_mel.max())
+    # What the receiver clamps anyway is not worth a rank.
+    log_mel = np.maximum(log_mel, np.float32(peak - 8.0))
+    packets = []
+    n_frames = log_mel.shape[1]
+    for number, start in enumerate(range(0, n_frames, MAX_FRAMES)):
+        part = log_mel[:, start : start + MAX_FRAMES]
+        payload = (
+            encode_svd(part, rank_of_ratio(ratio, part.shape[1]))
+            if ratio is not None
+            else encode_svdq(part, 4.0 * (rmse or 0.0))
+        )
+        packet = Packet(
+            Mode.SVD if ratio is not None else Mode.SVDQ,
+            number,
+            payload,
+            start_frame=start,
+            n_frames=part.shape[1],
+            peak=peak if start + MAX_FRAMES >= n_frames else None,
+        )
+        packets.append(packet.to_bytes())
+    return b"".join(packets)
+
+
+def decode(stream: bytes, *, basis: Basis | None = None) -> Decoded:
+    """Decode a file of packets.
+
+    Args:
+        stream: Packets of one stream, in any order; some may be missing.
+        basis: The one that comes with serkit if not given.
+
+    Raises:
+        PacketError: A packet is damaged, or of another basis.
+    """
+    packets = list(split(stream))
+    decoder = Decoder(basis=basis)
+    log_mel = np.concatenate((decoder.extend(packets), decoder.flush()), axis=1)
+    return Decoded(normalised(log_mel, peak=decoder.peak), len(packets), decoder.concealed)

@@ -1,0 +1,210 @@
+"""Learning a basis of the codec from log-mel spectrograms."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from serkit.codec.basis import (
+    N_QUALITIES,
+    STEPS,
+    Basis,
+    coefficients,
+    plain_frequencies,
+    quantised,
+    step_level,
+)
+from serkit.codec.context import (
+    LARGEST,
+    MOST_HIDDEN,
+    N_CLASSES,
+    N_INPUTS,
+    SHIFT,
+    ContextModel,
+    RowContext,
+)
+from serkit.codec.entropy import frequencies
+from serkit.codec.frontend import BLOCK_FRAMES, N_MELS
+
+Array = NDArray[np.float32]
+
+_HIDDEN = 24
+_UNIT = 1 << SHIFT
+_RARE = 3e-4
+
+
+def learn_basis(
+    blocks: Sequence[Array], *, seed: int = 0, sample: int = 1500, steps: int = 1500
+) -> Basis:
+    """Learn mean, singular vectors, context network and tables.
+
+    The vectors come from all blocks; the network and the tables from a sample of them at every
+    quality, as the quantiser leaves them with the tables of the round before.
+
+    Args:
+        blocks: Log-mel of speech, each of shape `[80, 32]`.
+        seed: Of the sample and of the network.
+        sample: Blocks the network and the tables are learned from.
+        steps: Of the network's training.
+    """
+    rng = np.random.default_rng(seed)
+    mean = np.mean([block.mean(axis=1) for block in blocks], axis=0).astype(np.float32)
+    scatter = np.zeros((N_MELS, N_MELS))
+    for block in blocks:
+        centred = (block - mean[:, None]).astype(np.float64)
+        scatter += centred @ centred.T
+    _, vectors = np.linalg.eigh(scatter)
+    vectors = np.ascontiguousarray(vectors[:, ::-1].T.astype(np.float32))
+    basis = _untrained(mean, vectors)
+    chosen = rng.choice(len(blocks), min(sample, len(blocks)), replace=False)
+    found = np.stack([coefficients(basis, blocks[i]) for i in chosen])
+    prior = np.round(8.0 * np.log(np.abs(found).mean(axis=0) + 0.05)).astype(np.float32)
+    basis = replace(basis, context=replace(basis.context, prior=prior))
+    for _ in range(2):
+        coded = [
+            quantised(basis, found[part], quality)[0]
+            for quality, part in enumerate(_parts(len(found), rng))
+        ]
+        basis = replace(basis, context=_fit_context(basis.context, coded, steps, seed))
+        basis = _fit_tables(basis, found, rng)
+    return basis
+
+
+def _untrained(mean: Array, vectors: Array) -> Basis:
+    hidden = np.zeros((_HIDDEN, N_INPUTS), np.float32)
+    flat = np.zeros(_HIDDEN, np.float32)
+    context = ContextModel(
+        np.zeros((BLOCK_FRAMES, N_MELS), np.float32), hidden, flat, flat, float(32 * _UNIT)
+    )
+    return Basis(
+        mean,
+        vectors,
+        context,
+        np.full((N_QUALITIES, BLOCK_FRAMES), N_MELS, np.uint8),
+        plain_frequencies(),
+        np.stack([frequencies(np.ones(BLOCK_FRAMES + 1))] * N_QUALITIES).astype(np.uint16),
+        np.full((N_QUALITIES, 3), 0.05, np.float32),
+    )
+
+
+def _parts(n: int, rng: np.random.Generator) -> list[NDArray[np.int64]]:
+    """The sample dealt to the qualities, the middle ones, which are used most, getting more."""
+    weights = np.array([2, 3, 4, 5, 5, 5, 4, 4, 3, 3, 2, 2, 1, 1, 1, 1], np.float64)
+    limits = np.round(np.cumsum(weights)[:-1] / weights.sum() * n).astype(int)
+    return np.split(rng.permutation(n), limits)
+
+
+def _inputs(
+    context: ContextModel, coded: Iterable[NDArray[np.int64]]
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Inputs, places in the block, levels of the step and magnitudes of all coefficients."""
+    inputs, places, levels, targets = [], [], [], []
+    for quality, multiples in enumerate(coded):
+        magnitudes = np.abs(multiples)
+        level = step_level(quality)
+        rows = RowContext(context, level, len(multiples))
+        for row in range(BLOCK_FRAMES):
+            inputs.append(rows.inputs().reshape(-1, N_INPUTS).astype(np.int16))
+            places.append(np.tile(np.arange(N_MELS) + N_MELS * row, len(multiples)))
+            levels.append(np.full(multiples[:, row].size, level, np.float32))
+            targets.append(np.minimum(magnitudes[:, row], LARGEST).ravel())
+            rows.take(magnitudes[:, row])
+    return (
+        torch.from_numpy(np.concatenate(inputs)),
+        torch.from_numpy(np.concatenate(places)),
+        torch.from_numpy(np.concatenate(levels)),
+        torch.from_numpy(np.concatenate(targets)),
+    )
+
+
+class _Network(nn.Module):
+    """The context network before its weights are rounded, and a head that only training needs."""
+
+    def __init__(self, prior: Array) -> None:
+        super().__init__()
+        self.prior = nn.Parameter(torch.from_numpy(prior.ravel().copy()))
+        self.inner = nn.Linear(N_INPUTS, _HIDDEN)
+        self.outer = nn.Linear(_HIDDEN, 1)
+        nn.init.normal_(self.inner.weight, std=0.1)
+        nn.init.normal_(self.outer.weight, std=0.02)
+        nn.init.constant_(self.outer.bias, 32.0)
+        self.head = nn.Sequential(nn.Linear(1, 32), nn.Tanh(), nn.Linear(32, LARGEST + 1))
+
+    def forward(self, inputs: Tensor, places: Tensor, levels: Tensor) -> Tensor:
+        """Logits of magnitudes, of coefficients at some places of a block and some steps."""
+        hidden = self.inner(inputs).clamp(0.0, MOST_HIDDEN)
+        scale = self.outer(hidden)[:, 0] + self.prior[places] - levels
+        logits: Tensor = self.head((scale[:, None] - 32.0) / 16.0)
+        return logits
+
+
+def _fit_context(
+    context: ContextModel, coded: Sequence[NDArray[np.int64]], steps: int, seed: int
+) -> ContextModel:
+    torch.manual_seed(seed)
+    inputs, places, levels, targets = _inputs(context, coded)
+    network = _Network(context.prior)
+    quick = [network.prior, *network.head.parameters()]
+    slow = [*network.inner.parameters(), *network.outer.parameters()]
+    optimiser = torch.optim.Adam([{"params": quick}, {"params": slow}])
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, [0.05, 4e-3], total_steps=steps)
+    for _ in range(steps):
+        batch = torch.randint(len(targets), (32_768,))
+        logits = network(inputs[batch].float(), places[batch], levels[batch])
+        loss = nn.functional.cross_entropy(logits, targets[batch])
+        optimiser.zero_grad()
+        torch.autograd.backward(loss)
+        optimiser.step()
+        schedule.step()
+
+    def rounded(values: Tensor) -> Array:
+        whole: Array = np.round(values.detach().numpy() * _UNIT).astype(np.float32)
+        return whole
+
+    prior = np.round(network.prior.detach().numpy()).reshape(BLOCK_FRAMES, N_MELS)
+    return ContextModel(
+        prior.astype(np.float32),
+        rounded(network.inner.weight),
+        rounded(network.inner.bias),
+        rounded(network.outer.weight)[0],
+        float(rounded(network.outer.bias)[0]),
+    )
+
+
+def _fit_tables(basis: Basis, found: Array, rng: np.random.Generator) -> Basis:
+    """Limits, frequencies and centroids, as the quantiser leaves coefficients."""
+    counts = np.zeros((N_CLASSES, LARGEST + 1))
+    limits = np.zeros((N_QUALITIES, BLOCK_FRAMES), np.uint8)
+    lengths = np.zeros((N_QUALITIES, BLOCK_FRAMES + 1))
+    centroids = np.zeros((N_QUALITIES, 3), np.float32)
+    open_ = replace(basis, limits=np.full_like(basis.limits, N_MELS))
+    for quality in range(N_QUALITIES):
+        part = found[rng.choice(len(found), min(400, len(found)), replace=False)]
+        multiples, classes = quantised(open_, part, quality)
+        magnitudes = np.abs(multiples)
+        present = (magnitudes > 0).mean(axis=0) > _RARE
+        limits[quality] = [int(np.flatnonzero(row)[-1]) + 1 if row.any() else 0 for row in present]
+        inside = np.arange(N_MELS) < limits[quality][:, None]
+        counted = np.minimum(magnitudes, LARGEST)
+        np.add.at(counts, (classes[:, inside], counted[:, inside]), 1)
+        rows = np.where((magnitudes * inside).any(axis=2), np.arange(1, BLOCK_FRAMES + 1), 0)
+        lengths[quality] = np.bincount(rows.max(axis=1), minlength=BLOCK_FRAMES + 1)
+        sizes = np.abs(part) / STEPS[quality]
+        for i, chosen in enumerate((magnitudes == 1, magnitudes == 2, magnitudes > 2)):
+            if chosen.any():
+                centroids[quality, i] = (sizes - magnitudes)[chosen].mean()
+    smooth = plain_frequencies() / float(1 << 14)
+    tables = np.stack([frequencies(row) for row in counts + smooth]).astype(np.uint16)
+    every = lengths + 0.1 + 0.2 * lengths.sum(axis=0) / N_QUALITIES
+    return replace(
+        basis,
+        limits=limits,
+        magnitudes=tables,
+        lengths=np.stack([frequencies(row) for row in every]).astype(np.uint16),
+        centroids=centroids,
+    )
