@@ -1,9 +1,10 @@
 """The product's mode: blocks of log-mel on a basis learned over many speakers.
 
-A block of 32 frames is turned by the basis (the left singular vectors of many recordings), each
-component's course over time by a cosine transform, and the coefficients are quantised by rate and
-distortion together and entropy-coded by what the rows before promise (`context`). A block is
-coded by itself, so that a lost packet costs its own 320 ms and nothing else.
+A block of 32 frames is one of a few kinds, each with a mean and left singular vectors of its own.
+It is turned by its kind's vectors, each component's course over time by a cosine transform, and
+the coefficients are quantised by rate and distortion together and entropy-coded by what the rows
+before promise (`context`). A block is coded by itself, so that a lost packet costs its own 320 ms
+and nothing else.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from numpy.typing import NDArray
 
 from serkit.codec.context import LARGEST, N_CLASSES, ContextModel, RowContext
 from serkit.codec.entropy import PRECISION, Reader, Table, Writer, get_large, put_large
-from serkit.codec.frontend import BLOCK_FRAMES, N_MELS
+from serkit.codec.frontend import BLOCK_FRAMES, FLOOR, N_MELS
 from serkit.errors import PacketError
 from serkit.features import dct_matrix
 
@@ -31,6 +32,11 @@ DEFAULT_QUALITY = 5
 STEPS = tuple(4.0 * 2.0 ** (-i / 5.0) for i in range(N_QUALITIES))
 """The quantiser's step at each quality, in units of `log10` energy."""
 
+N_KINDS = 8
+_KIND_BITS = 3
+_FLAT_LENGTH = BLOCK_FRAMES + 1
+_FLAT = 0.05
+_LEVELS_PER_UNIT = 16.0
 _PRICE = 0.13
 _BATCH = 64
 
@@ -40,12 +46,15 @@ class Basis:
     """What was learned, and both ends have.
 
     Attributes:
-        mean: Mean log-mel spectrum, shape `[80]`, float32.
-        vectors: Left singular vectors as rows, the strongest first, shape `[80, 80]`, float32.
+        mean: Mean log-mel spectrum of each kind of block, shape `[n_kinds, 80]`, float32 that
+            float16 holds.
+        vectors: Left singular vectors as rows, the strongest first, shape `[n_kinds, 80, 80]`,
+            likewise.
         context: What tells how likely a coefficient is.
         limits: How many components may be other than zero, by quality and row, `[16, 32]`.
-        magnitudes: Frequencies of the magnitudes of each class, shape `[64, 16]`.
-        lengths: Frequencies of the number of rows coded, by quality, shape `[16, 33]`.
+        magnitudes: Frequencies of the magnitudes of each class, shape `[64, 32]`.
+        lengths: Frequencies of the number of rows coded, by quality, and of flat blocks, shape
+            `[16, 34]`.
         centroids: Where a magnitude of 1, 2 and more lies, less itself, by quality, `[16, 3]`.
     """
 
@@ -62,6 +71,8 @@ class Basis:
         found = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in ("context",)}
         context = self.context
         found |= {
+            "mean": self.mean.astype(np.float16),
+            "vectors": self.vectors.astype(np.float16),
             "context.prior": context.prior.astype(np.int16),
             "context.inner": context.inner.astype(np.int16),
             "context.inner_bias": context.inner_bias.astype(np.int32),
@@ -73,7 +84,11 @@ class Basis:
     @classmethod
     def of_tensors(cls, tensors: dict[str, NDArray[Any]]) -> Basis:
         """What `tensors` gave."""
-        own = {name: values for name, values in tensors.items() if "." not in name}
+        own: dict[str, Any] = {
+            name: values.astype(np.float32) if values.dtype == np.float16 else values
+            for name, values in tensors.items()
+            if "." not in name
+        }
         learned = {
             name.removeprefix("context."): values.astype(np.float32)
             for name, values in tensors.items()
@@ -102,8 +117,15 @@ class Basis:
         return tuple(Table(row.tolist()) for row in self.lengths)
 
     @cached_property
+    def expected(self) -> tuple[Array, list[float]]:
+        """Of each kind the inverse magnitudes expected, `[32, 80]`, and their logarithms' sum."""
+        sizes = np.maximum(np.exp(self.context.prior / 8.0), STEPS[DEFAULT_QUALITY] / 4.0)
+        rates: Array = (1.0 / sizes).astype(np.float32)
+        return rates, [float(np.log(rate).sum()) for rate in rates]
+
+    @cached_property
     def costs(self) -> Array:
-        """Bits of each magnitude in each class, the sign included, shape `[64, 16]`."""
+        """Bits of each magnitude in each class, the sign included, shape `[64, 32]`."""
         bits = PRECISION - np.log2(self.magnitudes.astype(np.float64))
         bits[:, 1:] += 1.0
         return bits.astype(np.float32)
@@ -122,24 +144,44 @@ def shipped_basis() -> Basis:
     return Basis.of_tensors(load(files("serkit.codec").joinpath("basis.safetensors").read_bytes()))
 
 
-def coefficients(basis: Basis, block: Array) -> Array:
+def coefficients(basis: Basis, block: Array, kind: int) -> Array:
     """A block on the basis: components by temporal frequency.
 
     Args:
         basis: The basis.
         block: Shape `[80, 32]`.
+        kind: Of block.
 
     Returns:
         Shape `[32, 80]`: the slowest row first, the strongest component first.
     """
-    turned: Array = _cosines() @ (basis.vectors @ (block - basis.mean[:, None])).T
+    turned: Array = _cosines() @ (basis.vectors[kind] @ (block - basis.mean[kind][:, None])).T
     return turned
 
 
-def block_of(basis: Basis, found: Array) -> Array:
+def block_of(basis: Basis, found: Array, kind: int) -> Array:
     """The block that `coefficients` turns into these."""
-    block: Array = basis.vectors.T @ (_cosines().T @ found).T + basis.mean[:, None]
+    block: Array = basis.vectors[kind].T @ (_cosines().T @ found).T + basis.mean[kind][:, None]
     return block
+
+
+def likeliest(basis: Basis, block: Array) -> tuple[int, Array]:
+    """The kind of block under which its coefficients are likeliest, and these.
+
+    Magnitudes are taken for exponentially distributed around what is expected of them, which is
+    no less than half the coarsest step: what is smaller is not sent in any case.
+
+    Args:
+        basis: The basis.
+        block: Shape `[80, 32]`.
+    """
+    every = [coefficients(basis, block, kind) for kind in range(len(basis.mean))]
+    surprise = [
+        float((np.abs(found) * rates).sum() - logarithms)
+        for found, rates, logarithms in zip(every, *basis.expected, strict=True)
+    ]
+    best = int(np.argmin(surprise))
+    return best, every[best]
 
 
 @lru_cache(maxsize=1)
@@ -148,13 +190,14 @@ def _cosines() -> Array:
 
 
 def quantised(
-    basis: Basis, found: Array, quality: int
+    basis: Basis, found: Array, kinds: NDArray[np.int64], quality: int
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Coefficients as whole multiples of the step, each chosen by error and bits together.
 
     Args:
         basis: The basis.
         found: Of blocks, shape `[n_blocks, 32, 80]`.
+        kinds: Of the blocks, shape `[n_blocks]`.
         quality: 0 to 15.
 
     Returns:
@@ -162,10 +205,9 @@ def quantised(
     """
     scaled = found / np.float32(STEPS[quality])
     sizes = np.abs(scaled)
-    n_blocks = len(found)
     magnitudes = np.zeros(found.shape, np.int64)
     classes = np.zeros(found.shape, np.int64)
-    context = RowContext(basis.context, step_level(quality), n_blocks)
+    context = RowContext(basis.context, step_level(quality), kinds)
     places = np.append(0.0, 1.0 + basis.centroids[quality]) + np.array([0.0, 0.0, 1.0, 2.0])
     for row in range(BLOCK_FRAMES):
         classes[:, row] = context.classes()
@@ -209,11 +251,15 @@ def encode_blocks(basis: Basis, blocks: Sequence[Array], quality: int) -> list[b
     for start in range(0, len(blocks), _BATCH):
         batch = [_filled(block) for block in blocks[start : start + _BATCH]]
         # One at a time, so that rounding does not depend on how many there are.
-        found = np.stack([coefficients(basis, block) for block in batch])
-        multiples, classes = quantised(basis, found, quality)
+        turned = [likeliest(basis, block) for block in batch]
+        kinds = np.array([kind for kind, _ in turned])
+        found = np.stack([values for _, values in turned])
+        multiples, classes = quantised(basis, found, kinds, quality)
         payloads += [
-            _write(basis, ours, theirs, quality)
-            for ours, theirs in zip(multiples, classes, strict=True)
+            _write_flat(basis, block, quality)
+            if np.ptp(block) < _FLAT
+            else _write(basis, int(kinds[i]), multiples[i], classes[i], quality)
+            for i, block in enumerate(batch)
         ]
     return payloads
 
@@ -222,25 +268,40 @@ def _filled(block: Array) -> Array:
     return np.pad(block, ((0, 0), (0, BLOCK_FRAMES - block.shape[1])), mode="edge")
 
 
+def _write_flat(basis: Basis, block: Array, quality: int) -> bytes:
+    """A block without sound, or with all of it below the clamp: its level alone."""
+    writer = Writer()
+    writer.put_bits(quality, 4)
+    writer.put(basis.length_tables[quality], _FLAT_LENGTH)
+    level = round(float(block.mean() - FLOOR) * _LEVELS_PER_UNIT)
+    writer.put_bits(min(max(level, 0), 255), 8)
+    return writer.to_bytes()
+
+
 def _write(
-    basis: Basis, multiples: NDArray[np.int64], classes: NDArray[np.int64], quality: int
+    basis: Basis,
+    kind: int,
+    multiples: NDArray[np.int64],
+    classes: NDArray[np.int64],
+    quality: int,
 ) -> bytes:
     used = np.flatnonzero(multiples.any(axis=1))
     n_rows = int(used[-1]) + 1 if len(used) else 0
     writer = Writer()
     writer.put_bits(quality, 4)
     writer.put(basis.length_tables[quality], n_rows)
+    writer.put_bits(kind, _KIND_BITS)
     tables = basis.magnitude_tables
     put, put_bits = writer.put, writer.put_bits
     for row in range(n_rows):
         limit = int(basis.limits[quality, row])
-        values, kinds = multiples[row, :limit].tolist(), classes[row, :limit].tolist()
-        for value, kind in zip(values, kinds, strict=True):
+        values, ours = multiples[row, :limit].tolist(), classes[row, :limit].tolist()
+        for value, one in zip(values, ours, strict=True):
             if not value:
-                put(tables[kind], 0)
+                put(tables[one], 0)
                 continue
             magnitude = abs(value)
-            put(tables[kind], min(magnitude, LARGEST))
+            put(tables[one], min(magnitude, LARGEST))
             if magnitude >= LARGEST:
                 put_large(writer, magnitude - LARGEST)
             put_bits(value < 0, 1)
@@ -270,11 +331,20 @@ def _decode_batch(basis: Basis, payloads: Sequence[bytes]) -> list[Array | Packe
         reader.get(basis.length_tables[quality])
         for reader, quality in zip(readers, qualities, strict=True)
     ]
+    flat = [length == _FLAT_LENGTH for length in lengths]
+    kinds = np.array(
+        [
+            0 if one else reader.get_bits(_KIND_BITS)
+            for one, reader in zip(flat, readers, strict=True)
+        ]
+    )
     multiples = np.zeros((len(payloads), BLOCK_FRAMES, N_MELS), np.int64)
     wrong: dict[int, PacketError] = {}
     for quality in sorted(set(qualities)):
-        members = [i for i, other in enumerate(qualities) if other == quality]
-        context = RowContext(basis.context, step_level(quality), len(members))
+        members = [i for i, other in enumerate(qualities) if other == quality and not flat[i]]
+        if not members:
+            continue
+        context = RowContext(basis.context, step_level(quality), kinds[members])
         rows = multiples[members]
         for row in range(max(lengths[i] for i in members)):
             limit = int(basis.limits[quality, row])
@@ -288,7 +358,12 @@ def _decode_batch(basis: Basis, payloads: Sequence[bytes]) -> list[Array | Packe
             context.take(np.abs(rows[:, row]))
         multiples[members] = rows
     return [
-        wrong.get(i) or _finished(basis, reader, multiples[i], qualities[i])
+        wrong.get(i)
+        or (
+            _level(reader)
+            if flat[i]
+            else _finished(basis, reader, int(kinds[i]), multiples[i], qualities[i])
+        )
         for i, reader in enumerate(readers)
     ]
 
@@ -308,14 +383,23 @@ def _row(basis: Basis, reader: Reader, classes: list[int]) -> list[int]:
     return values
 
 
+def _level(reader: Reader) -> Array | PacketError:
+    level = FLOOR + reader.get_bits(8) / _LEVELS_PER_UNIT
+    try:
+        reader.finish()
+    except PacketError as error:
+        return error
+    return np.full((N_MELS, BLOCK_FRAMES), level, np.float32)
+
+
 def _finished(
-    basis: Basis, reader: Reader, multiples: NDArray[np.int64], quality: int
+    basis: Basis, reader: Reader, kind: int, multiples: NDArray[np.int64], quality: int
 ) -> Array | PacketError:
     try:
         reader.finish()
     except PacketError as error:
         return error
-    return block_of(basis, dequantised(basis, multiples, quality))
+    return block_of(basis, dequantised(basis, multiples, quality), kind)
 
 
 def plain_frequencies() -> NDArray[np.uint16]:

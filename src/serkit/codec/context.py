@@ -13,20 +13,20 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from serkit.codec.frontend import BLOCK_FRAMES, N_MELS
+from serkit.codec.frontend import N_MELS
 
 Integers = NDArray[np.int64]
 Floats = NDArray[np.float32]
 
 N_CLASSES = 64
 N_INPUTS = 24
-LARGEST = 15
+LARGEST = 31
 """Magnitudes from here on share a symbol, and the rest of them follows."""
 
 SHIFT = 6
 MOST_HIDDEN = 1023
 
-# round(8 ln(1 + magnitude)): how surprising a magnitude is.
+# round(8 ln(1 + magnitude)), up to a magnitude of 15: how surprising one is.
 _LEVELS = np.array([0, 6, 9, 11, 13, 14, 16, 17, 18, 18, 19, 20, 21, 21, 22, 22], np.float32)
 _BANDS = ((0, 6), (6, 20), (20, N_MELS))
 _OFFSETS = ((1, (-3, -2, -1, 0, 1, 2, 3)), (2, (-2, -1, 0, 1, 2)), (3, (-1, 0, 1)))
@@ -38,8 +38,8 @@ class ContextModel:
     """The network and its tables' choice.
 
     Attributes:
-        prior: What is expected of each coefficient, in eighths of a natural logarithm, shape
-            `[32, 80]`, whole numbers.
+        prior: What is expected of each coefficient of each kind of block, in eighths of a natural
+            logarithm, shape `[n_kinds, 32, 80]`, whole numbers.
         inner: Weights of the hidden units, shape `[n_hidden, 24]`, whole numbers.
         inner_bias: Shape `[n_hidden]`.
         outer: Weights of the output, shape `[n_hidden]`.
@@ -71,11 +71,13 @@ class RowContext:
     Args:
         model: The network.
         step_level: The quantiser's step, in eighths of a natural logarithm, a whole number.
-        n_blocks: Blocks looked at side by side.
+        kinds: Of the blocks looked at side by side, shape `[n_blocks]`.
     """
 
-    def __init__(self, model: ContextModel, step_level: int, n_blocks: int = 1) -> None:
+    def __init__(self, model: ContextModel, step_level: int, kinds: NDArray[np.int64]) -> None:
+        n_blocks = len(kinds)
         self._model = model
+        self._prior = model.prior[kinds]
         self._step = step_level
         self._row = 0
         # Rows before, newest first, with room for the neighbours beyond the edges.
@@ -98,14 +100,14 @@ class RowContext:
             out[:, :, place] = np.floor(total / 4.0)[:, None]
             place += 1
         out[:, :, place] = self._faded
-        out[:, :, place + 1] = self._model.prior[self._row]
+        out[:, :, place + 1] = self._prior[:, self._row]
         out[:, :, place + 2] = self._step
         out[:, :, place + 3] = self._row
         return out
 
     def classes(self) -> NDArray[np.int64]:
         """The tables of the row that comes next, shape `[n_blocks, 80]`."""
-        return self._model.classes(self.inputs(), self._model.prior[self._row] - self._step)
+        return self._model.classes(self.inputs(), self._prior[:, self._row] - self._step)
 
     def take(self, magnitudes: NDArray[np.int64]) -> None:
         """Note the row that was coded.
@@ -113,11 +115,8 @@ class RowContext:
         Args:
             magnitudes: Shape `[n_blocks, 80]`.
         """
-        found = _LEVELS[np.minimum(magnitudes, LARGEST)]
+        found = _LEVELS[np.minimum(magnitudes, len(_LEVELS) - 1)]
         self._levels[:, 1:] = self._levels[:, :-1]
         self._levels[:, 0, _MARGIN : _MARGIN + N_MELS] = found
         self._faded = np.floor(self._faded * 0.8125) + found
         self._row += 1
-
-
-ROWS = BLOCK_FRAMES

@@ -70,12 +70,12 @@ def decode_svd(payload: bytes, n_frames: int) -> Array:
             f"the payload has {len(payload)} bytes for rank {rank} and {n_frames} frames; "
             f"expected {expected} and a rank from 1 to {min(N_MELS, n_frames)}"
         )
-    numbers = np.frombuffer(payload, "<f2", offset=1).astype(np.float32)
+    numbers: Array = np.frombuffer(payload, "<f2", offset=1).astype(np.float32)
     if not np.isfinite(numbers).all():
         raise PacketError("the payload holds numbers that are not finite")
     left, values, right = np.split(numbers, [N_MELS * rank, (N_MELS + 1) * rank])
-    product: Array = (left.reshape(N_MELS, rank) * values) @ right.reshape(rank, n_frames)
-    return product
+    scaled = left.reshape(N_MELS, rank) * values
+    return np.asarray(scaled @ right.reshape(rank, n_frames), np.float32)
 
 
 def rank_of_error(log_mel: Array, rmse: float) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -11,10 +12,12 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from serkit.codec.basis import (
+    N_KINDS,
     N_QUALITIES,
     STEPS,
     Basis,
     coefficients,
+    likeliest,
     plain_frequencies,
     quantised,
     step_level,
@@ -36,6 +39,9 @@ Array = NDArray[np.float32]
 _HIDDEN = 24
 _UNIT = 1 << SHIFT
 _RARE = 3e-4
+_ROUNDS = 5
+_FOR_TABLES = 600
+_NOTHING = np.zeros((1, BLOCK_FRAMES, N_MELS), np.float32)
 
 
 def learn_basis(
@@ -53,41 +59,71 @@ def learn_basis(
         steps: Of the network's training.
     """
     rng = np.random.default_rng(seed)
-    mean = np.mean([block.mean(axis=1) for block in blocks], axis=0).astype(np.float32)
-    scatter = np.zeros((N_MELS, N_MELS))
-    for block in blocks:
-        centred = (block - mean[:, None]).astype(np.float64)
-        scatter += centred @ centred.T
-    _, vectors = np.linalg.eigh(scatter)
-    vectors = np.ascontiguousarray(vectors[:, ::-1].T.astype(np.float32))
-    basis = _untrained(mean, vectors)
-    chosen = rng.choice(len(blocks), min(sample, len(blocks)), replace=False)
-    found = np.stack([coefficients(basis, blocks[i]) for i in chosen])
-    prior = np.round(8.0 * np.log(np.abs(found).mean(axis=0) + 0.05)).astype(np.float32)
-    basis = replace(basis, context=replace(basis.context, prior=prior))
+    every = np.stack(blocks)
+    mean, vectors, prior = _kinds(every)
+    basis = _untrained(mean, vectors, prior)
+    chosen = every[rng.choice(len(every), min(sample, len(every)), replace=False)]
+    turned = [likeliest(basis, block) for block in chosen]
+    kinds = np.array([kind for kind, _ in turned])
+    found = np.stack([values for _, values in turned])
     for _ in range(2):
+        parts = _parts(len(found), rng)
         coded = [
-            quantised(basis, found[part], quality)[0]
-            for quality, part in enumerate(_parts(len(found), rng))
+            (kinds[part], quantised(basis, found[part], kinds[part], quality)[0])
+            for quality, part in enumerate(parts)
         ]
         basis = replace(basis, context=_fit_context(basis.context, coded, steps, seed))
-        basis = _fit_tables(basis, found, rng)
+        basis = _fit_tables(basis, found, kinds, rng)
     return basis
 
 
-def _untrained(mean: Array, vectors: Array) -> Basis:
+def _kinds(blocks: Array) -> tuple[Array, Array, Array]:
+    """Mean, vectors and expected magnitudes of each kind of block.
+
+    Each block goes to the kind that tells it best, and each kind is learned anew from its blocks
+    (Lloyd's iteration), beginning with four groups from faint to loud.
+    """
+    order = np.argsort(np.argsort(blocks.mean(axis=(1, 2))))
+    kinds = order * N_KINDS // len(blocks)
+    for _ in range(_ROUNDS):
+        members = [blocks[kinds == kind] for kind in range(N_KINDS)]
+        mean = np.stack([one.mean(axis=(0, 2)) for one in members])
+        vectors = np.stack([_vectors(one) for one in members])
+        found = [_untrained(mean[[k]], vectors[[k]], _NOTHING) for k in range(N_KINDS)]
+        prior = np.stack(
+            [
+                np.mean([np.abs(coefficients(basis, b, 0)) for b in one], axis=0)
+                for basis, one in zip(found, members, strict=True)
+            ]
+        )
+        basis = _untrained(mean, vectors, np.round(8.0 * np.log(prior + 0.05)))
+        kinds = np.array([likeliest(basis, block)[0] for block in blocks])
+    return basis.mean, basis.vectors, basis.context.prior
+
+
+def _vectors(blocks: Array) -> Array:
+    centred = blocks - blocks.mean(axis=(0, 2))[:, None]
+    flat = centred.transpose(1, 0, 2).reshape(N_MELS, -1).astype(np.float64)
+    _, found = np.linalg.eigh(flat @ flat.T)
+    return _half(found[:, ::-1].T)
+
+
+def _half(values: NDArray[Any]) -> Array:
+    """As float16 stores it."""
+    return np.ascontiguousarray(values.astype(np.float16).astype(np.float32))
+
+
+def _untrained(mean: Array, vectors: Array, prior: Array) -> Basis:
     hidden = np.zeros((_HIDDEN, N_INPUTS), np.float32)
     flat = np.zeros(_HIDDEN, np.float32)
-    context = ContextModel(
-        np.zeros((BLOCK_FRAMES, N_MELS), np.float32), hidden, flat, flat, float(32 * _UNIT)
-    )
+    context = ContextModel(prior.astype(np.float32), hidden, flat, flat, float(32 * _UNIT))
     return Basis(
-        mean,
+        _half(mean),
         vectors,
         context,
         np.full((N_QUALITIES, BLOCK_FRAMES), N_MELS, np.uint8),
         plain_frequencies(),
-        np.stack([frequencies(np.ones(BLOCK_FRAMES + 1))] * N_QUALITIES).astype(np.uint16),
+        np.stack([frequencies(np.ones(BLOCK_FRAMES + 2))] * N_QUALITIES).astype(np.uint16),
         np.full((N_QUALITIES, 3), 0.05, np.float32),
     )
 
@@ -100,17 +136,18 @@ def _parts(n: int, rng: np.random.Generator) -> list[NDArray[np.int64]]:
 
 
 def _inputs(
-    context: ContextModel, coded: Iterable[NDArray[np.int64]]
+    context: ContextModel, coded: Iterable[tuple[NDArray[np.int64], NDArray[np.int64]]]
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Inputs, places in the block, levels of the step and magnitudes of all coefficients."""
     inputs, places, levels, targets = [], [], [], []
-    for quality, multiples in enumerate(coded):
+    for quality, (kinds, multiples) in enumerate(coded):
         magnitudes = np.abs(multiples)
         level = step_level(quality)
-        rows = RowContext(context, level, len(multiples))
+        rows = RowContext(context, level, kinds)
         for row in range(BLOCK_FRAMES):
             inputs.append(rows.inputs().reshape(-1, N_INPUTS).astype(np.int16))
-            places.append(np.tile(np.arange(N_MELS) + N_MELS * row, len(multiples)))
+            place = (kinds[:, None] * BLOCK_FRAMES + row) * N_MELS + np.arange(N_MELS)
+            places.append(place.ravel())
             levels.append(np.full(multiples[:, row].size, level, np.float32))
             targets.append(np.minimum(magnitudes[:, row], LARGEST).ravel())
             rows.take(magnitudes[:, row])
@@ -144,7 +181,10 @@ class _Network(nn.Module):
 
 
 def _fit_context(
-    context: ContextModel, coded: Sequence[NDArray[np.int64]], steps: int, seed: int
+    context: ContextModel,
+    coded: Sequence[tuple[NDArray[np.int64], NDArray[np.int64]]],
+    steps: int,
+    seed: int,
 ) -> ContextModel:
     torch.manual_seed(seed)
     inputs, places, levels, targets = _inputs(context, coded)
@@ -166,7 +206,7 @@ def _fit_context(
         whole: Array = np.round(values.detach().numpy() * _UNIT).astype(np.float32)
         return whole
 
-    prior = np.round(network.prior.detach().numpy()).reshape(BLOCK_FRAMES, N_MELS)
+    prior = np.round(network.prior.detach().numpy()).reshape(-1, BLOCK_FRAMES, N_MELS)
     return ContextModel(
         prior.astype(np.float32),
         rounded(network.inner.weight),
@@ -176,16 +216,19 @@ def _fit_context(
     )
 
 
-def _fit_tables(basis: Basis, found: Array, rng: np.random.Generator) -> Basis:
+def _fit_tables(
+    basis: Basis, found: Array, kinds: NDArray[np.int64], rng: np.random.Generator
+) -> Basis:
     """Limits, frequencies and centroids, as the quantiser leaves coefficients."""
     counts = np.zeros((N_CLASSES, LARGEST + 1))
     limits = np.zeros((N_QUALITIES, BLOCK_FRAMES), np.uint8)
-    lengths = np.zeros((N_QUALITIES, BLOCK_FRAMES + 1))
+    lengths = np.zeros((N_QUALITIES, BLOCK_FRAMES + 2))
     centroids = np.zeros((N_QUALITIES, 3), np.float32)
     open_ = replace(basis, limits=np.full_like(basis.limits, N_MELS))
     for quality in range(N_QUALITIES):
-        part = found[rng.choice(len(found), min(400, len(found)), replace=False)]
-        multiples, classes = quantised(open_, part, quality)
+        chosen = rng.choice(len(found), min(_FOR_TABLES, len(found)), replace=False)
+        part = found[chosen]
+        multiples, classes = quantised(open_, part, kinds[chosen], quality)
         magnitudes = np.abs(multiples)
         present = (magnitudes > 0).mean(axis=0) > _RARE
         limits[quality] = [int(np.flatnonzero(row)[-1]) + 1 if row.any() else 0 for row in present]
@@ -193,13 +236,14 @@ def _fit_tables(basis: Basis, found: Array, rng: np.random.Generator) -> Basis:
         counted = np.minimum(magnitudes, LARGEST)
         np.add.at(counts, (classes[:, inside], counted[:, inside]), 1)
         rows = np.where((magnitudes * inside).any(axis=2), np.arange(1, BLOCK_FRAMES + 1), 0)
-        lengths[quality] = np.bincount(rows.max(axis=1), minlength=BLOCK_FRAMES + 1)
+        lengths[quality] = np.bincount(rows.max(axis=1), minlength=BLOCK_FRAMES + 2)
         sizes = np.abs(part) / STEPS[quality]
-        for i, chosen in enumerate((magnitudes == 1, magnitudes == 2, magnitudes > 2)):
-            if chosen.any():
-                centroids[quality, i] = (sizes - magnitudes)[chosen].mean()
+        for i, alike in enumerate((magnitudes == 1, magnitudes == 2, magnitudes > 2)):
+            if alike.any():
+                centroids[quality, i] = (sizes - magnitudes)[alike].mean()
     smooth = plain_frequencies() / float(1 << 14)
     tables = np.stack([frequencies(row) for row in counts + smooth]).astype(np.uint16)
+    lengths[:, -1] = 0.02 * lengths.sum(axis=1)
     every = lengths + 0.1 + 0.2 * lengths.sum(axis=0) / N_QUALITIES
     return replace(
         basis,

@@ -1,0 +1,39 @@
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from serkit.codec import BLOCK_FRAMES, LogMelStream, log_mel_of, normalised
+from serkit.errors import AudioError
+from serkit.features import whisper_log_mel
+
+rng = np.random.default_rng(0)
+NOISE = (0.1 * rng.standard_normal(16_000) * np.sin(np.arange(16_000) / 3000)).astype(np.float32)
+
+
+@pytest.mark.parametrize("n", [160, 200, 201, 319, 320, 5119, 5120, 5121, 5320, 10_240, 16_000])
+def test_it_is_whispers(n):
+    found = normalised(log_mel_of(NOISE[:n]))
+    expected = whisper_log_mel(NOISE[:n])
+    assert found.shape == expected.shape == (80, n // 160)
+    np.testing.assert_allclose(found, expected, atol=1e-5)
+
+
+@settings(deadline=None, max_examples=30)
+@given(st.integers(0, 16_000), st.lists(st.integers(0, 6000), max_size=12))
+def test_chunks_change_nothing(n, cuts):
+    whole = LogMelStream()
+    expected = whole.push(NOISE[:n]) + whole.flush()
+    stream, found = LogMelStream(), []
+    for part in np.split(NOISE[:n], sorted(min(cut, n) for cut in cuts)):
+        found += stream.push(part)
+    found += stream.flush()
+    assert len(found) == len(expected)
+    for ours, theirs in zip(found, expected, strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+    assert all(block.shape[1] == BLOCK_FRAMES for block in found[:-1])
+
+
+def test_a_recording_below_a_frame_is_refused():
+    with pytest.raises(AudioError, match="shorter than a frame"):
+        log_mel_of(NOISE[:159])

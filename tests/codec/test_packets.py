@@ -1,0 +1,97 @@
+import struct
+import zlib
+from contextlib import suppress
+from dataclasses import replace
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from serkit.codec import Mode, Packet, read_packet, split
+from serkit.codec.packets import MAX_PAYLOAD, SEQUENCES
+from serkit.errors import PacketError
+
+PLAIN = Packet(Mode.BASIS, 5, b"abc")
+FULL = Packet(Mode.BASIS, 8191, b"", 123_456, b"\x01\x02\x03\x04", 7, -1.5)
+
+
+def sealed(content):
+    return content + struct.pack("<I", zlib.crc32(content))
+
+
+packets = st.builds(
+    lambda mode, sequence, payload, start, n_frames, peak: Packet(
+        mode,
+        sequence,
+        payload,
+        start,
+        b"base" if mode is Mode.BASIS and start is not None else b"",
+        n_frames,
+        peak,
+    ),
+    st.sampled_from(Mode),
+    st.integers(0, SEQUENCES - 1),
+    st.binary(max_size=300),
+    st.none() | st.integers(0, (1 << 32) - 1),
+    st.none() | st.integers(0, 1 << 20),
+    st.none() | st.integers(-(1 << 15), (1 << 15) - 1).map(lambda i: i / 256),
+)
+
+
+@given(packets)
+def test_a_packet_comes_back(packet):
+    assert read_packet(packet.to_bytes()) == packet
+
+
+def test_golden_bytes():
+    """By hand from docs/packet-format.md, but for the checksum, which is zlib's."""
+    assert PLAIN.to_bytes() == sealed(bytes.fromhex("a6 0500 03 616263"))
+    assert FULL.to_bytes() == sealed(bytes.fromhex("a6 ffff 40e20100 01020304 07 80fe 00"))
+    assert zlib.crc32(b"123456789") == 0xCBF43926  # the checksum is CRC-32/ISO-HDLC
+
+
+def test_eight_bytes_is_all_a_packet_adds():
+    assert len(PLAIN.to_bytes()) == len(PLAIN.payload) + 8
+
+
+@given(st.lists(packets, max_size=6))
+def test_a_file_is_cut_into_its_packets(several):
+    contents = [packet.to_bytes() for packet in several]
+    assert list(split(b"".join(contents))) == contents
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", "is cut off: 0 bytes, expected at least 1"),
+        (b"\x56" + PLAIN.to_bytes()[1:], "no packet starts here: found the byte 0x56"),
+        (b"\xaa" + PLAIN.to_bytes()[1:], "version 2; this serkit reads 1"),
+        (b"\xa7" + PLAIN.to_bytes()[1:], "unknown mode 3"),
+        (PLAIN.to_bytes()[:-1], "cut off"),
+        (PLAIN.to_bytes()[:-5] + b"x" + PLAIN.to_bytes()[-4:], "checksum does not fit"),
+        (PLAIN.to_bytes() + b"x", "1 bytes follow the packet"),
+        (bytes.fromhex("a60500 ffffffff0f"), f"4294967295 bytes; expected at most {MAX_PAYLOAD}"),
+        (bytes.fromhex("a60500 ffffffffff01"), "a number of more than 5 bytes"),
+        (bytes.fromhex("a60500 8064"), "is cut off: 5 bytes, expected at least 12805"),
+    ],
+)
+def test_what_is_no_packet(content, message):
+    with pytest.raises(PacketError, match=message):
+        read_packet(content)
+
+
+@given(st.data())
+def test_a_flipped_bit_never_passes(data):
+    packet = replace(data.draw(packets), payload=b"0123456789")
+    content = bytearray(packet.to_bytes())
+    place = data.draw(st.integers(0, 8 * len(content) - 1))
+    content[place // 8] ^= 1 << place % 8
+    with pytest.raises(PacketError):
+        read_packet(bytes(content))
+
+
+@settings(max_examples=300)
+@given(st.binary(max_size=60), st.booleans())
+def test_any_bytes_are_a_packet_or_a_packet_error(content, begun):
+    with suppress(PacketError):
+        read_packet(sealed(b"\xa6" + content) if begun else content)

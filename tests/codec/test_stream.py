@@ -1,0 +1,239 @@
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from serkit.codec import (
+    BLOCK_FRAMES,
+    DELAY_S,
+    N_QUALITIES,
+    Decoder,
+    Encoder,
+    Packet,
+    decode,
+    encode_at_rate,
+    encode_basis,
+    log_mel_of,
+    normalised,
+    read_packet,
+    shipped_basis,
+    split,
+)
+from serkit.codec.basis import block_of, coefficients, decode_blocks, encode_blocks
+from serkit.errors import PacketError
+
+
+def voice(seconds=6.0, seed=0):
+    """Harmonics that come and go, over faint noise."""
+    rng = np.random.default_rng(seed)
+    time = np.arange(round(16_000 * seconds)) / 16_000
+    phase = 2 * np.pi * np.cumsum(120 + 30 * np.sin(2 * np.pi * 0.7 * time)) / 16_000
+    tone = sum(np.sin(k * phase) / k for k in range(1, 25))
+    loud = np.clip(np.sin(2 * np.pi * 1.3 * time), 0, 1) ** 2
+    return (0.1 * loud * tone + 0.002 * rng.standard_normal(len(time))).astype(np.float32)
+
+
+VOICE = voice()
+STREAM = encode_basis(VOICE, 5)
+ALL = list(split(STREAM))
+
+
+def frames_of(packets, **options):
+    decoder = Decoder(**options)
+    parts = [decoder.push(packet) for packet in packets]
+    return np.concatenate([*parts, decoder.flush()], axis=1), decoder
+
+
+def rmse(one, other):
+    return float(np.sqrt(np.mean(np.square(one - other))))
+
+
+def test_the_basis_is_orthogonal_and_turns_back():
+    basis = shipped_basis()
+    block = log_mel_of(VOICE)[:, :32]
+    for kind, vectors in enumerate(basis.vectors):
+        # As nearly as float16 holds them.
+        np.testing.assert_allclose(vectors @ vectors.T, np.eye(80), atol=2e-3)
+        found = coefficients(basis, block, kind)
+        np.testing.assert_allclose(block_of(basis, found, kind), block, atol=0.02)
+        # Parseval: errors of coefficients are errors of frames.
+        centred = block - basis.mean[kind][:, None]
+        assert np.square(found).sum() == pytest.approx(np.square(centred).sum(), rel=2e-3)
+
+
+def test_more_bits_are_less_error():
+    wanted = normalised(log_mel_of(VOICE))
+    sizes, errors = [], []
+    for quality in range(N_QUALITIES):
+        stream = encode_basis(VOICE, quality)
+        sizes.append(len(stream))
+        errors.append(rmse(decode(stream).log_mel, wanted))
+    assert sizes == sorted(sizes)
+    assert errors == sorted(errors, reverse=True)
+    assert errors[5] < 0.11
+    assert errors[-1] < 0.05
+
+
+@settings(deadline=None, max_examples=15)
+@given(st.integers(0, len(VOICE)), st.lists(st.integers(0, 60_000), max_size=10))
+def test_chunks_change_no_byte(n, cuts):
+    whole = Encoder()
+    expected = whole.push(VOICE[:n]) + whole.flush()
+    encoder, found = Encoder(), []
+    for part in np.split(VOICE[:n], sorted(min(cut, n) for cut in cuts)):
+        found += encoder.push(part)
+    assert found + encoder.flush() == expected
+
+
+def test_a_packet_comes_within_the_delay():
+    """Samples one by one: how late is the packet that holds a sample?"""
+    encoder, arrived = Encoder(), []
+    for place in range(0, 32_000, 40):
+        for _ in encoder.push(VOICE[place : place + 40]):
+            arrived.append((place + 40) / 16_000)
+    for number, time in enumerate(arrived):
+        assert time - number * BLOCK_FRAMES / 100 <= DELAY_S
+
+
+def test_blocks_are_coded_by_themselves():
+    basis = shipped_basis()
+    log_mel = log_mel_of(VOICE)
+    blocks = [log_mel[:, i : i + 32] for i in range(0, log_mel.shape[1], 32)]
+    together = encode_blocks(basis, blocks, 7)
+    assert together == [encode_blocks(basis, [block], 7)[0] for block in blocks]
+    alone = [decode_blocks(basis, [payload])[0] for payload in together]
+    for one, other in zip(alone, decode_blocks(basis, together), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_silence_costs_next_to_nothing():
+    silent = encode_basis(np.zeros(160_000, np.float32), 5)
+    assert 8e-3 * len(silent) / 10 < 0.35
+    after = encode_basis(np.concatenate((VOICE, np.zeros(160_000, np.float32))), 5)
+    assert 8e-3 * (len(after) - len(STREAM)) / 10 < 0.35
+
+
+def test_frames_come_in_order_and_whole():
+    found, decoder = frames_of(ALL)
+    assert found.shape == (80, len(VOICE) // 160)
+    assert decoder.concealed == 0
+    np.testing.assert_array_equal(normalised(found, peak=decoder.peak), decode(STREAM).log_mel)
+    assert decoder.peak == pytest.approx(float(log_mel_of(VOICE).max()), abs=1 / 256)
+
+
+@settings(deadline=None, max_examples=40)
+@given(st.randoms(), st.lists(st.integers(0, len(ALL) - 1), max_size=6))
+def test_order_and_repetition_change_nothing(random, repeated):
+    """Packets at most three places late, some of them twice."""
+    order = sorted(range(len(ALL)), key=lambda i: i + random.uniform(0, 3.0))
+    packets = [ALL[i] for i in order]
+    for i in repeated:
+        packets.insert(min(len(packets), order.index(i) + 2), ALL[i])
+    found, decoder = frames_of(packets)
+    expected, _ = frames_of(ALL)
+    np.testing.assert_array_equal(found, expected)
+    assert decoder.concealed == 0
+
+
+@settings(deadline=None, max_examples=40)
+@given(st.sets(st.integers(0, len(ALL) - 2), max_size=8))
+def test_a_lost_packet_costs_its_own_frames_and_nothing_else(lost):
+    expected, _ = frames_of(ALL)
+    found, decoder = frames_of([p for i, p in enumerate(ALL) if i not in lost])
+    assert found.shape == expected.shape
+    assert decoder.concealed == BLOCK_FRAMES * len(lost)
+    kept = np.ones(expected.shape[1], bool)
+    for i in lost:
+        kept[i * BLOCK_FRAMES : (i + 1) * BLOCK_FRAMES] = False
+    np.testing.assert_array_equal(found[:, kept], expected[:, kept])
+
+
+def test_lost_frames_lie_between_their_neighbours():
+    found, _ = frames_of([ALL[0], *ALL[2:]])
+    before, after = found[:, 31], found[:, 64]
+    share = 16 / 33
+    np.testing.assert_allclose(found[:, 47], before + share * (after - before), atol=1e-5)
+
+
+def test_sequence_numbers_begin_anew():
+    """Around the 8192nd packet, from one on that says when it starts."""
+    first = read_packet(ALL[1])
+    basis = shipped_basis().digest
+
+    def packet(number):
+        start = number * 32 if number == 8160 else None
+        return Packet(first.mode, number % 8192, first.payload, start, basis if start else b"")
+
+    order = [8160, 8161, 8190, 8192, 8191, 8193, 8250]
+    found, decoder = frames_of([packet(number).to_bytes() for number in order])
+    assert found.shape[1] == 32 * (8251 - 8160)
+    assert decoder.concealed == 32 * (91 - len(order))
+
+
+def test_one_may_join_late():
+    late = list(split(encode_basis(voice(70.0), 0)))[192:]
+    assert read_packet(late[0]).start_frame == 192 * 32
+    found, decoder = frames_of(late)
+    assert decoder.concealed == 0
+    assert found.shape[1] == 7000 - 192 * 32
+
+
+def test_what_is_damaged_or_foreign_leaves_no_trace():
+    expected, _ = frames_of(ALL)
+    spoiled = bytearray(ALL[3])
+    spoiled[9] ^= 1
+    first = read_packet(ALL[0])
+    foreign = Packet(first.mode, 3, first.payload, 96, b"\0\0\0\0").to_bytes()
+    far = Packet(first.mode, 3, first.payload, (1 << 32) - 1, first.basis).to_bytes()
+    rubbish = Packet(first.mode, 3, b"\xff" * 500).to_bytes()
+    odd = Packet(first.mode, 3, first.payload, n_frames=33).to_bytes()
+    decoder, parts = Decoder(), []
+    for packet in ALL:
+        parts.append(decoder.push(packet))
+        for wrong, message in (
+            (bytes(spoiled), "checksum"),
+            (foreign, "coded with the basis 00000000"),
+            (far, "more than 60 s after"),
+            (rubbish, "does not end|impossibly large"),
+            (odd, "33 frames; expected 1 to 32"),
+        ):
+            with pytest.raises(PacketError, match=message):
+                decoder.push(wrong)
+    parts.append(decoder.flush())
+    np.testing.assert_array_equal(np.concatenate(parts, axis=1), expected)
+
+
+def test_the_rate_asked_for_is_not_exceeded():
+    for kbps in (1.2, 2.0, 4.0):
+        stream = encode_at_rate(VOICE, kbps)
+        assert 8e-3 * len(stream) / 6.0 <= kbps
+    finer = encode_basis(VOICE, read_quality(encode_at_rate(VOICE, 2.0)) + 1)
+    assert 8e-3 * len(finer) / 6.0 > 2.0
+
+
+def read_quality(stream):
+    return read_packet(next(split(stream))).payload and next(
+        quality for quality in range(N_QUALITIES) if encode_basis(VOICE, quality) == stream
+    )
+
+
+@pytest.mark.parametrize("quality", [-1, 16])
+def test_a_quality_out_of_range(quality):
+    with pytest.raises(PacketError, match="expected 0 to 15"):
+        Encoder(quality)
+
+
+@settings(deadline=None, max_examples=150)
+@given(st.binary(max_size=200))
+def test_any_payload_is_a_block_or_a_packet_error(payload):
+    (found,) = decode_blocks(shipped_basis(), [payload])
+    assert isinstance(found, PacketError) or (found.shape == (80, 32) and np.isfinite(found).all())
+
+
+def test_a_file_cut_anywhere_is_a_packet_error():
+    for end in range(1, len(STREAM), 37):
+        try:
+            decode(STREAM[:end])
+        except PacketError:
+            continue
+        assert end in np.cumsum([len(packet) for packet in ALL])

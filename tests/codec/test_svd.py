@@ -1,0 +1,107 @@
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from serkit.codec import decode, encode_low_rank, log_mel_of, normalised
+from serkit.codec.svd import (
+    decode_svd,
+    decode_svdq,
+    encode_svd,
+    encode_svdq,
+    rank_of_error,
+    rank_of_ratio,
+)
+from serkit.errors import PacketError
+
+
+def speechlike(n_frames, seed=0):
+    rng = np.random.default_rng(seed)
+    rows = rng.standard_normal((80, 6)) @ rng.standard_normal((6, n_frames))
+    return (0.4 * rows + 0.1 * rng.standard_normal((80, n_frames)) - 3.0).astype(np.float32)
+
+
+def rmse(one, other):
+    return float(np.sqrt(np.mean(np.square(one.astype(np.float64) - other))))
+
+
+def test_the_rank_is_the_papers_share():
+    assert rank_of_ratio(0.125, 300) == 10  # of k = 80
+    assert rank_of_ratio(0.125, 40) == 5  # of k = 40
+    assert rank_of_ratio(0.125, 3) == 1
+    assert rank_of_ratio(1.0, 300) == 80
+
+
+@pytest.mark.parametrize("rank", [1, 5, 10, 80])
+def test_the_error_is_that_of_eckart_and_young(rank):
+    log_mel = speechlike(200)
+    payload = encode_svd(log_mel, rank)
+    assert len(payload) == 1 + 2 * rank * (80 + 1 + 200)  # U', S' and V' as float16
+    values = np.linalg.svd(log_mel.astype(np.float64), compute_uv=False)
+    least = np.sqrt(np.square(values[rank:]).sum() / log_mel.size)
+    assert rmse(decode_svd(payload, 200), log_mel) == pytest.approx(least, abs=2e-3)
+
+
+@given(st.integers(1, 60), st.floats(0.01, 3.0))
+def test_the_rank_of_an_error_is_the_least(n_frames, error):
+    log_mel = speechlike(n_frames, n_frames)
+    rank = rank_of_error(log_mel, error)
+    values = np.linalg.svd(log_mel.astype(np.float64), compute_uv=False)
+
+    def error_of(kept):
+        return np.sqrt(np.square(values[kept:]).sum() / log_mel.size)
+
+    assert error_of(rank) <= error * (1 + 1e-5)
+    assert rank == 1 or error_of(rank - 1) > error * (1 - 1e-5)
+
+
+@settings(deadline=None, max_examples=25)
+@given(st.sampled_from([1, 7, 80, 150, 400]), st.floats(0.05, 0.8))
+def test_svdq_keeps_to_its_error_and_is_far_shorter(n_frames, error):
+    log_mel = speechlike(n_frames)
+    payload = encode_svdq(log_mel, error)
+    assert rmse(decode_svdq(payload, n_frames), log_mel) < 1.25 * error
+    if n_frames >= 150:
+        assert len(payload) < 0.6 * len(encode_svd(log_mel, rank_of_error(log_mel, error)))
+
+
+@pytest.mark.parametrize("options", [{"ratio": 0.125}, {"rmse": 0.1}])
+def test_recordings_longer_than_thirty_seconds(options):
+    samples = 0.1 * np.random.default_rng(0).standard_normal(31 * 16_000).astype(np.float32)
+    stream = encode_low_rank(samples, **options)
+    found = decode(stream)
+    assert (found.packets, found.log_mel.shape) == (2, (80, 3100))
+    wanted = normalised(log_mel_of(samples))
+    assert rmse(found.log_mel, wanted) < 0.12
+
+
+@pytest.mark.parametrize("options", [{}, {"ratio": 0.5, "rmse": 0.1}, {"ratio": 0.0}, {"rmse": 2}])
+def test_what_cannot_be_asked_for(options):
+    with pytest.raises(ValueError, match=r"give the ratio|expected above 0"):
+        encode_low_rank(np.zeros(16_000, np.float32), **options)
+
+
+@pytest.mark.parametrize(
+    ("payload", "message"),
+    [
+        (b"", "0 bytes for rank 0"),
+        (b"\x00", "rank 0"),
+        (b"\x51" + bytes(2 * 81 * 181), "rank 81"),
+        (b"\x01" + bytes(10), "11 bytes for rank 1 and 100 frames; expected 363"),
+        (b"\x01" + b"\xff\x7f" * 181, "not finite"),
+    ],
+)
+def test_svd_payloads_that_say_something_else(payload, message):
+    with pytest.raises(PacketError, match=message):
+        decode_svd(payload, 100)
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.binary(max_size=400), st.integers(1, 100))
+def test_any_bytes_are_frames_or_a_packet_error(payload, n_frames):
+    for decoder in (decode_svd, decode_svdq):
+        try:
+            found = decoder(payload, n_frames)
+        except PacketError:
+            continue
+        assert found.shape == (80, n_frames)
