@@ -54,7 +54,7 @@ def test_eight_bytes_is_all_a_packet_adds():
     assert len(PLAIN.to_bytes()) == len(PLAIN.payload) + 8
 
 
-@given(st.lists(packets, max_size=6))
+@given(st.lists(packets, min_size=1, max_size=6))
 def test_a_file_is_cut_into_its_packets(several):
     contents = [packet.to_bytes() for packet in several]
     assert list(split(b"".join(contents))) == contents

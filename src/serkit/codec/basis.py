@@ -233,9 +233,8 @@ def dequantised(basis: Basis, multiples: NDArray[np.int64], quality: int) -> Arr
     """What multiples of the step stand for, each where such values lie on average."""
     sizes = np.minimum(np.abs(multiples), 3)
     offsets = np.append(np.float32(0.0), basis.centroids[quality])[sizes]
-    values: Array = np.float32(STEPS[quality]) * (
-        multiples.astype(np.float32) + np.sign(multiples) * offsets
-    )
+    signs = np.sign(multiples).astype(np.float32)
+    values: Array = np.float32(STEPS[quality]) * (multiples.astype(np.float32) + signs * offsets)
     return values
 
 

@@ -106,8 +106,11 @@ def split(stream: bytes) -> Iterator[bytes]:
         stream: Packets without gaps.
 
     Raises:
-        PacketError: Where one is damaged or cut off; those before it have been given.
+        PacketError: There is none; or where one is damaged or cut off, when those before it have
+            been given.
     """
+    if not stream:
+        raise PacketError("the file holds no packet")
     place = 0
     while place < len(stream):
         _, end = _read(stream, place)

@@ -1,0 +1,119 @@
+import json
+
+import numpy as np
+import pytest
+import soundfile
+
+from serkit.features import whisper_log_mel
+
+from command import serkit
+
+
+@pytest.fixture(scope="module")
+def recording(tmp_path_factory):
+    path = tmp_path_factory.mktemp("codec") / "voice.wav"
+    time = np.arange(48_000) / 16_000
+    tone = sum(np.sin(2 * np.pi * 140 * k * time) / k for k in range(1, 20))
+    noise = 0.003 * np.random.default_rng(0).standard_normal(48_000)
+    soundfile.write(path, 0.1 * tone * np.clip(np.sin(5 * time), 0, 1) + noise, 16_000)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("options", "rate", "error"),
+    [
+        ((), (0.5, 3), 0.13),
+        (("--kbps", "1.5"), (0.3, 1.5), 0.2),
+        (("--quality", "12"), (1, 6), 0.08),
+        (("--mode", "svd"), (18, 22), 0.1),
+        (("--mode", "svd", "--rank-ratio", "0.5"), (70, 85), 0.03),
+        (("--mode", "svdq", "--quality", "0.1"), (0.5, 12), 0.11),
+    ],
+)
+def test_speech_goes_and_comes(recording, tmp_path, options, rate, error):
+    coded, npy, png, wav = (tmp_path / f"x.{s}" for s in ("smel", "npy", "png", "wav"))
+    done = serkit("encode", recording, "-o", coded, "--json", *options)
+    assert done.returncode == 0, done.stderr
+    values = json.loads(done.stdout)
+    assert values["bytes"] == coded.stat().st_size
+    assert values["duration_s"] == pytest.approx(3.0)
+    assert values["kbps"] == pytest.approx(8e-3 * values["bytes"] / 3.0)
+    assert rate[0] < values["kbps"] <= rate[1]
+    done = serkit("decode", coded, "--npy", npy, "--png", png, "--preview", wav)
+    assert done.returncode == 0, done.stderr
+    found = np.load(npy)
+    assert (found.shape, found.dtype) == ((80, 300), np.float32)
+    samples, _ = soundfile.read(recording, dtype="float32")
+    rmse = np.sqrt(np.mean(np.square(found - whisper_log_mel(samples))))
+    assert rmse == pytest.approx(values["rmse"], abs=1e-4)
+    assert rmse < error
+    assert png.read_bytes().startswith(b"\x89PNG")
+    sound, hertz = soundfile.read(wav)
+    assert (len(sound), hertz) == (48_000, 16_000)
+
+
+def test_the_preview_sounds_as_the_log_mel_says(recording, tmp_path):
+    """Analysed again, the guessed voice is near to what it was guessed from."""
+    coded, npy, wav = (tmp_path / f"x.{s}" for s in ("smel", "npy", "wav"))
+    serkit("encode", recording, "-o", coded, "--quality", "15")
+    serkit("decode", coded, "--npy", npy, "--preview", wav)
+    samples, _ = soundfile.read(wav, dtype="float32")
+    wanted, found = np.load(npy), whisper_log_mel(samples)
+    loud = wanted > wanted.max() - 0.75
+    shift = np.median((found - wanted)[loud])
+    assert np.abs(found - wanted - shift)[loud].mean() < 0.2
+    assert np.corrcoef(found[loud], wanted[loud])[0, 1] > 0.9
+
+
+def test_the_packets_are_listed(recording, tmp_path):
+    coded = tmp_path / "x.smel"
+    serkit("encode", recording, "-o", coded)
+    done = serkit("codec", "info", coded, "--json")
+    rows = json.loads(done.stdout)
+    assert [row["sequence"] for row in rows] == list(range(10))
+    assert sum(row["bytes"] for row in rows) == coded.stat().st_size
+    assert (rows[0]["start_s"], rows[0]["mode"], rows[-1]["last"]) == (0.0, "basis", True)
+    assert rows[-1]["frames"] == 300 - 9 * 32
+    table = serkit("codec", "info", coded).stdout.splitlines()
+    assert len(table) == 11
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--kbps", "0"), "expected a rate above 0"),
+        (("--kbps", "2", "--quality", "5"), "the same thing twice"),
+        (("--quality", "16"), "whole number, 0 to 15"),
+        (("--quality", "2.5"), "whole number, 0 to 15"),
+        (("--rank-ratio", "0.5"), "--rank-ratio is not for --mode basis"),
+        (("--mode", "svd", "--rank-ratio", "2"), "above 0 and at most 1"),
+        (("--mode", "svd", "--kbps", "2"), "--kbps is not for --mode svd"),
+        (("--mode", "svdq", "--quality", "nan"), "expected an error above 0"),
+    ],
+)
+def test_what_cannot_be_asked_for(recording, tmp_path, options, message):
+    done = serkit("encode", recording, "-o", tmp_path / "x.smel", *options)
+    assert done.returncode == 2
+    assert message in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
+
+
+def test_what_is_no_coded_speech(recording, tmp_path):
+    coded = tmp_path / "x.smel"
+    serkit("encode", recording, "-o", coded)
+    content = coded.read_bytes()
+    for spoiled, message in (
+        (content[:-3], "cut off"),
+        (content[:30] + b"?" + content[31:], "checksum"),
+        (recording.read_bytes(), "no packet starts here"),
+        (b"", "holds no packet"),
+    ):
+        coded.write_bytes(spoiled)
+        for command in (("decode",), ("codec", "info")):
+            done = serkit(*command, coded)
+            assert done.returncode == 2
+            assert message in done.stderr
+            assert len(done.stderr.strip().splitlines()) == 1
+    done = serkit("decode", tmp_path / "nowhere.smel")
+    assert done.returncode == 2
+    assert "nowhere.smel" in done.stderr
