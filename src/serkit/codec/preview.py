@@ -25,7 +25,7 @@ def griffin_lim(log_mel: Array) -> Array:
         log_mel: As Whisper's encoder takes it, shape `[80, n_frames]`.
 
     Returns:
-        Mono at 16 kHz, shape `[160 * n_frames]`, peak 0.9.
+        Mono at 16 kHz, shape `[160 * n_frames]`, as loud as the log-mel says, at most 1.
     """
     energies = 10.0 ** (4.0 * log_mel.astype(np.float64) - 4.0)
     bank = mel_filter_bank(N_MELS, n_fft=N_FFT).astype(np.float64)
@@ -40,8 +40,7 @@ def griffin_lim(log_mel: Array) -> Array:
         before = consistent
         spectrum = magnitudes * ahead / np.maximum(np.abs(ahead), 1e-12)
     samples = _synthesised(spectrum, taper)[N_FFT // 2 :][: HOP * len(magnitudes)]
-    loudest = np.abs(samples).max(initial=1e-9)
-    found: Array = (0.9 * samples / loudest).astype(np.float32)
+    found: Array = (samples / max(1.0, np.abs(samples).max(initial=0.0))).astype(np.float32)
     return found
 
 
