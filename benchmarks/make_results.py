@@ -9,6 +9,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from codec_page import rate_distortion
+
 import serkit
 from serkit.runtime import Model
 
@@ -290,6 +292,7 @@ def page() -> str:
         quantisation(),
         families(),
         tiny_quantised() + packed_speed() + c_export(),
+        rate_distortion(),
         speed(),
         cold_start(),
     )

@@ -22,12 +22,12 @@ from serkit.audio import SAMPLE_RATE
 from serkit.compression import quantize_matrix
 from serkit.features import extract
 from serkit.runtime import Dense, Model, ModelCard, load
+from serkit.training import load_recipe
 
 from harness import machine, versions, write_result
 
 ROUNDS = 301
 SECONDS = 8
-PAPER_WIDTHS = (256, 512, 64)
 
 
 def with_bits(model: Model, bits: int | None) -> Model:
@@ -39,20 +39,23 @@ def with_bits(model: Model, bits: int | None) -> Model:
     return replace(model, layers=tuple(layers))
 
 
-def papers_mlp(like: Model) -> Model:
-    """The paper's network on the features of a model, with random weights."""
+def papers_mlp() -> Model:
+    """The paper's network on its own features, with random weights."""
     rng = np.random.default_rng(0)
-    widths = [len(like.mean), *PAPER_WIDTHS, len(like.card.labels)]
+    recipe = load_recipe("layer-importance-adaptive-quantization/table2-emodb")
+    n_features = recipe.features.n_features
+    widths = [n_features, *recipe.network.hidden, len(recipe.labels)]
     layers = tuple(
         Dense(
             (rng.standard_normal((n_out, n_in)) / n_in**0.5).astype(np.float32),
             np.zeros(n_out, np.float32),
-            "none" if i == len(PAPER_WIDTHS) else "relu",
+            "none" if i == len(recipe.network.hidden) else "relu",
         )
         for i, (n_in, n_out) in enumerate(pairwise(widths))
     )
-    card: ModelCard = like.card
-    return Model(card, like.mean, like.scale, layers)
+    card = ModelCard("256-512-64", recipe.labels, recipe.features)
+    zeros, ones = np.zeros(n_features, np.float32), np.ones(n_features, np.float32)
+    return Model(card, zeros, ones, layers)
 
 
 def main() -> None:
@@ -60,7 +63,7 @@ def main() -> None:
     tiny = load("tiny").model
     samples = np.random.default_rng(0).standard_normal(SECONDS * SAMPLE_RATE).astype(np.float32)
     rows = []
-    for name, model in (("tiny", tiny), ("256-512-64", papers_mlp(tiny))):
+    for name, model in (("tiny", tiny), ("256-512-64", papers_mlp())):
         variants = {bits: with_bits(model, bits) for bits in (None, 8, 4, 2, 1)}
         times: dict[int | None, list[float]] = {bits: [] for bits in variants}
         for turn in range(ROUNDS):

@@ -238,7 +238,7 @@ def packed_speed() -> str:
     if result is None:
         return title + MISSING.format(command="python benchmarks/packed_speed.py") + "\n"
     text = (
-        f"Features of `tiny` and the network on {result['seconds']} s, one thread, medians of "
+        f"Each network with its own features on {result['seconds']} s, one thread, medians of "
         f"{result['rounds']} rounds; the ratio to 32 bits is the median of the rounds'.\n\n"
     )
     rows = [

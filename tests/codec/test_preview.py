@@ -6,26 +6,27 @@ from serkit.features import whisper_log_mel
 
 
 def test_the_voice_guessed_has_the_log_mel_it_was_guessed_from():
-    """A buzz of changing pitch through two resonances; analysed again, up to its level."""
+    """A buzz of changing pitch through two resonances; analysed again."""
     rng = np.random.default_rng(0)
     time = np.arange(32_000) / 16_000
     phase = np.cumsum(120 + 40 * np.sin(5 * time)) / 16_000
     sound = np.diff(np.floor(phase), prepend=0) + 0.02 * rng.standard_normal(32_000)
     for hertz, width in ((600, 80), (1800, 120)):
         radius = np.exp(-np.pi * width / 16_000)
-        sound = lfilter(
-            [1], [1, -2 * radius * np.cos(2 * np.pi * hertz / 16_000), radius**2], sound
-        )
+        turn = 2 * np.cos(2 * np.pi * hertz / 16_000)
+        sound = lfilter([1], [1, -radius * turn, radius**2], sound)
     wanted = whisper_log_mel((0.1 * sound / np.abs(sound).max()).astype(np.float32))
     voice = griffin_lim(wanted)
     assert (len(voice), voice.dtype) == (32_000, np.float32)
-    assert np.abs(voice).max() <= 0.9
     found = whisper_log_mel(voice)
     loud = wanted > wanted.max() - 0.75
-    shift = np.median((found - wanted)[loud])
-    assert np.abs(found - wanted - shift)[loud].mean() < 0.03
+    assert np.abs(found - wanted)[loud].mean() < 0.03
     assert np.corrcoef(found[loud], wanted[loud])[0, 1] > 0.95
 
 
 def test_silence_stays_silent():
-    assert np.abs(griffin_lim(np.full((80, 50), -1.5, np.float32))).max() <= 0.9
+    assert np.abs(griffin_lim(np.full((80, 50), -1.5, np.float32))).max() < 1e-3
+
+
+def test_a_loud_voice_does_not_clip():
+    assert np.abs(griffin_lim(np.full((80, 50), 3.0, np.float32))).max() == 1.0
