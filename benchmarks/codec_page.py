@@ -22,8 +22,8 @@ def rate_distortion() -> str:
         return title + MISSING.format(command="python benchmarks/rate_distortion.py")
     text = (
         "RMSE of Whisper's normalised log-mel against the rate, packet headers counted (of Opus "
-        "the packets alone). The basis was learned on another corpus, in another language, than it is "
-        "tested on. Rates at an error lie between settings, straight in logarithms.\n\n"
+        "the packets alone). The basis was learned on another corpus, in another language, than it "
+        "is tested on. Rates at an error lie between settings, straight in logarithms.\n\n"
     )
     for found in result["tables"]:
         learned, tested = found["learned"], found["tested"]

@@ -40,12 +40,12 @@ _HIDDEN = 24
 _UNIT = 1 << SHIFT
 _RARE = 3e-4
 _ROUNDS = 5
-_FOR_TABLES = 600
+_FOR_TABLES = 1500
 _NOTHING = np.zeros((1, BLOCK_FRAMES, N_MELS), np.float32)
 
 
 def learn_basis(
-    blocks: Sequence[Array], *, seed: int = 0, sample: int = 1500, steps: int = 1500
+    blocks: Sequence[Array], *, seed: int = 0, sample: int = 6000, steps: int = 3000
 ) -> Basis:
     """Learn mean, singular vectors, context network and tables.
 

@@ -157,7 +157,7 @@ def extract_dataset(
     results = (one for part in parts for one in part)
     extracted = list(track(results, len(utterances)) if track else results)
     extracted.sort(key=lambda one: one[0])
-    rows = _stacked([rows for _, _, rows in extracted], axis=1)
+    rows = padded_stack([rows for _, _, rows in extracted], axis=1)
     return Dataset(
         features=rows[0],
         copies=rows[1:],
@@ -228,7 +228,7 @@ def _features_of_one(
             rng = np.random.default_rng(seed)
             altered = (augment(samples, augmentation, rng) for _ in range(augmentation.copies))
             rows += [extract(recipe, copy) for copy in altered]
-        return _stacked(rows)
+        return padded_stack(rows)
 
     if cache is None:
         return content, compute()
@@ -242,8 +242,13 @@ def _features_of_one(
     return content, cache.get(content, made_by, compute)
 
 
-def _stacked(arrays: Sequence[NDArray[np.float32]], axis: int = 0) -> NDArray[np.float32]:
-    """Stack arrays whose last axis may differ, with NaN where one is shorter."""
+def padded_stack(arrays: Sequence[NDArray[np.float32]], axis: int = 0) -> NDArray[np.float32]:
+    """Stack arrays whose last axis may differ, with NaN where one is shorter.
+
+    Args:
+        arrays: Of like shape but for the last axis.
+        axis: Where the new axis goes.
+    """
     longest = max(array.shape[-1] for array in arrays)
 
     def padded(array: NDArray[np.float32]) -> NDArray[np.float32]:
