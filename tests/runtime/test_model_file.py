@@ -343,6 +343,7 @@ def test_every_type_of_layer_comes_back(frame_parts, tmp_path):
         (1, {"inputs": 7}, "takes 7 inputs; expected 6"),
         (1, {"bits": 9}, "9 bits"),
         (1, {"type": "gru"}, "16 scales; expected 1 or 12"),
+        (1, {"kernel": {}, "outputs": 3}, "12 scales|16 scales"),
         (2, {"outputs": 0}, "0 as outputs"),
         (3, {"type": "mean"}, "unexpected layers.3.weight"),
         (3, {"type": "dense", "outputs": 5, "activation": "none"}, "ends with frames"),

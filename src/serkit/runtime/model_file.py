@@ -211,14 +211,15 @@ def _layer(tensors: Mapping[str, NDArray[Any]], i: int, described: Mapping[str, 
 
 def _weight_shape(described: Mapping[str, Any]) -> tuple[int, int]:
     """Of a layer that has weights: rows and columns."""
-    inputs, outputs = described["inputs"], described.get("outputs", 1)
-    return {
-        "dense": (outputs, inputs),
-        "convolution": (outputs, inputs * described.get("kernel", 1)),
-        "lstm": (4 * outputs, inputs + outputs),
-        "gru": (3 * outputs, inputs + outputs),
-        "attention": (1, inputs),
-    }[described["type"]]
+    kind, inputs = described["type"], described["inputs"]
+    if kind == "attention":
+        return 1, inputs
+    outputs = described["outputs"]
+    if kind == "convolution":
+        return outputs, inputs * described["kernel"]
+    if kind == "dense":
+        return outputs, inputs
+    return (4 if kind == "lstm" else 3) * outputs, inputs + outputs
 
 
 def _size_of(path: Path) -> int:
