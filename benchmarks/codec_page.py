@@ -65,6 +65,37 @@ def rate_distortion() -> str:
     return title + text + conditions(result)
 
 
+def codec_ua() -> str:
+    """What coding and loss cost a recogniser."""
+    title = "### Recognition on coded speech\n\n"
+    result = load("codec_ua")
+    if result is None:
+        return title + MISSING.format(command="python benchmarks/codec_ua.py") + "\n"
+    text = (
+        f"UA of a 1D-CNN on Whisper's log-mel, {result['corpus']}, {result['protocol']} "
+        f"({result['utterances']} recordings of {result['speakers']} speakers, {result['seeds']} "
+        "seeds); intervals over speakers. *Matched* is trained on speech coded the same way. The "
+        "shipped basis has not heard this corpus. Lost packets are those of quality "
+        f"{result['loss_quality']}, each lost by itself with the chance given.\n\n"
+    )
+    rows = []
+    for row in result["rows"]:
+        trained, tested = row["name"].split(" -> ")
+        rate = result["kbps"].get(tested)
+        (low, high), (least, most) = row["intervals"]
+        training = "clean" if trained == "clean" else "matched" if trained == tested else trained
+        rows.append(
+            [
+                f"{tested.replace('loss 0.', 'packets lost: 0.')}, trained {training}",
+                "" if rate is None else f"{rate:.2f}",
+                f"{100 * row['ua']:.1f} ({100 * low:.1f} to {100 * high:.1f})",
+                f"{100 * row['difference']:+.1f} ({100 * least:+.1f} to {100 * most:+.1f})",
+            ]
+        )
+    header = ["speech", "kbit/s", "UA %", "against clean, points"]
+    return title + text + table(header, rows) + "\n" + conditions(result) + "\n"
+
+
 def _rate(kbps: float | None) -> str:
     return "beyond its settings" if kbps is None else f"{kbps:.2f}"
 
