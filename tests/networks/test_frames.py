@@ -111,3 +111,12 @@ def _others(layer):
     if isinstance(layer, Dense):
         return layer.bias, layer.activation
     return [getattr(layer, name) for name in ("bias", "kernel", "stride") if hasattr(layer, name)]
+
+
+def test_a_long_recording_is_convolved_some_frames_at_a_time(monkeypatch):
+    torch.manual_seed(0)
+    layer = to_runtime(networks.Convolution(4, 6, 5, 2))
+    frames = np.random.default_rng(0).standard_normal((301, 4)).astype(np.float32)
+    whole = layer(frames)
+    monkeypatch.setattr("serkit.runtime.layers._MOST_COPIED", 100)
+    np.testing.assert_allclose(layer(frames), whole, atol=1e-6)

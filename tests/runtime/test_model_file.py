@@ -344,6 +344,9 @@ def test_every_type_of_layer_comes_back(frame_parts, tmp_path):
         (1, {"bits": 9}, "9 bits"),
         (1, {"type": "gru"}, "16 scales; expected 1 or 12"),
         (1, {"kernel": {}, "outputs": 3}, "12 scales|16 scales"),
+        (1, {"outputs": 5000}, "5000 as outputs; expected 1 to 4096"),
+        (1, {"inputs": 6.0}, r"takes 6\.0 inputs; expected 6"),
+        (3, {"outputs": 4}, None),
         (2, {"outputs": 0}, "0 as outputs"),
         (3, {"type": "mean"}, "unexpected layers.3.weight"),
         (3, {"type": "dense", "outputs": 5, "activation": "none"}, "ends with frames"),
@@ -352,7 +355,20 @@ def test_every_type_of_layer_comes_back(frame_parts, tmp_path):
 def test_layers_on_frames_that_contradict_the_file(frame_parts, tmp_path, layer, changes, message):
     tensors, description = frame_parts
     description["network"][layer] |= changes
+    if message is None:  # what a type has no use for means nothing
+        model = load_model(write(tmp_path, tensors, description))
+        assert model.logits(np.zeros((1, 20, 9), np.float32)).shape == (1, 4)
+        return
     with pytest.raises(ModelError, match=message):
+        load_model(write(tmp_path, tensors, description))
+
+
+@pytest.mark.parametrize("key", ["temperature", "clip"])
+@pytest.mark.parametrize("value", [10**400, 1e300, 1e-60, -1, 0, True])
+def test_numbers_beyond_all_measure(parts, tmp_path, key, value):
+    tensors, description = parts
+    description[key] = value
+    with pytest.raises(ModelError, match=key):
         load_model(write(tmp_path, tensors, description))
 
 
@@ -361,4 +377,20 @@ def test_layers_on_frames_need_frames(parts, tmp_path, kind):
     tensors, description = parts
     description["network"][0]["type"] = kind
     with pytest.raises(ModelError, match=f"layer 0 is of type {kind}, but gets no frames"):
+        load_model(write(tmp_path, tensors, description))
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("version", True),
+        ("sample_rate", 16000.0),
+        ("name", "\ud800"),
+        ("labels", ["\ud800", "b", "c", "d"]),
+    ],
+)
+def test_values_that_only_look_right(parts, tmp_path, key, value):
+    tensors, description = parts
+    description[key] = value
+    with pytest.raises(ModelError, match=key):
         load_model(write(tmp_path, tensors, description))

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -114,3 +116,10 @@ def test_the_same_recording_at_another_rate_and_level_keeps_its_duration(recogni
     assert found.duration_s == pytest.approx(2.0, abs=1e-4)
     original = recognizer((samples, RATE))
     assert found.scores == pytest.approx(original.scores, abs=0.05)
+
+
+def test_weights_too_large_to_compute_with_give_no_answer(model):
+    first, last = model.layers
+    wild = replace(model, layers=(replace(first, weight=np.full_like(first.weight, 3e38)), last))
+    with pytest.raises(ModelError, match="not finite"):
+        Recognizer(wild)((0.1 * np.sin(np.arange(16_000) / 5), 16_000))

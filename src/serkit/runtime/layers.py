@@ -73,6 +73,8 @@ class PackedWeight:
 
 Weight = Array | PackedWeight
 
+_MOST_COPIED = 1 << 20
+
 
 class _Weighted:
     """What layers with a weight matrix have in common."""
@@ -138,9 +140,19 @@ class Convolution(_Weighted):
         around = self.kernel // 2
         padded = np.pad(frames, ((around, around), (0, 0)))
         seen = sliding_window_view(padded, self.kernel, axis=0)[:: self.stride]
-        out = self._times(np.ascontiguousarray(seen).reshape(len(seen), -1))
+        # Some frames at a time, as each is copied once for every kernel that sees it.
+        at_a_time = max(1, _MOST_COPIED // (self.kernel * frames.shape[1]))
+        out: Array = np.concatenate(
+            [
+                self._times(np.ascontiguousarray(part).reshape(len(part), -1))
+                for part in (
+                    seen[start : start + at_a_time] for start in range(0, len(seen), at_a_time)
+                )
+            ]
+        )
         out += self.bias
-        return np.maximum(out, 0.0, out=out)
+        np.maximum(out, 0.0, out=out)
+        return out
 
 
 @dataclass(frozen=True, slots=True, eq=False)

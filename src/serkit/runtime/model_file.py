@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import os
 from collections.abc import Mapping
 from dataclasses import asdict, fields
@@ -40,10 +39,13 @@ MAX_FILE_BYTES = 256 << 20
 """A larger file is refused unread."""
 
 MAX_WIDTH = 1 << 16
+MAX_FRAME_WIDTH = 1 << 12
 MAX_LAYERS = 64
 MAX_LABELS = 1024
 
 MAX_BITS = 8
+LEAST, MOST = 1e-6, 1e6
+"""Temperature and clip lie between."""
 
 _OUTPUTS = ("outputs", 1, MAX_WIDTH)
 # The numbers of each type of layer, with the least and the most they may be.
@@ -244,7 +246,7 @@ def _parse(path: Path, text: str) -> tuple[ModelCard, list[Mapping[str, Any]]]:
         raise ModelError(f"{path}: its description is not JSON: {error}") from error
     if not isinstance(values, dict) or values.get("format") != FORMAT:
         raise ModelError(f"{path}: its description is not that of a {FORMAT}")
-    if values.get("version") != FORMAT_VERSION:
+    if type(values.get("version")) is not int or values["version"] != FORMAT_VERSION:
         raise ModelError(
             f"{path}: format version {values.get('version')!r}; this serkit reads version "
             f"{FORMAT_VERSION}: install the serkit that wrote it, or train the model again"
@@ -259,16 +261,17 @@ def _parse(path: Path, text: str) -> tuple[ModelCard, list[Mapping[str, Any]]]:
     require(
         isinstance(labels, list)
         and 2 <= len(labels) <= MAX_LABELS
-        and all(isinstance(label, str) and label for label in labels)
+        and all(_is_name(label) for label in labels)
         and len(set(labels)) == len(labels),
         "labels",
         f"2 to {MAX_LABELS} different names",
     )
-    require(isinstance(values.get("name"), str), "name", "a name")
-    require(values.get("sample_rate") == SAMPLE_RATE, "sample_rate", str(SAMPLE_RATE))
+    require(_is_name(values.get("name")), "name", "a name")
+    rate = values.get("sample_rate")
+    require(type(rate) is int and rate == SAMPLE_RATE, "sample_rate", str(SAMPLE_RATE))
     temperature, clip = values.get("temperature"), values.get("clip")
-    require(_is_positive(temperature), "temperature", "a positive number")
-    require(clip is None or _is_positive(clip), "clip", "null or a positive number")
+    require(_is_positive(temperature), "temperature", f"{LEAST:g} to {MOST:g}")
+    require(clip is None or _is_positive(clip), "clip", f"null or {LEAST:g} to {MOST:g}")
     require(isinstance(values.get("corpora"), list), "corpora", "a list")
     for key in ("figures", "recipe"):
         require(isinstance(values.get(key), dict), key, "an object")
@@ -291,13 +294,19 @@ def _parse(path: Path, text: str) -> tuple[ModelCard, list[Mapping[str, Any]]]:
     return card, _network(path, values.get("network"), card)
 
 
+def _is_name(value: object) -> bool:
+    """A text that can be written as UTF-8: no half of a character."""
+    if not isinstance(value, str) or not value:
+        return False
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def _is_positive(value: object) -> bool:
-    return (
-        isinstance(value, int | float)
-        and not isinstance(value, bool)
-        and math.isfinite(value)
-        and value > 0
-    )
+    return isinstance(value, int | float) and not isinstance(value, bool) and LEAST <= value <= MOST
 
 
 def _corpus(path: Path, values: object) -> TrainingCorpus:
@@ -330,11 +339,13 @@ def _network(path: Path, layers: object, card: ModelCard) -> list[Mapping[str, A
             framed = False
         if kind == "mean":
             continue
-        if layer.get("inputs") != width:
+        if type(layer.get("inputs")) is not int or layer["inputs"] != width:
             raise ModelError(
                 f"{path}: layer {i} takes {layer.get('inputs')!r:.40} inputs; expected {width}"
             )
-        for key, low, high in _NUMBERS[kind]:
+        for key, low, most in _NUMBERS[kind]:
+            # Frames are thousands, so that a layer of them must not be as wide as a vector's.
+            high = MAX_FRAME_WIDTH if framed and key == "outputs" else most
             value = layer.get(key)
             if type(value) is not int or not low <= value <= high:
                 raise ModelError(
@@ -349,7 +360,7 @@ def _network(path: Path, layers: object, card: ModelCard) -> list[Mapping[str, A
             )
         if "bits" in layer or "scales" in layer:
             _check_packing(path, i, layer)
-        width = layer.get("outputs", width)
+        width = layer["outputs"] if _OUTPUTS in _NUMBERS[kind] else width
     if framed:
         raise ModelError(f"{path}: the network ends with frames; a mean or attention is missing")
     if width != len(card.labels):

@@ -158,7 +158,14 @@ class Recognizer:
         self, samples: NDArray[np.float32], chosen: list[int]
     ) -> NDArray[np.float32]:
         features = extract(self.model.card.features, samples)
-        return softmax(self.model.logits(features[None])[0, chosen])
+        with np.errstate(over="ignore", invalid="ignore"):
+            logits = self.model.logits(features[None])[0, chosen]
+        if not np.isfinite(logits).all():
+            raise ModelError(
+                f"the model {self.name} gives numbers that are not finite; its weights are too "
+                "large to compute with, get a fresh copy"
+            )
+        return softmax(logits)
 
 
 def _is_silent(samples: NDArray[np.float32]) -> bool:
