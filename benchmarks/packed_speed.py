@@ -1,6 +1,6 @@
 """Packed inference beside float32 of the same network, features included, in one run.
 
-Claim: packed weights are no slower end to end.
+Aim: packed weights are no slower end to end.
 
 Run: python benchmarks/packed_speed.py
 """

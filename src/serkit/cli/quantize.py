@@ -81,10 +81,12 @@ def quantize(
             f"no utterance is labelled with an emotion that {full.card.name} tells apart: "
             f"{', '.join(labels)}"
         )
+    recipe = Recipe.of_card(full.card) if fine_tuning else None
     data = extract_dataset(
         full.card.features,
         labels,
         utterances,
+        augmentation=recipe.augmentation if recipe else None,
         jobs=jobs or os.cpu_count() or 1,
         cache=FeatureCache.default(),
         track=tracker("Extracting features"),
@@ -94,21 +96,29 @@ def quantize(
     training, validation, test = (
         data.rows(part) for part in (fold.train, fold.validation, fold.test)
     )
+    seen = trained_on(full, {u.corpus for u in utterances})
     found = quantize_model(
         full,
         plan,
         validation,
         training=training if fine_tuning else None,
-        recipe=Recipe.of_card(full.card) if fine_tuning else None,
+        recipe=recipe,
+        # On what it has learned the model is too sure: its temperature is then better kept.
+        calibrate=not seen,
         seed=seed,
     )
-    # Bits, calibration and fine-tuning are learned from them too.
-    size = save_model(learned_from(found.model, corpora, data), out)
-    seen = trained_on(full, {u.corpus for u in utterances})
+    # Bits, calibration and fine-tuning are learned from them too; figures were the full model's.
+    small = learned_from(found.model, corpora, data).with_card(
+        figures={},
+        recipe={**full.card.recipe, "quantisation": plan.model_dump(exclude_defaults=True)},
+    )
+    size = save_model(small, out)
     values: dict[str, Any] = {
         "model": full.card.name,
         "bits": found.bits,
         "average_bits": found.average_bits,
+        "temperature": small.card.temperature,
+        "calibrated": not seen,
         "bytes": size,
         "bytes_before": full.file_bytes,
         "protocol": way.name,
@@ -127,12 +137,15 @@ def quantize(
     if json_file is not None:
         write_atomically(json_file, json.dumps(values, indent=1) + "\n")
     marks = f" ({', '.join(values['marks'])})" if values["marks"] else ""
+    kept = (
+        "" if values["calibrated"] else "; the temperature is kept, as the model knows the speakers"
+    )
     before, after = values["test"]["before"], values["test"]["after"]
     typer.echo(
         f"{out}: {size} bytes (before: {full.file_bytes}), layers of "
         f"{', '.join(map(str, found.bits))} bits, {found.average_bits:.2f} on average\n"
         f"UA {100 * after['ua']:.1f} % (before: {100 * before['ua']:.1f} %) on "
-        f"{after['utterances']} utterances of fold {fold.name}{marks}"
+        f"{after['utterances']} utterances of fold {fold.name}{marks}{kept}"
     )
 
 

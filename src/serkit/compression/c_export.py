@@ -227,11 +227,11 @@ def _identifier(name: str) -> str:
 
 def _plain(text: str) -> str:
     """Text that ends no string and no comment."""
-    return re.sub(r'[^\x20-\x7e]|["\\]|\*/|\?\?', "_", text)
+    return re.sub(r'[^\x20-\x7e]|["\\]|\*/|/\*|\?\?', "_", text)
 
 
 def _comment(lines: Iterable[str]) -> str:
-    return "/* " + "\n   ".join(_plain(line).replace("/*", "_") for line in lines) + " */\n"
+    return "/* " + "\n   ".join(_plain(line) for line in lines) + " */\n"
 
 
 def _float(value: float) -> str:

@@ -85,6 +85,10 @@ def quantize(
                 f"those that can are {', '.join(kind.__name__ for kind in get_args(Layer))}"
             )
     full = weighted(model.layers)
+    if not full:
+        raise ModelError(f"{model.card.name} has no layer with weights")
+    if not (np.isfinite(model.mean).all() and np.isfinite(model.scale).all()):
+        raise ModelError(f"the normalisation of {model.card.name} holds numbers not finite")
     if any(not isinstance(layer.weight, np.ndarray) for layer in full):
         raise ModelError(
             f"{model.card.name} is quantised already; start from the full model, which its recipe "

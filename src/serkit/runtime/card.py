@@ -6,6 +6,7 @@ import json
 from dataclasses import asdict
 from typing import Any
 
+from serkit.errors import ModelError
 from serkit.runtime.layers import (
     GRU,
     LSTM,
@@ -25,7 +26,11 @@ def card_as_json(model: Model) -> str:
 
 
 def card_as_text(model: Model) -> str:
-    """The card as a page of text."""
+    """The card as a page of text.
+
+    Raises:
+        ModelError: The figures on it are not what serkit writes.
+    """
     card = model.card
     size = _size(model)
     lines = [
@@ -38,8 +43,13 @@ def card_as_text(model: Model) -> str:
         f"temperature  {card.temperature:.3f}",
         f"made with    serkit {card.created_with}",
     ]
-    for protocol in card.figures.get("protocols", []):
-        lines += ["", *_figures(protocol)]
+    try:
+        for protocol in card.figures.get("protocols", []):
+            lines += ["", *_figures(protocol)]
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise ModelError(
+            f"the figures on the card of {card.name} are damaged: {error!r}"
+        ) from error
     lines += ["", "Trained on"]
     for corpus in card.corpora:
         lines.append(
