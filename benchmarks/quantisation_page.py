@@ -187,10 +187,8 @@ def search_log(result: dict[str, Any]) -> str:
         for trial in found["log"]
     ]
     header = ["layer", "bits", "validation accuracy %", "fall allowed, points", "taken"]
-    return (
-        f"### A search, trial by trial\n\n{found['corpus']}, {found['network']}, seed 0; *adaptive, "
-        "ours*.\n\n" + table(header, rows) + "\n" + conditions(result)
-    )
+    what = f"{found['corpus']}, {found['network']}, seed 0; *adaptive, ours*."
+    return f"### A search, trial by trial\n\n{what}\n\n{table(header, rows)}\n{conditions(result)}"
 
 
 _FAMILY_NAMES = {

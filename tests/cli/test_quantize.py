@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from serkit.runtime import load
+from serkit.runtime import load, save_model
 
 from command import serkit
 
@@ -110,3 +110,44 @@ def test_what_a_model_was_quantised_on_is_on_its_card(place):
     )
     assert tested.returncode == 2
     assert "was trained on again" in tested.stderr
+
+
+def test_on_what_a_model_knows_its_temperature_is_kept(place):
+    """Too sure of what it has learned, it would be made surer still."""
+    full = load(place / "full.safetensors").model
+    save_model(full.with_card(temperature=7.0), place / "warm.safetensors")
+    (place / "others.csv").write_text((place / "all.csv").read_text())
+
+    def temperature():
+        return load(place / "small.safetensors").model.card.temperature
+
+    done = quantize(place, "--bits", "8", model="warm.safetensors")
+    assert "the temperature is kept" in done.stdout
+    assert temperature() == 7.0
+    done = quantize(place, "--bits", "8", model="warm.safetensors", corpus="others.csv")
+    assert "kept" not in done.stdout
+    assert temperature() < 1.0
+
+
+def test_the_card_is_the_small_models_own(place, tmp_path):
+    full = load(place / "full.safetensors").model
+    row = {"corpus": "all", "ua": 1.0, "ua_interval": None, "ece": 0.0, "speakers": 10,
+           "utterances": 40}  # fmt: skip
+    figures = {"protocols": [{"title": "loso", "seeds": [0], "rows": [row]}]}
+    save_model(full.with_card(figures=figures), place / "figures.safetensors")
+    assert "UA 100.0" in serkit("models", "show", place / "figures.safetensors").stdout
+    done = quantize(place, "--bits", "3", model="figures.safetensors")
+    assert done.returncode == 0, done.stderr
+    card = load(place / "small.safetensors").model.card
+    assert card.figures == {}
+    assert card.recipe["quantisation"] == {"bits": 3}
+
+
+def test_a_card_with_damaged_figures_is_one_line(place):
+    full = load(place / "full.safetensors").model
+    for figures in ({"protocols": [{}]}, {"protocols": 5}, {"protocols": [3]}):
+        save_model(full.with_card(figures=figures), place / "odd.safetensors")
+        done = serkit("models", "show", place / "odd.safetensors")
+        assert done.returncode == 2
+        assert "are damaged" in done.stderr
+        assert len(done.stderr.strip().splitlines()) == 1
