@@ -5,11 +5,11 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from chart import INNER_HEIGHT, INNER_WIDTH, LEFT, TOP, Chart
+
 from page import MISSING, conditions, load, table
 from quantisation_page import PICTURES
 
-WIDTH, HEIGHT = 720, 400
-LEFT, RIGHT, TOP, BOTTOM = 64, 130, 40, 52
 COLOURS = {"basis": "#c0532b", "svdq": "#3f8f4f", "svd (AMSER)": "#7a4fa3", "Opus": "#1b6ca8"}
 PUBLISHED = {"0.105": 1.6, "0.088": 2.7}
 
@@ -116,50 +116,22 @@ def plot(title: str, rows: list[dict[str, Any]]) -> str:
     low, high = math.log10(0.03), math.log10(0.3)
 
     def x(kbps: float) -> float:
-        return LEFT + (math.log10(kbps) - first) / (last - first) * (WIDTH - LEFT - RIGHT)
+        return LEFT + (math.log10(kbps) - first) / (last - first) * INNER_WIDTH
 
     def y(rmse: float) -> float:
-        return TOP + (high - math.log10(rmse)) / (high - low) * (HEIGHT - TOP - BOTTOM)
+        return TOP + (high - math.log10(rmse)) / (high - low) * INNER_HEIGHT
 
-    marks = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" '
-        'font-family="sans-serif" font-size="12" fill="#333">',
-        f'<rect width="{WIDTH}" height="{HEIGHT}" fill="#fff"/>',
-        f'<text x="{LEFT}" y="16" font-size="14">{title}</text>',
-    ]
+    chart = Chart(title, "kbit/s", "RMSE")
     for kbps in (1, 2, 5, 10, 20, 50, 100):
-        marks.append(
-            f'<line x1="{x(kbps):.1f}" x2="{x(kbps):.1f}" y1="{TOP}" y2="{HEIGHT - BOTTOM}" '
-            f'stroke="#eee"/><text x="{x(kbps):.1f}" y="{HEIGHT - BOTTOM + 18}" '
-            f'text-anchor="middle">{kbps}</text>'
-        )
+        chart.vertical(x(kbps), str(kbps))
     for rmse in (0.03, 0.05, 0.088, 0.105, 0.15, 0.3):
-        marks.append(
-            f'<line x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y(rmse):.1f}" y2="{y(rmse):.1f}" '
-            f'stroke="#ddd"/><text x="{LEFT - 8}" y="{y(rmse) + 4:.1f}" '
-            f'text-anchor="end">{rmse}</text>'
-        )
-    middle = (LEFT + WIDTH - RIGHT) / 2
-    marks += [
-        f'<text x="{middle:.0f}" y="{HEIGHT - 12}" text-anchor="middle">kbit/s</text>',
-        f'<text x="16" y="{TOP - 8}">RMSE</text>',
-    ]
+        chart.horizontal(y(rmse), str(rmse))
     for i, (codec, colour) in enumerate(COLOURS.items()):
         ours = sorted(
-            ((row["kbps"], row["rmse"], row["setting"]) for row in shown if row["codec"] == codec),
+            (row["kbps"], row["rmse"], row["setting"]) for row in shown if row["codec"] == codec
         )
-        path = " ".join(f"{x(kbps):.1f},{y(rmse):.1f}" for kbps, rmse, _ in ours)
-        marks.append(
-            f'<polyline points="{path}" fill="none" stroke="{colour}" stroke-opacity="0.5"/>'
-        )
-        marks += [
-            f'<circle cx="{x(kbps):.1f}" cy="{y(rmse):.1f}" r="4" fill="{colour}">'
-            f"<title>{codec}, {setting}</title></circle>"
-            for kbps, rmse, setting in ours
-        ]
-        place = TOP + 20 * (i + 1)
-        marks.append(
-            f'<circle cx="{WIDTH - RIGHT + 16}" cy="{place - 4}" r="4" fill="{colour}"/>'
-            f'<text x="{WIDTH - RIGHT + 26}" y="{place}">{codec}</text>'
-        )
-    return "\n".join([*marks, "</svg>"]) + "\n"
+        chart.line([(x(kbps), y(rmse)) for kbps, rmse, _ in ours], colour)
+        for kbps, rmse, setting in ours:
+            chart.dot(x(kbps), y(rmse), colour, f"{codec}, {setting}")
+        chart.legend(i, colour, codec)
+    return chart.svg()

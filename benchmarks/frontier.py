@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from typing import Any
 
-WIDTH, HEIGHT = 720, 400
-LEFT, RIGHT, TOP, BOTTOM = 64, 150, 40, 52
+from chart import INNER_HEIGHT, INNER_WIDTH, LEFT, TOP, Chart
+
 COLOURS = ("#1b6ca8", "#c0532b", "#3f8f4f", "#7a4fa3", "#b08a1e")
 
 
@@ -27,56 +27,25 @@ def frontier(title: str, series: dict[str, list[dict[str, Any]]]) -> str:
     last = math.log10(max(row["bytes"] for row in rows)) + 0.1
 
     def x(size: float) -> float:
-        return LEFT + (math.log10(size) - first) / (last - first) * (WIDTH - LEFT - RIGHT)
+        return LEFT + (math.log10(size) - first) / (last - first) * INNER_WIDTH
 
     def y(accuracy: float) -> float:
-        return TOP + (top - accuracy) / (top - bottom) * (HEIGHT - TOP - BOTTOM)
+        return TOP + (top - accuracy) / (top - bottom) * INNER_HEIGHT
 
-    floor = HEIGHT - BOTTOM
-    marks = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" '
-        'font-family="sans-serif" font-size="12" fill="#333">',
-        f'<rect width="{WIDTH}" height="{HEIGHT}" fill="#fff"/>',
-        f'<text x="{LEFT}" y="16" font-size="14">{title}</text>',
-    ]
-    steps = round((top - bottom) * per_unit)
-    for step in range(steps + 1):
+    chart = Chart(title, "file, KB", "accuracy %")
+    for step in range(round((top - bottom) * per_unit) + 1):
         level = bottom + step / per_unit
-        marks.append(
-            f'<line x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y(level):.1f}" y2="{y(level):.1f}" '
-            f'stroke="#ddd"/><text x="{LEFT - 8}" y="{y(level) + 4:.1f}" text-anchor="end">'
-            f"{100 * level:.0f}</text>"
-        )
+        chart.horizontal(y(level), f"{100 * level:.0f}")
     for size in (5e3, 1e4, 2e4, 5e4, 1e5, 2e5, 5e5, 1e6):
         if first <= math.log10(size) <= last:
-            marks.append(
-                f'<line x1="{x(size):.1f}" x2="{x(size):.1f}" y1="{TOP}" y2="{floor}" '
-                f'stroke="#eee"/><text x="{x(size):.1f}" y="{floor + 18}" '
-                f'text-anchor="middle">{size / 1e3:.0f}</text>'
-            )
-    middle = (LEFT + WIDTH - RIGHT) / 2
-    marks += [
-        f'<text x="{middle:.0f}" y="{HEIGHT - 12}" text-anchor="middle">file, KB</text>',
-        f'<text x="16" y="{TOP - 8}">accuracy %</text>',
-    ]
-    for (name, found), colour in zip(series.items(), COLOURS, strict=False):
+            chart.vertical(x(size), f"{size / 1e3:.0f}")
+    for i, ((name, found), colour) in enumerate(zip(series.items(), COLOURS, strict=False)):
         ordered = sorted(found, key=lambda row: row["bytes"])
-        path = " ".join(f"{x(r['bytes']):.1f},{y(r['accuracy']['mean']):.1f}" for r in ordered)
-        marks.append(
-            f'<polyline points="{path}" fill="none" stroke="{colour}" stroke-opacity="0.4"/>'
-        )
+        chart.line([(x(r["bytes"]), y(r["accuracy"]["mean"])) for r in ordered], colour)
         for row in ordered:
-            at, accuracy = x(row["bytes"]), row["accuracy"]
-            low, high = accuracy["interval"]
-            marks.append(
-                f'<line x1="{at:.1f}" x2="{at:.1f}" y1="{y(low):.1f}" y2="{y(high):.1f}" '
-                f'stroke="{colour}" stroke-opacity="0.5"/>'
-                f'<circle cx="{at:.1f}" cy="{y(accuracy["mean"]):.1f}" r="4" fill="{colour}">'
-                f"<title>{name}, {row['name']}</title></circle>"
-            )
-        place = TOP + 20 * (list(series).index(name) + 1)
-        marks.append(
-            f'<circle cx="{WIDTH - RIGHT + 16}" cy="{place - 4}" r="4" fill="{colour}"/>'
-            f'<text x="{WIDTH - RIGHT + 26}" y="{place}">{name}</text>'
-        )
-    return "\n".join([*marks, "</svg>"]) + "\n"
+            low, high = row["accuracy"]["interval"]
+            chart.whisker(x(row["bytes"]), y(low), y(high), colour)
+            named = f"{name}, {row['name']}"
+            chart.dot(x(row["bytes"]), y(row["accuracy"]["mean"]), colour, named)
+        chart.legend(i, colour, name)
+    return chart.svg()

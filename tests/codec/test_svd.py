@@ -42,6 +42,15 @@ def test_the_error_is_that_of_eckart_and_young(rank):
     assert rmse(decode_svd(payload, 200), log_mel) == pytest.approx(least, abs=2e-3)
 
 
+def test_what_the_packet_page_says_a_rate_costs():
+    """r/k = 12.5 % of 3 s and of 0.4 s, in bytes and kbit/s."""
+    long = encode_svd(speechlike(300), rank_of_ratio(0.125, 300))
+    short = encode_svd(speechlike(40), rank_of_ratio(0.125, 40))
+    assert len(long) == 7621
+    assert len(long) / (2 * 48_000) == pytest.approx(0.079, abs=5e-4)
+    assert 8e-3 * len(short) / 0.4 == pytest.approx(24.2, abs=0.05)
+
+
 @given(st.integers(1, 60), st.floats(0.01, 3.0))
 def test_the_rank_of_an_error_is_the_least(n_frames, error):
     log_mel = speechlike(n_frames, n_frames)

@@ -20,7 +20,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from serkit.codec.context import LARGEST, N_CLASSES, ContextModel, RowContext
-from serkit.codec.entropy import PRECISION, Reader, Table, Writer, get_large, put_large
+from serkit.codec.entropy import (
+    PRECISION,
+    Reader,
+    Table,
+    Writer,
+    frequencies,
+    get_large,
+    put_large,
+)
 from serkit.codec.frontend import BLOCK_FRAMES, FLOOR, N_MELS
 from serkit.errors import PacketError
 from serkit.features import dct_matrix
@@ -403,8 +411,6 @@ def _finished(
 
 def plain_frequencies() -> NDArray[np.uint16]:
     """Frequencies of magnitudes before any are learned: geometric, wider from class to class."""
-    from serkit.codec.entropy import frequencies
-
     means = np.exp((np.arange(N_CLASSES) - 32.0) / 8.0)
     ratios = means / (1.0 + means)
     shares = (1.0 - ratios[:, None]) * ratios[:, None] ** np.arange(LARGEST + 1.0)

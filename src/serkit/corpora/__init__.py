@@ -4,7 +4,7 @@ from serkit.corpora.emotions import ADDED_EMOTIONS, EMOTIONS, keep_labels, merge
 from serkit.corpora.friends import episode
 from serkit.corpora.manifest import read as read_manifest
 from serkit.corpora.registry import ROOT_VARIABLE, load, load_all, names
-from serkit.corpora.survey import Stats, Survey, audio_files, count, inspect
+from serkit.corpora.survey import Stats, Survey, audio_files, count, inspect, stretch_of
 from serkit.corpora.utterances import Corpus, CorpusInfo, Oddity, Utterance
 
 __all__ = [
@@ -27,4 +27,5 @@ __all__ = [
     "merge",
     "names",
     "read_manifest",
+    "stretch_of",
 ]

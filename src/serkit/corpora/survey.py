@@ -66,6 +66,18 @@ class Survey:
     oddities: tuple[Oddity, ...]
 
 
+def stretch_of(utterance: Utterance, samples: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The samples of an utterance within those of its file, perhaps none.
+
+    Args:
+        utterance: With or without times.
+        samples: Of its whole file at 16 kHz, shape `[n_samples]`.
+    """
+    start = round((utterance.start_s or 0.0) * SAMPLE_RATE)
+    end = None if utterance.end_s is None else round(utterance.end_s * SAMPLE_RATE)
+    return samples[start:end]
+
+
 def count(utterances: Iterable[Utterance], duration_s: float | None = None) -> Stats:
     """Count utterances by speaker and label, without opening a file.
 
@@ -124,7 +136,7 @@ def inspect(corpus: Corpus, on_file: Callable[[], object] | None = None) -> Surv
             if header is None and path.suffix.lower() in _CONTAINERS:
                 found.append(f"is another container than {path.suffix}")
             for utterance in utterances:
-                stretch = _stretch(utterance, samples)
+                stretch = stretch_of(utterance, samples)
                 duration_s += len(stretch) / SAMPLE_RATE
                 found += _stretch_problems(utterance, stretch, len(samples))
                 if _is_silent(stretch):
@@ -163,13 +175,6 @@ def _header_problems(path: Path, header: Any) -> list[str]:
     if header.channels > 1:
         problems.append(f"has {header.channels} channels, expected 1")
     return problems
-
-
-def _stretch(utterance: Utterance, samples: NDArray[np.float32]) -> NDArray[np.float32]:
-    """The samples of an utterance within those of its file."""
-    start = round((utterance.start_s or 0.0) * SAMPLE_RATE)
-    end = None if utterance.end_s is None else round(utterance.end_s * SAMPLE_RATE)
-    return samples[start:end]
 
 
 def _is_silent(stretch: NDArray[np.float32]) -> bool:

@@ -16,7 +16,7 @@ from torch.func import functional_call
 Counts = Tensor | None
 
 
-class Dense(nn.Linear):
+class Dense(nn.Module):
     """A fully connected layer, of each frame by itself where there are frames.
 
     Args:
@@ -26,12 +26,14 @@ class Dense(nn.Linear):
     """
 
     def __init__(self, n_inputs: int, n_outputs: int, activation: str = "none") -> None:
-        super().__init__(n_inputs, n_outputs)
+        super().__init__()
+        made = nn.Linear(n_inputs, n_outputs)
+        self.weight, self.bias = made.weight, made.bias
         self.activation = activation
 
-    def forward(self, rows: Tensor, counts: Counts = None) -> tuple[Tensor, Counts]:  # type: ignore[override]
+    def forward(self, rows: Tensor, counts: Counts = None) -> tuple[Tensor, Counts]:
         """`activation(rows @ weight.T + bias)`."""
-        out = super().forward(rows)
+        out = nn.functional.linear(rows, self.weight, self.bias)
         return (out.relu() if self.activation == "relu" else out), counts
 
 
@@ -47,10 +49,10 @@ class Convolution(nn.Module):
 
     def __init__(self, n_inputs: int, n_outputs: int, kernel: int, stride: int) -> None:
         super().__init__()
-        made = nn.Conv1d(n_inputs, n_outputs, kernel)
+        made = dict(nn.Conv1d(n_inputs, n_outputs, kernel).named_parameters())
         # A row an output; in it, each input's frames beside each other.
-        self.weight = nn.Parameter(made.weight.detach().reshape(n_outputs, -1))
-        self.bias = nn.Parameter(made.weight.new_tensor(made.bias.tolist()))  # type: ignore[union-attr]
+        self.weight = nn.Parameter(made["weight"].detach().reshape(n_outputs, -1))
+        self.bias = made["bias"]
         self.n_inputs, self.kernel, self.stride = n_inputs, kernel, stride
 
     def forward(self, rows: Tensor, counts: Tensor) -> tuple[Tensor, Counts]:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from serkit import corpora
 from serkit.audio import SAMPLE_RATE, content_hash, read
-from serkit.corpora import Corpus, Utterance
+from serkit.corpora import Corpus, Utterance, stretch_of
 from serkit.errors import AudioError, CorpusError
 from serkit.features import FeatureRecipe, extract
 from serkit.training.augmentation import AUGMENTATION_VERSION, Augmentation, augment
@@ -181,9 +181,7 @@ def read_utterance(utterance: Utterance) -> Samples:
         raise CorpusError(f"{utterance.audio}: {error}") from error
     if utterance.start_s is None and utterance.end_s is None:
         return samples
-    start = round((utterance.start_s or 0.0) * SAMPLE_RATE)
-    end = None if utterance.end_s is None else round(utterance.end_s * SAMPLE_RATE)
-    stretch = samples[start:end]
+    stretch = stretch_of(utterance, samples)
     if not len(stretch):
         raise CorpusError(
             f"{utterance.audio} lasts {len(samples) / SAMPLE_RATE:.3f} s, and an utterance from "
