@@ -12,12 +12,11 @@ from __future__ import annotations
 import os
 from typing import Any
 
-from quantisation import FINE_TUNING, MARGIN, SEEDS, SPEAKER_SEEDS, tried
-
 from serkit.evaluation import find_protocol
 from serkit.training import load_recipe, load_utterances, make_dataset
 
 from harness import machine, versions, write_result
+from quantisation import FINE_TUNING, MARGIN, SEEDS, SPEAKER_SEEDS, plans, tried
 
 FAMILIES = ("cnn", "lstm", "attention-gru")
 
@@ -46,7 +45,7 @@ def main() -> None:
             )
             # The families hear the same frames.
             data = data or make_dataset(recipe, utterances, jobs=os.cpu_count() or 1)
-            tables.append(tried(recipe, family, data, way, n_seeds))
+            tables.append(tried(recipe, family, plans(family), data, way, n_seeds))
             write_result(
                 "families",
                 {

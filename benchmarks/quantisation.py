@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import os
 import tempfile
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict
 from functools import partial
@@ -86,7 +87,9 @@ def plans(network: str) -> dict[str, Quantisation]:
     return found
 
 
-def run(recipe: Recipe, network: str, data: Dataset, task: tuple[int, Fold]) -> dict[str, Any]:
+def run(
+    recipe: Recipe, plans: dict[str, Quantisation], data: Dataset, task: tuple[int, Fold]
+) -> dict[str, Any]:
     """Everything tried on one fold: accuracy and UA's counts, bytes, bits."""
     seed, fold = task
     training, validation, test = (data.rows(p) for p in (fold.train, fold.validation, fold.test))
@@ -101,7 +104,7 @@ def run(recipe: Recipe, network: str, data: Dataset, task: tuple[int, Fold]) -> 
         full = fit(recipe, training, validation, seed=seed)
         found = {"32 bits": measured(full)}
         log: list[dict[str, Any]] = []
-        for name, plan in plans(network).items():
+        for name, plan in plans.items():
             small = quantize(full, plan, validation, training=training, recipe=recipe, seed=seed)
             found[name] = measured(small.model) | {"average_bits": small.average_bits}
             if name == "adaptive, ours":
@@ -134,7 +137,12 @@ def summarised(results: list[dict[str, Any]], name: str) -> dict[str, Any]:
 
 
 def tried(
-    recipe: Recipe, network: str, data: Dataset, way: Protocol, n_seeds: int
+    recipe: Recipe,
+    network: str,
+    plans: dict[str, Quantisation],
+    data: Dataset,
+    way: Protocol,
+    n_seeds: int,
 ) -> dict[str, Any]:
     """Everything tried on a network under a protocol."""
     tasks = [
@@ -146,7 +154,7 @@ def tried(
     what = f"{recipe.corpora[0]}, {way.name}, {network}"
     pool: ProcessPoolExecutor
     with worker_pool(jobs) as pool:
-        work = partial(run, recipe, network, data)
+        work = partial(run, recipe, plans, data)
         results = list(track(pool.map(work, tasks), what, len(tasks)))
     rows = [summarised(results, name) for name in results[0]["found"]]
     for row in rows:
@@ -165,10 +173,11 @@ def tried(
     }
 
 
-def main() -> None:
-    """Both columns, every network, shuffled as in the paper; EmoDB by speaker besides."""
+def every_table(
+    plans: Callable[[str], dict[str, Quantisation]], networks: Iterable[str]
+) -> Iterator[dict[str, Any]]:
+    """All columns, shuffled as in the paper; EmoDB by speaker besides."""
     jobs = os.cpu_count() or 1
-    tables = []
     for column in PAPER:
         base = load_recipe(f"layer-importance-adaptive-quantization/table2-{column}")
         try:
@@ -180,14 +189,20 @@ def main() -> None:
         ways = [("shuffle", SEEDS)] + ([("loso", SPEAKER_SEEDS)] if column == "emodb" else [])
         for protocol, n_seeds in ways:
             way = find_protocol(protocol)
-            for network, hidden in NETWORKS.items():
+            for network in networks:
+                hidden = NETWORKS[network]
                 recipe = base.model_copy(
                     update={
                         "network": base.network.model_copy(update={"hidden": hidden}),
                         "validation": "utterance" if way.speaker_dependent else "speaker",
                     }
                 )
-                tables.append(tried(recipe, network, data, way, n_seeds))
+                yield tried(recipe, network, plans(network), data, way, n_seeds)
+
+
+def main() -> None:
+    """Every network."""
+    tables = list(every_table(plans, NETWORKS))
     write_result(
         "quantisation",
         {

@@ -52,7 +52,9 @@ def quantize(place, *arguments, corpus="all.csv", model="full.safetensors"):
     )  # fmt: skip
 
 
-@pytest.mark.parametrize("options", [(), ("--fine-tuning", "3", "--no-per-row")])
+@pytest.mark.parametrize(
+    "options", [(), ("--fine-tuning", "3", "--no-per-row"), ("--search", "bytes")]
+)
 def test_a_model_gets_small_and_every_trial_is_written(place, options):
     done = quantize(place, "--json", place / "f.json", *options)
     assert done.returncode == 0, done.stderr
@@ -64,6 +66,7 @@ def test_a_model_gets_small_and_every_trial_is_written(place, options):
     assert values["marks"] == ["trained on this corpus"]
     assert "(trained on this corpus)" in done.stdout
     assert values["test"]["after"]["utterances"] == 8
+    assert all(0 < t["bytes"] < values["bytes_before"] for t in values["trials"])
     accepted = {t["layer"]: t["bits"] for t in values["trials"] if t["accepted"]}
     assert [accepted[0], accepted[1]] == values["bits"]
     shown = serkit("models", "show", place / "small.safetensors").stdout
@@ -84,6 +87,7 @@ def test_given_bits_are_taken_and_need_no_trials(place):
         (("--bits", "9"), {}, "bits is 9"),
         (("--alpha", "1.5"), {}, "alpha is 1.5"),
         (("--margin", "-1"), {}, "margin is -1"),
+        (("--search", "size"), {}, "search is size"),
         (("--protocol", "nope"), {}, "no protocol is called"),
         ((), {"corpus": "one.csv"}, "speaker"),
         ((), {"corpus": "none.csv"}, "none.csv"),

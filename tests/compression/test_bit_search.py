@@ -1,6 +1,6 @@
 import numpy as np
 
-from serkit.compression import layer_importance, search_bits
+from serkit.compression import layer_importance, search_bits, search_bytes
 from serkit.runtime import Dense
 
 
@@ -27,7 +27,12 @@ def search(loss, margin):
         return 1.0 - sum(loss[x.number][x.bits - 1] for x in layers if isinstance(x, Bits))
 
     return search_bits(
-        LAYERS, lambda layer, bits: Bits(numbers[id(layer)], bits), score, margin=margin, alpha=0.5
+        LAYERS,
+        lambda layer, bits: Bits(numbers[id(layer)], bits),
+        score,
+        len,
+        margin=margin,
+        alpha=0.5,
     )
 
 
@@ -60,3 +65,43 @@ def test_a_layer_that_bears_nothing_keeps_eight_bits():
     bits, trials = search([[0.5] * 8, [0.0] * 8, [0.0] * 8], margin=0.01)
     assert bits[0] == 8
     assert [t.accepted for t in trials if t.layer == 0] == [False] * 7 + [True]
+
+
+def search_by_bytes(loss, margin):
+    numbers = {id(layer): i for i, layer in enumerate(LAYERS)}
+    weights = [layer.matrix.size for layer in LAYERS]
+
+    def score(layers):
+        return 1.0 - sum(loss[x.number][x.bits - 1] for x in layers if isinstance(x, Bits))
+
+    return search_bytes(
+        LAYERS,
+        lambda layer, bits: Bits(numbers[id(layer)], bits),
+        score,
+        lambda layers: 100 + sum(x.bits * weights[x.number] for x in layers),
+        margin=margin,
+    )
+
+
+def test_the_search_by_bytes_by_hand():
+    # Layers of 8, 36 and 12 weights. The largest falls until 0.06 is lost, at 2 bits; what it left
+    # of the margin, the next largest (2) may use, and so on.
+    loss = [[0.02] + [0.0] * 7, [0.3, 0.06, 0.01] + [0.0] * 5, [0.05, 0.03] + [0.0] * 6]
+    bits, trials = search_by_bytes(loss, margin=0.1)
+    assert bits == (2, 2, 2)
+    assert [(t.layer, t.bits, t.accepted) for t in trials] == [
+        *((1, b, True) for b in (7, 6, 5, 4, 3, 2)),
+        (1, 1, False),
+        *((2, b, True) for b in (7, 6, 5, 4, 3, 2)),
+        (2, 1, False),
+        *((0, b, b > 1) for b in (7, 6, 5, 4, 3, 2, 1)),
+    ]
+    assert all(t.accepted == (t.score >= 0.9 - 1e-12) for t in trials)
+    assert trials[0].bytes == 100 + 8 * 8 + 7 * 36 + 8 * 12
+
+
+def test_bytes_are_saved_as_long_as_nothing_is_lost():
+    bits, trials = search_by_bytes([[0.0] * 8] * 3, margin=0.0)
+    assert bits == (1, 1, 1)
+    assert len(trials) == 21
+    assert [t.bytes for t in trials] == sorted((t.bytes for t in trials), reverse=True)

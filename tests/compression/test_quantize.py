@@ -68,6 +68,14 @@ def test_the_search_keeps_the_accuracy_it_was_asked_to(model, parts):
     assert found.trials[-1].accepted
 
 
+def test_the_search_by_bytes_counts_the_file(model, parts, tmp_path):
+    found = quantize(model, Quantisation(search="bytes", margin=0.05), parts[1], calibrate=False)
+    assert accuracy(found.model, parts[1]) >= accuracy(model, parts[1]) - 0.05 - 1e-9
+    last = [trial for trial in found.trials if trial.accepted][-1]
+    assert last.bytes == save_model(found.model, tmp_path / "small.safetensors")
+    assert [layer.weight.bits for layer in found.model.layers] == list(found.bits)
+
+
 def test_fine_tuning_makes_up_for_one_bit():
     data = make_data(n_speakers=12, per_class=20, spread=2.0)
     speaker = np.array([int(u.speaker) for u in data.utterances])

@@ -33,8 +33,15 @@ def quantize(
             help="Its first fold is used: the validation part decides, the test part is reported.",
         ),
     ] = "speaker-folds",
+    search: Annotated[
+        str,
+        typer.Option(metavar="importance|bytes", help="What decides which layer gives up bits."),
+    ] = "importance",
     margin: Annotated[
-        float, typer.Option(help="Fall of accuracy allowed to a layer of importance 1.")
+        float,
+        typer.Option(
+            help="Fall of accuracy allowed to a layer of importance 1; by bytes, to the network."
+        ),
     ] = 0.02,
     alpha: Annotated[
         float, typer.Option(help="Weight of the parameter share in a layer's importance, 0-1.")
@@ -71,7 +78,14 @@ def quantize(
     from serkit.runtime import load, save_model
 
     refuse_unwritable(out, json_file)
-    plan = _plan(bits=bits, margin=margin, alpha=alpha, per_row=per_row, fine_tuning=fine_tuning)
+    plan = _plan(
+        bits=bits,
+        search=search,
+        margin=margin,
+        alpha=alpha,
+        per_row=per_row,
+        fine_tuning=fine_tuning,
+    )
     full = load(model).model
     labels = full.card.labels
     corpora = load_all(corpus, labels=labels)

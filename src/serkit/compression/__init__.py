@@ -3,7 +3,7 @@
 What learns lies in `serkit.compression.quantize` and needs the extra `train`; the rest is NumPy.
 """
 
-from serkit.compression.bit_search import Trial, search_bits
+from serkit.compression.bit_search import Trial, search_bits, search_bytes
 from serkit.compression.c_export import CSource, export_c
 from serkit.compression.importance import (
     average_bits,
@@ -23,4 +23,5 @@ __all__ = [
     "parameter_shares",
     "quantize_matrix",
     "search_bits",
+    "search_bytes",
 ]

@@ -1,4 +1,4 @@
-"""The iterative search for the bits of each layer, after Shinde et al."""
+"""Searches for the bits of each layer: the one of Shinde et al., and one by bytes on disk."""
 
 from __future__ import annotations
 
@@ -22,7 +22,8 @@ class Trial:
         bits: Tried for it.
         score: Of the network with the layers settled so far and this one quantised.
         margin: By how much the score may fall below that of the full network, for this layer.
-        accepted: Whether these are the layer's bits.
+        accepted: Whether the layer is given these bits.
+        bytes: Size of the whole model file with them.
     """
 
     layer: int
@@ -30,17 +31,19 @@ class Trial:
     score: float
     margin: float
     accepted: bool
+    bytes: int
 
 
 def search_bits(
     layers: Sequence[WeightedLayer],
     quantize: Callable[[WeightedLayer, int], WeightedLayer],
     score: Callable[[Sequence[WeightedLayer]], float],
+    size: Callable[[Sequence[WeightedLayer]], int],
     *,
     margin: float,
     alpha: float,
 ) -> tuple[tuple[int, ...], tuple[Trial, ...]]:
-    """Choose the bits of each layer.
+    """Choose the bits of each layer by its importance.
 
     Shinde et al., *Layer-Importance guided Adaptive Quantization for Efficient Speech Emotion
     Recognition* (2024), 2.2.2: the most important layer first, from 1 bit up, each until the score
@@ -51,6 +54,7 @@ def search_bits(
         layers: Of the full network, those with weights.
         quantize: Makes a layer of so many bits.
         score: Of a network, higher is better, on data that takes no part in any test.
+        size: Of the file that holds a network, in bytes; it is recorded and decides nothing here.
         margin: Largest fall allowed to a layer of importance 1.
         alpha: See `layer_importance`.
 
@@ -71,8 +75,55 @@ def search_bits(
             settled[i] = quantize(layers[i], width)
             found = score(settled)
             accepted = full - found <= allowed or width == MOST_BITS
-            trials.append(Trial(i, width, found, allowed, accepted))
+            trials.append(Trial(i, width, found, allowed, accepted, size(settled)))
             if accepted:
                 bits[i] = width
                 break
+    return tuple(bits), tuple(trials)
+
+
+def search_bytes(
+    layers: Sequence[WeightedLayer],
+    quantize: Callable[[WeightedLayer, int], WeightedLayer],
+    score: Callable[[Sequence[WeightedLayer]], float],
+    size: Callable[[Sequence[WeightedLayer]], int],
+    *,
+    margin: float,
+) -> tuple[tuple[int, ...], tuple[Trial, ...]]:
+    """Choose the bits of each layer by the bytes they save on disk.
+
+    All layers start at 8 bits. Each time the layer whose next bit saves most of the file (codes,
+    steps, biases, normalisation and header counted) gives it up; where the score then falls by
+    more than the margin below that of the full network, that layer keeps its bits for good. The
+    margin is the whole network's: what one layer leaves of it, the next may use.
+
+    Args:
+        layers: Of the full network, those with weights.
+        quantize: Makes a layer of so many bits.
+        score: Of a network, higher is better, on data that takes no part in any test.
+        size: Of the file that holds a network, in bytes.
+        margin: Largest fall allowed to the network.
+
+    Returns:
+        The bits of each layer, and every trial in order.
+    """
+    lowest = score(layers) - margin
+    bits = [MOST_BITS] * len(layers)
+    settled = [quantize(layer, MOST_BITS) for layer in layers]
+    trials = []
+    unsettled = set(range(len(layers)))
+    while unsettled:
+        narrower = {
+            i: [*settled[:i], quantize(layers[i], bits[i] - 1), *settled[i + 1 :]]
+            for i in sorted(unsettled)
+        }
+        sizes = {i: size(network) for i, network in narrower.items()}
+        i = min(sizes, key=sizes.__getitem__)
+        found = score(narrower[i])
+        accepted = found >= lowest
+        trials.append(Trial(i, bits[i] - 1, found, margin, accepted, sizes[i]))
+        if accepted:
+            bits[i], settled = bits[i] - 1, narrower[i]
+        if not accepted or bits[i] == 1:
+            unsettled.remove(i)
     return tuple(bits), tuple(trials)

@@ -9,12 +9,13 @@ from typing import get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from serkit.compression.bit_search import Trial, search_bits
+from serkit.compression.bit_search import Trial, search_bits, search_bytes
 from serkit.compression.fine_tuning import fine_tune
 from serkit.compression.importance import average_bits, layer_importance
 from serkit.compression.quantizer import quantize_matrix
 from serkit.errors import ModelError, ProtocolError
 from serkit.runtime import Layer, MeanPooling, Model, PackedWeight, WeightedLayer, weighted
+from serkit.runtime.model_file import model_bytes
 from serkit.training import (
     Dataset,
     Epoch,
@@ -115,15 +116,21 @@ def quantize(
         answers = with_layers(layers).logits(validation.features).argmax(axis=1)
         return float(np.mean(answers == validation.targets))
 
+    def size(layers: Sequence[WeightedLayer]) -> int:
+        return len(model_bytes(_halved(with_layers(layers))))
+
     trials: tuple[Trial, ...] = ()
     if plan.bits is None:
-        bits, trials = search_bits(
-            full,
-            lambda layer, width: replace(layer, weight=rounded(layer, width)),
-            accuracy,
-            margin=plan.margin,
-            alpha=plan.alpha,
-        )
+
+        def narrowed(layer: WeightedLayer, width: int) -> WeightedLayer:
+            return replace(layer, weight=rounded(layer, width))
+
+        if plan.search == "bytes":
+            bits, trials = search_bytes(full, narrowed, accuracy, size, margin=plan.margin)
+        else:
+            bits, trials = search_bits(
+                full, narrowed, accuracy, size, margin=plan.margin, alpha=plan.alpha
+            )
     else:
         bits = (plan.bits,) * len(full)
     weights = [rounded(layer, width) for layer, width in zip(full, bits, strict=True)]
@@ -134,11 +141,7 @@ def quantize(
         if training is None or recipe is None:
             raise ModelError("fine-tuning needs what the model learned from, and its recipe")
         layers = _fine_tuned(weights, model, plan, training, validation, recipe, seed)
-    small = replace(
-        with_layers(replace(layer, bias=_as_half(layer.bias)) for layer in layers),
-        mean=_as_half(model.mean, within=0.01 * model.scale),
-        scale=_as_half(model.scale),
-    )
+    small = _halved(with_layers(layers))
     if calibrate:
         plain = small.with_card(temperature=1.0).logits(validation.features)
         counts = recording_weights(recipe, validation) if recipe else None
@@ -202,6 +205,20 @@ def _fine_tuned(
         dropout=network.dropout,
         input_dropout=network.input_dropout,
         seed=seed,
+    )
+
+
+def _halved(model: Model) -> Model:
+    """With biases and normalisation as they are stored."""
+    layers = (
+        layer if isinstance(layer, MeanPooling) else replace(layer, bias=_as_half(layer.bias))
+        for layer in model.layers
+    )
+    return replace(
+        model,
+        layers=tuple(layers),
+        mean=_as_half(model.mean, within=0.01 * model.scale),
+        scale=_as_half(model.scale),
     )
 
 

@@ -63,8 +63,6 @@ _TYPES = tuple(_NUMBERS)
 def save_model(model: Model, path: Path) -> int:
     """Write a model file, in one step; `load_model` gives the same model back.
 
-    Numbers are stored as float16 where that holds all of a tensor exactly.
-
     Args:
         model: What to write.
         path: Where to.
@@ -74,6 +72,16 @@ def save_model(model: Model, path: Path) -> int:
 
     Raises:
         OSError: The file cannot be written.
+    """
+    content = model_bytes(model)
+    write_atomically(path, content)
+    return len(content)
+
+
+def model_bytes(model: Model) -> bytes:
+    """The content of a model file.
+
+    Numbers are stored as float16 where that holds all of a tensor exactly.
     """
     from safetensors.numpy import save
 
@@ -106,9 +114,7 @@ def save_model(model: Model, path: Path) -> int:
         "created_with": card.created_with,
     }
     text = json.dumps(description, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
-    content = save(tensors, metadata={METADATA_KEY: text})
-    write_atomically(path, content)
-    return len(content)
+    return save(tensors, metadata={METADATA_KEY: text})
 
 
 def _smallest(tensor: NDArray[Any]) -> NDArray[Any]:

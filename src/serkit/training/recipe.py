@@ -136,8 +136,10 @@ class Quantisation(_Data):
 
     Attributes:
         bits: Of every layer; None searches for the bits of each.
+        search: By `importance`, as Shinde et al.; or by `bytes`, where the layer that saves most of
+            the file gives up a bit next.
         margin: Of the search: largest fall of the validation accuracy allowed to a layer of
-            importance 1.
+            importance 1, or, by bytes, to the network.
         alpha: Of the search: weight of the parameter share in a layer's importance.
         per_row: A step for each output of a layer, instead of one for the layer.
         steps: Whether a step spans the weights' `range`, or is nearest in `least-squares`.
@@ -146,6 +148,7 @@ class Quantisation(_Data):
     """
 
     bits: int | None = Field(default=None, ge=1, le=8)
+    search: Literal["importance", "bytes"] = "importance"
     margin: float = Field(default=0.02, ge=0.0, le=1.0)
     alpha: float = Field(default=0.5, ge=0.0, le=1.0)
     per_row: bool = True
