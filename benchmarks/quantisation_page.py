@@ -151,7 +151,53 @@ def ablation(result: dict[str, Any]) -> str:
                 size = f", {row['bytes'] / 1e3:.1f} KB" if width == "adaptive" else ""
                 cells.append(difference_of(row["accuracy"]) + size)
             rows.append([f"{found['corpus']}: {step}", *cells])
-    return text + table(["", *(w.replace("1 bits", "1 bit") for w in widths)], rows) + "\n"
+        row = by_bytes(found)
+        if row is not None:
+            cell = f"{difference_of(row['accuracy'])}, {row['bytes'] / 1e3:.1f} KB"
+            rows.append([f"{found['corpus']}: + search by bytes", "", "", "", cell])
+    header = ["", *(w.replace("1 bits", "1 bit") for w in widths)]
+    return text + table(header, rows) + "\n" + byte_search()
+
+
+def by_bytes(found: dict[str, Any]) -> dict[str, Any] | None:
+    """The row of the search by bytes with all the steps, of the same splits and network."""
+    result = load("byte_search")
+    for other in result["tables"] if result else ():
+        if all(other[key] == found[key] for key in ("corpus", "protocol", "network")):
+            return next(row for row in other["rows"] if row["name"] == "by bytes, + fine-tuning")
+    return None
+
+
+def byte_search() -> str:
+    """The search that counts bytes beside that by importance."""
+    title = "### Counting the bytes of the file\n\n"
+    result = load("byte_search")
+    if result is None:
+        return title + MISSING.format(command="python benchmarks/byte_search.py") + "\n"
+    text = (
+        "`--search bytes`: all layers start at 8 bits, and the layer whose next bit saves most of "
+        "the file on disk (codes, steps, biases, normalisation, header) gives it up while the "
+        "network's validation accuracy stays within the margin. Beside it *adaptive, ours*, which "
+        f"goes by importance with the margin {result['margin']}; splits and seeds are the same. "
+        "*ours* has a step for each layer, *+ fine-tuning* one for each output, and the margin "
+        f"{result['margin']}.\n\n"
+    )
+    rows = [
+        [
+            f"{found['corpus']}, {found['title']}"
+            + (", **speaker-dependent**" if found["speaker_dependent"] else ""),
+            f"{found['network']}, {row['name']}",
+            percent(row["accuracy"]["mean"]),
+            difference_of(row["accuracy"]),
+            bytes_of(row),
+            f"{row['average_bits']:.2f}",
+        ]
+        for found in result["tables"]
+        for row in found["rows"]
+        if row["name"] != "32 bits"
+    ]
+    header = ["corpus", "network, bits", "accuracy %", "against 32 bits", "bytes", "average bits"]
+    return title + text + table(header, rows) + "\n" + conditions(result) + "\n"
 
 
 def frontiers(result: dict[str, Any]) -> str:

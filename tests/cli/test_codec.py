@@ -54,7 +54,7 @@ def test_speech_goes_and_comes(recording, tmp_path, options, rate, error):
 
 def test_the_packets_are_listed(recording, tmp_path):
     coded = tmp_path / "x.smel"
-    serkit("encode", recording, "-o", coded)
+    serkit("encode", recording, "-o", coded, "--blocks", "1")
     done = serkit("codec", "info", coded, "--json")
     rows = json.loads(done.stdout)
     assert [row["sequence"] for row in rows] == list(range(10))
@@ -70,6 +70,8 @@ def test_the_packets_are_listed(recording, tmp_path):
     [
         (("--kbps", "0"), "expected a rate above 0"),
         (("--kbps", "2", "--quality", "5"), "the same thing twice"),
+        (("--blocks", "0"), "expected 1 to 93"),
+        (("--mode", "svd", "--blocks", "2"), "--blocks is not for --mode svd"),
         (("--quality", "16"), "whole number, 0 to 15"),
         (("--quality", "2.5"), "whole number, 0 to 15"),
         (("--rank-ratio", "0.5"), "--rank-ratio is not for --mode basis"),

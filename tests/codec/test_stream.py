@@ -34,7 +34,7 @@ def voice(seconds=6.0, seed=0):
 
 
 VOICE = voice()
-STREAM = encode_basis(VOICE, 5)
+STREAM = encode_basis(VOICE, 5, blocks_per_packet=1)
 ALL = list(split(STREAM))
 
 
@@ -54,7 +54,7 @@ def test_the_basis_is_orthogonal_and_turns_back():
     for kind, vectors in enumerate(basis.vectors):
         # As nearly as float16 holds them.
         np.testing.assert_allclose(vectors @ vectors.T, np.eye(80), atol=2e-3)
-        found = coefficients(basis, block, kind)
+        found = coefficients(basis, block)[kind]
         np.testing.assert_allclose(block_of(basis, found, kind), block, atol=0.02)
         # Parseval: errors of coefficients are errors of frames.
         centred = block - basis.mean[kind][:, None]
@@ -74,12 +74,16 @@ def test_more_bits_are_less_error():
     assert errors[-1] < 0.05
 
 
-@settings(deadline=None, max_examples=15)
-@given(st.integers(0, len(VOICE)), st.lists(st.integers(0, 60_000), max_size=10))
-def test_chunks_change_no_byte(n, cuts):
-    whole = Encoder()
+@settings(deadline=None, max_examples=20)
+@given(
+    st.integers(0, len(VOICE)),
+    st.lists(st.integers(0, 60_000), max_size=10),
+    st.sampled_from(({}, {"kbps": 1.5}, {"quality": 3, "blocks_per_packet": 4})),
+)
+def test_chunks_change_no_byte(n, cuts, options):
+    whole = Encoder(**options)
     expected = whole.push(VOICE[:n]) + whole.flush()
-    encoder, found = Encoder(), []
+    encoder, found = Encoder(**options), []
     for part in np.split(VOICE[:n], sorted(min(cut, n) for cut in cuts)):
         found += encoder.push(part)
     assert found + encoder.flush() == expected
@@ -99,11 +103,31 @@ def test_blocks_are_coded_by_themselves():
     basis = shipped_basis()
     log_mel = log_mel_of(VOICE)
     blocks = [log_mel[:, i : i + 32] for i in range(0, log_mel.shape[1], 32)]
-    together = encode_blocks(basis, blocks, 7)
-    assert together == [encode_blocks(basis, [block], 7)[0] for block in blocks]
-    alone = [decode_blocks(basis, [payload])[0] for payload in together]
-    for one, other in zip(alone, decode_blocks(basis, together), strict=True):
+    groups = [[block] for block in blocks]
+    together = encode_blocks(basis, groups, 7)
+    assert together == [encode_blocks(basis, [group], 7)[0] for group in groups]
+    alone = [decode_blocks(basis, [payload], [1])[0] for payload in together]
+    for one, other in zip(alone, decode_blocks(basis, together, [1] * len(alone)), strict=True):
         np.testing.assert_array_equal(one, other)
+
+
+@pytest.mark.parametrize("size", [2, 5, 16, 93])
+def test_blocks_that_share_a_packet_are_the_same_blocks_in_fewer_bytes(size):
+    """Seven bytes of header and part of one each, but for the first packet's."""
+    expected, _ = frames_of(ALL)
+    encoder = Encoder(5, blocks_per_packet=size)
+    packets = encoder.push(VOICE) + encoder.flush()
+    assert len(packets) == -(-len(ALL) // size)
+    found, decoder = frames_of(packets)
+    np.testing.assert_array_equal(found, expected)
+    assert decoder.peak == read_packet(ALL[-1]).peak
+    saved = sum(map(len, ALL)) - sum(map(len, packets))
+    assert saved >= 6 * (len(ALL) - len(packets))
+    # A lost one costs its own blocks.
+    found, decoder = frames_of([packets[0], *packets[2:]])
+    if len(packets) > 2:
+        assert decoder.concealed == 32 * size
+        np.testing.assert_array_equal(found[:, 64 * size :], expected[:, 64 * size :])
 
 
 def test_silence_costs_next_to_nothing():
@@ -171,7 +195,7 @@ def test_sequence_numbers_begin_anew():
 
 
 def test_one_may_join_late():
-    late = list(split(encode_basis(voice(70.0), 0)))[192:]
+    late = list(split(encode_basis(voice(70.0), 0, blocks_per_packet=1)))[192:]
     assert read_packet(late[0]).start_frame == 192 * 32
     found, decoder = frames_of(late)
     assert decoder.concealed == 0
@@ -186,7 +210,9 @@ def test_what_is_damaged_or_foreign_leaves_no_trace():
     foreign = Packet(first.mode, 3, first.payload, 96, b"\0\0\0\0").to_bytes()
     far = Packet(first.mode, 3, first.payload, (1 << 32) - 1, first.basis).to_bytes()
     rubbish = Packet(first.mode, 3, b"\xff" * 500).to_bytes()
-    odd = Packet(first.mode, 3, first.payload, n_frames=33).to_bytes()
+    odd = Packet(first.mode, 3, first.payload, n_frames=3001).to_bytes()
+    none = Packet(first.mode, 3, first.payload, n_frames=0).to_bytes()
+    longer = Packet(first.mode, 3, first.payload, n_frames=33).to_bytes()
     decoder, parts = Decoder(), []
     for packet in ALL:
         parts.append(decoder.push(packet))
@@ -195,7 +221,9 @@ def test_what_is_damaged_or_foreign_leaves_no_trace():
             (foreign, "coded with the basis 00000000"),
             (far, "more than 60 s after"),
             (rubbish, "does not end|impossibly large"),
-            (odd, "33 frames; expected 1 to 32"),
+            (odd, "3001 frames; expected 1 to 3000"),
+            (none, "0 frames; expected 1 to 3000"),
+            (longer, "does not end|impossibly large"),
         ):
             with pytest.raises(PacketError, match=message):
                 decoder.push(wrong)
@@ -212,6 +240,39 @@ def test_the_rate_asked_for_is_not_exceeded():
     assert 8e-3 * len(every[every.index(best) + 1]) / 6.0 > 2.0
 
 
+def test_a_stream_keeps_its_rate():
+    """Over a minute within three hundredths, and never two seconds ahead."""
+    sound = voice(60.0)
+    for kbps in (1.0, 2.0, 4.0):
+        encoder = Encoder(kbps=kbps)
+        sizes = [len(packet) for packet in encoder.push(sound) + encoder.flush()]
+        assert 8e-3 * sum(sizes) / 60.0 == pytest.approx(kbps, rel=0.03)
+        ahead = np.cumsum(sizes) - kbps * 125.0 * 0.32 * np.arange(1, len(sizes) + 1)
+        assert ahead.max() < kbps * 125.0 * 2.0
+
+
+def test_silence_is_saved_up_only_so_far():
+    encoder = Encoder(kbps=2.0)
+    encoder.push(np.zeros(16_000 * 120, np.float32))
+    sizes = [len(packet) for packet in encoder.push(VOICE)]
+    assert 8e-3 * sum(sizes) / 6.0 < 2.5
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"kbps": 0.0}, "0.0 kbit/s; expected a rate above 0"),
+        ({"kbps": float("nan")}, "nan kbit/s"),
+        ({"kbps": 2.0, "quality": 5}, "the same thing twice"),
+        ({"blocks_per_packet": 0}, "expected 1 to 93"),
+        ({"blocks_per_packet": 94}, "expected 1 to 93"),
+    ],
+)
+def test_settings_out_of_range(options, message):
+    with pytest.raises(PacketError, match=message):
+        Encoder(**options)
+
+
 @pytest.mark.parametrize("quality", [-1, 16])
 def test_a_quality_out_of_range(quality):
     with pytest.raises(PacketError, match="expected 0 to 15"):
@@ -221,8 +282,11 @@ def test_a_quality_out_of_range(quality):
 @settings(deadline=None, max_examples=150)
 @given(st.binary(max_size=200))
 def test_any_payload_is_a_block_or_a_packet_error(payload):
-    (found,) = decode_blocks(shipped_basis(), [payload])
-    assert isinstance(found, PacketError) or (found.shape == (80, 32) and np.isfinite(found).all())
+    for n in (1, 3):
+        (found,) = decode_blocks(shipped_basis(), [payload], [n])
+        if not isinstance(found, PacketError):
+            assert found.shape == (80, 32 * n)
+            assert np.isfinite(found).all()
 
 
 def test_a_file_cut_anywhere_is_a_packet_error():

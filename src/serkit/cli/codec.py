@@ -47,6 +47,13 @@ def encode(
             metavar="Q", help="Of basis: 0 to 15, 5 if not given. Of svdq: the error aimed at."
         ),
     ] = None,
+    blocks: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N",
+            help="Of basis: blocks of 320 ms in a packet; 16 if not given, 1 as live streams have.",
+        ),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print figures as JSON.")] = False,
 ) -> None:
     """Turn a recording into packets of log-mel that a server decodes."""
@@ -57,7 +64,7 @@ def encode(
 
     refuse_unwritable(out)
     samples = read(audio)
-    stream = _encoded(samples, mode, rank_ratio, kbps, quality)
+    stream = _encoded(samples, mode, rank_ratio, kbps, quality, blocks)
     write_atomically(out, stream)
     wanted = normalised(log_mel_of(samples))
     error = decode_stream(stream).log_mel - wanted
@@ -83,9 +90,12 @@ def _encoded(
     rank_ratio: float | None,
     kbps: float | None,
     quality: float | None,
+    blocks: int | None,
 ) -> bytes:
     from serkit.codec import (
+        BLOCKS_PER_PACKET,
         DEFAULT_QUALITY,
+        MAX_BLOCKS,
         N_QUALITIES,
         RATIOS,
         encode_at_rate,
@@ -93,9 +103,11 @@ def _encoded(
         encode_low_rank,
     )
 
-    given = {"--rank-ratio": rank_ratio, "--kbps": kbps, "--quality": quality}
+    given = {
+        "--rank-ratio": rank_ratio, "--kbps": kbps, "--quality": quality, "--blocks": blocks
+    }  # fmt: skip
     allowed = {
-        ModeName.basis: ("--kbps", "--quality"),
+        ModeName.basis: ("--kbps", "--quality", "--blocks"),
         ModeName.svd: ("--rank-ratio",),
         ModeName.svdq: ("--quality",),
     }[mode]
@@ -114,14 +126,17 @@ def _encoded(
         if not 0.0 < error <= 1.0:
             raise PacketError(f"--quality is {error}; expected an error above 0 and at most 1")
         return encode_low_rank(samples, rmse=error)
+    size = BLOCKS_PER_PACKET if blocks is None else blocks
+    if not 1 <= size <= MAX_BLOCKS:
+        raise PacketError(f"--blocks is {size}; expected 1 to {MAX_BLOCKS}")
     if kbps is not None:
         if not kbps > 0.0:
             raise PacketError(f"--kbps is {kbps}; expected a rate above 0")
-        return encode_at_rate(samples, kbps)
+        return encode_at_rate(samples, kbps, blocks_per_packet=size)
     chosen = DEFAULT_QUALITY if quality is None else quality
     if chosen not in range(N_QUALITIES):
         raise PacketError(f"--quality is {chosen}; expected a whole number, 0 to {N_QUALITIES - 1}")
-    return encode_basis(samples, int(chosen))
+    return encode_basis(samples, int(chosen), blocks_per_packet=size)
 
 
 def decode(

@@ -5,6 +5,7 @@ from serkit.codec.frontend import BLOCK_FRAMES, N_MELS, LogMelStream, normalised
 from serkit.codec.packets import Mode, Packet, read_packet, split
 from serkit.codec.preview import griffin_lim
 from serkit.codec.recording import (
+    BLOCKS_PER_PACKET,
     Decoded,
     decode,
     encode_at_rate,
@@ -12,13 +13,15 @@ from serkit.codec.recording import (
     encode_low_rank,
     log_mel_of,
 )
-from serkit.codec.stream import DELAY_S, Decoder, Encoder
+from serkit.codec.stream import DELAY_S, MAX_BLOCKS, Decoder, Encoder
 from serkit.codec.svd import RATIOS
 
 __all__ = [
+    "BLOCKS_PER_PACKET",
     "BLOCK_FRAMES",
     "DEFAULT_QUALITY",
     "DELAY_S",
+    "MAX_BLOCKS",
     "N_MELS",
     "N_QUALITIES",
     "RATIOS",

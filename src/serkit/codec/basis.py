@@ -3,14 +3,14 @@
 A block of 32 frames is one of a few kinds, each with a mean and left singular vectors of its own.
 It is turned by its kind's vectors, each component's course over time by a cosine transform, and
 the coefficients are quantised by rate and distortion together and entropy-coded by what the rows
-before promise (`context`). A block is coded by itself, so that a lost packet costs its own 320 ms
-and nothing else.
+before promise (`context`). Blocks do not lean on each other: a lost packet costs its own frames and
+nothing else. Those that share a packet share its header and one large number.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
 from functools import cached_property, lru_cache
 from importlib.resources import files
@@ -40,8 +40,8 @@ DEFAULT_QUALITY = 5
 STEPS = tuple(4.0 * 2.0 ** (-i / 5.0) for i in range(N_QUALITIES))
 """The quantiser's step at each quality, in units of `log10` energy."""
 
-N_KINDS = 8
-_KIND_BITS = 3
+N_KINDS = 16
+_KIND_BITS = 4
 _FLAT_LENGTH = BLOCK_FRAMES + 1
 _FLAT = 0.05
 _LEVELS_PER_UNIT = 16.0
@@ -125,11 +125,19 @@ class Basis:
         return tuple(Table(row.tolist()) for row in self.lengths)
 
     @cached_property
-    def expected(self) -> tuple[Array, list[float]]:
+    def levels(self) -> Array:
+        """The means as coefficients: each component's slowest, shape `[n_kinds, 80]`."""
+        found: Array = np.einsum("ijk,ik->ij", self.vectors, self.mean) * np.float32(
+            BLOCK_FRAMES**0.5
+        )
+        return found
+
+    @cached_property
+    def expected(self) -> tuple[Array, Array]:
         """Of each kind the inverse magnitudes expected, `[32, 80]`, and their logarithms' sum."""
         sizes = np.maximum(np.exp(self.context.prior / 8.0), STEPS[DEFAULT_QUALITY] / 4.0)
         rates: Array = (1.0 / sizes).astype(np.float32)
-        return rates, [float(np.log(rate).sum()) for rate in rates]
+        return rates, np.log(rates).sum(axis=(1, 2))
 
     @cached_property
     def costs(self) -> Array:
@@ -152,24 +160,31 @@ def shipped_basis() -> Basis:
     return Basis.of_tensors(load(files("serkit.codec").joinpath("basis.safetensors").read_bytes()))
 
 
-def coefficients(basis: Basis, block: Array, kind: int) -> Array:
-    """A block on the basis: components by temporal frequency.
+def coefficients(basis: Basis, block: Array) -> Array:
+    """A block on the basis, as each kind: components by temporal frequency.
 
     Args:
         basis: The basis.
         block: Shape `[80, 32]`.
-        kind: Of block.
 
     Returns:
-        Shape `[32, 80]`: the slowest row first, the strongest component first.
+        Shape `[n_kinds, 32, 80]`: the slowest row first, the strongest component first.
     """
-    turned: Array = _cosines() @ (basis.vectors[kind] @ (block - basis.mean[kind][:, None])).T
-    return turned
+    turned = basis.vectors.reshape(-1, N_MELS) @ (block @ _cosines().T)
+    found: Array = turned.reshape(-1, N_MELS, BLOCK_FRAMES).transpose(0, 2, 1)
+    found[:, 0] -= basis.levels
+    return found
 
 
 def block_of(basis: Basis, found: Array, kind: int) -> Array:
-    """The block that `coefficients` turns into these."""
-    block: Array = basis.vectors[kind].T @ (_cosines().T @ found).T + basis.mean[kind][:, None]
+    """The block that has these coefficients as one of a kind.
+
+    Args:
+        basis: The basis.
+        found: Shape `[32, 80]`.
+        kind: Of block.
+    """
+    block: Array = basis.vectors[kind].T @ (found.T @ _cosines()) + basis.mean[kind][:, None]
     return block
 
 
@@ -182,12 +197,13 @@ def likeliest(basis: Basis, block: Array) -> tuple[int, Array]:
     Args:
         basis: The basis.
         block: Shape `[80, 32]`.
+
+    Returns:
+        The kind, and the coefficients, shape `[32, 80]`.
     """
-    every = [coefficients(basis, block, kind) for kind in range(len(basis.mean))]
-    surprise = [
-        float((np.abs(found) * rates).sum() - logarithms)
-        for found, rates, logarithms in zip(every, *basis.expected, strict=True)
-    ]
+    every = coefficients(basis, block)
+    rates, logarithms = basis.expected
+    surprise = np.einsum("ijk,ijk->i", np.abs(every), rates) - logarithms
     best = int(np.argmin(surprise))
     return best, every[best]
 
@@ -246,141 +262,197 @@ def dequantised(basis: Basis, multiples: NDArray[np.int64], quality: int) -> Arr
     return values
 
 
-def encode_blocks(basis: Basis, blocks: Sequence[Array], quality: int) -> list[bytes]:
-    """The payloads of blocks, each by itself.
+def encode_blocks(basis: Basis, groups: Sequence[Sequence[Array]], quality: int) -> list[bytes]:
+    """The payloads of groups of blocks, each by itself.
 
     Args:
         basis: The basis.
-        blocks: Each of shape `[80, n]`, n from 1 to 32; shorter ones are filled up.
+        groups: Blocks of shape `[80, n]`, n from 1 to 32; shorter ones are filled up.
         quality: 0 (least) to 15.
     """
     payloads = []
-    for start in range(0, len(blocks), _BATCH):
-        batch = [_filled(block) for block in blocks[start : start + _BATCH]]
+    for batch in _batches(groups, [len(group) for group in groups]):
+        blocks = [_filled(block) for group in batch for block in group]
         # One at a time, so that rounding does not depend on how many there are.
-        turned = [likeliest(basis, block) for block in batch]
+        turned = [likeliest(basis, block) for block in blocks]
         kinds = np.array([kind for kind, _ in turned])
         found = np.stack([values for _, values in turned])
         multiples, classes = quantised(basis, found, kinds, quality)
-        payloads += [
-            _write_flat(basis, block, quality)
-            if np.ptp(block) < _FLAT
-            else _write(basis, int(kinds[i]), multiples[i], classes[i], quality)
-            for i, block in enumerate(batch)
-        ]
+        first = 0
+        for group in batch:
+            ours = slice(first, first + len(group))
+            payloads.append(
+                _write(basis, blocks[ours], kinds[ours], multiples[ours], classes[ours], quality)
+            )
+            first += len(group)
     return payloads
+
+
+def _batches(items: Sequence[Any], sizes: Sequence[int]) -> Iterator[list[Any]]:
+    """Items in a row that together have about so many blocks as are best worked on at once."""
+    batch: list[Any] = []
+    total = 0
+    for item, size in zip(items, sizes, strict=True):
+        batch.append(item)
+        total += size
+        if total >= _BATCH:
+            yield batch
+            batch, total = [], 0
+    if batch:
+        yield batch
 
 
 def _filled(block: Array) -> Array:
     return np.pad(block, ((0, 0), (0, BLOCK_FRAMES - block.shape[1])), mode="edge")
 
 
-def _write_flat(basis: Basis, block: Array, quality: int) -> bytes:
-    """A block without sound, or with all of it below the clamp: its level alone."""
-    writer = Writer()
-    writer.put_bits(quality, 4)
-    writer.put(basis.length_tables[quality], _FLAT_LENGTH)
-    level = round(float(block.mean() - FLOOR) * _LEVELS_PER_UNIT)
-    writer.put_bits(min(max(level, 0), 255), 8)
-    return writer.to_bytes()
-
-
 def _write(
     basis: Basis,
-    kind: int,
+    blocks: Sequence[Array],
+    kinds: NDArray[np.int64],
     multiples: NDArray[np.int64],
     classes: NDArray[np.int64],
     quality: int,
 ) -> bytes:
-    used = np.flatnonzero(multiples.any(axis=1))
-    n_rows = int(used[-1]) + 1 if len(used) else 0
+    """Of each block what it is, and then the rows of all, the slowest first."""
     writer = Writer()
     writer.put_bits(quality, 4)
-    writer.put(basis.length_tables[quality], n_rows)
-    writer.put_bits(kind, _KIND_BITS)
+    n_rows = []
+    for block, kind, rows in zip(blocks, kinds.tolist(), multiples, strict=True):
+        if np.ptp(block) < _FLAT:
+            # Without sound, or all of it below the clamp: its level alone.
+            n_rows.append(0)
+            writer.put(basis.length_tables[quality], _FLAT_LENGTH)
+            level = round(float(block.mean() - FLOOR) * _LEVELS_PER_UNIT)
+            writer.put_bits(min(max(level, 0), 255), 8)
+            continue
+        used = np.flatnonzero(rows.any(axis=1))
+        n_rows.append(int(used[-1]) + 1 if len(used) else 0)
+        writer.put(basis.length_tables[quality], n_rows[-1])
+        writer.put_bits(kind, _KIND_BITS)
     tables = basis.magnitude_tables
     put, put_bits = writer.put, writer.put_bits
-    for row in range(n_rows):
+    for row in range(max(n_rows)):
         limit = int(basis.limits[quality, row])
-        values, ours = multiples[row, :limit].tolist(), classes[row, :limit].tolist()
-        for value, one in zip(values, ours, strict=True):
-            if not value:
-                put(tables[one], 0)
+        for i, length in enumerate(n_rows):
+            if row >= length:
                 continue
-            magnitude = abs(value)
-            put(tables[one], min(magnitude, LARGEST))
-            if magnitude >= LARGEST:
-                put_large(writer, magnitude - LARGEST)
-            put_bits(value < 0, 1)
+            values, ours = multiples[i, row, :limit].tolist(), classes[i, row, :limit].tolist()
+            for value, one in zip(values, ours, strict=True):
+                if not value:
+                    put(tables[one], 0)
+                    continue
+                magnitude = abs(value)
+                put(tables[one], min(magnitude, LARGEST))
+                if magnitude >= LARGEST:
+                    put_large(writer, magnitude - LARGEST)
+                put_bits(value < 0, 1)
     return writer.to_bytes()
 
 
-def decode_blocks(basis: Basis, payloads: Sequence[bytes]) -> list[Array | PacketError]:
+def decode_blocks(
+    basis: Basis, payloads: Sequence[bytes], n_blocks: Sequence[int]
+) -> list[Array | PacketError]:
     """The blocks of payloads, each by itself.
 
     Args:
         basis: The basis they were coded with.
         payloads: What `encode_blocks` gave.
+        n_blocks: How many blocks each holds.
 
     Returns:
-        Each of shape `[80, 32]`, or what is wrong with its payload.
+        Each of shape `[80, 32 * n_blocks]`, or what is wrong with its payload.
     """
-    found: list[Array | PacketError] = []
-    for start in range(0, len(payloads), _BATCH):
-        found += _decode_batch(basis, payloads[start : start + _BATCH])
-    return found
-
-
-def _decode_batch(basis: Basis, payloads: Sequence[bytes]) -> list[Array | PacketError]:
-    readers = [Reader(payload) for payload in payloads]
-    qualities = [reader.get_bits(4) for reader in readers]
-    lengths = [
-        reader.get(basis.length_tables[quality])
-        for reader, quality in zip(readers, qualities, strict=True)
+    readers = [
+        _Payload(basis, payload, count) for payload, count in zip(payloads, n_blocks, strict=True)
     ]
-    flat = [length == _FLAT_LENGTH for length in lengths]
-    kinds = np.array(
-        [
-            0 if one else reader.get_bits(_KIND_BITS)
-            for one, reader in zip(flat, readers, strict=True)
+    for batch in _batches(readers, n_blocks):
+        _read_rows(basis, batch)
+    return [reader.frames(basis) for reader in readers]
+
+
+class _Payload:
+    """A payload while it is read.
+
+    Attributes:
+        reader: Gives its symbols.
+        quality: Of all its blocks.
+        levels: Of each block that is flat; else None.
+        lengths: How many rows each block has.
+        kinds: Of block.
+        multiples: Shape `[n_blocks, 32, 80]`, zero where nothing was read.
+        wrong: What is wrong with it.
+    """
+
+    def __init__(self, basis: Basis, payload: bytes, n_blocks: int) -> None:
+        self.reader = Reader(payload)
+        self.quality = self.reader.get_bits(4)
+        self.levels: list[float | None] = []
+        self.lengths: list[int] = []
+        self.kinds: list[int] = []
+        self.multiples = np.zeros((n_blocks, BLOCK_FRAMES, N_MELS), np.int64)
+        self.wrong: PacketError | None = None
+        for _ in range(n_blocks):
+            length = self.reader.get(basis.length_tables[self.quality])
+            flat = length == _FLAT_LENGTH
+            level = FLOOR + self.reader.get_bits(8) / _LEVELS_PER_UNIT if flat else None
+            self.levels.append(level)
+            self.lengths.append(0 if flat else length)
+            self.kinds.append(0 if flat else self.reader.get_bits(_KIND_BITS))
+
+    def read_row(self, basis: Basis, block: int, row: int, classes: list[int]) -> None:
+        """Read a row of a block, unless something is wrong already."""
+        if self.wrong is not None:
+            return
+        try:
+            self.multiples[block, row, : len(classes)] = _row(basis, self.reader, classes)
+        except PacketError as error:
+            self.wrong = error
+
+    def frames(self, basis: Basis) -> Array | PacketError:
+        """All its blocks, or what is wrong with it."""
+        try:
+            self.reader.finish()
+        except PacketError as error:
+            self.wrong = self.wrong or error
+        if self.wrong is not None:
+            return self.wrong
+        values = dequantised(basis, self.multiples, self.quality)
+        blocks = [
+            block_of(basis, found, kind)
+            if level is None
+            else np.full((N_MELS, BLOCK_FRAMES), level, np.float32)
+            for found, kind, level in zip(values, self.kinds, self.levels, strict=True)
         ]
-    )
-    multiples = np.zeros((len(payloads), BLOCK_FRAMES, N_MELS), np.int64)
-    wrong: dict[int, PacketError] = {}
-    for quality in sorted(set(qualities)):
-        members = [i for i, other in enumerate(qualities) if other == quality and not flat[i]]
-        if not members:
-            continue
-        context = RowContext(basis.context, step_level(quality), kinds[members])
-        rows = multiples[members]
-        for row in range(max(lengths[i] for i in members)):
+        return np.concatenate(blocks, axis=1)
+
+
+def _read_rows(basis: Basis, payloads: Sequence[_Payload]) -> None:
+    """Read the rows of several payloads side by side."""
+    for quality in sorted({payload.quality for payload in payloads}):
+        members = [
+            (payload, block)
+            for payload in payloads
+            if payload.quality == quality
+            for block in range(len(payload.lengths))
+        ]
+        kinds = np.array([payload.kinds[block] for payload, block in members])
+        context = RowContext(basis.context, step_level(quality), kinds)
+        for row in range(max(payload.lengths[block] for payload, block in members)):
             limit = int(basis.limits[quality, row])
             classes = context.classes()[:, :limit].tolist()
-            for place, i in enumerate(members):
-                if row < lengths[i] and i not in wrong:
-                    try:
-                        rows[place, row, :limit] = _row(basis, readers[i], classes[place])
-                    except PacketError as error:
-                        wrong[i] = error
-            context.take(np.abs(rows[:, row]))
-        multiples[members] = rows
-    return [
-        wrong.get(i)
-        or (
-            _level(reader)
-            if flat[i]
-            else _finished(basis, reader, int(kinds[i]), multiples[i], qualities[i])
-        )
-        for i, reader in enumerate(readers)
-    ]
+            for ours, (payload, block) in zip(classes, members, strict=True):
+                if row < payload.lengths[block]:
+                    payload.read_row(basis, block, row, ours)
+            context.take(np.abs([payload.multiples[block, row] for payload, block in members]))
 
 
 def _row(basis: Basis, reader: Reader, classes: list[int]) -> list[int]:
     tables = basis.magnitude_tables
     get, get_bits = reader.get, reader.get_bits
     values = []
-    for kind in classes:
-        value = get(tables[kind])
+    for one in classes:
+        value = get(tables[one])
         if value:
             if value == LARGEST:
                 value += get_large(reader)
@@ -388,25 +460,6 @@ def _row(basis: Basis, reader: Reader, classes: list[int]) -> list[int]:
                 value = -value
         values.append(value)
     return values
-
-
-def _level(reader: Reader) -> Array | PacketError:
-    level = FLOOR + reader.get_bits(8) / _LEVELS_PER_UNIT
-    try:
-        reader.finish()
-    except PacketError as error:
-        return error
-    return np.full((N_MELS, BLOCK_FRAMES), level, np.float32)
-
-
-def _finished(
-    basis: Basis, reader: Reader, kind: int, multiples: NDArray[np.int64], quality: int
-) -> Array | PacketError:
-    try:
-        reader.finish()
-    except PacketError as error:
-        return error
-    return block_of(basis, dequantised(basis, multiples, quality), kind)
 
 
 def plain_frequencies() -> NDArray[np.uint16]:

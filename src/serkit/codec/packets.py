@@ -18,8 +18,8 @@ SEQUENCES = 1 << 13
 MAX_PAYLOAD = 1 << 20
 """No payload is longer, whatever its length field says."""
 
-_TIMED, _SHORT, _LAST = 1 << 13, 1 << 14, 1 << 15
-_FRAMES_PER_SECOND = 100
+_TIMED, _SIZED, _LAST = 1 << 13, 1 << 14, 1 << 15
+FRAMES_PER_SECOND = 100
 _CHECKSUM = 4
 _PEAK_UNIT = 256.0
 
@@ -38,7 +38,8 @@ class Packet:
 
     Attributes:
         mode: How the payload is coded.
-        sequence: Its number, 0 to `SEQUENCES - 1`.
+        sequence: Of `Mode.BASIS` the number of its first block, else its own; 0 to
+            `SEQUENCES - 1`.
         payload: The coded frames.
         start_frame: Where it starts, in frames of 10 ms from the beginning of the stream; None
             where it follows from the sequence number.
@@ -59,15 +60,14 @@ class Packet:
 
     def to_bytes(self) -> bytes:
         """As it is sent."""
-        timed = self.start_frame is not None
-        flags = _TIMED * timed | _SHORT * (self.n_frames is not None)
+        flags = _TIMED * (self.start_frame is not None) | _SIZED * (self.n_frames is not None)
         flags |= _LAST * (self.peak is not None)
         parts = [
             bytes([MAGIC << 4 | VERSION << 2 | self.mode]),
             struct.pack("<H", self.sequence | flags),
         ]
-        if timed:
-            parts.append(struct.pack("<I", self.start_frame))
+        if self.start_frame is not None:
+            parts.append(_varint(self.start_frame))
             if self.mode is Mode.BASIS:
                 parts.append(self.basis)
         if self.n_frames is not None:
@@ -81,7 +81,7 @@ class Packet:
     @property
     def start_s(self) -> float | None:
         """Where it starts in seconds, as far as it says."""
-        return None if self.start_frame is None else self.start_frame / _FRAMES_PER_SECOND
+        return None if self.start_frame is None else self.start_frame / FRAMES_PER_SECOND
 
 
 def read_packet(content: bytes) -> Packet:
@@ -153,12 +153,11 @@ def _read(content: bytes, start: int) -> tuple[Packet, int]:
     place = start + 3
     start_frame, basis, n_frames, peak = None, b"", None, None
     if flags & _TIMED:
-        (start_frame,) = struct.unpack("<I", take(place, 4))
-        place += 4
+        start_frame, place = varint(place)
         if mode is Mode.BASIS:
             basis = take(place, 4)
             place += 4
-    if flags & _SHORT:
+    if flags & _SIZED:
         n_frames, place = varint(place)
     if flags & _LAST:
         peak = struct.unpack("<h", take(place, 2))[0] / _PEAK_UNIT

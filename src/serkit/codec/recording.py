@@ -49,26 +49,43 @@ def log_mel_of(samples: Array) -> Array:
     return np.concatenate(blocks, axis=1)
 
 
-def encode_basis(samples: Array, quality: int, *, basis: Basis | None = None) -> bytes:
+BLOCKS_PER_PACKET = 16
+"""Of a recording: 5.12 s."""
+
+
+def encode_basis(
+    samples: Array,
+    quality: int,
+    *,
+    blocks_per_packet: int = BLOCKS_PER_PACKET,
+    basis: Basis | None = None,
+) -> bytes:
     """Code a recording in the mode `basis`.
 
     Args:
         samples: Mono at 16 kHz, shape `[n]`, float32.
         quality: 0 (least bits) to 15.
+        blocks_per_packet: Blocks of 320 ms that share a packet.
         basis: The one that comes with serkit if not given.
 
     Raises:
         AudioError: The recording is shorter than a frame.
-        PacketError: The quality is out of range.
+        PacketError: The quality or the number of blocks is out of range.
     """
-    encoder = Encoder(quality, basis=basis)
+    encoder = Encoder(quality, blocks_per_packet=blocks_per_packet, basis=basis)
     packets = encoder.push(samples) + encoder.flush()
     if not packets:
         raise AudioError("the recording is shorter than a frame of 10 ms; there is nothing to send")
     return b"".join(packets)
 
 
-def encode_at_rate(samples: Array, kbps: float, *, basis: Basis | None = None) -> bytes:
+def encode_at_rate(
+    samples: Array,
+    kbps: float,
+    *,
+    blocks_per_packet: int = BLOCKS_PER_PACKET,
+    basis: Basis | None = None,
+) -> bytes:
     """Code a recording in the mode `basis` with the best quality within a rate.
 
     The least quality is taken where even that exceeds the rate.
@@ -76,17 +93,23 @@ def encode_at_rate(samples: Array, kbps: float, *, basis: Basis | None = None) -
     Args:
         samples: Mono at 16 kHz, shape `[n]`, float32.
         kbps: Kilobits a second, headers included.
+        blocks_per_packet: Blocks of 320 ms that share a packet.
         basis: The one that comes with serkit if not given.
 
     Raises:
         AudioError: The recording is shorter than a frame.
+        PacketError: The number of blocks is out of range.
     """
+
+    def at(quality: int) -> bytes:
+        return encode_basis(samples, quality, blocks_per_packet=blocks_per_packet, basis=basis)
+
     allowed = kbps * 1000.0 / 8.0 * len(samples) / 16_000.0
     low, high = 0, N_QUALITIES - 1
-    best = encode_basis(samples, low, basis=basis)
+    best = at(low)
     while low < high:
         middle = (low + high + 1) // 2
-        stream = encode_basis(samples, middle, basis=basis)
+        stream = at(middle)
         if len(stream) <= allowed:
             low, best = middle, stream
         else:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,18 +16,28 @@ from serkit.codec.basis import (
     shipped_basis,
 )
 from serkit.codec.frontend import BLOCK_FRAMES, N_MELS, LogMelStream, clamped
-from serkit.codec.packets import SEQUENCES, Mode, Packet, read_packet
-from serkit.codec.svd import decode_svd, decode_svdq
+from serkit.codec.packets import FRAMES_PER_SECOND, SEQUENCES, Mode, Packet, read_packet
+from serkit.codec.svd import MAX_FRAMES, decode_svd, decode_svdq
 from serkit.errors import PacketError
 
 Array = NDArray[np.float32]
 
 DELAY_S = 0.355
-"""From a sample to the packet that holds it, at most: a block, half a window and a frame."""
+"""From a sample to the packet that holds it, at most, with a block a packet: the block, half a
+window and a frame."""
+
+MAX_BLOCKS = 93
+"""Blocks of a packet at most: what fits into Whisper's 30 s."""
 
 _TIMED_EVERY = 32
+# Live speech at the default quality, and the logarithm of what the next quality takes more.
+_USUAL_KBPS, _PER_QUALITY = 2.0, 0.165
+_FRAMES_REMEMBERED = 640.0
+_MOST_DEMAND = 0.7
+# A quality less for each 0.64 s of the rate that the stream is ahead.
+_FRAMES_PER_QUALITY = 64.0
+_MOST_CREDIT, _MOST_DEBT = 2.0, 40.0
 _MAX_GAP = 6000
-_MAX_FRAMES = 3000
 
 
 class Encoder:
@@ -36,21 +46,41 @@ class Encoder:
     The same samples give the same packets, whatever the chunks.
 
     Args:
-        quality: 0 (least bits) to 15.
+        quality: 0 (least bits) to 15; 5 where no rate is given either.
+        kbps: A rate to keep on average, headers included, instead of a quality.
+        blocks_per_packet: 1 for a live stream; more save headers, 0.2 kbit/s in the end, where a
+            longer delay and more lost with a packet do not matter.
         basis: The one that comes with serkit if not given.
 
     Raises:
-        PacketError: The quality is out of range.
+        PacketError: The quality, the rate or the number of blocks is out of range, or both
+            quality and rate are given.
     """
 
-    def __init__(self, quality: int = DEFAULT_QUALITY, *, basis: Basis | None = None) -> None:
-        if not 0 <= quality < N_QUALITIES:
+    def __init__(
+        self,
+        quality: int | None = None,
+        *,
+        kbps: float | None = None,
+        blocks_per_packet: int = 1,
+        basis: Basis | None = None,
+    ) -> None:
+        if quality is not None and kbps is not None:
+            raise PacketError("quality and kbps say the same thing twice; give one of them")
+        if quality is not None and not 0 <= quality < N_QUALITIES:
             raise PacketError(f"quality {quality}; expected 0 to {N_QUALITIES - 1}")
-        self._quality = quality
+        if not 1 <= blocks_per_packet <= MAX_BLOCKS:
+            raise PacketError(f"{blocks_per_packet} blocks a packet; expected 1 to {MAX_BLOCKS}")
+        self._quality = DEFAULT_QUALITY if quality is None else quality
+        self._rate = None if kbps is None else _RateControl(kbps)
+        self._blocks_per_packet = blocks_per_packet
         self._basis = basis or shipped_basis()
         self._frames = LogMelStream()
         self._peak = -np.inf
+        # Blocks that wait until a packet is full, as the encoder takes them, and their frames.
+        self._waiting: list[tuple[Array, int]] = []
         self._number = 0
+        self._timed = 0
 
     def push(self, samples: Array) -> list[bytes]:
         """Take samples and give the packets that are complete.
@@ -65,28 +95,87 @@ class Encoder:
         return self._packets(self._frames.flush(), last=True)
 
     def _packets(self, blocks: list[Array], *, last: bool) -> list[bytes]:
-        heard = []
         for block in blocks:
             self._peak = max(self._peak, float(block.max()))
-            heard.append(clamped(block, self._peak))
-        payloads = encode_blocks(self._basis, heard, self._quality)
+            self._waiting.append((clamped(block, self._peak), block.shape[1]))
+        size = self._blocks_per_packet
+        n_ready = len(self._waiting) if last else len(self._waiting) // size * size
+        ready, self._waiting = self._waiting[:n_ready], self._waiting[n_ready:]
+        groups = [ready[i : i + size] for i in range(0, n_ready, size)]
         packets = []
-        for i, (block, payload) in enumerate(zip(blocks, payloads, strict=True)):
-            timed = self._number % _TIMED_EVERY == 0
-            n_frames = block.shape[1]
-            ends = last and i == len(blocks) - 1
-            packet = Packet(
-                Mode.BASIS,
-                self._number % SEQUENCES,
-                payload,
-                start_frame=self._number * BLOCK_FRAMES if timed else None,
-                basis=self._basis.digest if timed else b"",
-                n_frames=n_frames if n_frames < BLOCK_FRAMES else None,
-                peak=self._peak if ends else None,
-            )
-            packets.append(packet.to_bytes())
-            self._number += 1
+        for i, (group, payload) in enumerate(zip(groups, self._payloads(groups), strict=True)):
+            packets.append(self._packet(group, payload, ends=last and i == len(groups) - 1))
+            if self._rate is not None:
+                self._rate.sent(len(packets[-1]), sum(n_frames for _, n_frames in group))
         return packets
+
+    def _payloads(self, groups: list[list[tuple[Array, int]]]) -> Iterator[bytes]:
+        blocks = [[block for block, _ in group] for group in groups]
+        if self._rate is None:
+            yield from encode_blocks(self._basis, blocks, self._quality)
+            return
+        for one in blocks:  # each at the quality that those before it leave
+            yield from encode_blocks(self._basis, [one], self._rate.quality)
+
+    def _packet(self, group: list[tuple[Array, int]], payload: bytes, *, ends: bool) -> bytes:
+        n_frames = sum(n for _, n in group)
+        timed = self._number >= self._timed
+        packet = Packet(
+            Mode.BASIS,
+            self._number % SEQUENCES,
+            payload,
+            start_frame=self._number * BLOCK_FRAMES if timed else None,
+            basis=self._basis.digest if timed else b"",
+            n_frames=n_frames if n_frames != BLOCK_FRAMES else None,
+            peak=self._peak if ends else None,
+        )
+        if timed:
+            self._timed = self._number + _TIMED_EVERY
+        self._number += len(group)
+        return packet.to_bytes()
+
+
+class _RateControl:
+    """The quality that keeps a stream to a rate.
+
+    It follows from what speech takes on average, from how much more or less this speech takes, and
+    from how far the stream is ahead of its rate.
+
+    Args:
+        kbps: The rate.
+
+    Raises:
+        PacketError: The rate is not above 0.
+    """
+
+    def __init__(self, kbps: float) -> None:
+        if not 0.0 < kbps < np.inf:
+            raise PacketError(f"{kbps} kbit/s; expected a rate above 0")
+        self._kbps = kbps
+        self._demand = 0.0
+        self._debt = 0.0
+
+    @property
+    def quality(self) -> int:
+        """Of the packet that comes next."""
+        usual = DEFAULT_QUALITY + (np.log(self._kbps / _USUAL_KBPS) - self._demand) / _PER_QUALITY
+        return int(np.clip(np.round(usual - self._debt), 0, N_QUALITIES - 1))
+
+    def sent(self, n_bytes: int, n_frames: int) -> None:
+        """Note a packet of the quality that was said.
+
+        Args:
+            n_bytes: Its size.
+            n_frames: How many frames it holds.
+        """
+        kbps = 8e-3 * n_bytes * FRAMES_PER_SECOND / n_frames
+        usual = np.log(_USUAL_KBPS) + (self.quality - DEFAULT_QUALITY) * _PER_QUALITY
+        share = min(1.0, n_frames / _FRAMES_REMEMBERED)
+        demand = (1.0 - share) * self._demand + share * (np.log(kbps) - usual)
+        ahead = (kbps / self._kbps - 1.0) * n_frames / _FRAMES_PER_QUALITY
+        # In long silence little is saved up, or the next word would burst.
+        self._demand = float(np.clip(demand, -_MOST_DEMAND, _MOST_DEMAND))
+        self._debt = float(np.clip(self._debt + ahead, -_MOST_CREDIT, _MOST_DEBT))
 
 
 class Decoder:
@@ -179,26 +268,21 @@ class Decoder:
                         f"a packet was coded with the basis {packets[i].basis.hex()}, and this "
                         f"decoder has {basis.digest.hex()}; install the serkit that sent it"
                     )
-            for i, block in zip(
-                ours, decode_blocks(basis, [packets[i].payload for i in ours]), strict=True
-            ):
-                if isinstance(block, PacketError):
-                    raise block
-                n_frames = packets[i].n_frames
-                if n_frames is not None and not 1 <= n_frames <= BLOCK_FRAMES:
-                    raise PacketError(f"a packet has {n_frames} frames; expected 1 to 32")
-                found[i] = block[:, :n_frames]
+            sizes = [_checked_size(packets[i].n_frames, BLOCK_FRAMES) for i in ours]
+            payloads = [packets[i].payload for i in ours]
+            n_blocks = [-(-size // BLOCK_FRAMES) for size in sizes]
+            decoded = decode_blocks(basis, payloads, n_blocks)
+            for i, frames, size in zip(ours, decoded, sizes, strict=True):
+                if isinstance(frames, PacketError):
+                    raise frames
+                found[i] = frames[:, :size]
         for i, packet in enumerate(packets):
             if packet.mode is Mode.BASIS:
                 continue
-            if packet.n_frames is None or not 1 <= packet.n_frames <= _MAX_FRAMES:
-                raise PacketError(
-                    f"a packet has {packet.n_frames} frames; expected 1 to {_MAX_FRAMES}"
-                )
             if packet.start_frame is None:
                 raise PacketError("a packet of a spectrogram does not say when it starts")
             decode = decode_svd if packet.mode is Mode.SVD else decode_svdq
-            found[i] = decode(packet.payload, packet.n_frames)
+            found[i] = decode(packet.payload, _checked_size(packet.n_frames, 0))
         return found
 
     def _ready(self, *, patient: bool) -> list[Array]:
@@ -240,6 +324,14 @@ def _place(packet: Packet, anchor: tuple[int, int]) -> tuple[int, tuple[int, int
     start = frame + ahead * BLOCK_FRAMES
     # Moved along, so that sequence numbers may begin anew any number of times.
     return start, ((packet.sequence, start) if ahead > 0 else anchor)
+
+
+def _checked_size(n_frames: int | None, usual: int) -> int:
+    """How many frames a packet holds that says so, or does not."""
+    n_frames = usual if n_frames is None else n_frames
+    if not 1 <= n_frames <= MAX_FRAMES:
+        raise PacketError(f"a packet has {n_frames} frames; expected 1 to {MAX_FRAMES}")
+    return n_frames
 
 
 def _joined(parts: list[Array]) -> Array:

@@ -81,18 +81,20 @@ def _kinds(blocks: Array) -> tuple[Array, Array, Array]:
     """Mean, vectors and expected magnitudes of each kind of block.
 
     Each block goes to the kind that tells it best, and each kind is learned anew from its blocks
-    (Lloyd's iteration), beginning with four groups from faint to loud.
+    (Lloyd's iteration), beginning with groups from faint to loud.
     """
     order = np.argsort(np.argsort(blocks.mean(axis=(1, 2))))
     kinds = order * N_KINDS // len(blocks)
     for _ in range(_ROUNDS):
+        # A kind that has lost all its blocks begins anew with all of them.
         members = [blocks[kinds == kind] for kind in range(N_KINDS)]
+        members = [one if len(one) else blocks for one in members]
         mean = np.stack([one.mean(axis=(0, 2)) for one in members])
         vectors = np.stack([_vectors(one) for one in members])
         found = [_untrained(mean[[k]], vectors[[k]], _NOTHING) for k in range(N_KINDS)]
         prior = np.stack(
             [
-                np.mean([np.abs(coefficients(basis, b, 0)) for b in one], axis=0)
+                np.mean([np.abs(coefficients(basis, b)[0]) for b in one], axis=0)
                 for basis, one in zip(found, members, strict=True)
             ]
         )

@@ -1,0 +1,300 @@
+"""What each step of the mode `basis` buys: bits at an equal error, one step more at a time.
+
+Learned on RAVDESS, tested on EmoDB, packet headers counted. Where tables are static, the bits of a
+coefficient are those of an ideal entropy coder whose table, one for each place in the block, was
+learned with the basis; the last steps are the product's own packets.
+
+Needs RAVDESS and EmoDB: SERKIT_CORPORA=/folder python benchmarks/codec_ablation.py
+"""
+
+from __future__ import annotations
+
+import os
+
+os.environ["OMP_NUM_THREADS"] = "1"
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from learn_basis import blocks_of, learned_from
+from numpy.typing import NDArray
+from rate_distortion import MOST, RATE, at
+
+from serkit.codec import BLOCK_FRAMES, N_MELS, Basis, decode, encode_basis, log_mel_of, normalised
+from serkit.codec.basis import (
+    N_QUALITIES,
+    STEPS,
+    block_of,
+    dequantised,
+    likeliest,
+    quantised,
+    step_level,
+)
+from serkit.codec.context import LARGEST, RowContext
+from serkit.codec.frontend import clamped
+from serkit.corpora import load
+from serkit.features import dct_matrix
+from serkit.training import read_utterance
+
+from harness import machine, versions, write_result
+
+Array = NDArray[np.float32]
+Integers = NDArray[np.int64]
+
+LEARNED, TESTED = "ravdess", "emodb_4class"
+HEADER_BITS = 64
+DEAD_ZONE = 0.33
+"""What is added before rounding down; 0.5 rounds to the nearest."""
+ERRORS = (0.105, 0.088)
+QUALITIES = range(2, 11)
+
+
+@dataclass
+class Recording:
+    """A recording to code: its blocks as the encoder takes them, and what is wanted of them."""
+
+    samples: Array
+    blocks: list[Array]
+    wanted: Array
+    peak: float
+
+
+@dataclass
+class Transform:
+    """Blocks `[n, 80, 32]` to coefficients `[n, 32, 80]` with their kinds, and back."""
+
+    forward: Callable[[Array], tuple[Array, Integers]]
+    back: Callable[[Array, Integers], Array]
+
+
+Bits = Callable[[Integers, Integers, int], NDArray[np.float64]]
+"""Bits of each block, of multiples, kinds and quality."""
+
+
+def recording(samples: Array) -> Recording:
+    """Cut as the encoder does."""
+    log_mel = log_mel_of(samples)
+    blocks, peak = [], -np.inf
+    for start in range(0, log_mel.shape[1], BLOCK_FRAMES):
+        block = log_mel[:, start : start + BLOCK_FRAMES]
+        peak = max(peak, float(block.max()))
+        short = BLOCK_FRAMES - block.shape[1]
+        blocks.append(np.pad(clamped(block, peak), ((0, 0), (0, short)), mode="edge"))
+    return Recording(samples, blocks, normalised(log_mel), float(log_mel.max()))
+
+
+def one_basis(blocks: Array, *, in_time: bool) -> Transform:
+    """Mean and singular vectors of all blocks, and a cosine transform along time or none."""
+    mean = blocks.mean(axis=(0, 2))
+    flat = (blocks - mean[:, None]).transpose(1, 0, 2).reshape(N_MELS, -1).astype(np.float64)
+    vectors = np.linalg.eigh(flat @ flat.T)[1][:, ::-1].T.astype(np.float32)
+    cosines = dct_matrix(BLOCK_FRAMES, BLOCK_FRAMES) if in_time else np.eye(BLOCK_FRAMES)
+    cosines = cosines.astype(np.float32)
+
+    def forward(found: Array) -> tuple[Array, Integers]:
+        turned = np.einsum("tf,kb,nbf->ntk", cosines, vectors, found - mean[:, None], optimize=True)
+        return turned.astype(np.float32), np.zeros(len(found), np.int64)
+
+    def back(found: Array, kinds: Integers) -> Array:
+        turned = np.einsum("tf,kb,ntk->nbf", cosines, vectors, found, optimize=True)
+        return (turned + mean[:, None]).astype(np.float32)
+
+    return Transform(forward, back)
+
+
+def many_kinds(basis: Basis) -> Transform:
+    """The product's: each block of the kind that suits it."""
+
+    def forward(found: Array) -> tuple[Array, Integers]:
+        turned = [likeliest(basis, block) for block in found]
+        return np.stack([values for _, values in turned]), np.array([kind for kind, _ in turned])
+
+    def back(found: Array, kinds: Integers) -> Array:
+        return np.stack([block_of(basis, v, k) for v, k in zip(found, kinds.tolist(), strict=True)])
+
+    return Transform(forward, back)
+
+
+def rounded(found: Array, quality: int, offset: float) -> Integers:
+    """Whole multiples of the step."""
+    size = np.floor(np.abs(found) / np.float32(STEPS[quality]) + np.float32(offset))
+    return (np.sign(found) * size).astype(np.int64)
+
+
+def static_bits(transform: Transform, blocks: Array, offset: float, n_kinds: int) -> Bits:
+    """By tables for each kind, place and quality, learned from blocks."""
+    found, kinds = transform.forward(blocks)
+    tables: dict[int, NDArray[np.float64]] = {}
+
+    def learn(quality: int) -> NDArray[np.float64]:
+        sizes = np.minimum(np.abs(rounded(found, quality, offset)), LARGEST)
+        counts = np.zeros((n_kinds, BLOCK_FRAMES, N_MELS, LARGEST + 1))
+        t, k = np.indices(sizes.shape[1:])
+        for kind, size in zip(kinds.tolist(), sizes, strict=True):
+            counts[kind, t, k, size] += 1.0
+        # Smoothed towards a geometric law of the same mean.
+        mean = (counts * np.arange(LARGEST + 1.0)).sum(axis=-1, keepdims=True)
+        mean = (mean + 0.05) / (counts.sum(axis=-1, keepdims=True) + 1.0)
+        ratio = mean / (1.0 + mean)
+        counts += 4.0 * (1.0 - ratio) * ratio ** np.arange(LARGEST + 1.0) + 1e-6
+        return -np.log2(counts / counts.sum(axis=-1, keepdims=True))
+
+    def bits(multiples: Integers, kinds: Integers, quality: int) -> NDArray[np.float64]:
+        if quality not in tables:
+            tables[quality] = learn(quality)
+        sizes = np.abs(multiples)
+        t, k = np.indices(sizes.shape[1:])
+        cost = tables[quality][kinds[:, None, None], t, k, np.minimum(sizes, LARGEST)]
+        return (cost + (sizes > 0)).sum(axis=(1, 2)) + np.log2(n_kinds)
+
+    return bits
+
+
+def context_bits(basis: Basis) -> Bits:
+    """By the product's context network and tables."""
+
+    def bits(multiples: Integers, kinds: Integers, quality: int) -> NDArray[np.float64]:
+        sizes = np.abs(multiples)
+        context = RowContext(basis.context, step_level(quality), kinds)
+        cost = np.zeros(sizes.shape)
+        for row in range(BLOCK_FRAMES):
+            cost[:, row] = basis.costs[context.classes(), np.minimum(sizes[:, row], LARGEST)]
+            context.take(sizes[:, row])
+        # Rows after the last that is used, and components beyond the limits, are not sent.
+        cost *= np.arange(N_MELS) < basis.limits[quality][:, None]
+        later = np.cumsum(sizes.any(axis=2)[:, ::-1], axis=1)[:, ::-1] > 0
+        n_rows = later.sum(axis=1)
+        lengths = 14.0 - np.log2(basis.lengths[quality].astype(float))
+        return (cost * later[:, :, None]).sum(axis=(1, 2)) + lengths[n_rows] + 8.0
+
+    return bits
+
+
+def curve(
+    name: str,
+    recordings: Sequence[Recording],
+    transform: Transform,
+    quantise: Callable[[Array, Integers, int], tuple[Integers, Array]],
+    bits: Bits,
+) -> list[dict[str, Any]]:
+    """Rate and error at each quality."""
+    blocks = np.stack([block for one in recordings for block in one.blocks])
+    found, kinds = transform.forward(blocks)
+    rows = []
+    for quality in QUALITIES:
+        multiples, values = quantise(found, kinds, quality)
+        size = np.ceil(bits(multiples, kinds, quality) / 8.0).sum() * 8.0 + HEADER_BITS * len(
+            blocks
+        )
+        frames = transform.back(values, kinds)
+        squares, n, first = 0.0, 0, 0
+        for one in recordings:
+            ours = np.concatenate(list(frames[first : first + len(one.blocks)]), axis=1)
+            first += len(one.blocks)
+            ours = normalised(ours[:, : one.wanted.shape[1]], peak=one.peak)
+            squares += float(np.square((ours - one.wanted).astype(np.float64)).sum())
+            n += one.wanted.size
+        rows.append(row(name, quality, size, recordings, squares / n))
+    return rows
+
+
+def row(
+    name: str, quality: int, bits: float, recordings: Sequence[Recording], error: float
+) -> dict[str, Any]:
+    """A point of a curve."""
+    seconds = sum(len(one.samples) for one in recordings) / RATE
+    found = {"codec": name, "quality": quality, "kbps": 1e-3 * bits / seconds, "rmse": error**0.5}
+    print(found, flush=True)
+    return found
+
+
+def files(
+    name: str, recordings: Sequence[Recording], basis: Basis, blocks_per_packet: int
+) -> list[dict[str, Any]]:
+    """The product itself."""
+    rows = []
+    for quality in range(N_QUALITIES):
+        size, squares, n = 0, 0.0, 0
+        for one in recordings:
+            stream = encode_basis(
+                one.samples, quality, blocks_per_packet=blocks_per_packet, basis=basis
+            )
+            size += 8 * len(stream)
+            error = decode(stream, basis=basis).log_mel - one.wanted
+            squares += float(np.square(error.astype(np.float64)).sum())
+            n += error.size
+        rows.append(row(name, quality, size, recordings, squares / n))
+    return rows
+
+
+def main() -> None:
+    """Every step."""
+    utterances = load(TESTED).utterances
+    recordings = [recording(read_utterance(u)) for u in utterances[:: -(-len(utterances) // MOST)]]
+    learned = load(LEARNED).utterances
+    blocks = np.stack([block for u in learned[::2] for block in blocks_of(u)])
+    basis = learned_from([LEARNED])
+    frames, turned, kinds = (
+        one_basis(blocks, in_time=False),
+        one_basis(blocks, in_time=True),
+        many_kinds(basis),
+    )
+
+    def plain(offset: float) -> Callable[[Array, Integers, int], tuple[Integers, Array]]:
+        def quantise(found: Array, _: Integers, quality: int) -> tuple[Integers, Array]:
+            multiples = rounded(found, quality, offset)
+            return multiples, multiples.astype(np.float32) * np.float32(STEPS[quality])
+
+        return quantise
+
+    def chosen(found: Array, kinds: Integers, quality: int) -> tuple[Integers, Array]:
+        multiples, _ = quantised(basis, found, kinds, quality)
+        return multiples, dequantised(basis, multiples, quality)
+
+    def within_limits(found: Array, kinds: Integers, quality: int) -> tuple[Integers, Array]:
+        multiples, values = dead(found, kinds, quality)
+        sent = np.arange(N_MELS) < basis.limits[quality][:, None]
+        return multiples * sent, values * sent
+
+    nearest, dead = plain(0.5), plain(DEAD_ZONE)
+    n_kinds = len(basis.mean)
+    steps: list[tuple[str, list[dict[str, Any]]]] = []
+    for name, transform, quantise, bits in (
+        ("learned vectors, static tables", frames, nearest, static_bits(frames, blocks, 0.5, 1)),
+        ("+ cosine transform over 32 frames", turned, nearest, static_bits(turned, blocks, 0.5, 1)),
+        ("+ dead zone", turned, dead, static_bits(turned, blocks, DEAD_ZONE, 1)),
+        ("+ context network", kinds, within_limits, context_bits(basis)),
+        ("+ choice by rate and distortion", kinds, chosen, context_bits(basis)),
+    ):
+        if name == "+ context network":
+            static = static_bits(kinds, blocks, DEAD_ZONE, n_kinds)
+            steps.append((f"+ {n_kinds} kinds", curve("kinds", recordings, kinds, dead, static)))
+        steps.append((name, curve(name, recordings, transform, quantise, bits)))
+    steps += [
+        ("the stream itself, 320 ms a packet", files("stream", recordings, basis, 1)),
+        ("the file itself, up to 5.12 s a packet", files("file", recordings, basis, 16)),
+    ]
+    write_result(
+        "codec_ablation",
+        {
+            "machine": machine(),
+            "versions": versions(["serkit", "numpy"]),
+            "learned": LEARNED,
+            "tested": TESTED,
+            "recordings": len(recordings),
+            "rows": [
+                {
+                    "step": name,
+                    "at": {str(error): at(rows, rows[0]["codec"], error) for error in ERRORS},
+                    "points": rows,
+                }
+                for name, rows in steps
+            ],
+        },
+    )
+
+
+if __name__ == "__main__":
+    main()
