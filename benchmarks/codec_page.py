@@ -65,7 +65,8 @@ def rate_distortion() -> str:
         text += (
             f"### {heading[0].upper() + heading[1:]}\n\n{found['recordings']} recordings, "
             f"{found['seconds'] / 60:.1f} minutes; processor time over the time of the "
-            f"sound, one thread: {found['rtf']['encode']:.4f} to encode, {found['rtf']['decode']:.4f} to decode.\n\n"
+            f"sound, one thread: {found['rtf']['encode']:.4f} to encode, "
+            f"{found['rtf']['decode']:.4f} to decode.\n\n"
             f"{table(header, at)}\n![{heading}]({name})\n\n"
             f"{table(['codec', 'kbit/s', 'RMSE'], rows)}\n"
         )
@@ -82,24 +83,25 @@ def codec_ua() -> str:
         f"UA of a 1D-CNN on Whisper's log-mel, {result['corpus']}, {result['protocol']} "
         f"({result['utterances']} recordings of {result['speakers']} speakers, {result['seeds']} "
         "seeds); intervals over speakers. *Matched* is trained on speech coded the same way. The "
-        "shipped basis has not heard this corpus. Lost packets are those of quality "
+        "shipped basis has not heard this corpus. Rates are those of live packets and of files. "
+        "Lost packets are live ones of quality "
         f"{result['loss_quality']}, each lost by itself with the chance given.\n\n"
     )
     rows = []
     for row in result["rows"]:
         trained, tested = row["name"].split(" -> ")
-        rate = result["kbps"].get(tested)
+        rates = (result[kind].get(tested) for kind in ("kbps", "file_kbps"))
         (low, high), (least, most) = row["intervals"]
         training = "clean" if trained == "clean" else "matched" if trained == tested else trained
         rows.append(
             [
                 f"{tested.replace('loss 0.', 'packets lost: 0.')}, trained {training}",
-                "" if rate is None else f"{rate:.2f}",
+                *("" if rate is None else f"{rate:.2f}" for rate in rates),
                 f"{100 * row['ua']:.1f} ({100 * low:.1f} to {100 * high:.1f})",
                 f"{100 * row['difference']:+.1f} ({100 * least:+.1f} to {100 * most:+.1f})",
             ]
         )
-    header = ["speech", "kbit/s", "UA %", "against clean, points"]
+    header = ["speech", "kbit/s live", "as a file", "UA %", "against clean, points"]
     return title + text + table(header, rows) + "\n" + conditions(result) + "\n"
 
 

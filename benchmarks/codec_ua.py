@@ -58,15 +58,18 @@ RECIPE = Recipe(
 )
 
 
-def heard(utterance: Utterance) -> tuple[dict[str, Array], dict[str, int], int]:
-    """The log-mel of a recording under each condition, the bytes, and the samples."""
+def heard(
+    utterance: Utterance,
+) -> tuple[dict[str, Array], dict[str, tuple[int, int]], int]:
+    """The log-mel of a recording under each condition, bytes live and as a file, and samples."""
     samples = read_utterance(utterance)
     found = {"clean": normalised(log_mel_of(samples))}
     sizes = {}
     for quality in QUALITIES:
-        stream = encode_basis(samples, quality)
         name = f"quality {quality}"
-        sizes[name] = len(stream)
+        # The same frames as a file, in fewer and larger packets.
+        stream = encode_basis(samples, quality, blocks_per_packet=1)
+        sizes[name] = (len(stream), len(encode_basis(samples, quality)))
         packets = list(split(stream))
         found[name] = received(packets)
         if quality == LOSS_QUALITY:
@@ -155,9 +158,13 @@ def main() -> None:
     ]
     with worker_pool(jobs) as pool:
         results = list(track(pool.map(partial(run, data), tasks), "Training", len(tasks)))
-    rates = {
-        name: 8e-3 * sum(sizes[name] for _, sizes, _ in every) / seconds for name in every[0][1]
-    }
+    rates, file_rates = (
+        {
+            name: 8e-3 * sum(sizes[name][i] for _, sizes, _ in every) / seconds
+            for name in every[0][1]
+        }
+        for i in (0, 1)
+    )
     write_result(
         "codec_ua",
         {
@@ -169,6 +176,7 @@ def main() -> None:
             "utterances": len(utterances),
             "speakers": len({u.speaker_key for u in utterances}),
             "kbps": rates,
+            "file_kbps": file_rates,
             "loss_quality": LOSS_QUALITY,
             "rows": [
                 figures(results, name, "clean -> clean", data["clean"]) for name in results[0]
