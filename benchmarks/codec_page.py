@@ -105,12 +105,12 @@ def codec_wer() -> str:
     text = (
         f"Word error rate on {result['clips']} clips of read English ({result['words']} words, "
         f"{result['seconds'] / 60:.1f} minutes, most of them of one speaker), with pocketsphinx's "
-        "own English model. Log-mel, coded or not, is heard through the Griffin-Lim preview, whose "
-        "own loss is the difference between the first two rows; Opus and PCM are heard as they "
-        "sound. The shipped basis has heard none of the speakers. Both texts in small letters; all "
-        "but letters, digits and apostrophes inside a word parts words; numbers are left as they "
-        "are written. Intervals resample clips, those of differences in pairs; of other speakers "
-        "they say nothing.\n\n"
+        "own English model. Log-mel, coded or not, is heard through the Griffin-Lim preview, and "
+        "what that changes by itself is the second row; Opus and PCM are heard as they sound (of "
+        "Opus the packets alone are counted). The shipped basis has heard none of the speakers. "
+        "Both texts are in small letters, and words parted by all but letters, digits and "
+        "apostrophes inside a word; numbers are left as they are written. Intervals resample "
+        "clips, those of differences in pairs; of other speakers they say nothing.\n\n"
     )
     header = ["speech", "kbit/s", "WER %", "against the original", "against log-mel, points"]
     header += ["Whisper's WER %", "against log-mel, points"]
