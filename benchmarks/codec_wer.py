@@ -125,7 +125,10 @@ CONDITIONS: dict[str, Callable[[Array], Received]] = {
 
 def transcribed(folder: Path) -> list[Clip]:
     """The clips that `transcripts.tsv` lists."""
-    with (folder / "transcripts.tsv").open(encoding="utf-8", newline="") as file:
+    table = folder / "transcripts.tsv"
+    if not table.is_file():
+        raise SystemExit(f"{table} is missing; set SERKIT_CORPORA to the folder of corpora")
+    with table.open(encoding="utf-8", newline="") as file:
         rows = csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE)
         return [Clip(folder / row["file"], row["text"]) for row in rows]
 
@@ -173,7 +176,7 @@ def figures(errors: dict[str, list[WordErrors]], condition: str) -> dict[str, An
 
 def main() -> None:
     """Every clip under every condition."""
-    folder = Path(os.environ["SERKIT_CORPORA"]) / "transcribed"
+    folder = Path(os.environ.get("SERKIT_CORPORA", ".")) / "transcribed"
     whisper = Path(os.environ["SERKIT_WHISPER"]) if os.environ.get("SERKIT_WHISPER") else None
     clips = transcribed(folder)
     tasks = [(clip, condition) for condition in CONDITIONS for clip in clips]
