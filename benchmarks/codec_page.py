@@ -7,7 +7,7 @@ from typing import Any
 
 from chart import INNER_HEIGHT, INNER_WIDTH, LEFT, TOP, Chart
 
-from page import MISSING, conditions, load, table
+from page import MISSING, conditions, interval_of, load, percent, table
 from quantisation_page import PICTURES
 
 COLOURS = {
@@ -103,6 +103,56 @@ def codec_ua() -> str:
         )
     header = ["speech", "kbit/s live", "as a file", "UA %", "against clean, points"]
     return title + text + table(header, rows) + "\n" + conditions(result) + "\n"
+
+
+def codec_wer() -> str:
+    """What coding costs a recogniser of words."""
+    title = "### Words on coded speech\n\n"
+    result = load("codec_wer")
+    if result is None:
+        return title + MISSING.format(command="python benchmarks/codec_wer.py") + "\n"
+    text = (
+        f"Word error rate on {result['clips']} clips of read English ({result['words']} words, "
+        f"{result['seconds'] / 60:.1f} minutes, most of them of one speaker), with pocketsphinx's "
+        "own English model. Log-mel, coded or not, is heard through the Griffin-Lim preview, and "
+        "what that changes by itself is the second row; Opus and PCM are heard as they sound (of "
+        "Opus the packets alone are counted). The shipped basis has heard none of the speakers. "
+        "Both texts are in small letters, and words parted by all but letters, digits and "
+        "apostrophes inside a word; numbers are left as they are written. Intervals resample "
+        "clips, those of differences in pairs; of other speakers they say nothing.\n\n"
+    )
+    header = ["speech", "kbit/s", "WER %", "against the original", "against log-mel, points"]
+    header += ["Whisper's WER %", "against log-mel, points"]
+    rows = []
+    for row in result["rows"]:
+        ours, theirs = row["pocketsphinx"], row.get("whisper")
+        rows.append(
+            [
+                row["speech"],
+                "" if row["kbps"] is None else f"{row['kbps']:.2f}",
+                percent(ours["wer"]["value"]) + interval_of(ours["wer"]),
+                _points(ours["against_original"]),
+                _points(ours["against_log_mel"]),
+                percent(theirs["wer"]["value"]) + interval_of(theirs["wer"]) if theirs else "",
+                _points(theirs["against_log_mel"]) if theirs else "",
+            ]
+        )
+    text += table(header, rows) + "\n"
+    if result["whisper"]:
+        text += f"Whisper is `{result['whisper']}`, fed the decoded log-mel itself. "
+    else:
+        text += (
+            "Whisper was not at hand; its columns fill with its weights, as transformers saves "
+            "them: `SERKIT_WHISPER=/folder/whisper-base python benchmarks/codec_wer.py`. "
+        )
+    return title + text + conditions(result) + "\n"
+
+
+def _points(found: dict[str, Any]) -> str:
+    value, (low, high) = found["value"], found["interval"]
+    if value == low == high == 0.0:
+        return ""
+    return f"{100 * value:+.1f} ({100 * low:+.1f} to {100 * high:+.1f})"
 
 
 def _rate(kbps: float | None) -> str:

@@ -19,7 +19,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-import av
 import numpy as np
 import soundfile
 from learn_basis import learned_from
@@ -41,11 +40,10 @@ from serkit.corpora import load
 from serkit.training import read_utterance
 
 from harness import machine, versions, write_result
+from opus import OPUS_KBPS, RATE, through_opus
 
 Array = NDArray[np.float32]
 
-RATE = 16_000
-OPUS_KBPS = (6, 8, 12, 16, 24)
 SVDQ_ERRORS = (0.16, 0.12, 0.09, 0.07, 0.05)
 OURS = {"basis": BLOCKS_PER_PACKET, "basis, live": 1}
 """Blocks of 320 ms in a packet."""
@@ -86,48 +84,13 @@ def flac(samples: Array) -> tuple[int, Array]:
 
 
 def opus(kbps: int) -> Callable[[Array], tuple[int, Array]]:
-    """libopus, 20 ms frames; the packets' bytes and no container."""
+    """libopus, as its log-mel."""
 
     def run(samples: Array) -> tuple[int, Array]:
-        encoder = av.CodecContext.create("libopus", "w")
-        encoder.sample_rate, encoder.layout, encoder.format = RATE, "mono", "flt"
-        encoder.bit_rate = 1000 * kbps
-        encoder.options = {"application": "voip", "vbr": "on"}
-        decoder = av.CodecContext.create("libopus", "r")
-        decoder.sample_rate, decoder.layout = RATE, "mono"
-        encoder.open()
-        decoder.extradata = encoder.extradata
-        resampler = av.AudioResampler(format="flt", layout="mono", rate=RATE)
-        n = encoder.frame_size
-        # The encoder looks ahead: what comes out is late, and more has to be sent to get all of it.
-        padded = np.pad(samples, (0, -len(samples) % n + 4 * n))
-        packets, parts = [], []
-        for start in range(0, len(padded), n):
-            frame = av.AudioFrame.from_ndarray(padded[None, start : start + n], "flt", "mono")
-            frame.sample_rate, frame.pts = RATE, start
-            packets += encoder.encode(frame)
-        packets += encoder.encode(None)
-        size = sum(packet.size for packet in packets[: -(-len(samples) // n)])
-        for packet in packets:
-            for out in decoder.decode(packet):
-                parts += [part.to_ndarray()[0] for part in resampler.resample(out)]
-        parts += [part.to_ndarray()[0] for part in resampler.resample(None)]
-        sound = np.concatenate(parts)
-        return size, normalised(log_mel_of(_aligned(sound, samples)))
+        size, sound = through_opus(samples, kbps)
+        return size, normalised(log_mel_of(sound))
 
     return run
-
-
-def _aligned(sound: Array, samples: Array) -> Array:
-    """The decoded sound moved to where it fits the original best, of the same length."""
-    most = 1024
-    window = min(len(samples), 4 * RATE)
-    size = 1 << (window + most).bit_length() + 1
-    correlation = np.fft.irfft(
-        np.fft.rfft(sound[: window + most], size) * np.conj(np.fft.rfft(samples[:window], size))
-    )
-    delay = int(np.argmax(correlation[:most]))
-    return np.pad(sound[delay:], (0, len(samples)))[: len(samples)].astype(np.float32)
 
 
 def smel(

@@ -12,14 +12,14 @@ Array = NDArray[np.float32]
 
 _ROUNDS = 32
 _MOMENTUM = 0.99
+_INVERSIONS = 10
 
 
 def griffin_lim(log_mel: Array) -> Array:
     """Samples whose log-mel is near to the one given.
 
     Griffin and Lim, *Signal Estimation from Modified Short-Time Fourier Transform* (1984), with the
-    momentum of Perraudin et al., *A Fast Griffin-Lim Algorithm* (2013). Energies of the bins are
-    the least-squares solution of the filter bank, cut off at zero.
+    momentum of Perraudin et al., *A Fast Griffin-Lim Algorithm* (2013).
 
     Args:
         log_mel: As Whisper's encoder takes it, shape `[80, n_frames]`.
@@ -28,8 +28,7 @@ def griffin_lim(log_mel: Array) -> Array:
         Mono at 16 kHz, shape `[160 * n_frames]`, as loud as the log-mel says, at most 1.
     """
     energies = 10.0 ** (4.0 * log_mel.astype(np.float64) - 4.0)
-    bank = mel_filter_bank(N_MELS, n_fft=N_FFT).astype(np.float64)
-    magnitudes = np.sqrt(np.maximum(np.linalg.pinv(bank) @ energies, 0.0)).T
+    magnitudes = np.sqrt(_bins_of(energies)).T
     taper = window("hann", N_FFT).astype(np.float64)
     rng = np.random.default_rng(0)
     spectrum = magnitudes * np.exp(2j * np.pi * rng.random(magnitudes.shape))
@@ -42,6 +41,22 @@ def griffin_lim(log_mel: Array) -> Array:
     samples = _synthesised(spectrum, taper)[N_FFT // 2 :][: HOP * len(magnitudes)]
     found: Array = (samples / max(1.0, np.abs(samples).max(initial=0.0))).astype(np.float32)
     return found
+
+
+def _bins_of(energies: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Energies of the bins from those of the mels, none negative, `[80, n]` to `[201, n]`.
+
+    The multiplicative updates of Lee and Seung, *Algorithms for Non-negative Matrix Factorization*
+    (2000), for the divergence, from a flat start: errors count relative to a band's energy. Least
+    squares cut off at zero turns small errors of coding in strong bands into large ones in weak.
+    """
+    bank = mel_filter_bank(N_MELS, n_fft=N_FFT).astype(np.float64)
+    # No filter reaches the first bin and the last.
+    weight = np.maximum(bank.sum(axis=0), 1e-12)[:, None]
+    bins = np.ones((N_FFT // 2 + 1, energies.shape[1]))
+    for _ in range(_INVERSIONS):
+        bins *= bank.T @ (energies / np.maximum(bank @ bins, 1e-30)) / weight
+    return bins
 
 
 def _analysed(
