@@ -20,6 +20,34 @@ COLOURS = {
 PUBLISHED = {"0.105": 1.6, "0.088": 2.7}
 
 
+def codec_ablation() -> str:
+    """What each step of the codec buys."""
+    title = "### What each step of the codec buys\n\n"
+    result = load("codec_ablation")
+    if result is None:
+        return title + MISSING.format(command="python benchmarks/codec_ablation.py") + "\n"
+    text = (
+        f"Learned on {result['learned']}, tested on {result['tested']} ({result['recordings']} "
+        "recordings); kbit/s at an error, packets of 320 ms with their headers but for the last "
+        "row. Bits are those of an ideal coder until the last two rows.\n\n"
+    )
+    rows = []
+    before: dict[str, float] = {}
+    for step in result["rows"]:
+        cells = [step["step"]]
+        for error, rate in step["at"].items():
+            known = rate is not None and error in before
+            change = f"{100 * (rate / before[error] - 1):+.0f} %" if known else ""
+            cells += [_rate(rate), change]
+            if rate is not None:
+                before[error] = rate
+        rows.append(cells)
+    header = [""]
+    for error in result["rows"][0]["at"]:
+        header += [f"kbit/s at RMSE {error}", "change"]
+    return title + text + table(header, rows) + "\n" + conditions(result) + "\n"
+
+
 def rate_distortion() -> str:
     """Bits against error: the codec beside its rivals."""
     title = "## Speech in about 2 kbit/s\n\n"
@@ -70,7 +98,7 @@ def rate_distortion() -> str:
             f"{table(header, at)}\n![{heading}]({name})\n\n"
             f"{table(['codec', 'kbit/s', 'RMSE'], rows)}\n"
         )
-    return title + text + conditions(result)
+    return title + text + conditions(result) + "\n" + together()
 
 
 def codec_ua() -> str:
@@ -82,27 +110,70 @@ def codec_ua() -> str:
     text = (
         f"UA of a 1D-CNN on Whisper's log-mel, {result['corpus']}, {result['protocol']} "
         f"({result['utterances']} recordings of {result['speakers']} speakers, {result['seeds']} "
-        "seeds); intervals over speakers. *Matched* is trained on speech coded the same way. The "
-        "shipped basis has not heard this corpus. Rates are those of live packets and of files. "
-        "Lost packets are live ones of quality "
-        f"{result['loss_quality']}, each lost by itself with the chance given.\n\n"
+        "seeds); intervals over speakers, and below each the difference to clean speech in points. "
+        "*Matched* is trained on speech coded the same way. The shipped basis has not heard this "
+        "corpus. Lost packets are live ones, each lost by itself with the chance given, of "
+        f"*{result['lossy']}*.\n\n"
     )
+    found = {row["name"]: row for row in result["rows"]}
     rows = []
-    for row in result["rows"]:
-        trained, tested = row["name"].split(" -> ")
-        rates = (result[kind].get(tested) for kind in ("kbps", "file_kbps"))
-        (low, high), (least, most) = row["intervals"]
-        training = "clean" if trained == "clean" else "matched" if trained == tested else trained
+    for tested in (name.split(" -> ")[1] for name in found if name.startswith("clean -> ")):
+        matched = f"{result['lossy'] if tested.startswith('loss') else tested} -> {tested}"
+        rate = result["kbps"].get("loss" if tested.startswith("loss") else tested)
         rows.append(
             [
-                f"{tested.replace('loss 0.', 'packets lost: 0.')}, trained {training}",
-                *("" if rate is None else f"{rate:.2f}" for rate in rates),
-                f"{100 * row['ua']:.1f} ({100 * low:.1f} to {100 * high:.1f})",
-                f"{100 * row['difference']:+.1f} ({100 * least:+.1f} to {100 * most:+.1f})",
+                f"packets lost: {percent(float(tested.split()[1]))} %"
+                if tested.startswith("loss")
+                else tested,
+                "" if rate is None else f"{rate:.2f}",
+                _ua(found[f"clean -> {tested}"]),
+                _ua(found[matched]) if matched in found else "",
             ]
         )
-    header = ["speech", "kbit/s live", "as a file", "UA %", "against clean, points"]
+    header = ["speech", "kbit/s", "UA %, trained clean", "UA %, trained matched"]
     return title + text + table(header, rows) + "\n" + conditions(result) + "\n"
+
+
+def _ua(row: dict[str, Any]) -> str:
+    (low, high), (least, most) = row["intervals"]
+    return (
+        f"{100 * row['ua']:.1f} ({100 * low:.1f} to {100 * high:.1f}); "
+        f"{100 * row['difference']:+.1f} ({100 * least:+.1f} to {100 * most:+.1f})"
+    )
+
+
+def together() -> str:
+    """Rate, error, UA and WER of each codec in one table."""
+    results = [load(name) for name in ("rate_distortion", "codec_ua", "codec_wer")]
+    if not all(results):
+        return ""
+    rates, emotions, words = (result or {} for result in results)
+    ua = {row["name"]: row["ua"] for row in emotions["rows"]}
+    wer = {row["speech"].removeprefix("original, "): row for row in words["rows"]}
+    rows = []
+    for row in rates["tables"][-1]["rows"]:
+        name = f"{row['codec']}, {row['setting']}".strip(", ")
+        if f"clean -> {name}" not in ua and name not in wer:
+            continue
+        heard = wer.get(name)
+        figures = [ua.get(f"clean -> {name}"), ua.get(f"{name} -> {name}")]
+        rows.append(
+            [
+                name,
+                f"{row['kbps']:.2f}",
+                f"{row['rmse']:.3f}",
+                *("" if figure is None else percent(figure) for figure in figures),
+                percent(heard["pocketsphinx"]["wer"]["value"]) if heard else "",
+                f"{heard['kbps']:.2f}" if heard else "",
+            ]
+        )
+    header = ["codec", "kbit/s", "RMSE", "UA %, trained clean", "trained matched", "WER %"]
+    header += ["kbit/s there"]
+    return (
+        "### All in one table\n\nThe shipped basis, on EmoDB's four emotions; words on other "
+        "clips, whose rates are in the last column. Intervals are below.\n\n"
+        f"{table(header, rows)}\n"
+    )
 
 
 def codec_wer() -> str:

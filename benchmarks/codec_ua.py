@@ -2,9 +2,10 @@
 
 Claim: UA within one point of uncompressed at no more than 2 kbit/s with matched training. A 1D-CNN
 on Whisper's log-mel, EmoDB's four emotions, one speaker left out at a time; the shipped basis has
-not heard EmoDB. Lost packets are interpolated by the decoder.
+not heard EmoDB. Rivals are those of `rate_distortion.py`. Lost packets are interpolated by the
+decoder.
 
-Needs EmoDB: SERKIT_CORPORA=/folder python benchmarks/codec_ua.py
+Needs EmoDB, and PyAV for Opus: SERKIT_CORPORA=/folder python benchmarks/codec_ua.py
 """
 
 from __future__ import annotations
@@ -15,9 +16,18 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from rate_distortion import codecs
 from rich.progress import track
 
-from serkit.codec import Decoder, encode_basis, log_mel_of, normalised, split
+from serkit.codec import (
+    RATIOS,
+    Decoder,
+    encode_basis,
+    log_mel_of,
+    normalised,
+    shipped_basis,
+    split,
+)
 from serkit.corpora import Utterance, load
 from serkit.evaluation import (
     Fold,
@@ -32,11 +42,25 @@ from serkit.training import Dataset, Network, Optimiser, Recipe, fit, one_thread
 from serkit.training.data import padded_stack, read_utterance
 
 from harness import machine, versions, write_result
+from opus import OPUS_KBPS
 
 Array = NDArray[np.float32]
 
 CORPUS = "emodb_4class"
-QUALITIES = (0, 2, 4, 5)
+TESTED = (
+    "16-bit PCM",
+    *(f"Opus, {kbps} kbit/s" for kbps in OPUS_KBPS),
+    *(f"svd (AMSER), r/k {100 * ratio:g} %" for ratio in RATIOS),
+    "svdq, error 0.09",
+    *(f"basis, quality {quality}" for quality in (0, 2, 3, 4, 5, 7)),
+)
+MATCHED = (
+    "Opus, 6 kbit/s",
+    "Opus, 12 kbit/s",
+    "svd (AMSER), r/k 12.5 %",
+    *(f"basis, quality {quality}" for quality in (0, 2, 4, 5)),
+)
+LOSSY = "basis, quality 4"
 LOSS_QUALITY = 4
 LOSSES = (0.01, 0.05, 0.10, 0.20)
 SEEDS = 3
@@ -58,36 +82,33 @@ RECIPE = Recipe(
 )
 
 
-def heard(
-    utterance: Utterance,
-) -> tuple[dict[str, Array], dict[str, tuple[int, int]], int]:
-    """The log-mel of a recording under each condition, bytes live and as a file, and samples."""
+def heard(utterance: Utterance) -> tuple[dict[str, Array], dict[str, int], int]:
+    """The log-mel of a recording under each condition, the bytes, and the samples."""
     samples = read_utterance(utterance)
     found = {"clean": normalised(log_mel_of(samples))}
     sizes = {}
-    for quality in QUALITIES:
-        name = f"quality {quality}"
-        # The same frames as a file, in fewer and larger packets.
-        stream = encode_basis(samples, quality, blocks_per_packet=1)
-        sizes[name] = (len(stream), len(encode_basis(samples, quality)))
-        packets = list(split(stream))
-        found[name] = received(packets)
-        if quality == LOSS_QUALITY:
-            for loss in LOSSES:
-                rng = np.random.default_rng([round(100 * loss), len(samples)])
-                kept = [packet for packet in packets if rng.random() >= loss]
-                found[f"loss {loss}"] = received(kept, of=found[name].shape[1])
+    for codec in codecs(shipped_basis()):
+        name = f"{codec.name}, {codec.setting}".strip(", ")
+        if name in TESTED:
+            sizes[name], found[name] = codec.run(samples)
+    stream = encode_basis(samples, LOSS_QUALITY, blocks_per_packet=1)
+    sizes["loss"] = len(stream)
+    packets = list(split(stream))
+    for loss in LOSSES:
+        rng = np.random.default_rng([round(100 * loss), len(samples)])
+        kept = [packet for packet in packets if rng.random() >= loss]
+        found[f"loss {loss}"] = received(kept, of=found["clean"].shape[1])
     return found, sizes, len(samples)
 
 
-def received(packets: list[bytes], *, of: int | None = None) -> Array:
+def received(packets: list[bytes], *, of: int) -> Array:
     """What a decoder makes of packets; the frames of lost ones at the end repeat the last."""
     decoder = Decoder()
     if not packets:
-        return np.zeros((80, of or 1), np.float32)
+        return np.zeros((80, of), np.float32)
     frames = np.concatenate((decoder.extend(packets), decoder.flush()), axis=1)
-    missing = (of or frames.shape[1]) - frames.shape[1]
-    return normalised(np.pad(frames, ((0, 0), (0, missing)), mode="edge"), peak=decoder.peak)
+    missing = ((0, 0), (0, of - frames.shape[1]))
+    return normalised(np.pad(frames, missing, mode="edge"), peak=decoder.peak)
 
 
 def run(
@@ -97,10 +118,10 @@ def run(
     seed, fold = task
     answers = {}
     with one_thread():
-        for trained in ("clean", *(f"quality {q}" for q in QUALITIES)):
+        for trained in ("clean", *MATCHED):
             own = data[trained]
             model = fit(RECIPE, own.rows(fold.train), own.rows(fold.validation), seed=seed)
-            lossy = trained == f"quality {LOSS_QUALITY}"
+            lossy = trained == LOSSY
             for tested, theirs in data.items():
                 if trained == "clean" or tested == trained or (lossy and "loss" in tested):
                     said = model.logits(theirs.features[fold.test]).argmax(axis=1)
@@ -158,26 +179,21 @@ def main() -> None:
     ]
     with worker_pool(jobs) as pool:
         results = list(track(pool.map(partial(run, data), tasks), "Training", len(tasks)))
-    rates, file_rates = (
-        {
-            name: 8e-3 * sum(sizes[name][i] for _, sizes, _ in every) / seconds
-            for name in every[0][1]
-        }
-        for i in (0, 1)
-    )
+    rates = {
+        name: 8e-3 * sum(sizes[name] for _, sizes, _ in every) / seconds for name in every[0][1]
+    }
     write_result(
         "codec_ua",
         {
             "machine": machine(),
-            "versions": versions(["serkit", "numpy", "torch"]),
+            "versions": versions(["serkit", "numpy", "torch", "av"]),
             "corpus": CORPUS,
             "protocol": way.title,
             "seeds": SEEDS,
             "utterances": len(utterances),
             "speakers": len({u.speaker_key for u in utterances}),
             "kbps": rates,
-            "file_kbps": file_rates,
-            "loss_quality": LOSS_QUALITY,
+            "lossy": LOSSY,
             "rows": [
                 figures(results, name, "clean -> clean", data["clean"]) for name in results[0]
             ],

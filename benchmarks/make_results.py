@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from codec_page import codec_ua, codec_wer, rate_distortion
+from codec_page import codec_ablation, codec_ua, codec_wer, rate_distortion
 
 import serkit
 from serkit.runtime import Model
@@ -292,7 +292,7 @@ def page() -> str:
         quantisation(),
         families(),
         tiny_quantised() + packed_speed() + c_export(),
-        rate_distortion() + "\n" + codec_ua() + codec_wer(),
+        rate_distortion() + codec_ablation() + codec_ua() + codec_wer(),
         speed(),
         cold_start(),
     )
