@@ -229,26 +229,23 @@ def quantised(
     """
     scaled = found / np.float32(STEPS[quality])
     sizes = np.abs(scaled)
+    # Nothing, or one of the two multiples around the coefficient.
+    lower = np.floor(sizes).astype(np.int64)
+    candidates = np.stack((np.zeros_like(lower), lower, lower + 1))
+    small = np.minimum(candidates, 3)
+    places = np.append(0.0, 1.0 + basis.centroids[quality]) + np.array([0.0, 0.0, 1.0, 2.0])
+    errors = np.square(sizes - (places[small] + candidates - small))
+    symbols = np.minimum(candidates, LARGEST)
+    prices = (_PRICE * basis.costs).ravel()
     magnitudes = np.zeros(found.shape, np.int64)
     classes = np.zeros(found.shape, np.int64)
     context = RowContext(basis.context, step_level(quality), kinds)
-    places = np.append(0.0, 1.0 + basis.centroids[quality]) + np.array([0.0, 0.0, 1.0, 2.0])
-    for row in range(BLOCK_FRAMES):
+    for row, limit in enumerate(basis.limits[quality].tolist()):
         classes[:, row] = context.classes()
-        limit = int(basis.limits[quality, row])
-        if limit:
-            size = sizes[:, row, :limit]
-            lower = np.floor(size).astype(np.int64)
-            best = np.zeros_like(lower)
-            least = np.full(size.shape, np.inf, np.float32)
-            for candidate in (np.zeros_like(lower), lower, lower + 1):
-                small = np.minimum(candidate, 3)
-                error = np.square(size - (places[small] + candidate - small))
-                bits = basis.costs[classes[:, row, :limit], np.minimum(candidate, LARGEST)]
-                cost = (error + _PRICE * bits).astype(np.float32)
-                better = cost < least
-                best[better], least[better] = candidate[better], cost[better]
-            magnitudes[:, row, :limit] = best
+        here = (slice(None), slice(None), row, slice(limit))
+        price = prices[classes[:, row, :limit] * (LARGEST + 1) + symbols[here]]
+        best = (errors[here] + price).astype(np.float32).argmin(axis=0)
+        magnitudes[:, row, :limit] = np.take_along_axis(candidates[here], best[None], axis=0)[0]
         context.take(magnitudes[:, row])
     return np.where(scaled < 0, -magnitudes, magnitudes), classes
 

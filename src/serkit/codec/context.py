@@ -9,8 +9,10 @@ float32 (every sum stays below 2^24), so that encoder and decoder agree on any m
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from serkit.codec.frontend import N_MELS
@@ -28,12 +30,14 @@ MOST_HIDDEN = 1023
 
 # round(8 ln(1 + magnitude)), up to a magnitude of 15: how surprising one is.
 _LEVELS = np.array([0, 6, 9, 11, 13, 14, 16, 17, 18, 18, 19, 20, 21, 21, 22, 22], np.float32)
-_BANDS = ((0, 6), (6, 20), (20, N_MELS))
-_OFFSETS = ((1, (-3, -2, -1, 0, 1, 2, 3)), (2, (-2, -1, 0, 1, 2)), (3, (-1, 0, 1)))
-_MARGIN = 3
+# Where bands of components begin whose sums are looked at, and how far to the sides the network
+# looks in the row before, the one before that, and the third.
+_BANDS = (0, 6, 20)
+_REACH = (3, 2, 1)
+_MARGIN = max(_REACH)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class ContextModel:
     """The network and its tables' choice.
 
@@ -52,17 +56,32 @@ class ContextModel:
     outer: Floats
     outer_bias: float
 
-    def classes(self, inputs: Floats, prior: Floats) -> NDArray[np.int64]:
+    @cached_property
+    def _scaled(self) -> tuple[Floats, Floats, np.float32]:
+        """Weights and biases over 2^6, which changes no bit of a sum; the inputs' one is last."""
+        unit = np.float32(1 << SHIFT)
+        inner = np.concatenate((self.inner, self.inner_bias[:, None]), axis=1).T / unit
+        return np.ascontiguousarray(inner), self.outer / unit, np.float32(self.outer_bias) / unit
+
+    def classes(self, inputs: Floats, prior: Floats) -> Integers:
         """The table of each coefficient.
 
         Args:
-            inputs: Shape `[..., 24]`.
+            inputs: Shape `[..., 25]`, the last of them one.
             prior: Shape `[...]`.
         """
-        hidden = np.floor((inputs @ self.inner.T + self.inner_bias) / (1 << SHIFT))
-        np.clip(hidden, 0.0, MOST_HIDDEN, out=hidden)
-        found = np.floor((hidden @ self.outer + self.outer_bias) / (1 << SHIFT)) + prior
-        return np.clip(found, 0, N_CLASSES - 1).astype(np.int64)
+        inner, outer, outer_bias = self._scaled
+        hidden = inputs @ inner
+        np.floor(hidden, out=hidden)
+        np.maximum(hidden, 0.0, out=hidden)
+        np.minimum(hidden, MOST_HIDDEN, out=hidden)
+        found = hidden @ outer
+        found += outer_bias
+        np.floor(found, out=found)
+        found += prior
+        np.maximum(found, 0.0, out=found)
+        np.minimum(found, N_CLASSES - 1, out=found)
+        return found.astype(np.int64)
 
 
 class RowContext:
@@ -74,42 +93,43 @@ class RowContext:
         kinds: Of the blocks looked at side by side, shape `[n_blocks]`.
     """
 
-    def __init__(self, model: ContextModel, step_level: int, kinds: NDArray[np.int64]) -> None:
+    def __init__(self, model: ContextModel, step_level: int, kinds: Integers) -> None:
         n_blocks = len(kinds)
         self._model = model
         self._prior = model.prior[kinds]
-        self._step = step_level
+        self._prior_in_steps = self._prior - np.float32(step_level)
         self._row = 0
         # Rows before, newest first, with room for the neighbours beyond the edges.
         self._levels = np.zeros((n_blocks, 3, N_MELS + 2 * _MARGIN), np.float32)
+        self._neighbours = [
+            sliding_window_view(self._levels[:, age, _MARGIN - reach : N_MELS + _MARGIN + reach],
+                                2 * reach + 1, axis=1)
+            for age, reach in enumerate(_REACH)
+        ]  # fmt: skip
+        self._sums = np.zeros((n_blocks, 5), np.float32)
         self._faded = np.zeros((n_blocks, N_MELS), np.float32)
+        self._inputs = np.ones((n_blocks, N_MELS, N_INPUTS + 1), np.float32)
+        self._inputs[:, :, -3] = step_level
 
     def inputs(self) -> Floats:
-        """Of the row that comes next, shape `[n_blocks, 80, 24]`."""
-        out = np.empty((len(self._levels), N_MELS, N_INPUTS), np.float32)
+        """Of the row that comes next, shape `[n_blocks, 80, 25]`; good until the next is asked."""
+        out = self._inputs
         place = 0
-        for age, offsets in _OFFSETS:
-            for offset in offsets:
-                first = _MARGIN + offset
-                out[:, :, place] = self._levels[:, age - 1, first : first + N_MELS]
-                place += 1
-        last = self._levels[:, 0, _MARGIN : _MARGIN + N_MELS]
-        sums = [last.sum(axis=1), self._levels[:, 1].sum(axis=1)]
-        sums += [last[:, low:high].sum(axis=1) for low, high in _BANDS]
-        for total in sums:
-            out[:, :, place] = np.floor(total / 4.0)[:, None]
-            place += 1
-        out[:, :, place] = self._faded
-        out[:, :, place + 1] = self._prior[:, self._row]
-        out[:, :, place + 2] = self._step
-        out[:, :, place + 3] = self._row
+        for neighbours in self._neighbours:
+            width = neighbours.shape[-1]
+            out[:, :, place : place + width] = neighbours
+            place += width
+        out[:, :, place : place + 5] = np.floor(self._sums * np.float32(0.25))[:, None]
+        out[:, :, -5] = self._faded
+        out[:, :, -4] = self._prior[:, self._row]
+        out[:, :, -2] = self._row
         return out
 
-    def classes(self) -> NDArray[np.int64]:
+    def classes(self) -> Integers:
         """The tables of the row that comes next, shape `[n_blocks, 80]`."""
-        return self._model.classes(self.inputs(), self._prior[:, self._row] - self._step)
+        return self._model.classes(self.inputs(), self._prior_in_steps[:, self._row])
 
-    def take(self, magnitudes: NDArray[np.int64]) -> None:
+    def take(self, magnitudes: Integers) -> None:
         """Note the row that was coded.
 
         Args:
@@ -118,5 +138,9 @@ class RowContext:
         found = _LEVELS[np.minimum(magnitudes, len(_LEVELS) - 1)]
         self._levels[:, 1:] = self._levels[:, :-1]
         self._levels[:, 0, _MARGIN : _MARGIN + N_MELS] = found
-        self._faded = np.floor(self._faded * 0.8125) + found
+        # Of the row, of the one before, and of three bands of the row.
+        self._sums[:, 1] = self._sums[:, 0]
+        self._sums[:, 2:] = np.add.reduceat(found, _BANDS, axis=1)
+        self._sums[:, 0] = self._sums[:, 2:].sum(axis=1)
+        self._faded = np.floor(self._faded * np.float32(0.8125)) + found
         self._row += 1

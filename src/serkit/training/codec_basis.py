@@ -147,7 +147,7 @@ def _inputs(
         level = step_level(quality)
         rows = RowContext(context, level, kinds)
         for row in range(BLOCK_FRAMES):
-            inputs.append(rows.inputs().reshape(-1, N_INPUTS).astype(np.int16))
+            inputs.append(rows.inputs()[:, :, :N_INPUTS].reshape(-1, N_INPUTS).astype(np.int16))
             place = (kinds[:, None] * BLOCK_FRAMES + row) * N_MELS + np.arange(N_MELS)
             places.append(place.ravel())
             levels.append(np.full(multiples[:, row].size, level, np.float32))
