@@ -11,15 +11,15 @@ of 80 mels a 10 ms is 16 kbit/s. The device sends one file after another and wai
 answer; a file is its length, 4 bytes, and itself, and so is the answer. Connections: one kept open
 for all, or one for each file. The link is `shaped_link.py`'s: the kernel's TCP, cubic, no loss.
 
-Where sending all would take hours, an even selection over the lengths of the recordings is sent
-and its sums are scaled; the result holds both, and how well scaling does where all were sent.
+Where sending all would take long, an even selection over the sizes of the files is sent and its
+sums are scaled; the result holds both, and how well scaling does where all were sent.
 
 Energy is a model, not a measurement: `bytes up * J/byte + seconds * W`, the bytes with TCP/IP
 headers, the seconds those from the first send to the last answer, in which the radio never
 sleeps. Answers and acknowledgements received cost no more than waiting. `LINKS` has the sources.
 Coding costs its CPU seconds, measured here and not on a phone, at `CPU_WATTS`.
 
-Needs RAVDESS, EmoDB and TESS, and what `shaped_link.py` needs; about 15 minutes:
+Needs RAVDESS, EmoDB and TESS, and what `shaped_link.py` needs; about 17 minutes on two busy cores:
 SERKIT_CORPORA=/folder python benchmarks/transmission.py
 """
 
@@ -139,7 +139,7 @@ LINKS = (
         # 545 mW sending at 23 dBm, 90 mW receiving.
         Radio((0.545 - 0.090) * 8 / 375e3, 0.090, None),
         "375 kbit/s up, 300 down (category M1, half duplex, 3GPP release 13), 50 ms one way "
-        "(assumed); power of 3GPP TR 45.820 (2015), section 5.4",
+        "(assumed); power of 3GPP TR 45.820, 2015",
         sends=16,
     ),
 )

@@ -39,7 +39,7 @@ def transmission() -> str:
         "\nEnergy is a model: so much a byte sent and a second of radio on, from published "
         f"measurements; coding costs its CPU seconds, measured here, at {result['cpu_watts']:g} W, "
         "an assumption for a phone, whose core is slower. A negative saving is a loss. Where not "
-        "all files were sent, an even selection over their lengths was, and its sums are scaled to "
+        "all files were sent, an even selection over their sizes was, and its sums are scaled to "
         "all.\n\n"
     )
     for found in result["links"]:
