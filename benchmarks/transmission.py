@@ -328,7 +328,8 @@ def measured(setting: Setting, name: str, files: Sequence[bytes], kept: bool) ->
         "sent": len(chosen),
         "measured_s": opened + sum(seconds),
         "median_ms": 1e3 * float(np.median(seconds)),
-        "straightness": straightness([sizes[i] for i in chosen], seconds),
+        # without the slow start
+        "straightness": straightness([sizes[i] for i in chosen[1:]], seconds[1:]),
         "bytes_of_sample": share * sum(sizes[i] for i in chosen) / sum(sizes),
         "by_sample": by_sample and by_sample / total,
         "packets_dropped": carried.dropped,

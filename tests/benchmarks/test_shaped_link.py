@@ -97,3 +97,12 @@ def test_work_that_fails_is_told():
 
     with pytest.raises(LinkError, match="the device's work failed: ValueError: no such file"):
         carried_over(Link(up=1e6, down=1e6, delay=0.0), work)
+
+
+def test_without_permission_it_says_what_is_needed(monkeypatch):
+    def denied(path, flags):
+        raise PermissionError(1, "Operation not permitted", path)
+
+    monkeypatch.setattr("shaped_link.os.open", denied)
+    with pytest.raises(LinkError, match=r"no network of its own .* run as root, or where user"):
+        over(Link(up=1e6, down=1e6, delay=0.0), digests, lambda connect: None)
