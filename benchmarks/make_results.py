@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from codec_page import codec_ablation, codec_ua, codec_wer, rate_distortion
+from transmission_page import transmission
 
 import serkit
 from serkit.runtime import Model
@@ -292,7 +293,7 @@ def page() -> str:
         quantisation(),
         families(),
         tiny_quantised() + packed_speed() + c_export(),
-        rate_distortion() + codec_ablation() + codec_ua() + codec_wer(),
+        rate_distortion() + codec_ablation() + codec_ua() + codec_wer() + transmission(),
         speed(),
         cold_start(),
     )
