@@ -19,7 +19,7 @@ headers, the seconds those from the first send to the last answer, in which the 
 sleeps. Answers and acknowledgements received cost no more than waiting. `LINKS` has the sources.
 Coding costs its CPU seconds, measured here and not on a phone, at `CPU_WATTS`.
 
-Needs RAVDESS, EmoDB and TESS, and what `shaped_link.py` needs; about 17 minutes on two busy cores:
+Needs RAVDESS, EmoDB and TESS, and what `shaped_link.py` needs; about 18 minutes on two busy cores:
 SERKIT_CORPORA=/folder python benchmarks/transmission.py
 """
 
