@@ -75,7 +75,7 @@ def encode(
         "bytes": len(stream),
         "duration_s": duration_s,
         "kbps": 8e-3 * len(stream) / duration_s,
-        "rmse": float((error.astype(float) ** 2).mean() ** 0.5),
+        "rmse": float((error * error).mean(dtype=float) ** 0.5),
     }
     if kbps is not None and values["kbps"] > kbps:
         typer.echo(f"serkit: {audio} takes {values['kbps']:.2f} kbit/s at the least", err=True)

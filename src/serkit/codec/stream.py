@@ -88,6 +88,9 @@ class Encoder:
 
         Args:
             samples: Mono at 16 kHz, shape `[n]`, float32.
+
+        Raises:
+            AudioError: A sample is not finite or beyond all measure; none is taken.
         """
         return self._packets(self._frames.push(samples), last=False)
 
