@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from codec_page import codec_ablation, codec_ua, codec_wer, rate_distortion
+from codec_page import codec_ablation, codec_stream, codec_ua, codec_wer, rate_distortion
 from transmission_page import transmission
 
 import serkit
@@ -293,7 +293,12 @@ def page() -> str:
         quantisation(),
         families(),
         tiny_quantised() + packed_speed() + c_export(),
-        rate_distortion() + codec_ablation() + codec_ua() + codec_wer() + transmission(),
+        rate_distortion()
+        + codec_ablation()
+        + codec_stream()
+        + codec_ua()
+        + codec_wer()
+        + transmission(),
         speed(),
         cold_start(),
     )

@@ -12,12 +12,13 @@ def write_atomically(path: Path, content: bytes | str) -> None:
     """Replace a file in one step: a crash leaves the old content or the new, never half.
 
     Args:
-        path: The file; its folder is made if it is missing.
+        path: The file, or a link to it; its folder is made if it is missing.
         content: Bytes, or text written as UTF-8.
 
     Raises:
-        OSError: The folder cannot be written.
+        OSError: It is a folder, a device or a pipe, or its folder cannot be written.
     """
+    path = _target(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     data = content.encode() if isinstance(content, str) else content
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
@@ -34,25 +35,41 @@ def write_atomically(path: Path, content: bytes | str) -> None:
         raise
 
 
-def refuse_unwritable(*paths: Path | None) -> None:
+def refuse_unwritable(*paths: Path | None, source: Path | None = None) -> None:
     """Find out now, and not after hours of work, that a file could not be written.
 
     Args:
         paths: The files; None for one that is not wanted. Their folders are made if missing.
+        source: What is read, which no output may replace.
 
     Raises:
-        OSError: One of them is a folder or named twice, or its folder cannot be written.
+        OSError: One of them is a folder, a device or a pipe, named twice or the source, or its
+            folder cannot be written.
     """
-    wanted = [path for path in paths if path is not None]
-    for i, path in enumerate(wanted):
-        if path.resolve() in [other.resolve() for other in wanted[:i]]:
+    targets: list[Path] = []
+    for path in paths:
+        if path is None:
+            continue
+        target = _target(path)
+        if target in targets:
             raise OSError(errno.EINVAL, "is named for two outputs", str(path))
-        if path.is_dir():
-            raise IsADirectoryError(errno.EISDIR, "is a folder, expected a file's name", str(path))
-        path.parent.mkdir(parents=True, exist_ok=True)
+        if source is not None and target == source.resolve():
+            raise OSError(errno.EINVAL, "is the input, which would be lost", str(path))
+        targets.append(target)
+        target.parent.mkdir(parents=True, exist_ok=True)
         # Named as it will be while it is written.
-        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}."):
+        with tempfile.NamedTemporaryFile(dir=target.parent, prefix=f".{target.name}."):
             pass
+
+
+def _target(path: Path) -> Path:
+    """The file that would be replaced: never a link, and no device, which would be gone for all."""
+    target = path.resolve()
+    if target.is_dir():
+        raise IsADirectoryError(errno.EISDIR, "is a folder, expected a file's name", str(path))
+    if target.exists() and not target.is_file():
+        raise OSError(errno.EINVAL, "is a device or a pipe, expected a file's name", str(path))
+    return target
 
 
 def _umask() -> int:

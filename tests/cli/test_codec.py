@@ -1,4 +1,5 @@
 import json
+import os
 
 import numpy as np
 import pytest
@@ -102,7 +103,78 @@ def test_what_is_no_coded_speech(recording, tmp_path):
             done = serkit(*command, coded)
             assert done.returncode == 2
             assert message in done.stderr
+            assert "x.smel: " in done.stderr
             assert len(done.stderr.strip().splitlines()) == 1
     done = serkit("decode", tmp_path / "nowhere.smel")
     assert done.returncode == 2
     assert "nowhere.smel" in done.stderr
+
+
+def test_an_input_is_never_replaced(recording, tmp_path):
+    sound, coded, link = tmp_path / "a.wav", tmp_path / "a.smel", tmp_path / "link.wav"
+    sound.write_bytes(recording.read_bytes())
+    link.symlink_to(sound)
+    assert serkit("encode", sound, "-o", coded).returncode == 0
+    before = sound.read_bytes(), coded.read_bytes()
+    for command in (
+        ("encode", sound, "-o", sound),
+        ("encode", sound, "-o", link),
+        ("encode", link, "-o", sound),
+        ("decode", coded, "--npy", coded),
+        ("decode", coded, "--preview", coded),
+    ):
+        done = serkit(*command)
+        assert done.returncode == 2
+        assert "is the input, which would be lost" in done.stderr
+        assert len(done.stderr.splitlines()) == 1
+    assert (sound.read_bytes(), coded.read_bytes()) == before
+
+
+def test_pipes_are_neither_read_nor_replaced(recording, tmp_path):
+    """Nor are devices, of which there is one for all: a pipe can be made to try it."""
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    for command, message in (
+        (("decode", pipe), "is a pipe or a device; expected a file"),
+        (("codec", "info", pipe), "is a pipe or a device; expected a file"),
+        (("encode", pipe, "-o", tmp_path / "x.smel"), "is a pipe or a device; expected a file"),
+        (("encode", recording, "-o", pipe), "is a device or a pipe"),
+    ):
+        done = serkit(*command, timeout=60)
+        assert done.returncode == 2
+        assert message in done.stderr
+        assert "pipe" in done.stderr
+        assert len(done.stderr.splitlines()) == 1
+    assert pipe.is_fifo()
+
+
+def test_a_rate_out_of_reach_is_said(recording, tmp_path):
+    done = serkit("encode", recording, "-o", tmp_path / "x.smel", "--kbps", "0.01")
+    assert done.returncode == 0
+    assert "kbit/s at the least" in done.stderr
+
+
+@pytest.mark.parametrize(
+    "samples",
+    [
+        np.zeros(16_000),
+        np.full(16_000, 0.7),
+        np.clip(np.random.default_rng(0).normal(0, 5, 16_000), -1, 1),
+        np.zeros(160),
+    ],
+    ids=["silence", "one level", "clipped", "a single frame"],
+)
+def test_odd_sounds_go_and_come(tmp_path, samples):
+    sound, coded, npy = tmp_path / "a.wav", tmp_path / "a.smel", tmp_path / "a.npy"
+    soundfile.write(sound, samples, 16_000)
+    assert serkit("encode", sound, "-o", coded).stderr == ""
+    assert serkit("decode", coded, "--npy", npy, "--preview", tmp_path / "b.wav").stderr == ""
+    assert np.load(npy).shape == (80, len(samples) // 160)
+
+
+def test_a_recording_below_a_frame_is_refused(tmp_path):
+    sound = tmp_path / "short.wav"
+    soundfile.write(sound, np.zeros(80), 16_000)
+    done = serkit("encode", sound, "-o", tmp_path / "x.smel")
+    assert done.returncode == 2
+    assert "short.wav: the recording is shorter than a frame" in done.stderr

@@ -37,3 +37,13 @@ def test_chunks_change_nothing(n, cuts):
 def test_a_recording_below_a_frame_is_refused():
     with pytest.raises(AudioError, match="shorter than a frame"):
         log_mel_of(NOISE[:159])
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, 3e38])
+def test_a_sample_that_is_no_number_leaves_no_trace(value):
+    stream, spoiled = LogMelStream(), NOISE[:500].copy()
+    spoiled[7] = value
+    with pytest.raises(AudioError, match="not finite or beyond"):
+        stream.push(spoiled)
+    found = stream.push(NOISE) + stream.flush()
+    np.testing.assert_array_equal(np.concatenate(found, axis=1), log_mel_of(NOISE))

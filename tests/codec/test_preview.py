@@ -41,3 +41,11 @@ def test_silence_stays_silent():
 
 def test_a_loud_voice_does_not_clip():
     assert np.abs(griffin_lim(np.full((80, 50), 3.0, np.float32))).max() == 1.0
+
+
+def test_a_long_recording_is_guessed_in_stretches():
+    frames = np.full((80, 6100), -0.5, np.float32)
+    voice = griffin_lim(frames)
+    assert voice.shape == (976_000,)
+    assert np.abs(voice[-16_000:]).max() > 0.0
+    assert griffin_lim(frames[:, :0]).shape == (0,)

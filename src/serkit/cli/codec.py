@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from serkit.errors import PacketError
+from serkit.errors import AudioError, PacketError
 
 app = typer.Typer(help="Look at coded speech.", no_args_is_help=True)
 
@@ -39,7 +40,7 @@ def encode(
         float | None, typer.Option(metavar="R", help="Of svd: r/k, 0.125 if not given.")
     ] = None,
     kbps: Annotated[
-        float | None, typer.Option(metavar="K", help="Of basis: the rate not to be exceeded.")
+        float | None, typer.Option(metavar="K", help="Of basis: the rate kept to, if one can.")
     ] = None,
     quality: Annotated[
         float | None,
@@ -62,9 +63,10 @@ def encode(
     from serkit.codec import log_mel_of, normalised
     from serkit.files import refuse_unwritable, write_atomically
 
-    refuse_unwritable(out)
-    samples = read(audio)
-    stream = _encoded(samples, mode, rank_ratio, kbps, quality, blocks)
+    refuse_unwritable(out, source=audio)
+    with _named(audio, AudioError):
+        samples = read(audio)
+        stream = _encoded(samples, mode, rank_ratio, kbps, quality, blocks)
     write_atomically(out, stream)
     wanted = normalised(log_mel_of(samples))
     error = decode_stream(stream).log_mel - wanted
@@ -73,8 +75,10 @@ def encode(
         "bytes": len(stream),
         "duration_s": duration_s,
         "kbps": 8e-3 * len(stream) / duration_s,
-        "rmse": float((error.astype(float) ** 2).mean() ** 0.5),
+        "rmse": float((error * error).mean(dtype=float) ** 0.5),
     }
+    if kbps is not None and values["kbps"] > kbps:
+        typer.echo(f"serkit: {audio} takes {values['kbps']:.2f} kbit/s at the least", err=True)
     if as_json:
         typer.echo(json.dumps(values, indent=2))
         return
@@ -160,8 +164,9 @@ def decode(
     from serkit.files import refuse_unwritable, write_atomically
     from serkit.runtime.png import png as drawn
 
-    refuse_unwritable(npy, png, preview)
-    found = decode_stream(coded.read_bytes())
+    refuse_unwritable(npy, png, preview, source=coded)
+    with _named(coded, PacketError):
+        found = decode_stream(_content(coded))
     if npy is not None:
         buffer = io.BytesIO()
         np.save(buffer, found.log_mel)
@@ -185,7 +190,8 @@ def info(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """List the packets of coded speech."""
-    rows = list(_rows(coded.read_bytes()))
+    with _named(coded, PacketError):
+        rows = list(_rows(_content(coded)))
     if as_json:
         typer.echo(json.dumps(rows, indent=1))
         return
@@ -213,3 +219,19 @@ def _rows(stream: bytes) -> Iterator[dict[str, Any]]:
             "basis": packet.basis.hex() or None,
             "last": packet.peak is not None,
         }
+
+
+def _content(coded: Path) -> bytes:
+    if coded.exists() and not coded.is_file() and not coded.is_dir():
+        # A pipe could block for ever, and a device never end.
+        raise PacketError("is a pipe or a device; expected a file")
+    return coded.read_bytes()
+
+
+@contextmanager
+def _named(path: Path, kind: type[AudioError | PacketError]) -> Iterator[None]:
+    """Say which file an error is about."""
+    try:
+        yield
+    except kind as error:
+        raise kind(f"{path}: {error}") from error

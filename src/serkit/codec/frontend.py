@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from serkit.errors import AudioError
 from serkit.features import mel_filter_bank, power_spectrum
 
 Array = NDArray[np.float32]
@@ -18,6 +19,8 @@ FLOOR = -10.0
 """The least log-mel value: `log10` of Whisper's 1e-10."""
 
 _HALF = N_FFT // 2
+# Squares of larger ones would not be finite any more.
+_LOUDEST = 1e12
 
 
 class LogMelStream:
@@ -41,7 +44,12 @@ class LogMelStream:
 
         Returns:
             Each of shape `[80, 32]`: `log10` of the mel energies.
+
+        Raises:
+            AudioError: A sample is not finite or beyond all measure; none is taken.
         """
+        if not np.abs(samples).max(initial=0.0) <= _LOUDEST:
+            raise AudioError("the samples hold numbers that are not finite or beyond 1e12")
         self._received += len(samples)
         self._samples = np.concatenate((self._samples, samples))
         if not self._begun:

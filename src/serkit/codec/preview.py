@@ -12,6 +12,8 @@ Array = NDArray[np.float32]
 
 _ROUNDS = 32
 _MOMENTUM = 0.99
+_STRETCH = 6000
+"""Frames guessed at a time, so that an hour takes no more memory than a minute."""
 _INVERSIONS = 10
 
 
@@ -27,6 +29,16 @@ def griffin_lim(log_mel: Array) -> Array:
     Returns:
         Mono at 16 kHz, shape `[160 * n_frames]`, as loud as the log-mel says, at most 1.
     """
+    n_frames = log_mel.shape[1]
+    parts = [
+        _guessed(log_mel[:, start : start + _STRETCH]) for start in range(0, n_frames, _STRETCH)
+    ]
+    samples = np.concatenate(parts) if parts else np.zeros(0)
+    found: Array = (samples / max(1.0, np.abs(samples).max(initial=0.0))).astype(np.float32)
+    return found
+
+
+def _guessed(log_mel: Array) -> NDArray[np.float64]:
     energies = 10.0 ** (4.0 * log_mel.astype(np.float64) - 4.0)
     magnitudes = np.sqrt(_bins_of(energies)).T
     taper = window("hann", N_FFT).astype(np.float64)
@@ -38,9 +50,7 @@ def griffin_lim(log_mel: Array) -> Array:
         ahead = consistent + _MOMENTUM * (consistent - before)
         before = consistent
         spectrum = magnitudes * ahead / np.maximum(np.abs(ahead), 1e-12)
-    samples = _synthesised(spectrum, taper)[N_FFT // 2 :][: HOP * len(magnitudes)]
-    found: Array = (samples / max(1.0, np.abs(samples).max(initial=0.0))).astype(np.float32)
-    return found
+    return _synthesised(spectrum, taper)[N_FFT // 2 :][: HOP * len(magnitudes)]
 
 
 def _bins_of(energies: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from serkit.codec.basis import N_QUALITIES, Basis
 from serkit.codec.frontend import log_mel_blocks, normalised
-from serkit.codec.packets import Mode, Packet, split
+from serkit.codec.packets import Mode, Packet, read_packet, split
 from serkit.codec.stream import Decoder, Encoder
 from serkit.codec.svd import (
     MAX_FRAMES,
@@ -17,9 +17,12 @@ from serkit.codec.svd import (
     encode_svdq,
     rank_of_ratio,
 )
-from serkit.errors import AudioError
+from serkit.errors import AudioError, PacketError
 
 Array = NDArray[np.float32]
+
+_MOST_HOURS = 6
+_AT_ONCE = 64
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -170,9 +173,26 @@ def decode(stream: bytes, *, basis: Basis | None = None) -> Decoded:
         basis: The one that comes with serkit if not given.
 
     Raises:
-        PacketError: A packet is damaged, or of another basis.
+        PacketError: A packet is damaged, or of another basis; the file holds no frame, several
+            streams, or more than 6 hours: silence and gaps take no bytes, but memory here.
     """
     packets = list(split(stream))
+    ends = {packet for packet in packets if read_packet(packet).peak is not None}
+    if len(ends) > 1:
+        raise PacketError(
+            f"the file holds the ends of {len(ends)} streams; decode one stream at a time"
+        )
     decoder = Decoder(basis=basis)
-    log_mel = np.concatenate((decoder.extend(packets), decoder.flush()), axis=1)
+    parts, n_frames = [], 0
+    for start in range(0, len(packets), _AT_ONCE):
+        parts.append(decoder.extend(packets[start : start + _AT_ONCE]))
+        n_frames += parts[-1].shape[1]
+        if n_frames > _MOST_HOURS * 360_000:
+            raise PacketError(
+                f"the file covers more than {_MOST_HOURS} hours; take it packet by packet with "
+                "serkit.codec.Decoder"
+            )
+    log_mel = np.concatenate((*parts, decoder.flush()), axis=1)
+    if not log_mel.size:
+        raise PacketError("every packet of the file comes from before its beginning; it is damaged")
     return Decoded(normalised(log_mel, peak=decoder.peak), len(packets), decoder.concealed)

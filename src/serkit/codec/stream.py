@@ -38,6 +38,7 @@ _MOST_DEMAND = 0.7
 _FRAMES_PER_QUALITY = 64.0
 _MOST_CREDIT, _MOST_DEBT = 2.0, 40.0
 _MAX_GAP = 6000
+_BEYOND = 128.0
 
 
 class Encoder:
@@ -87,6 +88,9 @@ class Encoder:
 
         Args:
             samples: Mono at 16 kHz, shape `[n]`, float32.
+
+        Raises:
+            AudioError: A sample is not finite or beyond all measure; none is taken.
         """
         return self._packets(self._frames.push(samples), last=False)
 
@@ -228,12 +232,12 @@ class Decoder:
         # Placed before anything changes, so that a packet refused leaves no trace.
         anchor = self._anchor_number, self._anchor_frame
         placed: list[tuple[int, Packet, Array]] = []
-        latest = self._next
+        latest = max([self._next, *self._waiting])
         for packet, frames in zip(read, blocks, strict=True):
             start, anchor = _place(packet, anchor)
             if not (self._begun or placed) and start > _MAX_GAP:
                 latest = start  # joined late: the frames begin here
-            if start - max(latest, self._next) > _MAX_GAP:
+            if start - latest > _MAX_GAP:
                 raise PacketError(
                     f"a packet starts at {start / 100:.2f} s, more than {_MAX_GAP / 100:.0f} s "
                     f"after what came before ({latest / 100:.2f} s); begin a new decoder"
@@ -283,6 +287,10 @@ class Decoder:
                 raise PacketError("a packet of a spectrogram does not say when it starts")
             decode = decode_svd if packet.mode is Mode.SVD else decode_svdq
             found[i] = decode(packet.payload, _checked_size(packet.n_frames, 0))
+        for frames in found:
+            # A peak could not say it, and a preview would overflow.
+            if not np.abs(frames).max() <= _BEYOND:
+                raise PacketError("a packet holds log-mel values beyond all measure")
         return found
 
     def _ready(self, *, patient: bool) -> list[Array]:

@@ -1,0 +1,125 @@
+"""An hour of speech through the live codec: memory, real-time factors, delay.
+
+Claims: encoder and decoder together stay within 100 MB, and need no more after an hour than after
+five minutes; a packet comes at most 400 ms after the first sample it holds.
+
+RAVDESS, one recording after another, is pushed in chunks of 20 ms into the encoder and each packet
+into the decoder, in a process of its own, on one thread.
+
+Needs RAVDESS: SERKIT_CORPORA=/folder python benchmarks/codec_stream.py
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+from harness import machine, versions, write_result
+
+CORPUS = "ravdess"
+MINUTES, EARLY = 60, 5
+CHUNK = 320
+"""Samples, 20 ms."""
+
+
+def streamed() -> dict[str, Any]:
+    """Push the hour through; in a process that does nothing else."""
+    import resource
+    import time
+
+    import numpy as np
+
+    from serkit.audio import SAMPLE_RATE, read
+    from serkit.codec import BLOCK_FRAMES, DEFAULT_QUALITY, Decoder, Encoder
+    from serkit.corpora import load
+
+    def chunks() -> Iterator[Any]:
+        held = np.zeros(0, np.float32)
+        for utterance in load(CORPUS).utterances:
+            held = np.concatenate((held, read(str(utterance.audio))))
+            while len(held) >= CHUNK:
+                yield held[:CHUNK]
+                held = held[CHUNK:]
+
+    def peak_mb() -> float:
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6
+
+    block = BLOCK_FRAMES * SAMPLE_RATE // 100
+    encoder, decoder = Encoder(), Decoder()
+    # Processor time, so that what else runs on the machine does not count.
+    clock = time.process_time
+    taken = {"encode": 0.0, "decode": 0.0}
+    pushed, n_packets, n_bytes, n_frames, delay = 0, 0, 0, 0, 0
+    early = 0.0
+
+    def decoded(packets: list[bytes]) -> None:
+        nonlocal n_packets, n_bytes, n_frames, delay
+        for packet in packets:
+            delay = max(delay, pushed - n_packets * block)
+            n_packets += 1
+            n_bytes += len(packet)
+            start = clock()
+            n_frames += decoder.push(packet).shape[1]
+            taken["decode"] += clock() - start
+
+    for chunk in chunks():
+        if pushed == MINUTES * 60 * SAMPLE_RATE:
+            break
+        start = clock()
+        packets = encoder.push(chunk)
+        taken["encode"] += clock() - start
+        pushed += len(chunk)
+        decoded(packets)
+        if pushed == EARLY * 60 * SAMPLE_RATE:
+            early = peak_mb()
+    decoded(encoder.flush())
+    n_frames += decoder.flush().shape[1]
+    seconds = pushed / SAMPLE_RATE
+    if seconds != 60.0 * MINUTES or n_frames != 100 * seconds:
+        raise SystemExit(f"{seconds} s went in and {n_frames} frames came out")
+    return {
+        "quality": DEFAULT_QUALITY,
+        "seconds": seconds,
+        "packets": n_packets,
+        "kbps": 8e-3 * n_bytes / seconds,
+        "rtf": {name: total / seconds for name, total in taken.items()},
+        "delay_s": delay / SAMPLE_RATE,
+        "peak_mb_early": early,
+        "peak_mb": peak_mb(),
+    }
+
+
+def main() -> None:
+    """Start the process and keep its figures."""
+    environment = os.environ | {f"{name}_NUM_THREADS": "1" for name in ("OMP", "OPENBLAS", "MKL")}
+    done = subprocess.run(
+        [sys.executable, __file__, "--child"],
+        env=environment,
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
+    )
+    found = json.loads(done.stdout)
+    print(json.dumps(found, indent=2))
+    write_result(
+        "codec_stream",
+        {
+            "machine": machine(),
+            "versions": versions(["serkit", "numpy"]),
+            "corpus": CORPUS,
+            "chunk_ms": CHUNK // 16,
+            "early_minutes": EARLY,
+            **found,
+        },
+    )
+
+
+if __name__ == "__main__":
+    if sys.argv[1:] == ["--child"]:
+        print(json.dumps(streamed()))
+    else:
+        main()
