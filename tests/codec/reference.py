@@ -197,9 +197,7 @@ def svdq(packet: Packet) -> Decoded:
         columns.append([number.value(table) for _ in range(80 + n)])
     number.end()
     values = np.array(columns, np.float64)
-    b = (80 / n) ** 0.25
-    frames = step**2 * (values[:, :80] / b).T @ (values[:, 80:] * b)
-    frames += np.array(means)[:, None] / 16
+    frames = step**2 * values[:, :80].T @ values[:, 80:] + np.array(means)[:, None] / 16
     return Decoded(packet, frames, exponent=exponent, means=means, columns=columns)
 
 
