@@ -170,8 +170,8 @@ def decode_svdq(payload: bytes, n_frames: int) -> Array:
         table = _SCALES[reader.get_bits(5)]
         column[:] = [_get_signed(reader, table) for _ in range(N_MELS + n_frames)]
     reader.finish()
-    balance = (N_MELS / n_frames) ** 0.25
-    left, right = columns[:, :N_MELS] / balance, columns[:, N_MELS:] * balance
+    # The encoder's scaling of the one half against the other cancels out.
+    left, right = columns[:, :N_MELS], columns[:, N_MELS:]
     product: Array = (_MEAN_STEP * mean[:, None] + step**2 * left.T @ right).astype(np.float32)
     return product
 
