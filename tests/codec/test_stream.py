@@ -20,7 +20,7 @@ from serkit.codec import (
     split,
 )
 from serkit.codec.basis import block_of, coefficients, decode_blocks, encode_blocks
-from serkit.errors import PacketError
+from serkit.errors import AudioError, PacketError
 
 
 def voice(seconds=6.0, seed=0):
@@ -202,6 +202,51 @@ def test_one_may_join_late():
     assert found.shape[1] == 7000 - 192 * 32
 
 
+def live(numbers):
+    """Packets of a stream that began long ago, each 32nd of which says when it starts."""
+    first, basis = read_packet(ALL[1]), shipped_basis().digest
+    for number in numbers:
+        start = number * 32 if number % 32 == 0 else None
+        packet = Packet(first.mode, number % 8192, first.payload, start, basis if start else b"")
+        yield packet.to_bytes()
+
+
+@pytest.mark.parametrize("joined", [31, 33, 187, 4097, 5000, 8191, 8225, 13_361])
+def test_one_may_join_anywhere(joined):
+    """Between the packets that say when they start, and after the numbers have begun anew."""
+    decoder = Decoder()
+    parts = [decoder.push(packet) for packet in live(range(joined, joined + 100))]
+    found = np.concatenate([*parts, decoder.flush()], axis=1)
+    missing = joined if joined <= 32 else 0
+    assert decoder.concealed == 32 * missing
+    assert found.shape[1] == 32 * (100 + missing)
+    assert decoder.first_frame == 32 * (joined - missing)
+
+
+def test_where_one_joined_is_not_known_before_a_packet_says_so():
+    decoder = Decoder()
+    assert decoder.first_frame is None
+    packets = list(live(range(5001, 5050)))
+    decoder.extend(packets[:20])
+    assert decoder.first_frame is None
+    decoder.extend(packets[20:])
+    assert decoder.first_frame == 32 * 5001
+
+
+def test_a_minute_may_be_missing_and_no_more():
+    for size in (1, 16, 93):
+        encoder = Encoder(0, blocks_per_packet=size)
+        packets = encoder.push(np.tile(VOICE, 30)) + encoder.flush()
+        span = 0.32 * size
+        lost = int(60 / span)
+        found, decoder = frames_of([packets[0], *packets[1 + lost :]])
+        assert found.shape[1] == 18_000
+        assert decoder.concealed == 32 * size * lost
+        if len(packets) > 2 + lost:
+            with pytest.raises(PacketError, match="begin a new decoder"):
+                frames_of([packets[0], *packets[2 + lost :]])
+
+
 def test_what_is_damaged_or_foreign_leaves_no_trace():
     expected, _ = frames_of(ALL)
     spoiled = bytearray(ALL[3])
@@ -219,7 +264,7 @@ def test_what_is_damaged_or_foreign_leaves_no_trace():
         for wrong, message in (
             (bytes(spoiled), "checksum"),
             (foreign, "coded with the basis 00000000"),
-            (far, "more than 60 s after"),
+            (far, "s are missing, more than 60 s"),
             (rubbish, "does not end|impossibly large"),
             (odd, "3001 frames; expected 1 to 3000"),
             (none, "0 frames; expected 1 to 3000"),
@@ -266,6 +311,7 @@ def test_silence_is_saved_up_only_so_far():
         ({"kbps": 2.0, "quality": 5}, "the same thing twice"),
         ({"blocks_per_packet": 0}, "expected 1 to 93"),
         ({"blocks_per_packet": 94}, "expected 1 to 93"),
+        ({"blocks_per_packet": 2.5}, "expected 1 to 93"),
     ],
 )
 def test_settings_out_of_range(options, message):
@@ -273,7 +319,25 @@ def test_settings_out_of_range(options, message):
         Encoder(**options)
 
 
-@pytest.mark.parametrize("quality", [-1, 16])
+def test_what_is_no_sound():
+    encoder = Encoder()
+    for wrong in (np.zeros(400, np.int16), np.zeros((400, 2), np.float32)):
+        with pytest.raises(AudioError, match="expected samples of one channel as floats"):
+            encoder.push(wrong)
+    whole = encoder.push(VOICE.astype(np.float64)) + encoder.flush()
+    assert whole == ALL
+    assert encoder.flush() == []
+    with pytest.raises(AudioError, match="the stream has ended"):
+        encoder.push(VOICE)
+
+
+@pytest.mark.parametrize("kbps", [0.0, -1.0, float("nan")])
+def test_no_rate(kbps):
+    with pytest.raises(PacketError, match="expected a rate above 0"):
+        encode_at_rate(VOICE, kbps)
+
+
+@pytest.mark.parametrize("quality", [-1, 16, 5.5])
 def test_a_quality_out_of_range(quality):
     with pytest.raises(PacketError, match="expected 0 to 15"):
         Encoder(quality)

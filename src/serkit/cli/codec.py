@@ -134,8 +134,6 @@ def _encoded(
     if not 1 <= size <= MAX_BLOCKS:
         raise PacketError(f"--blocks is {size}; expected 1 to {MAX_BLOCKS}")
     if kbps is not None:
-        if not kbps > 0.0:
-            raise PacketError(f"--kbps is {kbps}; expected a rate above 0")
         return encode_at_rate(samples, kbps, blocks_per_packet=size)
     chosen = DEFAULT_QUALITY if quality is None else quality
     if chosen not in range(N_QUALITIES):
@@ -181,6 +179,8 @@ def decode(
         write_atomically(preview, buffer.getvalue())
     n_frames = found.log_mel.shape[1]
     missing = f", {found.concealed} frames missing" if found.concealed else ""
+    if found.first_frame:
+        missing += f", begins at {found.first_frame / 100:.2f} s"
     typer.echo(f"{coded}: {found.packets} packets, {n_frames / 100:.2f} s{missing}")
 
 

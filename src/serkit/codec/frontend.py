@@ -35,6 +35,7 @@ class LogMelStream:
         self._received = 0
         self._given = 0
         self._begun = False
+        self._ended = False
 
     def push(self, samples: Array) -> list[Array]:
         """Take samples and give the blocks that are complete.
@@ -46,12 +47,20 @@ class LogMelStream:
             Each of shape `[80, 32]`: `log10` of the mel energies.
 
         Raises:
-            AudioError: A sample is not finite or beyond all measure; none is taken.
+            AudioError: These are not samples of one channel as floats, one is not finite or beyond
+                all measure, or the stream has ended; none is taken.
         """
+        if self._ended:
+            raise AudioError("the stream has ended; begin a new one")
+        if samples.ndim != 1 or samples.dtype.kind != "f":
+            raise AudioError(
+                f"expected samples of one channel as floats within 1, shape [n]; these are "
+                f"{samples.dtype}, shape {list(samples.shape)}"
+            )
         if not np.abs(samples).max(initial=0.0) <= _LOUDEST:
             raise AudioError("the samples hold numbers that are not finite or beyond 1e12")
         self._received += len(samples)
-        self._samples = np.concatenate((self._samples, samples))
+        self._samples = np.concatenate((self._samples, samples.astype(np.float32, copy=False)))
         if not self._begun:
             if self._received <= _HALF:
                 return []
@@ -67,6 +76,9 @@ class LogMelStream:
 
     def flush(self) -> list[Array]:
         """The blocks that are left, when no samples follow; the last may be shorter."""
+        if self._ended:
+            return []
+        self._ended = True
         n_frames = self._received // HOP - self._given
         if not self._begun:
             self._samples = np.pad(self._samples, _HALF)

@@ -33,11 +33,14 @@ class Decoded:
         log_mel: As Whisper's encoder takes it, shape `[80, n_frames]`, float32.
         packets: How many there are.
         concealed: Frames that were missing and interpolated.
+        first_frame: Where it begins in the stream; 0 but where more than the first 10 s are
+            missing, None where no packet says so.
     """
 
     log_mel: Array
     packets: int
     concealed: int
+    first_frame: int | None
 
 
 def log_mel_of(samples: Array) -> Array:
@@ -101,8 +104,10 @@ def encode_at_rate(
 
     Raises:
         AudioError: The recording is shorter than a frame.
-        PacketError: The number of blocks is out of range.
+        PacketError: The rate or the number of blocks is out of range.
     """
+    if not kbps > 0.0:
+        raise PacketError(f"{kbps} kbit/s; expected a rate above 0")
 
     def at(quality: int) -> bytes:
         return encode_basis(samples, quality, blocks_per_packet=blocks_per_packet, basis=basis)
@@ -173,8 +178,8 @@ def decode(stream: bytes, *, basis: Basis | None = None) -> Decoded:
         basis: The one that comes with serkit if not given.
 
     Raises:
-        PacketError: A packet is damaged, or of another basis; the file holds no frame, several
-            streams, or more than 6 hours: silence and gaps take no bytes, but memory here.
+        PacketError: A packet is damaged, or of another basis; the file holds several streams
+            or more than 6 hours: silence and gaps take no bytes, but memory here.
     """
     packets = list(split(stream))
     ends = {packet for packet in packets if read_packet(packet).peak is not None}
@@ -193,6 +198,5 @@ def decode(stream: bytes, *, basis: Basis | None = None) -> Decoded:
                 "serkit.codec.Decoder"
             )
     log_mel = np.concatenate((*parts, decoder.flush()), axis=1)
-    if not log_mel.size:
-        raise PacketError("every packet of the file comes from before its beginning; it is damaged")
-    return Decoded(normalised(log_mel, peak=decoder.peak), len(packets), decoder.concealed)
+    frames = normalised(log_mel, peak=decoder.peak)
+    return Decoded(frames, len(packets), decoder.concealed, decoder.first_frame)

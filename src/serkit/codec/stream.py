@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,9 +23,9 @@ from serkit.errors import PacketError
 
 Array = NDArray[np.float32]
 
-DELAY_S = 0.355
-"""From a sample to the packet that holds it, at most, with a block a packet: the block, half a
-window and a frame."""
+DELAY_S = 0.345
+"""From a sample to the packet that holds it, at most, with a block a packet: from the first frame's
+to the last's 310 ms, a window of 25 ms, and one frame more."""
 
 MAX_BLOCKS = 93
 """Blocks of a packet at most: what fits into Whisper's 30 s."""
@@ -38,6 +39,8 @@ _MOST_DEMAND = 0.7
 _FRAMES_PER_QUALITY = 64.0
 _MOST_CREDIT, _MOST_DEBT = 2.0, 40.0
 _MAX_GAP = 6000
+# Frames before the first packet that are interpolated; beyond, a stream was joined late.
+_MOST_BEFORE = 1024
 _BEYOND = 128.0
 
 
@@ -68,13 +71,13 @@ class Encoder:
     ) -> None:
         if quality is not None and kbps is not None:
             raise PacketError("quality and kbps say the same thing twice; give one of them")
-        if quality is not None and not 0 <= quality < N_QUALITIES:
+        if quality is not None and quality not in range(N_QUALITIES):
             raise PacketError(f"quality {quality}; expected 0 to {N_QUALITIES - 1}")
-        if not 1 <= blocks_per_packet <= MAX_BLOCKS:
+        if blocks_per_packet not in range(1, MAX_BLOCKS + 1):
             raise PacketError(f"{blocks_per_packet} blocks a packet; expected 1 to {MAX_BLOCKS}")
-        self._quality = DEFAULT_QUALITY if quality is None else quality
+        self._quality = DEFAULT_QUALITY if quality is None else int(quality)
         self._rate = None if kbps is None else _RateControl(kbps)
-        self._blocks_per_packet = blocks_per_packet
+        self._blocks_per_packet = int(blocks_per_packet)
         self._basis = basis or shipped_basis()
         self._frames = LogMelStream()
         self._peak = -np.inf
@@ -90,7 +93,8 @@ class Encoder:
             samples: Mono at 16 kHz, shape `[n]`, float32.
 
         Raises:
-            AudioError: A sample is not finite or beyond all measure; none is taken.
+            AudioError: These are not samples of one channel as floats, one is not finite or beyond
+                all measure, or the stream has ended; none is taken.
         """
         return self._packets(self._frames.push(samples), last=False)
 
@@ -186,24 +190,38 @@ class Decoder:
     """Puts packets in order and makes log-mel frames of them.
 
     Late and repeated packets are passed over. A packet that is missing is waited for until
-    `reorder` later ones have come; then its frames are interpolated between their neighbours.
+    `reorder` later ones have come; then its frames are interpolated between their neighbours, and
+    so are those before the first packet, up to 10 s. One that joins later begins with the first
+    packet it gets.
 
     Args:
         basis: The one that comes with serkit if not given.
         reorder: How many packets a missing one is waited for.
+
+    Attributes:
+        concealed: How many frames were interpolated.
+        peak: The largest log-mel value of the stream; None until its last packet has come.
     """
 
     def __init__(self, *, basis: Basis | None = None, reorder: int = 4) -> None:
         self._basis = basis
         self._reorder = reorder
         self._waiting: dict[int, Array] = {}
+        self._timeline = _Timeline()
+        self._first: int | None = None
         self._next = 0
-        self._begun = False
         self._last_frame: Array | None = None
-        # A packet that says when it starts, by which those that do not are placed.
-        self._anchor_number, self._anchor_frame = 0, 0
         self.concealed = 0
         self.peak: float | None = None
+
+    @property
+    def first_frame(self) -> int | None:
+        """Where the first frame given lies in the stream, 0 if it was heard from its beginning.
+
+        None as long as no packet has said when it starts.
+        """
+        offset = self._timeline.offset
+        return None if self._first is None or offset is None else self._first + offset
 
     def push(self, packet: bytes) -> Array:
         """Take a packet and give the frames that follow on those given before.
@@ -215,8 +233,9 @@ class Decoder:
             `log10` mel energies, shape `[80, n]`, n perhaps 0.
 
         Raises:
-            PacketError: The packet is damaged, of another basis, or far from those before. The
-                decoder goes on as if it had not come.
+            PacketError: The packet is damaged, of another basis, or more than 60 s are missing
+                before it; after so long a gap a new decoder has to begin. This one goes on as if
+                the packet had not come.
         """
         return self.extend([packet])
 
@@ -224,30 +243,30 @@ class Decoder:
         """`push` for several packets, which is faster.
 
         Raises:
-            PacketError: One of them is damaged, of another basis, or far from those before; none
-                of them is taken.
+            PacketError: One of them is damaged, of another basis, or more than 60 s are missing
+                before it; none of them is taken.
         """
         read = [read_packet(packet) for packet in packets]
         blocks = self._decoded(read)
         # Placed before anything changes, so that a packet refused leaves no trace.
-        anchor = self._anchor_number, self._anchor_frame
+        timeline, first = self._timeline, self._first
         placed: list[tuple[int, Packet, Array]] = []
-        latest = max([self._next, *self._waiting])
+        ends = [start + frames.shape[1] for start, frames in self._waiting.items()]
+        latest = max([self._next, *ends])
         for packet, frames in zip(read, blocks, strict=True):
-            start, anchor = _place(packet, anchor)
-            if not (self._begun or placed) and start > _MAX_GAP:
-                latest = start  # joined late: the frames begin here
+            start, timeline = timeline.place(packet)
+            if first is None:
+                latest = first = start if start > _MOST_BEFORE else 0
             if start - latest > _MAX_GAP:
                 raise PacketError(
-                    f"a packet starts at {start / 100:.2f} s, more than {_MAX_GAP / 100:.0f} s "
-                    f"after what came before ({latest / 100:.2f} s); begin a new decoder"
+                    f"before a packet {(start - latest) / FRAMES_PER_SECOND:.2f} s are missing, "
+                    f"more than {_MAX_GAP / FRAMES_PER_SECOND:.0f} s; begin a new decoder"
                 )
-            latest = max(latest, start)
+            latest = max(latest, start + frames.shape[1])
             placed.append((start, packet, frames))
-        self._anchor_number, self._anchor_frame = anchor
-        if placed and not self._begun:
-            self._begun = True
-            self._next = placed[0][0] if placed[0][0] > _MAX_GAP else 0
+        if self._first is None and first is not None:
+            self._first = self._next = first
+        self._timeline = timeline
         given: list[Array] = []
         for start, packet, frames in placed:
             if packet.peak is not None:
@@ -322,16 +341,44 @@ class Decoder:
         return frames
 
 
-def _place(packet: Packet, anchor: tuple[int, int]) -> tuple[int, tuple[int, int]]:
-    """Where a packet starts, and the anchor for those that follow."""
-    number, frame = anchor
-    if packet.start_frame is not None:
-        return packet.start_frame, (packet.sequence, packet.start_frame)
-    half = SEQUENCES // 2
-    ahead = (packet.sequence - number + half) % SEQUENCES - half
-    start = frame + ahead * BLOCK_FRAMES
-    # Moved along, so that sequence numbers may begin anew any number of times.
-    return start, ((packet.sequence, start) if ahead > 0 else anchor)
+@dataclass(frozen=True, slots=True)
+class _Timeline:
+    """Where packets lie in a decoder's own count of frames.
+
+    Attributes:
+        number: A packet's sequence number, by which others are placed; None before the first.
+        frame: Where that packet starts.
+        offset: What has to be added to the decoder's count for the sender's; None until a packet
+            has said when it starts.
+    """
+
+    number: int | None = None
+    frame: int = 0
+    offset: int | None = None
+
+    def place(self, packet: Packet) -> tuple[int, _Timeline]:
+        """Where a packet starts, and what places those that follow."""
+        said = packet.start_frame
+        if packet.mode is not Mode.BASIS and said is not None:
+            offset = self.offset or 0
+            return said - offset, replace(self, offset=offset)
+        if self.number is None:
+            # Of a stream joined late nobody knows how often its numbers have begun anew.
+            start = packet.sequence * BLOCK_FRAMES if said is None else said
+        else:
+            half = SEQUENCES // 2
+            ahead = (packet.sequence - self.number + half) % SEQUENCES - half
+            start = self.frame + ahead * BLOCK_FRAMES
+        offset_now = self.offset
+        if said is not None:
+            if offset_now is None:
+                offset_now = said - start
+            # What a packet says counts, if more is missing than its number can tell.
+            start = said - offset_now
+        # Moved along, so that sequence numbers may begin anew any number of times.
+        onwards = self.number is None or start > self.frame
+        number, frame = (packet.sequence, start) if onwards else (self.number, self.frame)
+        return start, _Timeline(number, frame, offset_now)
 
 
 def _checked_size(n_frames: int | None, usual: int) -> int:
