@@ -27,7 +27,6 @@ from serkit.codec.basis import (
     N_QUALITIES,
     STEPS,
     block_of,
-    dequantised,
     likeliest,
     quantised,
     step_level,
@@ -251,7 +250,7 @@ def main() -> None:
 
     def chosen(found: Array, kinds: Integers, quality: int) -> tuple[Integers, Array]:
         multiples, _ = quantised(basis, found, kinds, quality)
-        return multiples, dequantised(basis, multiples, quality)
+        return multiples, multiples.astype(np.float32) * np.float32(STEPS[quality])
 
     def within_limits(found: Array, kinds: Integers, quality: int) -> tuple[Integers, Array]:
         multiples, values = dead(found, kinds, quality)

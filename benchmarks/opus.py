@@ -9,11 +9,13 @@ from numpy.typing import NDArray
 Array = NDArray[np.float32]
 
 RATE = 16_000
-OPUS_KBPS = (6, 8, 12, 16, 24)
+OPUS_KBPS = (6, 8, 10, 12, 14, 16, 24)
+OPTIONS = {"application": "audio", "vbr": "on", "frame_duration": "60"}
+"""What gives its log-mel the least error at a rate; `voip` alters speech to please the ear."""
 
 
 def through_opus(samples: Array, kbps: int) -> tuple[int, Array]:
-    """What is sent and heard with 20 ms frames: the packets' bytes, no container, and the sound.
+    """What is sent and heard with 60 ms frames: the packets' bytes, no container, and the sound.
 
     Args:
         samples: Mono at 16 kHz, shape `[n]`.
@@ -25,7 +27,7 @@ def through_opus(samples: Array, kbps: int) -> tuple[int, Array]:
     encoder = av.CodecContext.create("libopus", "w")
     encoder.sample_rate, encoder.layout, encoder.format = RATE, "mono", "flt"
     encoder.bit_rate = 1000 * kbps
-    encoder.options = {"application": "voip", "vbr": "on"}
+    encoder.options = OPTIONS
     decoder = av.CodecContext.create("libopus", "r")
     decoder.sample_rate, decoder.layout = RATE, "mono"
     encoder.open()

@@ -258,9 +258,7 @@ def block_frames(quality: int, block: Block) -> np.ndarray:
     for t, row in enumerate(block.rows):
         for k, value in enumerate(row):
             if value:
-                m = abs(value)
-                centroid = LISTS["centroids"][quality][min(m, 3) - 1]
-                coefficients[t, k] = math.copysign(4 * 2 ** (-quality / 5) * (m + centroid), value)
+                coefficients[t, k] = 4 * 2 ** (-quality / 5) * value
     t, i = np.mgrid[:32, :32]
     dct = np.sqrt(np.where(t == 0, 1, 2) / 32) * np.cos(np.pi * t * (2 * i + 1) / 64)
     vectors = TENSORS["vectors"][block.kind].astype(np.float64)

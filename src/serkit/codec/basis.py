@@ -63,7 +63,6 @@ class Basis:
         magnitudes: Frequencies of the magnitudes of each class, shape `[64, 32]`.
         lengths: Frequencies of the number of rows coded, by quality, and of flat blocks, shape
             `[16, 34]`.
-        centroids: Where a magnitude of 1, 2 and more lies, less itself, by quality, `[16, 3]`.
     """
 
     mean: Array
@@ -72,7 +71,6 @@ class Basis:
     limits: NDArray[np.uint8]
     magnitudes: NDArray[np.uint16]
     lengths: NDArray[np.uint16]
-    centroids: Array
 
     def tensors(self) -> dict[str, NDArray[Any]]:
         """By the names they have in a file."""
@@ -232,9 +230,7 @@ def quantised(
     # Nothing, or one of the two multiples around the coefficient.
     lower = np.floor(sizes).astype(np.int64)
     candidates = np.stack((np.zeros_like(lower), lower, lower + 1))
-    small = np.minimum(candidates, 3)
-    places = np.append(0.0, 1.0 + basis.centroids[quality]) + np.array([0.0, 0.0, 1.0, 2.0])
-    errors = np.square(sizes - (places[small] + candidates - small))
+    errors = np.square(sizes - candidates)
     symbols = np.minimum(candidates, LARGEST)
     prices = (_PRICE * basis.costs).ravel()
     magnitudes = np.zeros(found.shape, np.int64)
@@ -248,15 +244,6 @@ def quantised(
         magnitudes[:, row, :limit] = np.take_along_axis(candidates[here], best[None], axis=0)[0]
         context.take(magnitudes[:, row])
     return np.where(scaled < 0, -magnitudes, magnitudes), classes
-
-
-def dequantised(basis: Basis, multiples: NDArray[np.int64], quality: int) -> Array:
-    """What multiples of the step stand for, each where such values lie on average."""
-    sizes = np.minimum(np.abs(multiples), 3)
-    offsets = np.append(np.float32(0.0), basis.centroids[quality])[sizes]
-    signs = np.sign(multiples).astype(np.float32)
-    values: Array = np.float32(STEPS[quality]) * (multiples.astype(np.float32) + signs * offsets)
-    return values
 
 
 def encode_blocks(basis: Basis, groups: Sequence[Sequence[Array]], quality: int) -> list[bytes]:
@@ -414,7 +401,7 @@ class _Payload:
             self.wrong = self.wrong or error
         if self.wrong is not None:
             return self.wrong
-        values = dequantised(basis, self.multiples, self.quality)
+        values = np.float32(STEPS[self.quality]) * self.multiples.astype(np.float32)
         blocks = [
             block_of(basis, found, kind)
             if level is None

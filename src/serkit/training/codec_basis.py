@@ -14,7 +14,6 @@ from torch import Tensor, nn
 from serkit.codec.basis import (
     N_KINDS,
     N_QUALITIES,
-    STEPS,
     Basis,
     coefficients,
     likeliest,
@@ -126,7 +125,6 @@ def _untrained(mean: Array, vectors: Array, prior: Array) -> Basis:
         np.full((N_QUALITIES, BLOCK_FRAMES), N_MELS, np.uint8),
         plain_frequencies(),
         np.stack([frequencies(np.ones(BLOCK_FRAMES + 2))] * N_QUALITIES).astype(np.uint16),
-        np.full((N_QUALITIES, 3), 0.05, np.float32),
     )
 
 
@@ -221,11 +219,10 @@ def _fit_context(
 def _fit_tables(
     basis: Basis, found: Array, kinds: NDArray[np.int64], rng: np.random.Generator
 ) -> Basis:
-    """Limits, frequencies and centroids, as the quantiser leaves coefficients."""
+    """Limits and frequencies, as the quantiser leaves coefficients."""
     counts = np.zeros((N_CLASSES, LARGEST + 1))
     limits = np.zeros((N_QUALITIES, BLOCK_FRAMES), np.uint8)
     lengths = np.zeros((N_QUALITIES, BLOCK_FRAMES + 2))
-    centroids = np.zeros((N_QUALITIES, 3), np.float32)
     open_ = replace(basis, limits=np.full_like(basis.limits, N_MELS))
     for quality in range(N_QUALITIES):
         chosen = rng.choice(len(found), min(_FOR_TABLES, len(found)), replace=False)
@@ -239,10 +236,6 @@ def _fit_tables(
         np.add.at(counts, (classes[:, inside], counted[:, inside]), 1)
         rows = np.where((magnitudes * inside).any(axis=2), np.arange(1, BLOCK_FRAMES + 1), 0)
         lengths[quality] = np.bincount(rows.max(axis=1), minlength=BLOCK_FRAMES + 2)
-        sizes = np.abs(part) / STEPS[quality]
-        for i, alike in enumerate((magnitudes == 1, magnitudes == 2, magnitudes > 2)):
-            if alike.any():
-                centroids[quality, i] = (sizes - magnitudes)[alike].mean()
     smooth = plain_frequencies() / float(1 << 14)
     tables = np.stack([frequencies(row) for row in counts + smooth]).astype(np.uint16)
     lengths[:, -1] = 0.02 * lengths.sum(axis=1)
@@ -252,5 +245,4 @@ def _fit_tables(
         limits=limits,
         magnitudes=tables,
         lengths=np.stack([frequencies(row) for row in every]).astype(np.uint16),
-        centroids=centroids,
     )
