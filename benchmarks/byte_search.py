@@ -10,22 +10,16 @@ from serkit.training import Quantisation
 from harness import machine, versions, write_result
 from quantisation import FINE_TUNING, MARGIN, PAPERS_NETWORK, every_table
 
-MARGINS = (0.0, MARGIN)
-
 
 def plans(network: str) -> dict[str, Quantisation]:
-    """By importance, and by bytes at several margins; a step for each output or for the layer."""
-    found = {
-        "adaptive, ours": Quantisation(margin=MARGIN, per_row=False, fine_tuning=FINE_TUNING),
-        "by bytes, + fine-tuning": Quantisation(
-            search="bytes", margin=MARGIN, fine_tuning=FINE_TUNING
-        ),
+    """By importance and by bytes; of these a step for each layer, or for each output."""
+    ours = Quantisation(margin=MARGIN, per_row=False, fine_tuning=FINE_TUNING)
+    by_bytes = ours.model_copy(update={"search": "bytes"})
+    return {
+        "adaptive, ours": ours,
+        "by bytes, ours": by_bytes,
+        "by bytes, + fine-tuning": by_bytes.model_copy(update={"per_row": True}),
     }
-    for margin in MARGINS:
-        found[f"by bytes, ours, margin {margin}"] = Quantisation(
-            search="bytes", margin=margin, per_row=False, fine_tuning=FINE_TUNING
-        )
-    return found
 
 
 def main() -> None:

@@ -175,8 +175,8 @@ def byte_search() -> str:
     if result is None:
         return title + MISSING.format(command="python benchmarks/byte_search.py") + "\n"
     text = (
-        "`--search bytes`: all layers start at 8 bits, and the layer whose next bit saves most of "
-        "the file on disk (codes, steps, biases, normalisation, header) gives it up while the "
+        "`--search bytes`: all layers start at 8 bits, and the narrower width of any layer that "
+        "makes the smallest file (codes, steps, biases, normalisation, header) is taken while the "
         "network's validation accuracy stays within the margin. Beside it *adaptive, ours*, which "
         f"goes by importance with the margin {result['margin']}; splits and seeds are the same. "
         "*ours* has a step for each layer, *+ fine-tuning* one for each output, and the margin "

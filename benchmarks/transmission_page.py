@@ -21,7 +21,9 @@ def transmission() -> str:
         f"{result['audio_s'] / 3600:.1f} hours of speech: raw as {raw['setting']} (16 kHz, "
         f"{raw['bytes'] / 1e6:.0f} MB) and coded. One file goes after another, each when the one "
         "before is answered, over the kernel's TCP; connections are one kept open, or one for each "
-        f"file. A link delays {result['shaping']}, and limits their rate.\n\n"
+        "file. The shipped basis was learned from part of these recordings, which makes `basis` "
+        "somewhat smaller here than for voices it has not heard. A link delays "
+        f"{result['shaping']}, and limits their rate.\n\n"
     )
     sizes = [
         [

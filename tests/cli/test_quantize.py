@@ -68,7 +68,7 @@ def test_a_model_gets_small_and_every_trial_is_written(place, options):
     assert values["test"]["after"]["utterances"] == 8
     assert all(0 < t["bytes"] < values["bytes_before"] for t in values["trials"])
     accepted = {t["layer"]: t["bits"] for t in values["trials"] if t["accepted"]}
-    assert [accepted[0], accepted[1]] == values["bits"]
+    assert [accepted.get(0, 8), accepted.get(1, 8)] == values["bits"]
     shown = serkit("models", "show", place / "small.safetensors").stdout
     assert f"weights of {', '.join(map(str, values['bits']))} bits" in shown
 

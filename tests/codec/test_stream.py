@@ -1,7 +1,10 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.fft import dct
 
 from serkit.codec import (
     BLOCK_FRAMES,
@@ -13,13 +16,15 @@ from serkit.codec import (
     decode,
     encode_at_rate,
     encode_basis,
+    encode_low_rank,
     log_mel_of,
     normalised,
     read_packet,
     shipped_basis,
     split,
+    stream,
 )
-from serkit.codec.basis import block_of, coefficients, decode_blocks, encode_blocks
+from serkit.codec.basis import block_of, coefficients, decode_blocks, encode_blocks, likeliest
 from serkit.errors import AudioError, PacketError
 
 
@@ -65,9 +70,9 @@ def test_more_bits_are_less_error():
     wanted = normalised(log_mel_of(VOICE))
     sizes, errors = [], []
     for quality in range(N_QUALITIES):
-        stream = encode_basis(VOICE, quality)
-        sizes.append(len(stream))
-        errors.append(rmse(decode(stream).log_mel, wanted))
+        coded = encode_basis(VOICE, quality)
+        sizes.append(len(coded))
+        errors.append(rmse(decode(coded).log_mel, wanted))
     assert sizes == sorted(sizes)
     assert errors == sorted(errors, reverse=True)
     assert errors[5] < 0.11
@@ -128,6 +133,104 @@ def test_blocks_that_share_a_packet_are_the_same_blocks_in_fewer_bytes(size):
     if len(packets) > 2:
         assert decoder.concealed == 32 * size
         np.testing.assert_array_equal(found[:, 64 * size :], expected[:, 64 * size :])
+
+
+def test_a_block_is_of_the_kind_that_makes_it_likeliest():
+    """Exponential magnitudes of the expected means: the sum of |x| / mean + log(mean) is least."""
+    basis = shipped_basis()
+    log_mel = log_mel_of(VOICE)
+    cosines = dct(np.eye(32), norm="ortho", axis=0)
+    means = np.maximum(np.exp(basis.context.prior / 8.0), 0.5)  # half the coarsest step in use
+    chosen = []
+    for i in range(0, 576, 32):
+        block = log_mel[:, i : i + 32]
+        surprise = []
+        for mean, vectors, expected in zip(basis.mean, basis.vectors, means, strict=True):
+            found = cosines @ (vectors @ (block - mean[:, None])).T
+            surprise.append((np.abs(found) / expected + np.log(expected)).sum())
+        kind, found = likeliest(basis, block)
+        assert kind == np.argmin(surprise)
+        np.testing.assert_allclose(block_of(basis, found, kind), block, atol=0.02)
+        chosen.append(kind)
+    assert len(set(chosen)) > 2
+
+
+def test_a_flat_block_is_its_level_alone():
+    packets = list(split(encode_basis(np.zeros(16_000, np.float32), 5, blocks_per_packet=1)))
+    for packet in packets:
+        assert len(read_packet(packet).payload) <= 3
+    np.testing.assert_array_equal(frames_of(packets)[0], -10.0)
+    (faint,) = encode_blocks(shipped_basis(), [[np.full((80, 32), -7.31, np.float32)]], 5)
+    (found,) = decode_blocks(shipped_basis(), [faint], [1])
+    np.testing.assert_array_equal(found, -10.0 + round(2.69 * 16) / 16)
+
+
+def test_what_lies_far_below_the_peak_so_far_is_not_sent():
+    """Whisper's clamp, by the sender: after a loud beginning silence is a flat block."""
+    sound = np.concatenate((VOICE[:16_000], np.zeros(16_000, np.float32)))
+    found, _ = frames_of(list(split(encode_basis(sound, 9))))
+    peak = float(log_mel_of(sound).max())
+    np.testing.assert_allclose(found[:, 130:190], peak - 8.0, atol=1 / 32)
+
+
+def test_the_receiver_clamps_at_the_peak_that_was_sent():
+    sound = np.concatenate((VOICE, np.zeros(8_000, np.float32)))
+    for coded in (encode_basis(sound, 2), encode_low_rank(sound, ratio=0.125)):
+        peak = read_packet(list(split(coded))[-1]).peak
+        found = decode(coded).log_mel
+        assert found.min() == pytest.approx((peak - 8.0 + 4.0) / 4.0, abs=1e-6)
+        assert abs(peak - float(frames_of(list(split(coded)))[0].max())) > 1e-3
+
+
+def test_what_is_usual():
+    assert Encoder().push(VOICE) == Encoder(5).push(VOICE)
+    assert encode_basis(VOICE, 3) == encode_basis(VOICE, 3, blocks_per_packet=16)
+    # A missing packet is waited for while four others come, and no longer.
+    decoder = Decoder()
+    decoder.push(ALL[0])
+    assert all(decoder.push(packet).size == 0 for packet in ALL[2:6])
+    assert decoder.push(ALL[6]).shape[1] == 6 * 32
+
+
+def test_where_packets_overlap_the_earlier_one_counts():
+    first = encode_low_rank(VOICE[:16_000], ratio=1.0)
+    second = read_packet(encode_low_rank(VOICE[16_000:32_000], ratio=1.0))
+    overlapping = replace(second, sequence=1, start_frame=60).to_bytes()
+    found, _ = frames_of([first, overlapping])
+    alone = frames_of([first])[0]
+    assert found.shape[1] == 160
+    np.testing.assert_array_equal(found[:, :100], alone)
+
+
+@pytest.mark.parametrize("size", [1, 5, 16, 31])
+def test_a_long_stream_comes_back_when_its_numbers_begin_anew(monkeypatch, size):
+    monkeypatch.setattr(stream, "SEQUENCES", 128)
+    encoder = Encoder(0, blocks_per_packet=size)
+    packets = encoder.push(np.tile(VOICE, 20)) + encoder.flush()
+    assert max(read_packet(packet).sequence for packet in packets) < 128
+    lost = {7, 30}
+    found, decoder = frames_of([p for i, p in enumerate(packets) if i not in lost])
+    assert found.shape[1] == 12_000
+    whole = decode_whole(packets)
+    kept = np.ones(12_000, bool)
+    for i in lost:
+        kept[i * 32 * size : (i + 1) * 32 * size] = False
+    np.testing.assert_array_equal(found[:, kept], whole[:, kept])
+    assert decoder.concealed == 12_000 - kept.sum()
+
+
+def decode_whole(packets):
+    """Packet by packet and joined, whatever the packets say of their places."""
+    payloads = [read_packet(packet) for packet in packets]
+    parts = decode_blocks(
+        shipped_basis(),
+        [packet.payload for packet in payloads],
+        [-(-(packet.n_frames or 32) // 32) for packet in payloads],
+    )
+    return np.concatenate(
+        [part[:, : packet.n_frames or 32] for part, packet in zip(parts, payloads, strict=True)],
+        axis=1,
+    )
 
 
 def test_silence_costs_next_to_nothing():
@@ -278,8 +381,8 @@ def test_what_is_damaged_or_foreign_leaves_no_trace():
 
 def test_the_rate_asked_for_is_not_exceeded():
     for kbps in (1.2, 2.0, 4.0):
-        stream = encode_at_rate(VOICE, kbps)
-        assert 8e-3 * len(stream) / 6.0 <= kbps
+        coded = encode_at_rate(VOICE, kbps)
+        assert 8e-3 * len(coded) / 6.0 <= kbps
     best = encode_at_rate(VOICE, 2.0)
     every = [encode_basis(VOICE, quality) for quality in range(N_QUALITIES)]
     assert 8e-3 * len(every[every.index(best) + 1]) / 6.0 > 2.0

@@ -28,6 +28,7 @@ def rmse(one, other):
 def test_the_rank_is_the_papers_share():
     assert rank_of_ratio(0.125, 300) == 10  # of k = 80
     assert rank_of_ratio(0.125, 40) == 5  # of k = 40
+    assert rank_of_ratio(0.125, 47) == 6  # 5.875, to the nearest
     assert rank_of_ratio(0.125, 3) == 1
     assert rank_of_ratio(1.0, 300) == 80
 
@@ -72,6 +73,15 @@ def test_svdq_keeps_to_its_error_and_is_far_shorter(n_frames, error):
     assert rmse(decode_svdq(payload, n_frames), log_mel) < 1.25 * error
     if n_frames >= 150 and error >= 0.15:
         assert len(payload) < 0.8 * len(encode_svd(log_mel, rank_of_error(log_mel, error)))
+
+
+@pytest.mark.parametrize("error", [0.05, 0.1, 0.15])
+def test_the_error_asked_for_is_that_of_the_log_mel_as_whisper_takes_it(error):
+    rng = np.random.default_rng(0)
+    samples = 0.05 * rng.standard_normal(32_000) * np.linspace(0.0, 1.0, 32_000) ** 2
+    samples = samples.astype(np.float32)
+    found = decode(encode_low_rank(samples, rmse=error)).log_mel
+    assert 0.6 * error < rmse(found, normalised(log_mel_of(samples))) < 1.25 * error
 
 
 @pytest.mark.parametrize("options", [{"ratio": 0.125}, {"rmse": 0.1}])

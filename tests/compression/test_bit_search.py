@@ -84,24 +84,39 @@ def search_by_bytes(loss, margin):
 
 
 def test_the_search_by_bytes_by_hand():
-    # Layers of 8, 36 and 12 weights. The largest falls until 0.06 is lost, at 2 bits; what it left
-    # of the margin, the next largest (2) may use, and so on.
+    """Layers of 8, 36 and 12 weights."""
     loss = [[0.02] + [0.0] * 7, [0.3, 0.06, 0.01] + [0.0] * 5, [0.05, 0.03] + [0.0] * 6]
     bits, trials = search_by_bytes(loss, margin=0.1)
+    assert [(t.layer, t.bits) for t in trials if t.accepted] == [(1, 2), (2, 2), (0, 2)]
     assert bits == (2, 2, 2)
-    assert [(t.layer, t.bits, t.accepted) for t in trials] == [
-        *((1, b, True) for b in (7, 6, 5, 4, 3, 2)),
-        (1, 1, False),
-        *((2, b, True) for b in (7, 6, 5, 4, 3, 2)),
-        (2, 1, False),
-        *((0, b, b > 1) for b in (7, 6, 5, 4, 3, 2, 1)),
+    # The largest layer at 1 bit is the smallest file of all, and loses too much; at 2 bits not.
+    assert [(t.layer, t.bits, t.bytes) for t in trials[:2]] == [
+        (1, 1, 100 + 8 * 8 + 36 + 8 * 12),
+        (1, 2, 100 + 8 * 8 + 2 * 36 + 8 * 12),
     ]
-    assert all(t.accepted == (t.score >= 0.9 - 1e-12) for t in trials)
-    assert trials[0].bytes == 100 + 8 * 8 + 7 * 36 + 8 * 12
+    # Then 0.04 is left: too little for layer 2 at 1 bit, and 0.01 after its 2 bits for layer 0.
+    # In the end every narrower width of any layer has been tried once more.
+    assert [(t.layer, t.bits) for t in trials[2:]] == [
+        *((2, 1), (2, 2), (0, 1), (0, 2)),
+        *((1, 1), (2, 1), (0, 1)),
+    ]
+    assert all(t.accepted == (t.score >= 0.9 - 1e-9) for t in trials)
+
+
+def test_a_fall_as_large_as_the_margin_is_taken():
+    """0.8 - 0.7 is more than 0.1 in floats."""
+    loss = [[0.3] * 7 + [0.2], [0.0] * 8, [0.0] * 8]
+    bits, _ = search_by_bytes(loss, margin=0.2)
+    assert bits == (8, 1, 1)
+
+
+def test_a_width_that_fails_does_not_hide_a_narrower_one():
+    loss = [[0.0, 0.5, 0.5, 0.5, 0.0, 0.0, 0.0, 0.0], [0.0] * 8, [0.0] * 8]
+    assert search_by_bytes(loss, margin=0.0)[0] == (1, 1, 1)
 
 
 def test_bytes_are_saved_as_long_as_nothing_is_lost():
     bits, trials = search_by_bytes([[0.0] * 8] * 3, margin=0.0)
     assert bits == (1, 1, 1)
-    assert len(trials) == 21
+    assert [(t.layer, t.bits) for t in trials] == [(1, 1), (2, 1), (0, 1)]
     assert [t.bytes for t in trials] == sorted((t.bytes for t in trials), reverse=True)

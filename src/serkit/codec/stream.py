@@ -271,7 +271,7 @@ class Decoder:
         for start, packet, frames in placed:
             if packet.peak is not None:
                 self.peak = packet.peak
-            if start >= self._next:
+            if start + frames.shape[1] > self._next:
                 self._waiting.setdefault(start, frames)
             given += self._ready(patient=True)
         return _joined(given)

@@ -11,6 +11,7 @@ from serkit.compression.importance import layer_importance
 from serkit.runtime import WeightedLayer
 
 MOST_BITS = 8
+_ROUNDING = 1e-9
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,12 +91,12 @@ def search_bytes(
     *,
     margin: float,
 ) -> tuple[tuple[int, ...], tuple[Trial, ...]]:
-    """Choose the bits of each layer by the bytes they save on disk.
+    """Choose the bits of each layer by the bytes of the file on disk.
 
-    All layers start at 8 bits. Each time the layer whose next bit saves most of the file (codes,
-    steps, biases, normalisation and header counted) gives it up; where the score then falls by
-    more than the margin below that of the full network, that layer keeps its bits for good. The
-    margin is the whole network's: what one layer leaves of it, the next may use.
+    All layers start at 8 bits. Each time all narrower widths of all layers are tried, the smallest
+    file (codes, steps, biases, normalisation and header counted) first, and the first that lets
+    the score fall by no more than the margin below that of the full network is taken, until there
+    is none. The margin is the whole network's: what one layer leaves of it, the next may use.
 
     Args:
         layers: Of the full network, those with weights.
@@ -107,23 +108,23 @@ def search_bytes(
     Returns:
         The bits of each layer, and every trial in order.
     """
-    lowest = score(layers) - margin
+    full = score(layers)
     bits = [MOST_BITS] * len(layers)
     settled = [quantize(layer, MOST_BITS) for layer in layers]
     trials = []
-    unsettled = set(range(len(layers)))
-    while unsettled:
-        narrower = {
-            i: [*settled[:i], quantize(layers[i], bits[i] - 1), *settled[i + 1 :]]
-            for i in sorted(unsettled)
-        }
-        sizes = {i: size(network) for i, network in narrower.items()}
-        i = min(sizes, key=sizes.__getitem__)
-        found = score(narrower[i])
-        accepted = found >= lowest
-        trials.append(Trial(i, bits[i] - 1, found, margin, accepted, sizes[i]))
-        if accepted:
-            bits[i], settled = bits[i] - 1, narrower[i]
-        if not accepted or bits[i] == 1:
-            unsettled.remove(i)
+    accepted = True
+    while accepted:
+        accepted = False
+        sizes = {}
+        for i, most in enumerate(bits):
+            for width in range(1, most):
+                narrower = [*settled[:i], quantize(layers[i], width), *settled[i + 1 :]]
+                sizes[size(narrower), i, width] = narrower
+        for (n_bytes, i, width), narrower in sorted(sizes.items(), key=lambda item: item[0]):
+            found = score(narrower)
+            accepted = full - found <= margin + _ROUNDING
+            trials.append(Trial(i, width, found, margin, accepted, n_bytes))
+            if accepted:
+                bits[i], settled = width, narrower
+                break
     return tuple(bits), tuple(trials)

@@ -136,8 +136,8 @@ class Quantisation(_Data):
 
     Attributes:
         bits: Of every layer; None searches for the bits of each.
-        search: By `importance`, as Shinde et al.; or by `bytes`, where the layer that saves most of
-            the file gives up a bit next.
+        search: By `importance`, as Shinde et al.; or by `bytes`, where the width that makes the
+            smallest file is taken next.
         margin: Of the search: largest fall of the validation accuracy allowed to a layer of
             importance 1, or, by bytes, to the network.
         alpha: Of the search: weight of the parameter share in a layer's importance.
