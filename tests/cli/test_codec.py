@@ -78,7 +78,7 @@ def test_the_packets_are_listed(recording, tmp_path):
         (("--rank-ratio", "0.5"), "--rank-ratio is not for --mode basis"),
         (("--mode", "svd", "--rank-ratio", "2"), "above 0 and at most 1"),
         (("--mode", "svd", "--kbps", "2"), "--kbps is not for --mode svd"),
-        (("--mode", "svdq", "--quality", "nan"), "expected an error above 0"),
+        (("--mode", "svdq", "--quality", "nan"), "expected 0.001 to 1"),
     ],
 )
 def test_what_cannot_be_asked_for(recording, tmp_path, options, message):

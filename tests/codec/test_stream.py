@@ -128,11 +128,6 @@ def test_blocks_that_share_a_packet_are_the_same_blocks_in_fewer_bytes(size):
     assert decoder.peak == read_packet(ALL[-1]).peak
     saved = sum(map(len, ALL)) - sum(map(len, packets))
     assert saved >= 6 * (len(ALL) - len(packets))
-    # A lost one costs its own blocks.
-    found, decoder = frames_of([packets[0], *packets[2:]])
-    if len(packets) > 2:
-        assert decoder.concealed == 32 * size
-        np.testing.assert_array_equal(found[:, 64 * size :], expected[:, 64 * size :])
 
 
 def test_a_block_is_of_the_kind_that_makes_it_likeliest():
@@ -442,7 +437,7 @@ def test_no_rate(kbps):
 
 @pytest.mark.parametrize("quality", [-1, 16, 5.5])
 def test_a_quality_out_of_range(quality):
-    with pytest.raises(PacketError, match="expected 0 to 15"):
+    with pytest.raises(PacketError, match="expected a whole number, 0 to 15"):
         Encoder(quality)
 
 

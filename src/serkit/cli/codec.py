@@ -99,8 +99,6 @@ def _encoded(
     from serkit.codec import (
         BLOCKS_PER_PACKET,
         DEFAULT_QUALITY,
-        MAX_BLOCKS,
-        N_QUALITIES,
         RATIOS,
         encode_at_rate,
         encode_basis,
@@ -121,24 +119,14 @@ def _encoded(
     if kbps is not None and quality is not None:
         raise PacketError("--kbps and --quality say the same thing twice; give one of them")
     if mode is ModeName.svd:
-        ratio = RATIOS[0] if rank_ratio is None else rank_ratio
-        if not 0.0 < ratio <= 1.0:
-            raise PacketError(f"--rank-ratio is {ratio}; expected above 0 and at most 1")
-        return encode_low_rank(samples, ratio=ratio)
+        return encode_low_rank(samples, ratio=RATIOS[0] if rank_ratio is None else rank_ratio)
     if mode is ModeName.svdq:
-        error = 0.1 if quality is None else quality
-        if not 0.0 < error <= 1.0:
-            raise PacketError(f"--quality is {error}; expected an error above 0 and at most 1")
-        return encode_low_rank(samples, rmse=error)
+        return encode_low_rank(samples, rmse=0.1 if quality is None else quality)
     size = BLOCKS_PER_PACKET if blocks is None else blocks
-    if not 1 <= size <= MAX_BLOCKS:
-        raise PacketError(f"--blocks is {size}; expected 1 to {MAX_BLOCKS}")
     if kbps is not None:
         return encode_at_rate(samples, kbps, blocks_per_packet=size)
     chosen = DEFAULT_QUALITY if quality is None else quality
-    if chosen not in range(N_QUALITIES):
-        raise PacketError(f"--quality is {chosen}; expected a whole number, 0 to {N_QUALITIES - 1}")
-    return encode_basis(samples, int(chosen), blocks_per_packet=size)
+    return encode_basis(samples, chosen, blocks_per_packet=size)
 
 
 def decode(

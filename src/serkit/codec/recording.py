@@ -51,8 +51,12 @@ def log_mel_of(samples: Array) -> Array:
     """
     blocks = log_mel_blocks(samples)
     if not blocks:
-        raise AudioError("the recording is shorter than a frame of 10 ms; there is nothing to send")
+        raise _too_short()
     return np.concatenate(blocks, axis=1)
+
+
+def _too_short() -> AudioError:
+    return AudioError("the recording is shorter than a frame of 10 ms; there is nothing to send")
 
 
 BLOCKS_PER_PACKET = 16
@@ -61,7 +65,7 @@ BLOCKS_PER_PACKET = 16
 
 def encode_basis(
     samples: Array,
-    quality: int,
+    quality: float,
     *,
     blocks_per_packet: int = BLOCKS_PER_PACKET,
     basis: Basis | None = None,
@@ -70,7 +74,7 @@ def encode_basis(
 
     Args:
         samples: Mono at 16 kHz, shape `[n]`, float32.
-        quality: 0 (least bits) to 15.
+        quality: A whole number, 0 (least bits) to 15.
         blocks_per_packet: Blocks of 320 ms that share a packet.
         basis: The one that comes with serkit if not given.
 
@@ -81,7 +85,7 @@ def encode_basis(
     encoder = Encoder(quality, blocks_per_packet=blocks_per_packet, basis=basis)
     packets = encoder.push(samples) + encoder.flush()
     if not packets:
-        raise AudioError("the recording is shorter than a frame of 10 ms; there is nothing to send")
+        raise _too_short()
     return b"".join(packets)
 
 
@@ -137,14 +141,14 @@ def encode_low_rank(
 
     Raises:
         AudioError: The recording is shorter than a frame.
-        ValueError: Not one of the two is given, or it is out of range.
+        PacketError: Not one of the two is given, or it is out of range.
     """
     if (ratio is None) == (rmse is None):
-        raise ValueError("give the ratio for svd or the error for svdq")
+        raise PacketError("give the ratio for svd or the error for svdq")
     if ratio is not None and not 0.0 < ratio <= 1.0:
-        raise ValueError(f"the rank ratio is {ratio}; expected above 0 and at most 1")
-    if rmse is not None and not 0.0 < rmse <= 1.0:
-        raise ValueError(f"the error is {rmse}; expected above 0 and at most 1")
+        raise PacketError(f"the rank ratio is {ratio}; expected above 0 and at most 1")
+    if rmse is not None and not 1e-3 <= rmse <= 1.0:
+        raise PacketError(f"the error is {rmse}; expected 0.001 to 1")
     log_mel = log_mel_of(samples)
     peak = float(log_mel.max())
     # What the receiver clamps anyway is not worth a rank.

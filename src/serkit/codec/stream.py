@@ -63,7 +63,7 @@ class Encoder:
 
     def __init__(
         self,
-        quality: int | None = None,
+        quality: float | None = None,
         *,
         kbps: float | None = None,
         blocks_per_packet: int = 1,
@@ -72,7 +72,7 @@ class Encoder:
         if quality is not None and kbps is not None:
             raise PacketError("quality and kbps say the same thing twice; give one of them")
         if quality is not None and quality not in range(N_QUALITIES):
-            raise PacketError(f"quality {quality}; expected 0 to {N_QUALITIES - 1}")
+            raise PacketError(f"quality {quality}; expected a whole number, 0 to {N_QUALITIES - 1}")
         if blocks_per_packet not in range(1, MAX_BLOCKS + 1):
             raise PacketError(f"{blocks_per_packet} blocks a packet; expected 1 to {MAX_BLOCKS}")
         self._quality = DEFAULT_QUALITY if quality is None else int(quality)
