@@ -233,7 +233,7 @@ def main() -> None:
     utterances = load(TESTED).utterances
     recordings = [recording(read_utterance(u)) for u in utterances[:: -(-len(utterances) // MOST)]]
     learned = load(LEARNED).utterances
-    blocks = np.stack([block for u in learned[::2] for block in blocks_of(u)])
+    blocks = np.stack([block for u in learned for block in blocks_of(u)])
     basis = learned_from([LEARNED])
     frames, turned, kinds = (
         one_basis(blocks, in_time=False),

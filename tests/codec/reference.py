@@ -95,6 +95,7 @@ def read_packet(data: bytes) -> Packet:
         for i in range(5):
             byte = take(1)[0]
             value |= (byte & 127) << 7 * i
+            check(byte != 0 or i == 0, "varint")
             if byte < 128:
                 return value
         raise ValueError("varint")
@@ -124,6 +125,7 @@ class Number:
     """A payload as one number, from which symbols are read."""
 
     def __init__(self, payload: bytes) -> None:
+        check(not payload.endswith(b"\0"), "zero byte at the end")
         n = max(0, -(-(len(payload) - 128) // 64))
         self.pieces = [int.from_bytes(payload[64 * i : 64 * i + 64], "little") for i in range(n)]
         self.x = int.from_bytes(payload[64 * n :], "little")

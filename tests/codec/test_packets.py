@@ -50,6 +50,11 @@ def test_golden_bytes():
     assert zlib.crc32(b"123456789") == 0xCBF43926  # the checksum is CRC-32/ISO-HDLC
 
 
+def test_a_number_has_one_form():
+    with pytest.raises(PacketError, match="ends with an empty byte"):
+        read_packet(sealed(bytes.fromhex("a6 0500 8300 616263")))
+
+
 def test_eight_bytes_is_all_a_packet_adds():
     assert len(PLAIN.to_bytes()) == len(PLAIN.payload) + 8
 

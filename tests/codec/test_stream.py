@@ -353,6 +353,7 @@ def test_what_is_damaged_or_foreign_leaves_no_trace():
     foreign = Packet(first.mode, 3, first.payload, 96, b"\0\0\0\0").to_bytes()
     far = Packet(first.mode, 3, first.payload, (1 << 32) - 1, first.basis).to_bytes()
     rubbish = Packet(first.mode, 3, b"\xff" * 500).to_bytes()
+    padded = Packet(first.mode, 3, first.payload + b"\0").to_bytes()
     odd = Packet(first.mode, 3, first.payload, n_frames=3001).to_bytes()
     none = Packet(first.mode, 3, first.payload, n_frames=0).to_bytes()
     longer = Packet(first.mode, 3, first.payload, n_frames=33).to_bytes()
@@ -364,6 +365,7 @@ def test_what_is_damaged_or_foreign_leaves_no_trace():
             (foreign, "coded with the basis 00000000"),
             (far, "s are missing, more than 60 s"),
             (rubbish, "does not end|impossibly large"),
+            (padded, "does not end"),
             (odd, "3001 frames; expected 1 to 3000"),
             (none, "0 frames; expected 1 to 3000"),
             (longer, "does not end|impossibly large"),

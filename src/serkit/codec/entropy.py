@@ -100,6 +100,7 @@ class Reader:
         # The number has more than _MOVED_BYTES where something was moved out, and at most twice.
         n_moved = max(0, -(-len(payload) // _MOVED_BYTES) - 2)
         self._state = int.from_bytes(payload[n_moved * _MOVED_BYTES :], "little")
+        self._padded = payload.endswith(b"\0")
         self._moved = [payload[i * _MOVED_BYTES : (i + 1) * _MOVED_BYTES] for i in range(n_moved)]
 
     def get(self, table: Table) -> int:
@@ -132,7 +133,7 @@ class Reader:
         Raises:
             PacketError: It does.
         """
-        if self._state or self._moved:
+        if self._state or self._moved or self._padded:
             raise PacketError("the payload does not end where its symbols do")
 
 

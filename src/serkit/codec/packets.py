@@ -135,6 +135,8 @@ def _read(content: bytes, start: int) -> tuple[Packet, int]:
         for i in range(5):
             byte = take(place + i, 1)[0]
             value |= (byte & 0x7F) << (7 * i)
+            if i and not byte:
+                raise PacketError(f"the packet{where} has a number that ends with an empty byte")
             if byte < 0x80:
                 return value, place + i + 1
         raise PacketError(f"the packet{where} has a number of more than 5 bytes")
