@@ -59,7 +59,8 @@ def rate_distortion() -> str:
         "libopus tuned for `audio` in packets of 60 ms, which gives it the least error at a rate; "
         "its packets alone are counted, without a container. The basis was learned on other "
         "corpora, in other languages, than it is tested on. *basis* is a file, whose packets hold "
-        "up to 5.12 s; *basis, live* has packets of 320 ms. Rates at an error lie between settings, straight in logarithms.\n\n"
+        "up to 5.12 s; *basis, live* has packets of 320 ms. Rates at an error lie between "
+        "settings, straight in logarithms.\n\n"
     )
     for found in result["tables"]:
         learned, tested = found["learned"], found["tested"]
