@@ -14,7 +14,6 @@ import os
 os.environ["OMP_NUM_THREADS"] = "1"
 
 import io
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -141,20 +140,6 @@ def at(rows: list[dict[str, Any]], name: str, rmse: float) -> float | None:
     return float(np.exp(logarithms))
 
 
-def speed(basis: Basis, samples: Array) -> dict[str, float]:
-    """Processor time over the time of the sound, one thread, medians of five."""
-    taken: dict[str, list[float]] = {"encode": [], "decode": []}
-    for _ in range(5):
-        start = time.process_time()
-        stream = encode_basis(samples, 5, basis=basis)
-        middle = time.process_time()
-        decode(stream, basis=basis)
-        taken["encode"].append(middle - start)
-        taken["decode"].append(time.process_time() - middle)
-    seconds = len(samples) / RATE
-    return {name: float(np.median(times)) / seconds for name, times in taken.items()}
-
-
 def main() -> None:
     """Both directions."""
     tables = []
@@ -196,7 +181,6 @@ def main() -> None:
                     }
                     for error in (0.105, 0.088)
                 },
-                "rtf": speed(basis, np.concatenate(recordings)[: 60 * RATE]),
             }
         )
     write_result(
