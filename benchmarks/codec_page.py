@@ -30,8 +30,8 @@ def codec_ablation() -> str:
         f"Learned on {result['learned']}, tested on {result['tested']} ({result['recordings']} "
         "recordings); kbit/s at an error, packets of 320 ms with their headers but for the last "
         "row. Bits are those of an ideal coder until the last two rows. Static tables are one for "
-        "each quality, kind and place in the block, far more than could ship; the context network does "
-        "with 64 in all, learned for the choice by rate and distortion that follows it.\n\n"
+        "each quality, kind and place in the block, far more than could ship; the context network "
+        "does with 64 in all, learned for the choice by rate and distortion that follows it.\n\n"
     )
     rows = []
     before: dict[str, float] = {}
