@@ -46,7 +46,7 @@ _FLAT_LENGTH = BLOCK_FRAMES + 1
 _FLAT = 0.05
 _LEVELS_PER_UNIT = 16.0
 _PRICE = 0.13
-_BATCH = 64
+_BATCH = 16
 
 
 @dataclass(frozen=True, eq=False)
