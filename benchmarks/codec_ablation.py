@@ -28,9 +28,9 @@ from serkit.codec.basis import (
     STEPS,
     block_of,
     likeliest,
-    quantised,
     step_level,
 )
+from serkit.codec.blocks import quantised
 from serkit.codec.context import LARGEST, RowContext
 from serkit.codec.frontend import clamped
 from serkit.corpora import load

@@ -24,7 +24,8 @@ from serkit.codec import (
     split,
     stream,
 )
-from serkit.codec.basis import block_of, coefficients, decode_blocks, encode_blocks, likeliest
+from serkit.codec.basis import block_of, coefficients, likeliest
+from serkit.codec.blocks import decode_blocks, encode_blocks
 from serkit.errors import AudioError, PacketError
 
 

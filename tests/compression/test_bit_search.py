@@ -20,16 +20,22 @@ class Bits:
         self.number, self.bits = number, bits
 
 
-def search(loss, margin):
-    numbers = {id(layer): i for i, layer in enumerate(LAYERS)}
+def narrowed(layer, bits):
+    return Bits(next(i for i, other in enumerate(LAYERS) if other is layer), bits)
 
-    def score(layers):
-        return 1.0 - sum(loss[x.number][x.bits - 1] for x in layers if isinstance(x, Bits))
+
+def scored(loss):
+    return lambda layers: (
+        1.0 - sum(loss[x.number][x.bits - 1] for x in layers if isinstance(x, Bits))
+    )
+
+
+def search(loss, margin):
 
     return search_bits(
         LAYERS,
-        lambda layer, bits: Bits(numbers[id(layer)], bits),
-        score,
+        narrowed,
+        scored(loss),
         len,
         margin=margin,
         alpha=0.5,
@@ -68,16 +74,12 @@ def test_a_layer_that_bears_nothing_keeps_eight_bits():
 
 
 def search_by_bytes(loss, margin):
-    numbers = {id(layer): i for i, layer in enumerate(LAYERS)}
     weights = [layer.matrix.size for layer in LAYERS]
-
-    def score(layers):
-        return 1.0 - sum(loss[x.number][x.bits - 1] for x in layers if isinstance(x, Bits))
 
     return search_bytes(
         LAYERS,
-        lambda layer, bits: Bits(numbers[id(layer)], bits),
-        score,
+        narrowed,
+        scored(loss),
         lambda layers: 100 + sum(x.bits * weights[x.number] for x in layers),
         margin=margin,
     )

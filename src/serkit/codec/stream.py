@@ -8,14 +8,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from serkit.codec.basis import (
-    DEFAULT_QUALITY,
-    N_QUALITIES,
-    Basis,
-    decode_blocks,
-    encode_blocks,
-    shipped_basis,
-)
+from serkit.codec.basis import DEFAULT_QUALITY, N_QUALITIES, Basis, shipped_basis
+from serkit.codec.blocks import decode_blocks, encode_blocks
 from serkit.codec.frontend import BLOCK_FRAMES, N_MELS, LogMelStream, clamped
 from serkit.codec.packets import FRAMES_PER_SECOND, SEQUENCES, Mode, Packet, read_packet
 from serkit.codec.svd import MAX_FRAMES, decode_svd, decode_svdq

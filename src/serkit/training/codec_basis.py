@@ -18,9 +18,9 @@ from serkit.codec.basis import (
     coefficients,
     likeliest,
     plain_frequencies,
-    quantised,
     step_level,
 )
+from serkit.codec.blocks import quantised
 from serkit.codec.context import (
     LARGEST,
     MOST_HIDDEN,
