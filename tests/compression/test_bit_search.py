@@ -31,7 +31,6 @@ def scored(loss):
 
 
 def search(loss, margin):
-
     return search_bits(
         LAYERS,
         narrowed,
