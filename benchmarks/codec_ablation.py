@@ -42,7 +42,7 @@ from harness import machine, versions, write_result
 Array = NDArray[np.float32]
 Integers = NDArray[np.int64]
 
-LEARNED, TESTED = "ravdess", "emodb_4class"
+LEARNED, TESTED = "ravdess", "emodb"
 HEADER_BITS = 64
 DEAD_ZONE = 0.33
 """What is added before rounding down; 0.5 rounds to the nearest."""

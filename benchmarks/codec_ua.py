@@ -46,7 +46,7 @@ from opus import OPUS_KBPS
 
 Array = NDArray[np.float32]
 
-CORPUS = "emodb_4class"
+CORPUS = "emodb"
 TESTED = (
     "16-bit PCM",
     *(f"Opus, {kbps} kbit/s" for kbps in OPUS_KBPS),

@@ -51,7 +51,7 @@ FOUR = ("angry", "happy", "neutral", "sad")
 TASKS = (
     Task(
         "EmoDB, 7 emotions",
-        ("emodb_2s",),
+        ("emodb",),
         (*FOUR, "fearful", "disgusted", "bored"),
         "loso",
         "emodb7",
@@ -65,7 +65,7 @@ TASKS = (
     ),
     Task(
         "RAVDESS, EmoDB and TESS, 4 emotions",
-        ("ravdess", "emodb_4class", "tess"),
+        ("ravdess", "emodb", "tess"),
         FOUR,
         "leave-one-corpus-out",
         "ravdess8",

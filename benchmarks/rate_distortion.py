@@ -49,9 +49,9 @@ OURS = {"basis": BLOCKS_PER_PACKET, "basis, live": 1}
 
 SHIPPED = "ravdess, nemo, tess (the shipped basis)"
 DIRECTIONS = (
-    ("ravdess", "emodb_4class"),
-    ("emodb_4class", "ravdess"),
-    (SHIPPED, "emodb_4class"),
+    ("ravdess", "emodb"),
+    ("emodb", "ravdess"),
+    (SHIPPED, "emodb"),
 )
 MOST = 339
 """Recordings tested of a corpus, an even selection."""

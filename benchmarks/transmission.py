@@ -55,7 +55,7 @@ from harness import machine, versions, write_result
 
 Array = NDArray[np.float32]
 
-CORPORA = ("ravdess", "emodb_4class", "tess")
+CORPORA = ("ravdess", "emodb", "tess")
 RATE = 16_000
 SENDS = 22_366
 PAPER = {

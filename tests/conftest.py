@@ -19,7 +19,7 @@ def corpora_root() -> Path:
     root = os.environ.get("SERKIT_CORPORA")
     if root:
         return Path(root)
-    reason = "set SERKIT_CORPORA=/folder/with/ravdess,emodb_2s,... to test on the real corpora"
+    reason = "set SERKIT_CORPORA=/folder/with/ravdess,emodb,... to test on the real corpora"
     if os.environ.get("CI") == "true":
         pytest.fail(f"SERKIT_CORPORA is not set, which CI must do: {reason}")
     pytest.skip(reason)

@@ -105,7 +105,7 @@ def test_full_weights_and_no_clip(run_in_c):
 @pytest.mark.corpora
 def test_two_hundred_utterances(run_in_c, corpora_root):
     model = packed(serkit.load("tiny").model, 4)
-    utterances = corpora.load(f"emodb_4class={corpora_root / 'emodb_4class'}").utterances[:220]
+    utterances = corpora.load(f"emodb={corpora_root / 'emodb'}").utterances[:220]
     features = np.stack([extract(model.card.features, read(u.audio)) for u in utterances])
     check(run_in_c, model, features)
 

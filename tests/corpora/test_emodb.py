@@ -54,23 +54,5 @@ def test_a_stray_file_is_reported(clips, name, problem):
     assert problem in corpus.oddities[0].problem
 
 
-def test_the_four_class_set_leaves_the_others_out_in_silence(clips):
-    corpus = emodb.read_4class(clips("wav/03a01Fa.wav", "wav/03a01La.wav"))
-    assert corpus.name == "emodb_4class"
-    assert [u.label for u in corpus.utterances] == ["happy"]
-    (odd,) = corpus.oddities
-    assert odd.problem.startswith("1 utterances where the complete corpus has 339")
-
-
-def test_the_copies_share_their_speakers(clips):
-    root = clips("wav/03a01Fa.wav")
-    keys = {
-        read(root).utterances[0].speaker_key
-        for read in (emodb.read, emodb.read_2s, emodb.read_4class)
-    }
-    assert keys == {"emodb/03"}
-
-
 def test_the_expected_counts_add_up():
-    for info in (emodb.INFO, emodb.INFO_2S, emodb.INFO_4CLASS):
-        assert sum(info.speakers.values()) == info.expected
+    assert sum(emodb.INFO.speakers.values()) == emodb.INFO.expected

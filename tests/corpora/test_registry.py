@@ -15,8 +15,15 @@ def test_the_folder_of_the_corpora(clips, monkeypatch):
     assert load("EmoDB").root == root / "emodb"
 
 
+def test_another_reading_of_a_corpus_is_in_the_same_folder(clips, monkeypatch):
+    root = clips("iemocap/Session1/a.wav")
+    monkeypatch.setenv("SERKIT_CORPORA", str(root))
+    with pytest.raises(CorpusError, match=f"{root / 'iemocap'} "):
+        load("iemocap_4class")
+
+
 def test_hyphens_and_case_do_not_matter(clips):
-    assert load(f"EmoDB-2s={clips('wav/03a01Fa.wav')}").name == "emodb_2s"
+    assert load(f"CREMA-D={clips('AudioWAV/1001_DFA_ANG_XX.wav')}").name == "crema_d"
 
 
 def test_an_equals_sign_in_the_path(clips):

@@ -20,12 +20,13 @@ def test_an_angry_actor(corpora_root):
 
 @pytest.mark.corpora
 @pytest.mark.parametrize(
-    ("model", "name"), [("tiny", "emodb_4class"), ("emodb7", "emodb_2s"), ("ravdess8", "ravdess")]
+    ("model", "name"), [("tiny", "emodb"), ("emodb7", "emodb"), ("ravdess8", "ravdess")]
 )
 def test_the_file_that_ships_has_learned_its_corpus(corpora_root, model, name):
     """Not a figure of merit, for it was trained on these: that file, features and labels agree."""
-    utterances = corpora.load(f"{name}={corpora_root / name}").utterances[::5]
     recognizer = serkit.load(model)
+    known = corpora.load(f"{name}={corpora_root / name}").utterances
+    utterances = [u for u in known if u.label in recognizer.labels][::5]
     answers = recognizer.predict_many([u.audio for u in utterances])
     labels = recognizer.labels
     predicted = np.array([labels.index(answer.label) for answer in answers])

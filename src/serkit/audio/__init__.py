@@ -1,5 +1,6 @@
 """A file, bytes or an array -> 16 kHz mono float32; trimming, levels and windows."""
 
+from serkit.audio.formats import SUFFIXES
 from serkit.audio.hashing import content_hash
 from serkit.audio.preprocessing import fit_length, normalise_peak, pre_emphasis, trim
 from serkit.audio.reading import SAMPLE_RATE, Source, read, stream
@@ -7,6 +8,7 @@ from serkit.audio.windows import WINDOW_S, windows
 
 __all__ = [
     "SAMPLE_RATE",
+    "SUFFIXES",
     "WINDOW_S",
     "Source",
     "content_hash",

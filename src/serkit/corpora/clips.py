@@ -6,11 +6,9 @@ import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from serkit.audio import SUFFIXES
 from serkit.corpora.assembly import assemble, existing_folder
 from serkit.corpora.utterances import Corpus, CorpusInfo, Oddity, Utterance
-
-AUDIO_SUFFIXES = (".wav", ".flac")
-"""Containers a clip of a published corpus may have; compared in lower case."""
 
 # Companions that corpora ship with, and what file managers leave behind.
 _DOCUMENTS = (".txt", ".md", ".pdf", ".html", ".csv", ".tsv", ".json", ".doc", ".docx", ".xlsx")
@@ -75,8 +73,8 @@ def read_clips(
     first: dict[tuple[str, str], Path] = {}
     for path in files_below(folder):
         try:
-            if path.suffix.lower() not in AUDIO_SUFFIXES:
-                raise OddFileError(f"not one of {', '.join(AUDIO_SUFFIXES)}; passed over")
+            if path.suffix.lower() not in SUFFIXES:
+                raise OddFileError(f"not one of {', '.join(SUFFIXES)}; passed over")
             utterance = parse(path)
             if utterance is None:
                 continue

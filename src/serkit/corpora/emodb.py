@@ -1,15 +1,13 @@
 """EmoDB, the Berlin database of emotional speech: `wav/SSTTTEV.wav`.
 
 Speaker, text, the letter of the German emotion word, version (Burkhardt et al., 2005;
-http://emodb.bilderbar.info). Two copies in circulation have names of their own: a selection of
-four emotions, and one whose clips were all cut or padded to two seconds.
+http://emodb.bilderbar.info).
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 
 from serkit.corpora.clips import OddFileError, read_clips
@@ -63,26 +61,6 @@ INFO = CorpusInfo(
         "16": 71,
     },
 )
-INFO_2S = replace(INFO, name="emodb_2s", title="EmoDB, each clip cut or padded to 2.0 s")
-INFO_4CLASS = replace(
-    INFO,
-    name="emodb_4class",
-    title="EmoDB, its angry, happy, neutral and sad clips",
-    labels=("angry", "happy", "neutral", "sad"),
-    expected=339,
-    speakers={
-        "03": 39,
-        "08": 42,
-        "09": 30,
-        "10": 21,
-        "11": 35,
-        "12": 22,
-        "13": 36,
-        "14": 41,
-        "15": 34,
-        "16": 39,
-    },
-)
 
 
 def _utterance(path: Path) -> Utterance:
@@ -101,14 +79,11 @@ def _known(what: str, code: str, codes: Mapping[str, object]) -> None:
         raise OddFileError(f"unknown {what} {code}, expected {', '.join(codes)}; passed over")
 
 
-def read(root: Path, info: CorpusInfo = INFO) -> Corpus:
-    """Read EmoDB or one of the copies with names of their own.
-
-    All of them have the corpus `emodb` and the same speakers, since the people are the same.
+def read(root: Path) -> Corpus:
+    """Read EmoDB.
 
     Args:
         root: The folder that holds `wav`, or the clips themselves.
-        info: Which copy; clips with other labels than its are left out.
 
     Returns:
         The corpus. Foreign files are its oddities.
@@ -116,19 +91,4 @@ def read(root: Path, info: CorpusInfo = INFO) -> Corpus:
     Raises:
         CorpusError: The folder is missing or holds no clip.
     """
-
-    def parse(path: Path) -> Utterance | None:
-        utterance = _utterance(path)
-        return utterance if utterance.label in info.labels else None
-
-    return read_clips(root, info, parse, within="wav")
-
-
-def read_2s(root: Path) -> Corpus:
-    """Read the copy whose clips all last 2.0 s; arguments and errors as for `read`."""
-    return read(root, INFO_2S)
-
-
-def read_4class(root: Path) -> Corpus:
-    """Read the angry, happy, neutral and sad clips; arguments and errors as for `read`."""
-    return read(root, INFO_4CLASS)
+    return read_clips(root, INFO, _utterance, within="wav")

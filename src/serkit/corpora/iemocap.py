@@ -21,8 +21,8 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+from serkit.audio import SUFFIXES
 from serkit.corpora.assembly import assemble, existing_folder
-from serkit.corpora.clips import AUDIO_SUFFIXES
 from serkit.corpora.emotions import merge
 from serkit.corpora.tables import decoded
 from serkit.corpora.utterances import Corpus, CorpusInfo, Oddity, Utterance
@@ -190,5 +190,5 @@ def _evaluated(
 
 def _sentence(session: Path, name: str) -> Path | None:
     folder = session / "sentences" / "wav" / name.rpartition("_")[0]
-    files = (folder / f"{name}{suffix}" for suffix in AUDIO_SUFFIXES)
+    files = (folder / f"{name}{suffix}" for suffix in SUFFIXES)
     return next((file for file in files if file.is_file()), None)

@@ -12,7 +12,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from serkit.corpora.clips import AUDIO_SUFFIXES, OddFileError, files_below
+from serkit.audio import SUFFIXES
+from serkit.corpora.clips import OddFileError, files_below
 from serkit.corpora.friends import SPLITS, read_splits, session_of
 from serkit.corpora.utterances import Corpus, CorpusInfo, Oddity, Utterance
 
@@ -35,8 +36,6 @@ _COLUMNS = (
     "Episode",
 )
 _CLIP = re.compile(r"dia(\d+)_utt(\d+)")
-# In the order of preference.
-_CLIP_SUFFIXES = (*AUDIO_SUFFIXES, ".mp4")
 
 INFO = CorpusInfo(
     name="meld",
@@ -106,7 +105,7 @@ def _clips(root: Path) -> dict[_Key, Path]:
     for path in files_below(root) if root.is_dir() else ():
         match = _CLIP.fullmatch(path.stem)
         suffix = path.suffix.lower()
-        if not match or suffix not in _CLIP_SUFFIXES:
+        if not match or suffix not in SUFFIXES:
             continue
         folders = "/".join(path.relative_to(root).parts[:-1]).lower()
         split = next((split for split in SPLITS if split in folders), None)
@@ -120,4 +119,4 @@ def _clips(root: Path) -> dict[_Key, Path]:
 
 
 def _rank(path: Path) -> int:
-    return _CLIP_SUFFIXES.index(path.suffix.lower())
+    return SUFFIXES.index(path.suffix.lower())

@@ -33,8 +33,6 @@ ROOT_VARIABLE = "SERKIT_CORPORA"
 _READERS: dict[str, Callable[[Path], Corpus]] = {
     "ravdess": ravdess.read,
     "emodb": emodb.read,
-    "emodb_4class": emodb.read_4class,
-    "emodb_2s": emodb.read_2s,
     "tess": tess.read,
     "nemo": nemo.read,
     "iemocap": iemocap.read,
@@ -49,6 +47,12 @@ _READERS: dict[str, Callable[[Path], Corpus]] = {
     "manifest": manifest.read,
     "audformat": audformat_database.read,
     "datasets": datasets_folder.read,
+}
+# The folder of a corpus that is read in several ways.
+_FOLDERS = {
+    "iemocap_4class": "iemocap",
+    "iemocap_6class": "iemocap",
+    "crema_d_rated": "crema_d",
 }
 _PATH_REQUIRED = {"manifest": "my.csv", "audformat": "folder", "datasets": "folder"}
 
@@ -128,10 +132,10 @@ def _default_path(name: str) -> Path:
         raise CorpusError(
             f"{name} needs a path; write {name}=PATH, as in {name}={_PATH_REQUIRED[name]}"
         )
-    root = os.environ.get(ROOT_VARIABLE)
+    root, folder = os.environ.get(ROOT_VARIABLE), _FOLDERS.get(name, name)
     if not root:
         raise CorpusError(
             f"where {name} lies is not known; write {name}=PATH, or set {ROOT_VARIABLE} to the "
-            f"folder that holds the folder {name}"
+            f"folder that holds the folder {folder}"
         )
-    return Path(root).expanduser() / name
+    return Path(root).expanduser() / folder
