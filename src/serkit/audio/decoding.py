@@ -162,7 +162,7 @@ def _by_libsndfile(file: BinaryIO, share: float, resources: ExitStack) -> Decode
 
 def _unnamed(file: BinaryIO) -> Any:
     """The file as libsndfile takes it: its descriptor, which is fast, or the object itself."""
-    return file.fileno() if isinstance(file, io.FileIO) else file
+    return file.fileno() if isinstance(file, io.FileIO) else _Nameless(file)
 
 
 def _require_whole(
@@ -192,7 +192,10 @@ def _require_whole(
 
 
 class _Nameless:
-    """A file without its name, which PyAV would hand on to FFmpeg."""
+    """A file without its name, which PyAV would hand on to FFmpeg, and without complaints.
+
+    Damaged files send libraries to places that do not exist.
+    """
 
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
@@ -202,8 +205,11 @@ class _Nameless:
         return self._file.read(size)
 
     def seek(self, offset: int, whence: int = 0) -> int:
-        """Go to a place."""
-        return self._file.seek(offset, whence)
+        """Go to a place, or stay if there is none such; gives the place."""
+        try:
+            return self._file.seek(offset, whence)
+        except (OSError, ValueError):
+            return self._file.tell()
 
     def tell(self) -> int:
         """The present place."""

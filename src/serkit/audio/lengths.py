@@ -62,7 +62,10 @@ def _chunk(
         order: Of the bytes of a size, `little` or `big`.
         size_bytes: Length of a size.
     """
+    end = file.seek(0, os.SEEK_END)
     for _ in range(_MOST_CHUNKS):
+        if place >= end:  # a place beyond all files is no place to go to
+            break
         file.seek(place)
         header = file.read(4 + size_bytes)
         if len(header) < 4 + size_bytes:
@@ -72,8 +75,6 @@ def _chunk(
         if header[:4] == name:
             return place, size
         place += size + (size % 2 if size_bytes == 4 else 0)
-        if place >= 1 << 62:
-            break
     return 0, 0
 
 

@@ -104,6 +104,7 @@ def _begin() -> None:
 
 
 def _end(*_: Any) -> None:
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # once is enough, and may be sent twice
     raise _StoppedError
 
 
