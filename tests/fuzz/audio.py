@@ -218,7 +218,7 @@ def run(runs: int, seed: int, *, at_a_time: int = 1000) -> dict[str, Any]:
         "seconds": time.perf_counter() - start,
         "longest_s": longest,
         "peak_mb": peak,
-        "outcomes": dict(outcomes.most_common(30)),
+        "outcomes": dict(outcomes.most_common()),
     }
 
 
