@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
@@ -23,7 +24,7 @@ MOST_LOSSES = 3
 """How often workers may be lost before it is taken for more than bad luck."""
 
 
-_PATIENCE_S = 0.5
+_PATIENCE_S = 0.3
 
 
 def worker_pool(jobs: int) -> ProcessPoolExecutor:
@@ -86,8 +87,9 @@ def stop(workers: Iterable[BaseProcess]) -> None:
     workers = list(workers)
     for worker in workers:
         worker.terminate()
+    deadline = time.monotonic() + _PATIENCE_S
     for worker in workers:
-        worker.join(_PATIENCE_S)
+        worker.join(max(0.0, deadline - time.monotonic()))
         if worker.is_alive():
             worker.kill()
 
