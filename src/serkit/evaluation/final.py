@@ -9,7 +9,7 @@ import numpy as np
 from serkit.corpora import Corpus
 from serkit.evaluation.folds import Fold
 from serkit.evaluation.leak_guard import guard_final, without_copies
-from serkit.runtime import Model, TrainingCorpus
+from serkit.runtime import Model, Sketch, TrainingCorpus
 from serkit.training import Dataset, Epoch, Recipe, fit
 
 
@@ -56,7 +56,7 @@ def fit_final(
 
 
 def learned_from(model: Model, corpora: Sequence[Corpus], data: Dataset) -> Model:
-    """The model with corpora added to those its card says it learned from.
+    """The model with corpora, and a sketch of their recordings, added to its card.
 
     Args:
         model: The model.
@@ -65,7 +65,9 @@ def learned_from(model: Model, corpora: Sequence[Corpus], data: Dataset) -> Mode
     """
     named = {corpus.name: corpus for corpus in model.card.corpora}
     named |= {c.name: _on_card(c, data) for c in corpora if c.name not in named}
-    return model.with_card(corpora=tuple(named.values()))
+    content = dict(zip(data.utterances, data.hashes, strict=False))
+    heard = Sketch.of({c.name: [content[u] for u in c.utterances if u in content] for c in corpora})
+    return model.with_card(corpora=tuple(named.values()), seen=model.card.seen.joined(heard))
 
 
 def _on_card(corpus: Corpus, data: Dataset) -> TrainingCorpus:

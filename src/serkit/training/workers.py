@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from multiprocessing import get_context
 from typing import TypeVar
-
-import torch
 
 from serkit.errors import ProtocolError
 
@@ -23,12 +22,18 @@ MOST_LOSSES = 3
 def worker_pool(jobs: int) -> ProcessPoolExecutor:
     """Processes of one torch thread each, that share nothing with this one.
 
-    They are spawned, not forked: a fork of a process that has used torch can hang.
+    They are spawned, not forked: a fork of a process that has used torch can hang. Where this
+    process has not imported torch, neither do they.
 
     Args:
         jobs: How many.
     """
-    return ProcessPoolExecutor(jobs, mp_context=get_context("spawn"), initializer=_use_one_thread)
+    return ProcessPoolExecutor(
+        jobs,
+        mp_context=get_context("spawn"),
+        initializer=_use_one_thread,
+        initargs=(sys.modules.get("torch") is not None,),
+    )
 
 
 def in_processes(
@@ -70,13 +75,18 @@ def in_processes(
     )
 
 
-def _use_one_thread() -> None:
-    torch.set_num_threads(1)
+def _use_one_thread(of_torch: bool) -> None:
+    if of_torch:
+        import torch
+
+        torch.set_num_threads(1)
 
 
 @contextmanager
 def one_thread() -> Iterator[None]:
     """Let torch use one thread, so that sums come out alike in every process."""
+    import torch
+
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
