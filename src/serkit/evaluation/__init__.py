@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 from serkit._lazy import lazily
 
 if TYPE_CHECKING:
-    from serkit.evaluation.acceptance import accept, check_acceptance
+    from serkit.evaluation.acceptance import accept, check_acceptance, fit_acceptance
     from serkit.evaluation.affect import AROUSAL, VALENCE, regroup, share_within
     from serkit.evaluation.comparison import Comparison, compare
-    from serkit.evaluation.final import fit_final, learned_from
+    from serkit.evaluation.final import fit_final, learned_from, under_licence
     from serkit.evaluation.folds import Fold
     from serkit.evaluation.leak_guard import guard, require_classes, without_copies
     from serkit.evaluation.metrics import (
@@ -45,6 +45,7 @@ _EXPORTS: dict[str, tuple[str, ...]] = {
     "serkit.evaluation.acceptance": (
         "accept",
         "check_acceptance",
+        "fit_acceptance",
     ),
     "serkit.evaluation.affect": (
         "AROUSAL",
@@ -59,6 +60,7 @@ _EXPORTS: dict[str, tuple[str, ...]] = {
     "serkit.evaluation.final": (
         "fit_final",
         "learned_from",
+        "under_licence",
     ),
     "serkit.evaluation.folds": ("Fold",),
     "serkit.evaluation.leak_guard": (
@@ -130,6 +132,7 @@ __all__ = [
     "expected_calibration_error",
     "f1s",
     "find_protocol",
+    "fit_acceptance",
     "fit_final",
     "guard",
     "guarded_folds",
@@ -151,6 +154,7 @@ __all__ = [
     "speaker_interval",
     "split_utterances",
     "told_apart",
+    "under_licence",
     "unweighted_average_recall",
     "weighted_accuracy",
     "weighted_f1",
