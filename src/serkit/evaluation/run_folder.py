@@ -25,7 +25,7 @@ from serkit.evaluation.folds import Fold
 from serkit.evaluation.outcome import FoldResult, Outcome, identities
 from serkit.evaluation.protocols import Protocol
 from serkit.files import write_atomically
-from serkit.training import Dataset
+from serkit.training.data import Dataset
 
 FORMAT_VERSION = 2
 """Changes whenever a folder of the old kind cannot be read as one of the new."""
