@@ -1,11 +1,61 @@
-"""Writing files so that nothing of the user's is ever lost."""
+"""Writing files so that nothing of the user's is ever lost; reading those of strangers."""
 
 from __future__ import annotations
 
 import errno
 import os
+import stat
 import tempfile
 from pathlib import Path
+
+
+def read_bounded(path: Path, most: int) -> bytes:
+    """The content of a file that a stranger may have put there.
+
+    Args:
+        path: A regular file, or a link to one. A pipe or a device, which could block for ever or
+            never end, is not opened.
+        most: Largest size in bytes.
+
+    Raises:
+        OSError: There is no such file, it is not regular, or it is larger; `strerror` says so.
+    """
+    try:
+        _require_regular(path.stat().st_mode, path)
+        with open(path, "rb", opener=_open_at_once) as file:  # noqa: PTH123: Path has no opener
+            # Once more, since the name may stand for something else by now.
+            _require_regular(os.fstat(file.fileno()).st_mode, path)
+            content: bytes = file.read(most + 1)
+    except ValueError as error:
+        raise OSError(errno.EINVAL, f"is no name of a file ({error})", repr(path)) from error
+    if len(content) > most:
+        raise OSError(errno.EFBIG, f"is larger than {most:,} bytes", str(path))
+    return content
+
+
+def _require_regular(mode: int, path: Path) -> None:
+    if stat.S_ISDIR(mode):
+        raise IsADirectoryError(errno.EISDIR, "is a folder, expected a file", str(path))
+    if not stat.S_ISREG(mode):
+        raise OSError(errno.EINVAL, "is a device or a pipe, expected a file", str(path))
+
+
+def _open_at_once(path: str, flags: int) -> int:
+    """Without waiting for the other end of a pipe."""
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
+
+
+def lies_within(path: Path, folder: Path) -> bool:
+    """Whether a file, with all links followed, is inside a folder.
+
+    Args:
+        path: A file, which need not exist.
+        folder: A folder.
+    """
+    try:
+        return path.resolve().is_relative_to(folder.resolve())
+    except (OSError, RuntimeError, ValueError):  # links in a circle; no name of a file
+        return False
 
 
 def write_atomically(path: Path, content: bytes | str) -> None:
