@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import stat
 from collections.abc import Mapping
 from dataclasses import asdict, fields
 from pathlib import Path
@@ -16,6 +17,7 @@ from serkit.audio import SAMPLE_RATE
 from serkit.errors import ModelError, RecipeError
 from serkit.features import FeatureRecipe
 from serkit.files import write_atomically
+from serkit.plain import from_json
 from serkit.runtime.layers import (
     GRU,
     LSTM,
@@ -234,13 +236,16 @@ def _weight_shape(described: Mapping[str, Any]) -> tuple[int, int]:
 
 def _size_of(path: Path) -> int:
     try:
-        size = path.stat().st_size
+        status = path.stat()
     except FileNotFoundError:
         raise ModelError(f"{path}: no such file") from None
     except (OSError, ValueError) as error:
         raise ModelError(f"{path}: cannot be opened: {error}") from error
     if path.is_dir():
         raise ModelError(f"{path}: is a directory; expected a model file")
+    if not stat.S_ISREG(status.st_mode):
+        raise ModelError(f"{path}: is a pipe or a device; expected a model file")
+    size = status.st_size
     if size > MAX_FILE_BYTES:
         raise ModelError(f"{path}: {size} bytes; a model file has at most {MAX_FILE_BYTES} bytes")
     return size
@@ -249,9 +254,9 @@ def _size_of(path: Path) -> int:
 def _parse(path: Path, text: str) -> tuple[ModelCard, list[Mapping[str, Any]]]:
     """The description, every value of it checked."""
     try:
-        values = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise ModelError(f"{path}: its description is not JSON: {error}") from error
+        values = from_json(text)
+    except ValueError as error:
+        raise ModelError(f"{path}: its description is not plain JSON: {error}") from error
     if not isinstance(values, dict) or values.get("format") != FORMAT:
         raise ModelError(f"{path}: its description is not that of a {FORMAT}")
     if type(values.get("version")) is not int or values["version"] != FORMAT_VERSION:
@@ -327,7 +332,9 @@ def _corpus(path: Path, values: object) -> TrainingCorpus:
         or set(values) != set(kinds)
         or any(type(values[name]) is not kind for name, kind in kinds.items())
     ):
-        raise ModelError(f"{path}: a training corpus is {values!r}; expected {', '.join(kinds)}")
+        raise ModelError(
+            f"{path}: a training corpus is {values!r:.200}; expected {', '.join(kinds)}"
+        )
     return TrainingCorpus(**values)
 
 
