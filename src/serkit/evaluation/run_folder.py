@@ -29,7 +29,7 @@ from serkit.files import lies_within, read_bounded, write_atomically
 from serkit.plain import from_json
 from serkit.training import Dataset
 
-MAX_BYTES = 64 << 20
+MAX_BYTES = 256 << 20
 """A larger file of a run is refused."""
 
 FORMAT_VERSION = 2
@@ -219,7 +219,6 @@ class RunFolder:
         return self.path / "folds" / f"{seed}-{name}.npz"
 
 
-_SECONDS = float | int | None
 _REDO = "remove it and run the same serkit evaluate again, which does this fold anew"
 
 
@@ -259,14 +258,17 @@ def _texts(values: Any) -> tuple[str, ...]:
 
 
 def _protocol(values: Any) -> Protocol:
-    texts = _texts([values["name"], values["title"], values["citation"]])
-    return Protocol(*texts, bool(values["speaker_dependent"]), split=_not_again)
+    name, title, citation = _texts([values[key] for key in ("name", "title", "citation")])
+    return Protocol(name, title, citation, bool(values["speaker_dependent"]), split=_not_again)
 
 
 def _utterance(values: Mapping[str, Any]) -> Utterance:
-    kinds = {"label": str, "speaker": str, "corpus": str, "start_s": _SECONDS, "end_s": _SECONDS}
-    kinds |= dict.fromkeys(("audio", "session", "text", "split"), str | None)
-    if not all(isinstance(values[key], kind) for key, kind in kinds.items()):
+    sound = (
+        all(isinstance(values[key], str) for key in ("label", "speaker", "corpus"))
+        and all(isinstance(values[k], str | None) for k in ("audio", "session", "text", "split"))
+        and all(isinstance(values[key], int | float | None) for key in ("start_s", "end_s"))
+    )
+    if not sound:
         raise TypeError(f"an utterance is {values!r:.200}")
     return Utterance(**{**values, "audio": Path(values["audio"]) if values["audio"] else None})
 
