@@ -15,7 +15,6 @@ import io
 import json
 import random
 import re
-import resource
 import signal
 import subprocess
 import sys
@@ -165,7 +164,9 @@ def child(seed: int, first: int, last: int, progress: Path) -> None:
             outcomes[one_input(content, path)] += 1
             longest = max(longest, time.perf_counter() - start)
     signal.alarm(0)
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    # Of this process itself; getrusage would count the one it was forked from.
+    status = Path("/proc/self/status").read_text().splitlines()
+    peak = next(int(line.split()[1]) for line in status if line.startswith("VmHWM")) / 1024
     print(json.dumps({"outcomes": outcomes, "longest_s": longest, "peak_mb": peak}))
 
 
