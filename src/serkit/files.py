@@ -1,4 +1,4 @@
-"""Writing files so that nothing of the user's is ever lost; reading those of strangers."""
+"""Opening files that strangers name, and writing so that nothing of the user's is ever lost."""
 
 from __future__ import annotations
 
@@ -7,42 +7,59 @@ import os
 import stat
 import tempfile
 from pathlib import Path
+from typing import BinaryIO
+
+
+class NotAFileError(OSError):
+    """A pipe or a device stands where a file is expected."""
+
+
+def open_file(path: Path, *, buffered: bool = True) -> BinaryIO:
+    """Open a file for reading, and nothing that could block for ever or never end.
+
+    Args:
+        path: The file, or a link to it.
+        buffered: Without a buffer the descriptor is always where the file is.
+
+    Raises:
+        NotAFileError: It is a pipe, a socket or a device.
+        OSError: It is missing, a folder, or may not be read.
+    """
+    # A pipe that nobody writes to would block here without O_NONBLOCK, which files ignore.
+    flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+    handle = os.open(path, flags)
+    try:
+        mode = os.fstat(handle).st_mode
+        if stat.S_ISDIR(mode):
+            raise IsADirectoryError(errno.EISDIR, "is a folder, expected a file", str(path))
+        if not stat.S_ISREG(mode):
+            raise NotAFileError("is a pipe or a device; expected a file")
+        return os.fdopen(handle, "rb", -1 if buffered else 0)
+    except BaseException:
+        os.close(handle)
+        raise
 
 
 def read_bounded(path: Path, most: int) -> bytes:
     """The content of a file that a stranger may have put there.
 
     Args:
-        path: A regular file, or a link to one. A pipe or a device, which could block for ever or
-            never end, is not opened.
+        path: The file, or a link to it; what `open_file` opens.
         most: Largest size in bytes.
 
     Raises:
         OSError: There is no such file, it is not regular, or it is larger; `strerror` says so.
     """
     try:
-        _require_regular(path.stat().st_mode, path)
-        with open(path, "rb", opener=_open_at_once) as file:  # noqa: PTH123: Path has no opener
-            # Once more, since the name may stand for something else by now.
-            _require_regular(os.fstat(file.fileno()).st_mode, path)
-            content: bytes = file.read(most + 1)
+        with open_file(path) as file:
+            content = file.read(most + 1)
+    except NotAFileError as error:
+        raise NotAFileError(errno.EINVAL, str(error), str(path)) from None
     except ValueError as error:
         raise OSError(errno.EINVAL, f"is no name of a file ({error})", repr(path)) from error
     if len(content) > most:
         raise OSError(errno.EFBIG, f"is larger than {most:,} bytes", str(path))
     return content
-
-
-def _require_regular(mode: int, path: Path) -> None:
-    if stat.S_ISDIR(mode):
-        raise IsADirectoryError(errno.EISDIR, "is a folder, expected a file", str(path))
-    if not stat.S_ISREG(mode):
-        raise OSError(errno.EINVAL, "is a device or a pipe, expected a file", str(path))
-
-
-def _open_at_once(path: str, flags: int) -> int:
-    """Without waiting for the other end of a pipe."""
-    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
 
 
 def lies_within(path: Path, folder: Path) -> bool:

@@ -27,7 +27,7 @@ from serkit.evaluation.outcome import FoldResult, Outcome, identities
 from serkit.evaluation.protocols import Protocol
 from serkit.files import lies_within, read_bounded, write_atomically
 from serkit.plain import from_json
-from serkit.training import Dataset
+from serkit.training.data import Dataset
 
 MAX_BYTES = 256 << 20
 """A larger file of a run is refused."""

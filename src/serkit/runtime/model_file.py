@@ -32,6 +32,7 @@ from serkit.runtime.layers import (
 )
 from serkit.runtime.model import Model, ModelCard, TrainingCorpus
 from serkit.runtime.packing import packed_length
+from serkit.runtime.sketch import Sketch
 
 FORMAT = "serkit-model"
 FORMAT_VERSION = 1
@@ -111,6 +112,7 @@ def model_bytes(model: Model) -> bytes:
         "temperature": card.temperature,
         "clip": card.clip,
         "corpora": [asdict(corpus) for corpus in card.corpora],
+        **({"seen": card.seen.to_dict()} if card.seen.samples else {}),
         "figures": card.figures,
         "recipe": card.recipe,
         "created_with": card.created_with,
@@ -298,6 +300,7 @@ def _parse(path: Path, text: str) -> tuple[ModelCard, list[Mapping[str, Any]]]:
         temperature=float(values["temperature"]),
         clip=None if clip is None else float(clip),
         corpora=tuple(_corpus(path, corpus) for corpus in values["corpora"]),
+        seen=_seen(path, values.get("seen", {})),
         figures=values["figures"],
         recipe=values["recipe"],
         created_with=values["created_with"],
@@ -333,6 +336,13 @@ def _corpus(path: Path, values: object) -> TrainingCorpus:
             f"{path}: a training corpus is {values!r:.200}; expected {', '.join(kinds)}"
         )
     return TrainingCorpus(**values)
+
+
+def _seen(path: Path, values: object) -> Sketch:
+    try:
+        return Sketch.from_dict(values)
+    except ValueError as error:
+        raise ModelError(f"{path}: seen is no sketch of training recordings: {error}") from error
 
 
 def _network(path: Path, layers: object, card: ModelCard) -> list[Mapping[str, Any]]:
