@@ -1,11 +1,43 @@
-"""Writing files so that nothing of the user's is ever lost."""
+"""Opening files that strangers name, and writing so that nothing of the user's is ever lost."""
 
 from __future__ import annotations
 
 import errno
 import os
+import stat
 import tempfile
 from pathlib import Path
+from typing import BinaryIO
+
+
+class NotAFileError(OSError):
+    """A pipe or a device stands where a file is expected."""
+
+
+def open_file(path: Path, *, buffered: bool = True) -> BinaryIO:
+    """Open a file for reading, and nothing that could block for ever or never end.
+
+    Args:
+        path: The file, or a link to it.
+        buffered: Without a buffer the descriptor is always where the file is.
+
+    Raises:
+        NotAFileError: It is a pipe, a socket or a device.
+        OSError: It is missing, a folder, or may not be read.
+    """
+    # A pipe that nobody writes to would block here without O_NONBLOCK, which files ignore.
+    flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+    handle = os.open(path, flags)
+    try:
+        mode = os.fstat(handle).st_mode
+        if stat.S_ISDIR(mode):
+            raise IsADirectoryError(errno.EISDIR, "is a folder, expected a file", str(path))
+        if not stat.S_ISREG(mode):
+            raise NotAFileError("is a pipe or a device; expected a file")
+        return os.fdopen(handle, "rb", -1 if buffered else 0)
+    except BaseException:
+        os.close(handle)
+        raise
 
 
 def write_atomically(path: Path, content: bytes | str) -> None:

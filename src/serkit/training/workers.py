@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+import os
+import signal
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
-from multiprocessing import get_context
-from typing import TypeVar
+from multiprocessing import active_children, get_context
+from multiprocessing.process import BaseProcess
+from typing import Any, TypeVar
 
 import torch
 
@@ -20,6 +23,9 @@ MOST_LOSSES = 3
 """How often workers may be lost before it is taken for more than bad luck."""
 
 
+_PATIENCE_S = 0.5
+
+
 def worker_pool(jobs: int) -> ProcessPoolExecutor:
     """Processes of one torch thread each, that share nothing with this one.
 
@@ -28,7 +34,7 @@ def worker_pool(jobs: int) -> ProcessPoolExecutor:
     Args:
         jobs: How many.
     """
-    return ProcessPoolExecutor(jobs, mp_context=get_context("spawn"), initializer=_use_one_thread)
+    return ProcessPoolExecutor(jobs, mp_context=get_context("spawn"), initializer=_begin)
 
 
 def in_processes(
@@ -36,7 +42,8 @@ def in_processes(
 ) -> Iterator[Result]:
     """Do every task once in local processes, and yield the results as they come.
 
-    The task of a worker that is lost is done again by another.
+    The task of a worker that is lost is done again by another. If the caller stops asking, or is
+    interrupted, the workers stop within a second.
 
     Args:
         work: Does a task; known by name in its module, as other processes import it.
@@ -47,10 +54,11 @@ def in_processes(
         ProtocolError: Workers were lost time and again.
     """
     waiting = dict(enumerate(tasks))
+    others = set(active_children())
     for _ in range(1 + MOST_LOSSES):
         pool = worker_pool(jobs)
         try:
-            futures = {pool.submit(work, task): number for number, task in waiting.items()}
+            futures = {pool.submit(_do, work, task): number for number, task in waiting.items()}
             for future in as_completed(futures):
                 try:
                     result = future.result()
@@ -60,6 +68,9 @@ def in_processes(
                 yield result
         except BrokenProcessPool:
             pass  # Lost while the tasks were handed out: those waiting are handed out again.
+        except BaseException:
+            stop(set(active_children()) - others)
+            raise
         finally:
             pool.shutdown(cancel_futures=True)
         if not waiting:
@@ -70,8 +81,37 @@ def in_processes(
     )
 
 
-def _use_one_thread() -> None:
+def stop(workers: Iterable[BaseProcess]) -> None:
+    """End worker processes: they tidy up what they are writing; who does not in time is killed."""
+    workers = list(workers)
+    for worker in workers:
+        worker.terminate()
+    for worker in workers:
+        worker.join(_PATIENCE_S)
+        if worker.is_alive():
+            worker.kill()
+
+
+class _StoppedError(SystemExit):
+    """Raised in a worker that is to end, so that `finally` removes its unfinished files."""
+
+
+def _begin() -> None:
+    """How a worker starts. Ctrl-C goes to all processes; the one that has the work answers it."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, _end)
     torch.set_num_threads(1)
+
+
+def _end(*_: Any) -> None:
+    raise _StoppedError
+
+
+def _do(work: Callable[[Task], Result], task: Task) -> Result:
+    try:
+        return work(task)
+    except _StoppedError:
+        os._exit(1)  # a pool would go on with the next task
 
 
 @contextmanager
