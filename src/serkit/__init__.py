@@ -27,11 +27,12 @@ if TYPE_CHECKING:
         SerkitError,
     )
     from serkit.features import FeatureRecipe
-    from serkit.runtime import Prediction, Recognizer, available_models, load
+    from serkit.runtime import Caution, Prediction, Recognizer, available_models, load
 
 # Public name -> the room it lives in; nothing is imported before it is asked for.
 _EXPORTS = {
     "AudioError": "serkit.errors",
+    "Caution": "serkit.runtime",
     "CorpusError": "serkit.errors",
     "FeatureRecipe": "serkit.features",
     "MissingExtraError": "serkit.errors",
@@ -50,6 +51,7 @@ _EXPORTS = {
 
 __all__ = [
     "AudioError",
+    "Caution",
     "CorpusError",
     "FeatureRecipe",
     "MissingExtraError",

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from copy import deepcopy
+from copy import copy
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,13 +26,13 @@ SHORT_S = 1.0
 NARROW_DB = -50.0
 """Narrowband: the power above 4.3 kHz relative to that below 3.4 kHz is at most this."""
 
-EDGE_DB = 30.0
+EDGE_DB = 33.0
 """Narrowband: the spectrum falls by at least this from 2.8-3.4 kHz to 4.3-4.9 kHz."""
 
 CLIPPED_SHARE = 0.03
 """Clipped: of the samples within 20 dB of the peak, at least this share is within 2 dB of it."""
 
-CLIPPED_RISE = 0.75
+CLIPPED_RISE = 0.7
 """Clipped: samples within 2 dB of the peak for each sample 2 to 4 dB below it, at least."""
 
 TONAL_SHARE = 0.9
@@ -49,12 +49,10 @@ _STEPS_PER_DB = 2
 _N_LEVELS = _HIGHEST_DB - _LOWEST_DB
 _SILENT_PEAK_DB = -90.0
 
-_FREQUENCIES = fft_frequencies(SAMPLE_RATE, _FRAME)
+_HZ = fft_frequencies(SAMPLE_RATE, _FRAME)
 # Edges in Hz of: speech, above the telephone band, the last of the band, the first beyond it.
 _BANDS = ((200, 3400), (4300, 7500), (2800, 3400), (4300, 4900))
-_IN_BANDS = np.array(
-    [(low <= _FREQUENCIES) & (_FREQUENCIES <= high) for low, high in _BANDS], np.float32
-)
+_IN_BANDS = np.array([np.logical_and(low <= _HZ, high >= _HZ) for low, high in _BANDS], np.float32)
 
 
 class SoundCheck:
@@ -94,8 +92,8 @@ class SoundCheck:
 
     def cautions(self) -> tuple[Caution, ...]:
         """What is wrong with the sound so far: `narrowband`, `clipped`, `too-quiet`, `short`."""
-        whole = deepcopy(self)
-        whole._count(whole._held)
+        whole = copy(self)
+        whole._count(self._held)
         return tuple(caution for caution in whole._found() if caution is not None)
 
     def _count(self, chunk: Array) -> None:
@@ -106,7 +104,8 @@ class SoundCheck:
         # Without the constant offset that some sound cards add.
         centred = chunk - np.float32(self._sum / self._n_samples)
         steps = _bins(np.abs(centred), 20.0, _STEPS_PER_DB)
-        self._magnitudes += np.bincount(steps, minlength=len(self._magnitudes))
+        # New arrays, for `cautions` looks ahead with a shallow copy of this object.
+        self._magnitudes = self._magnitudes + np.bincount(steps, minlength=len(self._magnitudes))
         framed = centred[: len(centred) - len(centred) % _FRAME]
         if not len(framed):
             return
@@ -116,6 +115,7 @@ class SoundCheck:
         measured = np.column_stack(
             (np.ones(len(level)), level, (_IN_BANDS @ spectra).T, line, spectra.sum(axis=0))
         )
+        self._frames = self._frames.copy()
         np.add.at(self._frames, _bins(level, 10.0, 1), measured)
 
     def _found(self) -> Iterator[Caution | None]:
@@ -134,7 +134,8 @@ class SoundCheck:
         energy = np.cumsum(self._frames[::-1, 1])[::-1]
         # Half of the energy lies in frames of this level and above.
         loud = int(np.flatnonzero(energy >= 0.5 * energy[0])[-1])
-        return self._frames[max(0, loud - _ACTIVE_DB) :].sum(axis=0)
+        sums: NDArray[np.float64] = self._frames[max(0, loud - _ACTIVE_DB) :].sum(axis=0)
+        return sums
 
     def _clipped(self, peak: int) -> Caution | None:
         down = self._magnitudes[peak::-1]

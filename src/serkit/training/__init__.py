@@ -23,6 +23,7 @@ from serkit.training.recipe import (
     load_recipe,
     shipped_recipes,
 )
+from serkit.training.typical import typical_of
 from serkit.training.workers import one_thread, worker_pool
 
 __all__ = [
@@ -47,5 +48,6 @@ __all__ = [
     "one_thread",
     "read_utterance",
     "shipped_recipes",
+    "typical_of",
     "worker_pool",
 ]
