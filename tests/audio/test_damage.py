@@ -115,6 +115,26 @@ def test_a_codec_nobody_knows(noise):
         read(bytes(content))
 
 
+def test_more_channels_than_ffmpegs_frames_have_places_for(noise):
+    """A WAV of 19 channels whose other fields are those of one, which libsndfile refuses."""
+    samples = noise[:1900].astype(np.float32)
+    content = bytearray(by_libsndfile(samples, "WAV", "FLOAT"))
+    content[22:24] = (19).to_bytes(2, "little")
+    with pytest.raises(soundfile.LibsndfileError):
+        soundfile.SoundFile(io.BytesIO(content))
+    expected = samples.reshape(-1, 19).mean(axis=1)
+    np.testing.assert_allclose(read(bytes(content)), expected, atol=1e-6)
+
+
+def test_a_chunk_larger_than_the_file_is_not_made_room_for(noise):
+    content = by_libsndfile(noise[:4000], "WAV", "PCM_16")
+    huge = b"LIST" + (1 << 31).to_bytes(4, "little") + b"INFOIART" + (1 << 30).to_bytes(4, "little")
+    for name in (b"fmt ", b"data"):
+        place = content.index(name)
+        with pytest.raises(AudioError, match="not recognised as audio"):
+            read(content[:place] + huge + content[place:])
+
+
 def test_a_title_in_latin_1(noise):
     import av
 

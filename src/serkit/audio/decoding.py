@@ -21,11 +21,12 @@ from serkit.audio.formats import (
     HEAD_BYTES,
     MP3,
     OGG,
+    WAV,
     Container,
     container_of,
     tag_length,
 )
-from serkit.audio.lengths import present_share
+from serkit.audio.lengths import chunks_fit, present_share
 from serkit.errors import AudioError, MissingExtraError
 
 Samples = NDArray[np.float32]
@@ -94,7 +95,8 @@ def decode(file: BinaryIO, resources: ExitStack) -> Decoded:
         return _by_libsndfile(file, share, resources)
     except _NotKnownError as error:
         reason = str(error)
-    if container is None:
+    # FFmpeg makes room for what a chunk of a WAV file announces before it reads it.
+    if container is None or (container is WAV and not chunks_fit(file)):
         raise AudioError(f"not recognised as audio ({reason})")
     file.seek(0)
     return _by_ffmpeg(file, container, share, reason, resources)
@@ -162,7 +164,7 @@ def _by_libsndfile(file: BinaryIO, share: float, resources: ExitStack) -> Decode
 
 def _unnamed(file: BinaryIO) -> Any:
     """The file as libsndfile takes it: its descriptor, which is fast, or the object itself."""
-    return file.fileno() if isinstance(file, io.FileIO) else file
+    return file.fileno() if isinstance(file, io.FileIO) else _Nameless(file)
 
 
 def _require_whole(
@@ -192,7 +194,10 @@ def _require_whole(
 
 
 class _Nameless:
-    """A file without its name, which PyAV would hand on to FFmpeg."""
+    """A file without its name, which PyAV would hand on to FFmpeg, and without complaints.
+
+    Damaged files send libraries to places that do not exist.
+    """
 
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
@@ -202,8 +207,11 @@ class _Nameless:
         return self._file.read(size)
 
     def seek(self, offset: int, whence: int = 0) -> int:
-        """Go to a place."""
-        return self._file.seek(offset, whence)
+        """Go to a place, or stay if there is none such; gives the place."""
+        try:
+            return self._file.seek(offset, whence)
+        except (OSError, ValueError):
+            return self._file.tell()
 
     def tell(self) -> int:
         """The present place."""
@@ -245,7 +253,8 @@ def _by_ffmpeg(
     announced_s = _announced_s(container, opened, track)
 
     def blocks() -> Iterator[Samples]:
-        planar = av.AudioResampler(format="fltp")
+        # Interleaved: of planes beyond the eighth PyAV 18 reads what is none.
+        interleaved = av.AudioResampler(format="flt")
         done, cause = 0, ""
         frames = opened.decode(track)
         while True:
@@ -258,9 +267,10 @@ def _by_ffmpeg(
                 break
             if frame.sample_rate != rate:
                 raise AudioError(f"the sampling rate changes from {rate} to {frame.sample_rate} Hz")
-            for converted in planar.resample(frame):
+            for converted in interleaved.resample(frame):
                 done += converted.samples
-                yield mono(np.ascontiguousarray(converted.to_ndarray().T))
+                samples = np.asarray(converted.to_ndarray(), np.float32)
+                yield mono(samples.reshape(converted.samples, -1))
         tolerated_s = _TOLERATED_S + _TOLERATED_SHARE * announced_s
         _require_whole(done / rate, announced_s, share, cause, tolerated_s=tolerated_s)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from typing import BinaryIO, Literal
 
 from serkit.audio.formats import AIFF, AU, CAF, OGG, WAV, Container
@@ -50,31 +51,51 @@ def present_share(file: BinaryIO, container: Container | None) -> float:
     return present / size if is_known and 0 < present < size - _TOLERATED_BYTES else 1.0
 
 
+def chunks_fit(file: BinaryIO) -> bool:
+    """Whether every chunk of a WAV file, but its sound, lies within the file.
+
+    Args:
+        file: Open for reading; its position changes.
+    """
+    end = file.seek(0, os.SEEK_END)
+    return all(
+        name == b"data" or start + size <= end for name, start, size in _chunks(file, 12, "little")
+    )
+
+
 def _chunk(
     file: BinaryIO, place: int, name: bytes, order: Literal["little", "big"], *, size_bytes: int = 4
 ) -> tuple[int, int]:
-    """Where the content of a chunk starts and how long it says it is; `(0, 0)` if there is none.
+    """Where the content of a chunk starts and how long it says it is; `(0, 0)` if there is none."""
+    for found, start, size in _chunks(file, place, order, size_bytes=size_bytes):
+        if found == name:
+            return start, size
+    return 0, 0
+
+
+def _chunks(
+    file: BinaryIO, place: int, order: Literal["little", "big"], *, size_bytes: int = 4
+) -> Iterator[tuple[bytes, int, int]]:
+    """Name, start and announced length of each chunk.
 
     Args:
         file: Open for reading.
         place: Where the first chunk starts.
-        name: Of the chunk, four bytes.
         order: Of the bytes of a size, `little` or `big`.
         size_bytes: Length of a size.
     """
+    end = file.seek(0, os.SEEK_END)
     for _ in range(_MOST_CHUNKS):
+        if place >= end:  # a place beyond all files is no place to go to
+            return
         file.seek(place)
         header = file.read(4 + size_bytes)
         if len(header) < 4 + size_bytes:
-            break
+            return
         size = int.from_bytes(header[4:], order)
         place += len(header)
-        if header[:4] == name:
-            return place, size
+        yield header[:4], place, size
         place += size + (size % 2 if size_bytes == 4 else 0)
-        if place >= 1 << 62:
-            break
-    return 0, 0
 
 
 def _last_page_share(file: BinaryIO, end: int) -> float:

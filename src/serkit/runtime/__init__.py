@@ -18,6 +18,7 @@ from serkit.runtime.model import Model, ModelCard, TrainingCorpus
 from serkit.runtime.model_file import load_model, save_model
 from serkit.runtime.recognizer import MIN_DURATION_S, Prediction, Recognizer
 from serkit.runtime.shipped import available_models, load
+from serkit.runtime.sketch import Sketch, false_alarm_probability, miss_probability
 from serkit.runtime.sound_check import SoundCheck
 from serkit.runtime.typical import Typical
 
@@ -38,13 +39,16 @@ __all__ = [
     "PackedWeight",
     "Prediction",
     "Recognizer",
+    "Sketch",
     "SoundCheck",
     "TrainingCorpus",
     "Typical",
     "WeightedLayer",
     "available_models",
+    "false_alarm_probability",
     "load",
     "load_model",
+    "miss_probability",
     "save_model",
     "weighted",
 ]

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from serkit.runtime import Typical
 from serkit.runtime.typical import as_text, fitted, projections
 from serkit.training.data import Dataset
-from serkit.training.fit import normalisation, recording_weights
+from serkit.training.fitting import normalisation, recording_weights
 from serkit.training.recipe import Recipe
 
 N_DIRECTIONS = 24

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
@@ -11,8 +13,6 @@ from contextlib import contextmanager
 from multiprocessing import active_children, get_context
 from multiprocessing.process import BaseProcess
 from typing import Any, TypeVar
-
-import torch
 
 from serkit.errors import ProtocolError
 
@@ -23,18 +23,24 @@ MOST_LOSSES = 3
 """How often workers may be lost before it is taken for more than bad luck."""
 
 
-_PATIENCE_S = 0.5
+_PATIENCE_S = 0.3
 
 
 def worker_pool(jobs: int) -> ProcessPoolExecutor:
     """Processes of one torch thread each, that share nothing with this one.
 
-    They are spawned, not forked: a fork of a process that has used torch can hang.
+    They are spawned, not forked: a fork of a process that has used torch can hang. Where this
+    process has not imported torch, neither do they.
 
     Args:
         jobs: How many.
     """
-    return ProcessPoolExecutor(jobs, mp_context=get_context("spawn"), initializer=_begin)
+    return ProcessPoolExecutor(
+        jobs,
+        mp_context=get_context("spawn"),
+        initializer=_begin,
+        initargs=(sys.modules.get("torch") is not None,),
+    )
 
 
 def in_processes(
@@ -86,8 +92,9 @@ def stop(workers: Iterable[BaseProcess]) -> None:
     workers = list(workers)
     for worker in workers:
         worker.terminate()
+    deadline = time.monotonic() + _PATIENCE_S
     for worker in workers:
-        worker.join(_PATIENCE_S)
+        worker.join(max(0.0, deadline - time.monotonic()))
         if worker.is_alive():
             worker.kill()
 
@@ -96,14 +103,18 @@ class _StoppedError(SystemExit):
     """Raised in a worker that is to end, so that `finally` removes its unfinished files."""
 
 
-def _begin() -> None:
+def _begin(with_torch: bool) -> None:
     """How a worker starts. Ctrl-C goes to all processes; the one that has the work answers it."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, _end)
-    torch.set_num_threads(1)
+    if with_torch:
+        import torch
+
+        torch.set_num_threads(1)
 
 
 def _end(*_: Any) -> None:
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # once is enough, and may be sent twice
     raise _StoppedError
 
 
@@ -117,6 +128,8 @@ def _do(work: Callable[[Task], Result], task: Task) -> Result:
 @contextmanager
 def one_thread() -> Iterator[None]:
     """Let torch use one thread, so that sums come out alike in every process."""
+    import torch
+
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
