@@ -86,6 +86,7 @@ def _json_object(file: str, answer: Prediction | Exception) -> dict[str, Any]:
         "scores": {name: round(p, 6) for name, p in answer.scores.items()},
         "duration_s": round(answer.duration_s, 6),
         "model": answer.model,
+        "warnings": [{"code": w.code, "message": w.message} for w in answer.warnings],
     }
     return values if answer.reason is None else {**values, "reason": answer.reason}
 
@@ -95,10 +96,12 @@ def _print_csv(answers: list[Answer], labels: list[str]) -> None:
     import sys
 
     writer = csv.writer(sys.stdout, lineterminator="\n")
-    writer.writerow(["file", "label", *labels, "duration_s", "model", "reason", "error"])
+    writer.writerow(
+        ["file", "label", *labels, "duration_s", "model", "reason", "warnings", "error"]
+    )
     for file, answer in answers:
         if isinstance(answer, Exception):
-            writer.writerow([file, "", *("" for _ in labels), "", "", "", answer])
+            writer.writerow([file, "", *("" for _ in labels), "", "", "", "", answer])
             continue
         scores = (f"{answer.scores[name]:.6f}" if name in answer.scores else "" for name in labels)
         writer.writerow(
@@ -109,6 +112,7 @@ def _print_csv(answers: list[Answer], labels: list[str]) -> None:
                 f"{answer.duration_s:.6f}",
                 answer.model,
                 answer.reason or "",
+                ";".join(w.code for w in answer.warnings),
                 "",
             ]
         )
@@ -138,12 +142,16 @@ def _print_table(answers: list[Answer], labels: list[str]) -> None:
             table.add_row(Text(shown), Text("error", "red"))
             continue
         label = Text(answer.label, "bold") if answer.label else Text("none", "dim")
+        if answer.warnings:
+            label.append(" !", "yellow")
         cells = _grid_cells(answer, asked) if grid else _ranked_cells(answer)
         table.add_row(Text(shown), label, *cells, f"{answer.duration_s:.2f}")
     console.print(table)
     for file, answer in answers:
         if not isinstance(answer, Exception) and answer.reason:
             console.print(Text(f"{file}: {answer.reason}", "dim"), soft_wrap=True)
+        for warning in getattr(answer, "warnings", ()):
+            console.print(Text(f"! {file}: {warning}", "yellow"), soft_wrap=True)
 
 
 def _short_names(answers: list[Answer]) -> list[str]:

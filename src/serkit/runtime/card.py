@@ -17,6 +17,7 @@ from serkit.runtime.layers import (
     weighted,
 )
 from serkit.runtime.model import Model
+from serkit.runtime.typical import Typical
 
 
 def card_as_json(model: Model) -> str:
@@ -42,6 +43,7 @@ def card_as_text(model: Model) -> str:
         f"network      {_layers(model)}{_packed(model)}",
         f"temperature  {card.temperature:.3f}",
         f"made with    serkit {card.created_with}",
+        f"typical      {_typical(card.typical)}",
     ]
     try:
         for protocol in card.figures.get("protocols", []):
@@ -86,6 +88,15 @@ def _layers(model: Model) -> str:
             width = len(layer.bias) // (4 if isinstance(layer, LSTM | GRU) else 1)
             parts.append(f"{names.get(type(layer), '')}{width}")
     return "-".join(parts)
+
+
+def _typical(typical: Typical | None) -> str:
+    if typical is None:
+        return "not known: it cannot say what is far from its training data"
+    return (
+        f"{100 * typical.share:.3g} % of recordings of new speakers lie within "
+        f"{typical.limit:.2f} of its training data"
+    )
 
 
 def _packed(model: Model) -> str:

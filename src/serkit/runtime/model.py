@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from serkit.features import FeatureRecipe
 from serkit.runtime.layers import Layer, weighted
 from serkit.runtime.sketch import Sketch
+from serkit.runtime.typical import Typical
 
 Array = NDArray[np.float32]
 
@@ -52,6 +53,7 @@ class ModelCard:
         figures: The protocols and figures it was accepted with, as JSON values.
         recipe: The training recipe, as JSON values.
         created_with: Version of serkit that wrote it.
+        typical: What the features of its training data look like; None if unknown.
     """
 
     name: str
@@ -64,6 +66,7 @@ class ModelCard:
     figures: Mapping[str, Any] = field(default_factory=dict)
     recipe: Mapping[str, Any] = field(default_factory=dict)
     created_with: str = ""
+    typical: Typical | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -100,11 +103,27 @@ class Model:
             features: Shape `[..., n_features]`, or `[..., n_features, n_frames]` where the recipe
                 keeps frames.
         """
+        rows = self._scaled(features)
+        return rows if self.card.clip is None else np.clip(rows, -self.card.clip, self.card.clip)
+
+    def distances(self, features: Array) -> Array | None:
+        """How far recordings lie from the training data, to be held against `typical.limit`.
+
+        Args:
+            features: As for `logits`.
+
+        Returns:
+            Shape `[n]`, float32; None if the card does not say what is typical.
+        """
+        typical = self.card.typical
+        return None if typical is None else typical.distances(self._scaled(features))
+
+    def _scaled(self, features: Array) -> Array:
         mean, scale = self.mean, self.scale
         if self.card.features.per_frame:
             mean, scale = mean[:, None], scale[:, None]
-        rows = (features - mean) / scale
-        return rows if self.card.clip is None else np.clip(rows, -self.card.clip, self.card.clip)
+        rows: Array = (features - mean) / scale
+        return rows
 
     def logits(self, features: Array) -> Array:
         """Calibrated outputs before the softmax.

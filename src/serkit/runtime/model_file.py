@@ -33,6 +33,7 @@ from serkit.runtime.layers import (
 from serkit.runtime.model import Model, ModelCard, TrainingCorpus
 from serkit.runtime.packing import packed_length
 from serkit.runtime.sketch import Sketch
+from serkit.runtime.typical import Typical, triangle
 
 FORMAT = "serkit-model"
 FORMAT_VERSION = 1
@@ -117,6 +118,8 @@ def model_bytes(model: Model) -> bytes:
         "recipe": card.recipe,
         "created_with": card.created_with,
     }
+    if card.typical is not None:
+        description["typical"] = asdict(card.typical)
     text = json.dumps(description, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
     return save(tensors, metadata={METADATA_KEY: text})
 
@@ -304,6 +307,7 @@ def _parse(path: Path, text: str) -> tuple[ModelCard, list[Mapping[str, Any]]]:
         figures=values["figures"],
         recipe=values["recipe"],
         created_with=values["created_with"],
+        typical=_typical(path, values.get("typical")),
     )
     return card, _network(path, values.get("network"), card)
 
@@ -343,6 +347,28 @@ def _seen(path: Path, values: object) -> Sketch:
         return Sketch.from_dict(values)
     except ValueError as error:
         raise ModelError(f"{path}: seen is no sketch of training recordings: {error}") from error
+
+
+def _typical(path: Path, values: object) -> Typical | None:
+    if values is None:
+        return None
+    kinds = {"share": float, "limit": float, "whitening": str}
+    if (
+        not isinstance(values, dict)
+        or set(values) != set(kinds)
+        or any(type(values[name]) is not kind for name, kind in kinds.items())
+        or not 0.0 < values["share"] < 1.0
+        or not _is_positive(values["limit"])
+    ):
+        raise ModelError(
+            f"{path}: typical is {values!r:.200}; expected a share between 0 and 1, a limit from "
+            f"{LEAST:g} to {MOST:g} and a whitening"
+        )
+    try:
+        triangle(values["whitening"])
+    except ValueError as error:
+        raise ModelError(f"{path}: the whitening of typical is damaged: {error}") from error
+    return Typical(**values)
 
 
 def _network(path: Path, layers: object, card: ModelCard) -> list[Mapping[str, Any]]:

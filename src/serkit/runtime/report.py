@@ -81,6 +81,12 @@ def _section(file: str, answer: Prediction | Exception) -> str:
     pictures = _pictures(file, pool=1 if answer.duration_s < _LONG_S else _LONG_POOL)
     verdict = escape(answer.label) if answer.label else "no label"
     note = f'<p class="note">{escape(answer.reason)}</p>' if answer.reason else ""
+    if answer.warnings:
+        said = "".join(f"<li>{escape(w.message)}</li>" for w in answer.warnings)
+        note += (
+            '<div class="warnings" role="note" aria-label="warnings">'
+            f"<p>&#9888; Do not rely on this answer:</p><ul>{said}</ul></div>"
+        )
     bars = "".join(
         f'<tr{" class=best" if label == answer.label else ""}><th scope="row">{escape(label)}</th>'
         f'<td><span class="bar" style="width:{100 * p:.1f}%"></span></td><td>{p:.2f}</td></tr>'
@@ -101,7 +107,8 @@ def _pictures(source: Source, *, pool: int) -> _Pictures:
     bank = mel_filter_bank(_N_MELS, n_fft=_N_FFT)
     lows, highs, mels = [], [], []
     step = _HOP * pool
-    for samples in windows(stream(source)):
+    # What is cut short was judged by what could be read, and is drawn so.
+    for samples in windows(stream(source, on_truncated=lambda _: None)):
         starts = np.arange(0, len(samples), step)
         lows.append(np.minimum.reduceat(samples, starts))
         highs.append(np.maximum.reduceat(samples, starts))
