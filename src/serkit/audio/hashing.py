@@ -23,7 +23,8 @@ class ContentHash:
             samples: Mono at 16 kHz, shape `[n_samples]`.
         """
         # Negative zero becomes zero.
-        self._hash.update(np.ascontiguousarray(samples, dtype="<f4") + np.float32(0.0))
+        plain = np.ascontiguousarray(samples, dtype="<f4") + np.float32(0.0)
+        self._hash.update(plain.tobytes())
 
     def hexdigest(self) -> str:
         """The hash of all samples so far, 32 hexadecimal digits."""
