@@ -414,8 +414,8 @@ def _validate(recipe: FeatureRecipe) -> None:
         )
     _require(
         1 <= len(r.descriptors) <= MAX_DESCRIPTORS,
-        f"the feature recipe has {len(r.descriptors)} descriptors; expected at least one descriptor "
-        f"and at most {MAX_DESCRIPTORS}",
+        f"the feature recipe has {len(r.descriptors)} descriptors; expected at least one "
+        f"descriptor and at most {MAX_DESCRIPTORS}",
     )
     _require(
         r.gate_db is None or not r.per_frame, "gate_db is for functionals; trim the ends instead"

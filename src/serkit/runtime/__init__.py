@@ -14,13 +14,14 @@ from serkit.runtime.layers import (
     weighted,
 )
 from serkit.runtime.model import Model, ModelCard, TrainingCorpus
-from serkit.runtime.model_file import load_model, save_model
+from serkit.runtime.model_file import MAX_PARAMETERS, load_model, save_model
 from serkit.runtime.recognizer import MIN_DURATION_S, Prediction, Recognizer
 from serkit.runtime.shipped import available_models, load
 
 __all__ = [
     "GRU",
     "LSTM",
+    "MAX_PARAMETERS",
     "MIN_DURATION_S",
     "Activation",
     "AttentionPooling",
