@@ -30,6 +30,26 @@ def test_the_public_surface():
         _ = serkit.nothing
 
 
+def test_rooms_are_there_without_a_further_import():
+    code = "import serkit; serkit.codec.Encoder, serkit.audio.read, serkit.evaluation.compare"
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.mark.parametrize("room", ["serkit", "serkit.evaluation", "serkit.training"])
+def test_a_lazy_package_has_every_name_it_lists(room):
+    """In a process of its own, as modules imported before would be found all the same."""
+    code = (
+        f"import importlib; room = importlib.import_module({room!r})\n"
+        "listed = [name for names in room._EXPORTS.values() for name in names]\n"
+        "assert sorted(listed) == sorted(room.__all__), set(listed) ^ set(room.__all__)\n"
+        "for name in listed: assert getattr(room, name) is not None\n"
+        "for module, names in room._EXPORTS.items():\n"
+        "    for name in names: assert getattr(importlib.import_module(module), name) is "
+        "getattr(room, name), name"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
 def test_errors_are_below_one_root_and_their_builtin():
     for name in serkit.__all__:
         if name.endswith("Error"):

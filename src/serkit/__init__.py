@@ -8,8 +8,9 @@
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from serkit._lazy import lazily
 
 __version__ = "0.1.0"
 
@@ -29,24 +30,35 @@ if TYPE_CHECKING:
     from serkit.features import FeatureRecipe
     from serkit.runtime import Prediction, Recognizer, available_models, load
 
-# Public name -> the room it lives in; nothing is imported before it is asked for.
-_EXPORTS = {
-    "AudioError": "serkit.errors",
-    "CorpusError": "serkit.errors",
-    "FeatureRecipe": "serkit.features",
-    "MissingExtraError": "serkit.errors",
-    "ModelError": "serkit.errors",
-    "PacketError": "serkit.errors",
-    "Prediction": "serkit.runtime",
-    "ProfileError": "serkit.errors",
-    "ProtocolError": "serkit.errors",
-    "RecipeError": "serkit.errors",
-    "Recognizer": "serkit.runtime",
-    "SerkitError": "serkit.errors",
-    "available_models": "serkit.runtime",
-    "load": "serkit.runtime",
-    "read": "serkit.audio",
+# Nothing is imported before it is asked for; the rooms are attributes too.
+_EXPORTS: dict[str, tuple[str, ...]] = {
+    "serkit.audio": ("read",),
+    "serkit.errors": (
+        "AudioError",
+        "CorpusError",
+        "MissingExtraError",
+        "ModelError",
+        "PacketError",
+        "ProfileError",
+        "ProtocolError",
+        "RecipeError",
+        "SerkitError",
+    ),
+    "serkit.features": ("FeatureRecipe",),
+    "serkit.runtime": ("Prediction", "Recognizer", "available_models", "load"),
 }
+_ROOMS = (
+    "audio",
+    "codec",
+    "compression",
+    "corpora",
+    "errors",
+    "evaluation",
+    "features",
+    "networks",
+    "runtime",
+    "training",
+)
 
 __all__ = [
     "AudioError",
@@ -67,11 +79,8 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> Any:
-    if name in _EXPORTS:
-        return getattr(import_module(_EXPORTS[name]), name)
-    raise AttributeError(f"module 'serkit' has no attribute {name!r}")
+__getattr__ = lazily(__name__, _EXPORTS, submodules=_ROOMS)
 
 
 def __dir__() -> list[str]:
-    return [*__all__, "__version__"]
+    return [*__all__, *_ROOMS, "__version__"]

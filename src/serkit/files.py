@@ -1,14 +1,83 @@
-"""Writing files so that nothing of the user's is ever lost."""
+"""Reading files that strangers name, and writing so that nothing of the user's is ever lost."""
 
 from __future__ import annotations
 
 import errno
 import os
+import stat
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
+
+
+class NotAFileError(OSError):
+    """A pipe or a device stands where a file is expected."""
+
+
+def open_file(path: Path, *, buffered: bool = True) -> BinaryIO:
+    """Open a file for reading, and nothing that could block for ever or never end.
+
+    Args:
+        path: The file, or a link to it.
+        buffered: Without a buffer the descriptor is always where the file is.
+
+    Raises:
+        NotAFileError: It is a pipe, a socket or a device.
+        OSError: It is missing, a folder, or may not be read.
+        ValueError: It is no name of a file.
+    """
+    _require_regular(path.stat().st_mode, path)
+    # By now the name may stand for something else: a pipe without another end would block here.
+    flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+    handle = os.open(path, flags)
+    try:
+        _require_regular(os.fstat(handle).st_mode, path)
+        return os.fdopen(handle, "rb", -1 if buffered else 0)
+    except BaseException:
+        os.close(handle)
+        raise
+
+
+def read_bounded(path: Path, most: int) -> bytes:
+    """The content of a file that a stranger may have put there.
+
+    Args:
+        path: As for `open_file`.
+        most: Largest size in bytes.
+
+    Raises:
+        OSError: As `open_file`, or it is larger, or no name of a file; `strerror` says so.
+    """
+    try:
+        with open_file(path) as file:
+            content = file.read(most + 1)
+    except ValueError as error:
+        raise OSError(errno.EINVAL, f"is no name of a file ({error})", repr(path)) from error
+    if len(content) > most:
+        raise OSError(errno.EFBIG, f"is larger than {most:,} bytes", str(path))
+    return content
+
+
+def _require_regular(mode: int, path: Path) -> None:
+    if stat.S_ISDIR(mode):
+        raise IsADirectoryError(errno.EISDIR, "is a folder, expected a file", str(path))
+    if not stat.S_ISREG(mode):
+        raise NotAFileError(errno.EINVAL, "is a pipe or a device; expected a file", str(path))
+
+
+def lies_within(path: Path, folder: Path) -> bool:
+    """Whether a file, with all links followed, is inside a folder.
+
+    Args:
+        path: A file, which need not exist.
+        folder: A folder.
+    """
+    try:
+        return path.resolve().is_relative_to(folder.resolve())
+    except (OSError, RuntimeError, ValueError):  # links in a circle; no name of a file
+        return False
 
 
 def write_atomically(path: Path, content: bytes | str) -> None:

@@ -165,7 +165,7 @@ def test_a_file_that_may_not_be_read(tmp_path, monkeypatch):
         raise PermissionError
 
     (tmp_path / "a.wav").touch()
-    monkeypatch.setattr("pathlib.Path.open", refuse)
+    monkeypatch.setattr("os.open", refuse)
     with pytest.raises(AudioError, match="permission denied"):
         read(tmp_path / "a.wav")
 

@@ -117,6 +117,30 @@ def test_a_model_as_it_is_and_one_that_has_seen_the_corpus(place, tmp_path):
     assert "trained on this corpus" in allowed.stdout
 
 
+def test_a_finished_model_is_evaluated_and_compared_with_the_core_alone(place, tmp_path):
+    """In workers too: what is not of the core cannot be imported by any process."""
+    names = ("torch", "scipy", "sklearn", "pydantic", "yaml", "librosa", "av", "ray", "pandas",
+             "audformat", "datasets", "transformers")  # fmt: skip
+    (tmp_path / "sitecustomize.py").write_text(
+        f"import sys\nsys.modules.update(dict.fromkeys({names}))\n"
+    )
+    path = os.pathsep.join(filter(None, (str(tmp_path), os.environ.get("PYTHONPATH"))))
+    alone = {"env": os.environ | {"PYTHONPATH": path}}
+    corpus = f"manifest={place / 'all.csv'}"
+    for run, jobs in (("a", 1), ("b", 2)):
+        done = serkit(
+            "evaluate", "tiny", "--corpus", corpus, "--run", tmp_path / run, "--jobs", jobs,
+            "--report", tmp_path / "report.html", **alone,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+    done = serkit("compare", tmp_path / "a", tmp_path / "b", **alone)
+    assert done.returncode == 0, done.stderr
+    assert "difference +0.0 points" in done.stdout
+    done = serkit("evaluate", "models/tiny", "--corpus", corpus, "--protocol", "loso", **alone)
+    assert done.returncode == 2
+    assert "serkit[train]" in done.stderr
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

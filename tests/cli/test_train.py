@@ -117,3 +117,84 @@ def test_without_torch_the_extra_is_named(tmp_path):
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 2
     assert "pip install 'serkit[train]'" in done.stderr
+
+
+def card(path):
+    return json.loads(run("models", "show", path, "--json").stdout)
+
+
+def test_a_protocol_for_other_corpora_gives_way_before_anything_is_extracted(corpus):
+    """A recipe of somebody else; the recordings are broken, so that extraction would end it."""
+    for clip in corpus.glob("*.wav"):
+        clip.write_bytes(b"no sound")
+    recipe = corpus / "tones.yaml"
+    recipe.write_text(RECIPE.replace("loso", "emobox-ravdess"))
+    options = ["--corpus", f"manifest={corpus / 'all.csv'}", "-o", corpus / "m.safetensors"]
+    done = run("train", recipe, *options, "--jobs", 1)
+    note, error = done.stderr.strip().splitlines()
+    assert "emobox-ravdess does not fit this data" in note
+    assert "evaluated by loso over its 5 speakers" in note
+    assert "0-happy-0.wav" in error
+
+
+def test_what_nobody_can_be_held_out_of_is_refused_before_anything_is_extracted(corpus):
+    for clip in corpus.glob("*.wav"):
+        clip.write_bytes(b"no sound")
+    lines = (corpus / "all.csv").read_text().splitlines()
+    (corpus / "one.csv").write_text("\n".join(x for x in lines if x.endswith((",0", "speaker"))))
+    options = ["--corpus", f"manifest={corpus / 'one.csv'}", "-o", corpus / "m.safetensors"]
+    done = run("train", corpus / "tones.yaml", *options, "--jobs", 1)
+    assert done.returncode == 2
+    assert "none can be held out" in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
+
+
+def test_own_data_gets_a_protocol_a_name_and_a_licence(corpus):
+    recipe = corpus / "tones.yaml"
+    recipe.write_text(RECIPE.replace("loso, seeds: 2", "leave-one-corpus-out, seeds: 1"))
+    out = corpus / "küche-2.safetensors"
+    options = ["--corpus", f"manifest={corpus / 'all.csv'}", "-o", out, "--jobs", 1]
+    done = run("train", recipe, *options, "--licence", "our own", "--commercial-use")
+    assert done.returncode == 0, done.stderr
+    assert "loso" in done.stderr
+    found = card(out)
+    assert found["name"] == "küche-2"
+    (protocol,) = found["figures"]["protocols"]
+    assert protocol["protocol"] == "loso"
+    assert found["recipe"]["acceptance"] == [{"protocol": "loso", "seeds": 1}]
+    (learned,) = found["corpora"]
+    assert (learned["licence"], learned["commercial_use"]) == ("our own", True)
+    assert list(found["seen"]) == ["all"]
+    done = run("train", recipe, *options, "--no-figures", "--name", "Our voices")
+    assert done.stderr == ""
+    found = card(out)
+    assert (found["name"], found["figures"]) == ("Our voices", {})
+    assert found["corpora"][0]["licence"] == "unknown"
+
+
+def test_a_recipe_of_few_bits_is_trained_in_full_if_asked(corpus):
+    recipe, out = corpus / "tones.yaml", corpus / "m.safetensors"
+    recipe.write_text(RECIPE + "quantisation: {bits: 4}\n")
+    options = ["--corpus", f"manifest={corpus / 'all.csv'}", "-o", out, "--jobs", 1]
+    for more, packed in (((), True), (("--full-precision",), False)):
+        done = run("train", recipe, *options, "--no-figures", *more)
+        assert done.returncode == 0, done.stderr
+        assert ("weights of 4, 4 bits" in run("models", "show", out).stdout) == packed
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [(["--commercial-use"], "give one"), (["--licence", "mine"], "a licence is given for data")],
+)
+def test_a_licence_is_for_data_without_one(corpus, tmp_path, options, message):
+    """As of an emodb that names its own terms."""
+    folder = tmp_path / "emodb" / "wav"
+    folder.mkdir(parents=True)
+    for name in ("03a01Fa", "08a01Ta", "09a01Fa", "10a01Ta"):
+        soundfile.write(folder / f"{name}.wav", np.zeros(8000), 16_000)
+    done = run(
+        "train", corpus / "tones.yaml", "--corpus", f"emodb={tmp_path / 'emodb'}",
+        "-o", corpus / "m.safetensors", *options,
+    )  # fmt: skip
+    assert done.returncode == 2
+    assert message in done.stderr

@@ -1,3 +1,5 @@
+import json
+import os
 import sys
 
 import pytest
@@ -111,10 +113,51 @@ def test_a_damaged_database(audformat, tmp_path, header):
         load(f"audformat={tmp_path}")
 
 
-def test_pickled_tables_are_refused_before_anything_is_read(database, tmp_path):
+def test_pickled_tables_are_never_opened(database, tmp_path):
     saved(database, tmp_path, "a.wav")
-    load(f"audformat={tmp_path}")
+    corpus = load(f"audformat={tmp_path}")
     assert not list(tmp_path.glob("*.pkl"))  # reading leaves none behind
-    (tmp_path / "db.files.pkl").write_bytes(b"cos\nsystem\n(S'false'\ntR.")
-    with pytest.raises(CorpusError, match=r"pickled tables \(db\.files\.pkl\)"):
+    os.mkfifo(tmp_path / "db.files.pkl")  # whoever opens it waits for ever
+    assert load(f"audformat={tmp_path}") == corpus
+    next(tmp_path.glob("db.files.*[!l]")).unlink()
+    with pytest.raises(CorpusError, match=r"db\.files\.pkl is a pickled table"):
         load(f"audformat={tmp_path}")
+
+
+@pytest.mark.parametrize("storage", ["csv", "parquet"])
+def test_both_kinds_of_tables(database, tmp_path, storage):
+    database.save(str(tmp_path), storage_format=storage)
+    (tmp_path / "a.wav").touch()
+    assert [u.label for u in load(f"audformat={tmp_path}").utterances] == ["angry"]
+
+
+def test_audio_outside_the_database_is_passed_over(database, tmp_path):
+    root = tmp_path / "db"
+    saved(database, root, "a.wav")
+    (tmp_path / "secret.wav").touch()
+    for name in ("b.wav", "c.wav"):
+        (root / name).symlink_to(tmp_path / "secret.wav")
+    corpus = load(f"audformat={root}")
+    assert [u.audio.name for u in corpus.utterances] == ["a.wav"]
+    assert {odd.problem for odd in corpus.oddities} == {
+        "lies outside the database's folder; passed over"
+    }
+
+
+@pytest.mark.parametrize("name", ["x/evil", "../evil", "..", "/etc", "a\\b", "a\0b", "a\nb", ""])
+@pytest.mark.parametrize("section", ["tables", "misc_tables", "schemes", "splits", "raters"])
+def test_ids_that_are_no_names(audformat, tmp_path, section, name):
+    header = {"name": "mine", "source": "", "usage": "other", section: {name: {}}}
+    (tmp_path / "db.yaml").write_text(json.dumps(header))
+    with pytest.raises(CorpusError, match=f"the id .* in {section}; expected a name"):
+        load(f"audformat={tmp_path}")
+
+
+def test_a_table_that_links_out_of_the_folder(database, tmp_path):
+    root = tmp_path / "db"
+    saved(database, root, "a.wav")
+    table = next(root.glob("db.files.*"))
+    table.rename(tmp_path / table.name)
+    table.symlink_to(tmp_path / table.name)
+    with pytest.raises(CorpusError, match="a link out of the corpus's folder"):
+        load(f"audformat={root}")

@@ -1,7 +1,10 @@
 import io
+import json
+import re
 import sys
 
 import numpy as np
+import pyarrow as pa
 import pytest
 import soundfile
 
@@ -11,7 +14,7 @@ from serkit.errors import CorpusError, MissingExtraError
 
 
 def test_without_the_extra_the_message_names_it(monkeypatch, tmp_path):
-    monkeypatch.setitem(sys.modules, "datasets", None)
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
     with pytest.raises(MissingExtraError, match=r"pip install 'serkit\[datasets\]'"):
         load(f"datasets={tmp_path}")
 
@@ -93,19 +96,26 @@ def test_a_single_split_is_none(datasets, tmp_path):
 
 
 def test_paths_in_plain_columns(datasets, tmp_path):
-    (tmp_path / "a.wav").write_bytes(sound(0.5))
+    outside = tmp_path / "outside.wav"
+    outside.write_bytes(sound(0.5))
+    inside = tmp_path / "mine" / "a.wav"
+    files = ["a.wav", str(inside), str(outside), "../outside.wav", "link.wav", "gone.wav"]
+    files += ["http://127.0.0.1/a.wav", "zip://a.wav::http://127.0.0.1/a.zip", "a\0.wav", "x" * 999]
+    count = len(files)
     datasets.Dataset.from_dict(
-        {
-            "file": [str(tmp_path / "a.wav"), str(tmp_path / "gone.wav")],
-            "label": ["Surprise", "sad"],
-            "speaker": [7, 8],
-        }
+        {"file": files, "label": ["Surprise"] * count, "speaker": list(range(count))}
     ).save_to_disk(tmp_path / "mine")
+    inside.write_bytes(sound(0.5))
+    (tmp_path / "mine" / "link.wav").symlink_to(outside)
     corpus = load(f"datasets={tmp_path / 'mine'}")
-    (utterance,) = corpus.utterances
-    assert (utterance.audio, utterance.label) == (tmp_path / "a.wav", "surprised")
-    assert utterance.speaker == "7"
-    assert corpus.oddities[0].problem == "row 1 has no audio file; passed over"
+    assert [(u.audio, u.label, u.speaker) for u in corpus.utterances] == [
+        (inside, "surprised", "0"),
+        (inside, "surprised", "1"),
+    ]
+    assert [odd.problem for odd in corpus.oddities] == [
+        f"row {number} has no audio file within the dataset; passed over"
+        for number in range(2, count)
+    ]
 
 
 def test_rows_without_label_or_speaker_are_reported(datasets, tmp_path):
@@ -147,3 +157,75 @@ def test_a_damaged_dataset(datasets, tmp_path):
     (tmp_path / "mine" / "state.json").write_text("{")
     with pytest.raises(CorpusError, match="cannot be loaded"):
         load(f"datasets={tmp_path / 'mine'}")
+
+
+def saved(datasets, root):
+    table(datasets, [(sound(0.25), "x.wav", 0, "s1", "Oh.")]).save_to_disk(root)
+    return root
+
+
+def change(path, **values):
+    path.write_text(json.dumps(json.loads(path.read_text()) | values))
+
+
+EVIL_NAMES = ["../evil", "/evil", "a/b", "a\\b", "..", "", "a\0b", None, 3, ["x"]]
+
+
+@pytest.mark.parametrize("name", EVIL_NAMES)
+def test_names_that_are_none(datasets, tmp_path, name):
+    root = saved(datasets, tmp_path / "mine")
+    change(root / "state.json", _data_files=[{"filename": name}])
+    with pytest.raises(CorpusError, match="as files; expected names of files"):
+        load(f"datasets={root}")
+    (root / "dataset_dict.json").write_text(json.dumps({"splits": [name]}))
+    with pytest.raises(CorpusError, match="as splits; expected names of folders"):
+        load(f"datasets={root}")
+
+
+def test_the_cache_is_named_by_hashes(datasets, tmp_path):
+    part = table(datasets, [(sound(0.25), "../../x.pth", 0, "s1", "Oh.")])
+    datasets.DatasetDict({"a": part, "b": part}).save_to_disk(tmp_path / "mine")
+    for utterance in load(f"datasets={tmp_path / 'mine'}").utterances:
+        assert re.fullmatch(r"[0-9a-f]{32}\.wav", utterance.audio.name)
+        assert utterance.audio.parent.parent == tmp_path / "cache" / "serkit" / "datasets"
+
+
+def test_a_file_of_rows_that_links_out_of_the_folder(datasets, tmp_path):
+    root = saved(datasets, tmp_path / "mine")
+    (rows,) = root.glob("*.arrow")
+    rows.rename(tmp_path / "rows")
+    rows.symlink_to(tmp_path / "rows")
+    with pytest.raises(CorpusError, match="is a link out of the dataset's folder"):
+        load(f"datasets={root}")
+
+
+@pytest.mark.parametrize("how", ["lz4", "zstd"])
+@pytest.mark.parametrize("dictionary", [False, True])
+def test_compressed_rows_are_refused(datasets, tmp_path, how, dictionary):
+    root = saved(datasets, tmp_path / "mine")
+    (rows,) = root.glob("*.arrow")
+    with pa.ipc.open_stream(rows.read_bytes()) as reader:
+        content = reader.read_all()
+    if dictionary:
+        content = content.append_column("x", pa.array(["a"]).dictionary_encode())
+    for compression in (None, how):
+        options = pa.ipc.IpcWriteOptions(compression=compression)
+        sink = io.BytesIO()
+        with pa.ipc.new_stream(sink, content.schema, options=options) as writer:
+            writer.write(content)
+        rows.write_bytes(sink.getvalue())
+        if compression is None:
+            assert len(load(f"datasets={root}").utterances) == 1
+    with pytest.raises(CorpusError, match="its Arrow file is compressed"):
+        load(f"datasets={root}")
+
+
+def test_offsets_beyond_the_end(datasets, tmp_path):
+    root = saved(datasets, tmp_path / "mine")
+    (rows,) = root.glob("*.arrow")
+    content = bytearray(rows.read_bytes())
+    end = content.rindex((3).to_bytes(4, "little"), 0, content.rindex(b"Oh."))
+    content[end : end + 4] = (1 << 20).to_bytes(4, "little")
+    rows.write_bytes(content)
+    with pytest.raises(CorpusError, match="cannot be loaded"):
+        load(f"datasets={root}")

@@ -1,3 +1,5 @@
+import os
+
 import pytest
 
 from serkit.corpora import Utterance, ravdess
@@ -131,13 +133,30 @@ def test_a_folder_without_any_clip(clips):
         ravdess.read(clips("other.wav"))
 
 
-def test_links_to_folders_are_followed_and_circles_end(clips, tmp_path):
-    root = clips("Actor_01/03-01-01-01-01-01-01.wav")
-    actor = tmp_path / "elsewhere"
-    (root / "Actor_01").rename(actor)
-    (root / "Actor_01").symlink_to(actor)
-    (actor / "up").symlink_to(root)
+def test_links_to_folders_are_followed_and_circles_end(clips):
+    root = clips("all/Actor_01/03-01-01-01-01-01-01.wav")
+    (root / "Actor_01").symlink_to(root / "all" / "Actor_01")
+    (root / "all" / "Actor_01" / "up").symlink_to(root)
     assert len(ravdess.read(root).utterances) == 1
+
+
+def test_links_out_of_the_folder_are_not_followed(clips, tmp_path):
+    root = clips("Actor_01/03-01-01-01-01-01-01.wav", "Actor_02/03-01-01-01-01-01-02.wav")
+    (root / "Actor_02").rename(tmp_path / "elsewhere")
+    (root / "Actor_02").symlink_to(tmp_path / "elsewhere")
+    (root / "03-01-01-01-01-01-03.wav").symlink_to(next((tmp_path / "elsewhere").iterdir()))
+    os.mkfifo(root / "03-01-01-01-01-01-04.wav")
+    corpus = ravdess.read(root)
+    assert [u.speaker for u in corpus.utterances] == ["01"]
+    odd = {oddity.path.name: oddity.problem for oddity in corpus.oddities}
+    assert odd["03-01-01-01-01-01-03.wav"].startswith("is a link out of the corpus's folder")
+    assert odd["Actor_02"].startswith("is a link out of the corpus's folder")
+    assert odd["03-01-01-01-01-01-04.wav"].startswith("is a broken link, a device or a pipe")
+
+
+def test_a_link_to_the_whole_corpus_is_the_corpus(clips, tmp_path):
+    (tmp_path / "link").symlink_to(clips("Actor_01/03-01-01-01-01-01-01.wav"))
+    assert len(ravdess.read(tmp_path / "link").utterances) == 1
 
 
 def test_too_many_of_a_speaker_are_named():

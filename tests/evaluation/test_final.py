@@ -70,5 +70,5 @@ def test_a_protocol_that_tests_some_corpora_alone():
 def test_a_protocol_that_cannot_be_carried_out_is_found_before_training():
     impossible = make_recipe(acceptance=({"protocol": "loso"}, {"protocol": "session"}))
     with pytest.raises(ProtocolError, match="session"):
-        check_acceptance(impossible, DATA)
-    check_acceptance(make_recipe(acceptance=({"protocol": "loso"},)), DATA)
+        check_acceptance(impossible, DATA.utterances)
+    check_acceptance(make_recipe(acceptance=({"protocol": "loso"},)), DATA.utterances)

@@ -11,54 +11,69 @@ class Container:
 
     Attributes:
         name: What people call it.
+        demuxer: What FFmpeg calls it.
         suffixes: Of its file names, in lower case.
-        magic: Its first bytes, and where they stand: `(offset, bytes)`; all of them must match.
-        demuxer: FFmpeg's name of it.
-        libsndfile: libsndfile's names of it; empty if libsndfile does not read it.
+        magics: The first bytes it may have. Each is a tuple of `(offset, bytes)`, all of which
+            must match.
     """
 
     name: str
-    suffixes: tuple[str, ...]
-    magic: tuple[tuple[int, bytes], ...]
     demuxer: str
-    libsndfile: tuple[str, ...] = ()
+    suffixes: tuple[str, ...]
+    magics: tuple[tuple[tuple[int, bytes], ...], ...]
 
 
-CONTAINERS = (
-    Container(
-        "WAV", (".wav",), ((0, b"RIFF"), (8, b"WAVE")), "wav", ("WAV", "WAVEX", "RF64", "W64")
-    ),
-    Container("FLAC", (".flac",), ((0, b"fLaC"),), "flac", ("FLAC",)),
-    Container("Ogg", (".ogg", ".oga", ".opus", ".spx"), ((0, b"OggS"),), "ogg", ("OGG",)),
-    Container("MP3", (".mp3",), ((0, b"ID3"),), "mp3", ("MP3",)),
-    Container("MP3", (), ((0, b"\xff\xfb"),), "mp3", ("MP3",)),
-    Container("MP3", (), ((0, b"\xff\xf3"),), "mp3", ("MP3",)),
-    Container("MP3", (), ((0, b"\xff\xf2"),), "mp3", ("MP3",)),
-    Container("AIFF", (".aif", ".aiff", ".aifc"), ((0, b"FORM"), (8, b"AIF")), "aiff", ("AIFF",)),
-    Container("CAF", (".caf",), ((0, b"caff"),), "caf", ("CAF",)),
-    Container("AU", (".au",), ((0, b".snd"),), "au", ("AU",)),
-    Container("MP4/M4A", (".m4a", ".m4b", ".mp4", ".3gp"), ((4, b"ftyp"),), "mov"),
-    Container("WebM/Matroska", (".webm", ".mka", ".mkv"), ((0, b"\x1a\x45\xdf\xa3"),), "matroska"),
-    Container("AAC", (".aac",), ((0, b"\xff\xf1"),), "aac"),
-    Container("AAC", (), ((0, b"\xff\xf9"),), "aac"),
-    Container("WMA/ASF", (".wma",), ((0, b"\x30\x26\xb2\x75"),), "asf"),
-    Container("AMR", (".amr",), ((0, b"#!AMR"),), "amr"),
+WAV = Container("WAV", "wav", (".wav",), (((0, b"RIFF"), (8, b"WAVE")), ((0, b"RF64"),)))
+FLAC = Container("FLAC", "flac", (".flac",), (((0, b"fLaC"),),))
+OGG = Container("Ogg", "ogg", (".ogg", ".oga", ".opus", ".spx"), (((0, b"OggS"),),))
+MP3 = Container(
+    "MP3", "mp3", (".mp3",), (((0, b"\xff\xfb"),), ((0, b"\xff\xf3"),), ((0, b"\xff\xf2"),))
 )
+AAC = Container("AAC", "aac", (".aac",), (((0, b"\xff\xf1"),), ((0, b"\xff\xf9"),)))
+AIFF = Container("AIFF", "aiff", (".aif", ".aiff", ".aifc"), (((0, b"FORM"), (8, b"AIF")),))
+CAF = Container("CAF", "caf", (".caf",), (((0, b"caff"),),))
+AU = Container("AU", "au", (".au",), (((0, b".snd"),),))
+MP4 = Container("MP4/M4A", "mov", (".m4a", ".m4b", ".mp4", ".3gp"), (((4, b"ftyp"),),))
+MATROSKA = Container(
+    "WebM/Matroska", "matroska", (".webm", ".mka", ".mkv"), (((0, b"\x1a\x45\xdf\xa3"),),)
+)
+ASF = Container("WMA/ASF", "asf", (".wma",), (((0, b"\x30\x26\xb2\x75"),),))
+AMR = Container("AMR", "amr", (".amr",), (((0, b"#!AMR"),),))
+
+CONTAINERS = (WAV, FLAC, OGG, MP3, AAC, AIFF, CAF, AU, MP4, MATROSKA, ASF, AMR)
 
 SUFFIXES = tuple(suffix for container in CONTAINERS for suffix in container.suffixes)
 """Suffixes of audio files, in lower case with their dot."""
 
 HEAD_BYTES = 16
-"""How much of a file `container_of` needs."""
+"""How much of a file `container_of` and `tag_length` need."""
 
 
 def container_of(head: bytes) -> Container | None:
     """The kind of file that begins with these bytes; None if it is none of `CONTAINERS`.
 
     Args:
-        head: The first `HEAD_BYTES` of the file, or more.
+        head: The first `HEAD_BYTES` of the file, or of what follows its ID3 tag.
     """
     for container in CONTAINERS:
-        if all(head[at : at + len(magic)] == magic for at, magic in container.magic):
-            return container
+        for magic in container.magics:
+            if all(head[at : at + len(found)] == found for at, found in magic):
+                return container
     return None
+
+
+def tag_length(head: bytes) -> int:
+    """Length in bytes of the ID3v2 tag that a file begins with, 0 without one.
+
+    The size is four bytes of seven bits each (https://id3.org/id3v2.4.0-structure, 3.1).
+
+    Args:
+        head: The first `HEAD_BYTES` of the file.
+    """
+    if len(head) < 10 or not head.startswith(b"ID3"):
+        return 0
+    size = 0
+    for byte in head[6:10]:
+        size = size << 7 | byte & 0x7F
+    has_footer = bool(head[5] & 0x10)
+    return 10 + size + (10 if has_footer else 0)

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import io
 import os
-import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
 
-from serkit.errors import AudioError, MissingExtraError
+from serkit.audio.decoding import BLOCK_FRAMES, Decoded, TruncatedError, decode, mono, one_line
+from serkit.errors import AudioError
+from serkit.files import NotAFileError, open_file
 
 SAMPLE_RATE = 16_000
 """Sampling rate of everything inside serkit, in Hz."""
@@ -23,55 +25,45 @@ MIN_RATE, MAX_RATE = 4_000, 384_000
 MAX_CHANNELS = 1024
 """libsndfile's own limit; an array with more is a transposed one."""
 
-BLOCK_FRAMES = 1 << 16
-"""Frames decoded at a time."""
-
 Samples = NDArray[np.float32]
 Source = str | os.PathLike[str] | bytes | BinaryIO | tuple[NDArray[Any], int]
 """What the user may hand in: a path, the bytes of a file, an open binary file, or (array, rate)."""
-
-# First bytes of containers with codecs that libsndfile lacks and FFmpeg has: (offset, bytes, name).
-# Nothing else goes to FFmpeg: it would take a text for a playlist and open the files it names.
-_FFMPEG_MAGIC = (
-    (4, b"ftyp", "MP4/M4A"),
-    (0, b"\x1a\x45\xdf\xa3", "WebM/Matroska"),
-    (0, b"\xff\xf1", "AAC"),
-    (0, b"\xff\xf9", "AAC"),
-    (0, b"\x30\x26\xb2\x75", "WMA/ASF"),
-    (0, b"#!AMR", "AMR"),
-    (0, b"OggS", "Ogg"),
-    (0, b"RIFF", "WAV"),
-    (0, b"ID3", "tagged"),
-)
 
 # Integers read as floats stay below it; the squares of larger ones would not be finite any more.
 _LOUDEST = 1e12
 
 
-def read(source: Source) -> Samples:
+OnTruncated = Callable[[str], object]
+"""Takes one line that says how much of a recording is missing."""
+
+
+def read(source: Source, *, on_truncated: OnTruncated | None = None) -> Samples:
     """Read a whole recording.
 
     Args:
-        source: A path, the bytes of a file, a binary file object (left open), or a pair
-            `(array, rate)` with an array of shape `[n_samples]` or `[n_samples, n_channels]`;
-            integer arrays are scaled by their full scale.
+        source: A path, the bytes of a file, a binary file (read from its beginning and left
+            open), or a pair `(array, rate)` with an array of shape `[n_samples]` or `[n_samples,
+            n_channels]`; integer arrays are scaled by their full scale.
+        on_truncated: Called if the file ends before its own headers say, or cannot be decoded
+            to its end; what could be read is then returned. Without it that is an error.
 
     Returns:
         Mono samples at 16 kHz, float32, shape `[n_samples]`. Channels are averaged;
         other rates are resampled by soxr at its quality VHQ.
 
     Raises:
-        AudioError: The source is missing, empty, damaged, not audio, or holds samples that
-            are not finite or beyond all measure; or its rate lies outside 4-384 kHz.
+        AudioError: The source is missing, empty, damaged, truncated, not audio, or holds samples
+            that are not finite or beyond all measure; or its rate lies outside 4-384 kHz.
     """
-    return np.concatenate(list(stream(source)))
+    return np.concatenate(list(stream(source, on_truncated=on_truncated)))
 
 
-def stream(source: Source) -> Iterator[Samples]:
+def stream(source: Source, *, on_truncated: OnTruncated | None = None) -> Iterator[Samples]:
     """Read a recording block by block, in memory that does not grow with its length.
 
     Args:
         source: As for `read`.
+        on_truncated: As for `read`.
 
     Yields:
         Consecutive stretches of the recording, mono float32 at 16 kHz; together exactly
@@ -80,59 +72,81 @@ def stream(source: Source) -> Iterator[Samples]:
     Raises:
         AudioError: As `read`; damage late in a file is reported when it is reached.
     """
-    rate, blocks = _open(source)
-    if not MIN_RATE <= rate <= MAX_RATE:
-        raise AudioError(f"the sampling rate is {rate} Hz; expected {MIN_RATE} to {MAX_RATE} Hz")
     empty = True
-    for block in _resampled(_checked(blocks, rate), rate):
-        empty = False
-        yield block
+    with ExitStack() as resources:
+        found = _open(source, resources)
+        if not MIN_RATE <= found.rate <= MAX_RATE:
+            raise AudioError(
+                f"the sampling rate is {found.rate} Hz; expected {MIN_RATE} to {MAX_RATE} Hz"
+            )
+        blocks = _checked(_up_to_damage(found.blocks, on_truncated), found.rate)
+        for block in _resampled(blocks, found.rate):
+            empty = False
+            yield block
     if empty:
         raise AudioError("the recording holds no samples, or too few to make one at 16 kHz")
 
 
-def _open(source: Source) -> tuple[int, Iterator[Samples]]:
-    """The rate of a source and the iterator over its mono blocks at that rate."""
+def _up_to_damage(blocks: Iterator[Samples], on_truncated: OnTruncated | None) -> Iterator[Samples]:
+    """Blocks with every error of a library as an `AudioError`, or none for what is missing."""
+    while True:
+        try:
+            block = next(blocks, None)
+        except TruncatedError as error:
+            if on_truncated is None:
+                raise AudioError(str(error)) from error
+            on_truncated(str(error))
+            return
+        except AudioError:
+            raise
+        except Exception as error:
+            raise AudioError(f"cannot be decoded: {one_line(error)}") from error
+        if block is None:
+            return
+        yield block
+
+
+def _open(source: Source, resources: ExitStack) -> Decoded:
+    """The rate of a source and its mono blocks at that rate."""
     if isinstance(source, tuple):
         return _open_array(*source)
     if isinstance(source, bytes | bytearray | memoryview):
-        return _open_file(io.BytesIO(source), bytes(source[:16]))
-    if isinstance(source, str | os.PathLike):
-        path = Path(source)
-        return _open_file(str(path), _head_of(path))
-    if hasattr(source, "read") and hasattr(source, "seek"):
-        start = source.tell()
-        head = source.read(16)
-        source.seek(start)
-        return _open_file(source, head)
-    raise AudioError(
-        f"cannot read audio from a {type(source).__name__}; "
-        "expected a path, bytes, a binary file or (array, rate)"
-    )
-
-
-def _head_of(path: Path) -> bytes:
-    """The first bytes of a file, with every reason it cannot be opened put into words."""
+        file: BinaryIO = io.BytesIO(source)
+    elif isinstance(source, str | os.PathLike):
+        file = resources.enter_context(_opened(Path(source)))
+    elif hasattr(source, "read") and hasattr(source, "seek"):
+        file = source
+    else:
+        raise AudioError(
+            f"cannot read audio from a {type(source).__name__}; "
+            "expected a path, bytes, a binary file or (array, rate)"
+        )
     try:
-        mode = path.stat().st_mode
-        if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
-            # A pipe could block for ever, and cannot be searched; its bytes can be handed in.
-            raise AudioError("is a pipe or a device; expected a file")
-        with path.open("rb") as file:
-            return file.read(16)
+        file.seek(0)
+        return decode(file, resources)
+    except AudioError:
+        raise
+    except Exception as error:  # whatever a library raises on a file that is damaged
+        raise AudioError(f"cannot be read: {one_line(error)}") from error
+
+
+def _opened(path: Path) -> BinaryIO:
+    """The file, with every reason it cannot be opened put into words."""
+    try:
+        return open_file(path, buffered=False)
     except FileNotFoundError:
         raise AudioError("no such file") from None
     except IsADirectoryError:
         raise AudioError("is a directory; expected an audio file") from None
     except PermissionError:
         raise AudioError("permission denied; make the file readable") from None
-    except AudioError:
-        raise
+    except NotAFileError as error:
+        raise AudioError(str(error.strerror)) from None
     except (OSError, ValueError) as error:
-        raise AudioError(f"cannot be opened: {error}") from error
+        raise AudioError(f"cannot be opened: {one_line(error)}") from error
 
 
-def _open_array(array: NDArray[Any], rate: int) -> tuple[int, Iterator[Samples]]:
+def _open_array(array: NDArray[Any], rate: int) -> Decoded:
     array = np.asarray(array)
     if array.ndim not in (1, 2):
         raise AudioError(
@@ -156,9 +170,9 @@ def _open_array(array: NDArray[Any], rate: int) -> tuple[int, Iterator[Samples]]
 
     def blocks() -> Iterator[Samples]:
         for start in range(0, len(array), BLOCK_FRAMES):
-            yield _mono(_to_float(array[start : start + BLOCK_FRAMES]))
+            yield mono(_to_float(array[start : start + BLOCK_FRAMES]))
 
-    return int(rate), blocks()
+    return Decoded(int(rate), blocks())
 
 
 def _to_float(block: NDArray[Any]) -> Samples:
@@ -169,97 +183,6 @@ def _to_float(block: NDArray[Any]) -> Samples:
     half = float(1 << (8 * block.dtype.itemsize - 1))
     offset = half if block.dtype.kind == "u" else 0.0
     return ((block.astype(np.float64) - offset) / half).astype(np.float32)
-
-
-def _mono(block: Samples) -> Samples:
-    if block.ndim == 1:
-        return block
-    if block.shape[1] == 1:
-        return block[:, 0]
-    mixed: Samples = block.mean(axis=1, dtype=np.float32)
-    return mixed
-
-
-def _open_file(file: str | BinaryIO, head: bytes) -> tuple[int, Iterator[Samples]]:
-    import soundfile
-
-    if not head:
-        raise AudioError("the file is empty (0 bytes)")
-    try:
-        sound = soundfile.SoundFile(file)
-    except soundfile.LibsndfileError as error:
-        return _open_with_ffmpeg(file, head, reason=error.error_string.rstrip("."))
-    except TypeError as error:  # a name that promises headerless samples, such as .raw
-        return _open_with_ffmpeg(file, head, reason=str(error))
-
-    def blocks() -> Iterator[Samples]:
-        done = 0
-        with sound:
-            while True:
-                try:
-                    block = sound.read(BLOCK_FRAMES, dtype="float32", always_2d=True)
-                except soundfile.LibsndfileError as error:
-                    raise _damaged(done, sound, error.error_string) from error
-                if not len(block):
-                    break
-                done += len(block)
-                yield _mono(block)
-            if done < sound.frames < _UNKNOWN_LENGTH:
-                raise _damaged(done, sound, "the data end early")
-
-    return sound.samplerate, blocks()
-
-
-# libsndfile reports this many frames where a header leaves the length open.
-_UNKNOWN_LENGTH = (1 << 63) - 1
-
-
-def _damaged(done: int, sound: Any, reason: str) -> AudioError:
-    rate = sound.samplerate
-    announced = f" of the {sound.frames / rate:.2f} s announced" if sound.frames else ""
-    return AudioError(
-        f"the file is truncated or damaged: {done / rate:.2f} s{announced} could be read "
-        f"({reason.rstrip('.')})"
-    )
-
-
-def _open_with_ffmpeg(
-    file: str | BinaryIO, head: bytes, reason: str
-) -> tuple[int, Iterator[Samples]]:
-    """The containers libsndfile does not know (m4a, webm, aac, ...), through PyAV."""
-    container = next(
-        (name for at, magic, name in _FFMPEG_MAGIC if head[at : at + len(magic)] == magic), None
-    )
-    if container is None:
-        raise AudioError(f"not recognised as audio ({reason})")
-    try:
-        import av
-    except ImportError:
-        missing = MissingExtraError("av", "av", f"reading this {container} audio")
-        raise AudioError(f"{missing} ({reason})") from None
-    if not isinstance(file, str):
-        file.seek(0)
-    try:
-        opened = av.open(file, mode="r")
-    except (av.FFmpegError, OSError) as error:
-        raise AudioError(f"not recognised as audio ({reason})") from error
-    if not opened.streams.audio:
-        opened.close()
-        raise AudioError("the file holds no audio track")
-    track = opened.streams.audio[0]
-    rate = int(track.rate or 0)
-
-    def blocks() -> Iterator[Samples]:
-        planar = av.AudioResampler(format="fltp")
-        try:
-            with opened:
-                for frame in opened.decode(track):
-                    for converted in planar.resample(frame):
-                        yield _mono(np.ascontiguousarray(converted.to_ndarray().T))
-        except av.FFmpegError as error:
-            raise AudioError(f"the file is damaged: {error}") from error
-
-    return rate, blocks()
 
 
 def _checked(blocks: Iterator[Samples], rate: int) -> Iterator[Samples]:

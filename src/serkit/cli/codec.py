@@ -176,7 +176,7 @@ def decode(
     import numpy as np
 
     from serkit.codec import MOST_HOURS, Decoding, StoredBytes, griffin_lim
-    from serkit.files import open_atomically, refuse_unwritable, write_atomically
+    from serkit.files import open_atomically, open_file, refuse_unwritable, write_atomically
     from serkit.runtime.png import png as drawn
     from serkit.runtime.pooling import Pooled
 
@@ -184,7 +184,7 @@ def decode(
     picture, kept, n_frames = Pooled(_MOST_COLUMNS), [], 0
     with ExitStack() as opened:
         opened.enter_context(_named(coded, PacketError))
-        decoding = Decoding(StoredBytes(opened.enter_context(_opened(coded))))
+        decoding = Decoding(StoredBytes(opened.enter_context(open_file(coded))))
         array = opened.enter_context(open_atomically(npy)) if npy is not None else None
         if array is not None:
             _write_npy_header(array, 0)
@@ -239,8 +239,9 @@ def info(
 ) -> None:
     """List the packets of coded speech."""
     from serkit.codec import StoredBytes
+    from serkit.files import open_file
 
-    with _named(coded, PacketError), _opened(coded) as file:
+    with _named(coded, PacketError), open_file(coded) as file:
         rows = list(_rows(StoredBytes(file)))
     if as_json:
         typer.echo(json.dumps(rows, indent=1))
@@ -269,13 +270,6 @@ def _rows(stream: Content) -> Iterator[dict[str, Any]]:
             "basis": packet.basis.hex() or None,
             "last": packet.peak is not None,
         }
-
-
-def _opened(coded: Path) -> BinaryIO:
-    if coded.exists() and not coded.is_file() and not coded.is_dir():
-        # A pipe could block for ever, and a device never end.
-        raise PacketError("is a pipe or a device; expected a file")
-    return coded.open("rb")
 
 
 @contextmanager

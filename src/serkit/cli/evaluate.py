@@ -53,7 +53,7 @@ def evaluate(
     ] = None,
     cache: Annotated[bool, typer.Option(help="Keep features of recipes for the next time.")] = True,
     allow_seen: Annotated[
-        bool, typer.Option("--allow-seen", help="Test a model on a corpus of its training.")
+        bool, typer.Option("--allow-seen", help="Test a model on recordings of its training.")
     ] = False,
     json_file: Annotated[
         Path | None, typer.Option("--json", metavar="F", help="Write all figures.")
@@ -68,22 +68,18 @@ def evaluate(
 
     Corpora are looked for in the folder that SERKIT_CORPORA names.
     """
-    try:
-        from serkit.evaluation import require_free, save_run
-        from serkit.evaluation.figures import as_json, figures, tables
-        from serkit.evaluation.report import write_report
-        from serkit.training import FeatureCache, load_recipe, shipped_recipes
-    except ModuleNotFoundError as error:
-        raise MissingExtraError(error.name or "torch", "train", "evaluating") from error
+    from serkit.evaluation import require_free, save_run
+    from serkit.evaluation.figures import as_json, figures, tables
+    from serkit.evaluation.report import write_report
     from serkit.files import refuse_unwritable, write_atomically
     from serkit.runtime import available_models, load
+    from serkit.runtime.shipped import SUFFIX
 
     refuse_unwritable(
         json_file, report, markdown, latex, run / "manifest.json" if run is not None else None
     )
     n_jobs = jobs or os.cpu_count() or 1
-    is_recipe = subject in shipped_recipes() or subject.endswith((".yaml", ".yml"))
-    if not is_recipe and (subject in available_models() or subject.endswith(".safetensors")):
+    if subject in available_models() or subject.endswith(SUFFIX):
         for given, option in (
             (protocol, "--protocol"),
             (anchor, "--anchor"),
@@ -103,6 +99,13 @@ def evaluate(
         if run is not None:
             save_run(run, outcome, model.card.recipe)
     else:
+        try:
+            from serkit.evaluation import evaluate as evaluate_recipe
+            from serkit.training import FeatureCache, load_recipe, load_utterances, make_dataset
+        except ModuleNotFoundError as error:
+            raise MissingExtraError(
+                error.name or "torch", "train", "evaluating a recipe"
+            ) from error
         if run is not None:
             require_free(run)
         recipe = load_recipe(subject)
@@ -110,9 +113,7 @@ def evaluate(
         if protocol is None:
             raise ProtocolError("a recipe needs --protocol, such as --protocol loso")
         from serkit.corpora import load as load_corpus
-        from serkit.evaluation import evaluate as evaluate_recipe
         from serkit.evaluation import find_protocol
-        from serkit.training import load_utterances, make_dataset
 
         anchors = [load_corpus(spec) for spec in anchor or ()]
         held = sorted({u.corpus for loaded in anchors for u in loaded.utterances})
@@ -151,29 +152,17 @@ def evaluate(
 
 def _test_model(model: Model, specs: list[str], jobs: int, *, allow_seen: bool) -> Outcome:
     from serkit.corpora import load_all
-    from serkit.evaluation import evaluate_model, trained_on
+    from serkit.evaluation import evaluate_model, refuse_seen, seen_by_name, told_apart
 
     if not specs:
         raise CorpusError("a trained model needs --corpus, what to test it on")
-    utterances = [
-        u
-        for loaded in load_all(specs, labels=model.card.labels)
-        for u in loaded.utterances
-        if u.label in model.card.labels
-    ]
-    if not utterances:
-        raise CorpusError(
-            f"no utterance is labelled with an emotion that {model.card.name} tells apart: "
-            f"{', '.join(model.card.labels)}"
-        )
-    seen = trained_on(model, {u.corpus for u in utterances})
-    if seen and not allow_seen:
-        raise ProtocolError(
-            f"{model.card.name} was trained on {', '.join(seen)}; figures on it would flatter. "
-            "Test on another corpus, evaluate its recipe under a protocol, or add --allow-seen, "
-            "and every figure will say so"
-        )
-    return evaluate_model(model, utterances, seen=bool(seen), jobs=jobs, track=tracker("Listening"))
+    card = model.card
+    corpora = load_all(specs, labels=card.labels)
+    utterances = told_apart(card, corpora)
+    if not allow_seen:
+        refuse_seen(card, corpora, utterances, jobs=jobs, track=tracker("Comparing recordings"))
+    seen = bool(seen_by_name(card, corpora))
+    return evaluate_model(model, utterances, seen=seen, jobs=jobs, track=tracker("Listening"))
 
 
 def compare(
@@ -182,12 +171,10 @@ def compare(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Say whether the second run is better than the first, on the same utterances."""
-    try:
-        from serkit.evaluation import compare as compare_runs
-        from serkit.evaluation import load_run
-    except ModuleNotFoundError as error:
-        raise MissingExtraError(error.name or "torch", "train", "comparing runs") from error
     from dataclasses import asdict
+
+    from serkit.evaluation import compare as compare_runs
+    from serkit.evaluation import load_run
 
     found = compare_runs(load_run(first), load_run(second))
     if as_json:

@@ -12,8 +12,10 @@ from serkit.cli.evaluate import compare, evaluate
 from serkit.cli.export import export
 from serkit.cli.predict import predict
 from serkit.cli.quantize import quantize
+from serkit.cli.streams import keep_libraries_quiet
 from serkit.cli.train import train
 from serkit.errors import SerkitError
+from serkit.text import printable
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -33,6 +35,8 @@ app.command("encode")(codec.encode)
 app.command("decode")(codec.decode)
 app.add_typer(codec.app, name="codec")
 app.add_typer(corpus.app, name="corpus")
+
+_INTERRUPTED = 130
 
 _debug = False
 
@@ -61,13 +65,27 @@ def _options(
 
 def main() -> None:
     """Run a command; an error of serkit's is one line on stderr and exit code 2."""
+    if "--debug" not in sys.argv[1:]:
+        keep_libraries_quiet()
     try:
         app()
     except (SerkitError, OSError) as error:
         if _debug:
             raise
-        typer.echo(f"serkit: {error}", err=True)
+        typer.echo(f"serkit: {printable(error)}", err=True)
         sys.exit(2)
-    except KeyboardInterrupt:
-        typer.echo("serkit: interrupted", err=True)
-        sys.exit(130)
+    except SystemExit as error:
+        if error.code == _INTERRUPTED:
+            typer.echo("serkit: interrupted", err=True)
+        raise
+    finally:
+        _end_workers()
+
+
+def _end_workers() -> None:
+    """An interpreter that ends waits for its workers, and they for what they are doing."""
+    if "concurrent.futures.process" in sys.modules:
+        from multiprocessing import active_children
+
+        for worker in active_children():
+            worker.terminate()

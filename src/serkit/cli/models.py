@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 app = typer.Typer(help="List the shipped models, or show a model's card.", rich_markup_mode=None)
+
+
+def name_of(file: Path) -> str:
+    """What a model is called if nobody says: as its file."""
+    return file.stem.encode("utf-8", "replace").decode()
 
 
 @app.callback(invoke_without_command=True)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from serkit.cli.progress import tracker
-from serkit.errors import CorpusError, MissingExtraError, RecipeError
+from serkit.errors import MissingExtraError, RecipeError
 
 if TYPE_CHECKING:
     from serkit.runtime import Model
@@ -67,7 +67,14 @@ def quantize(
     """
     try:
         from serkit.compression.quantize import quantize as quantize_model
-        from serkit.evaluation import find_protocol, guarded_folds, learned_from, trained_on
+        from serkit.evaluation import (
+            find_protocol,
+            guarded_folds,
+            learned_from,
+            seen_by_content,
+            seen_by_name,
+            told_apart,
+        )
         from serkit.training import FeatureCache, HoldOut, Recipe, extract_dataset
     except ModuleNotFoundError as error:
         raise MissingExtraError(error.name or "torch", "train", "quantising a model") from error
@@ -89,12 +96,7 @@ def quantize(
     full = load(model).model
     labels = full.card.labels
     corpora = load_all(corpus, labels=labels)
-    utterances = [u for loaded in corpora for u in loaded.utterances if u.label in labels]
-    if not utterances:
-        raise CorpusError(
-            f"no utterance is labelled with an emotion that {full.card.name} tells apart: "
-            f"{', '.join(labels)}"
-        )
+    utterances = told_apart(full.card, corpora)
     recipe = Recipe.of_card(full.card) if fine_tuning else None
     data = extract_dataset(
         full.card.features,
@@ -110,7 +112,7 @@ def quantize(
     training, validation, test = (
         data.rows(part) for part in (fold.train, fold.validation, fold.test)
     )
-    seen = trained_on(full, {u.corpus for u in utterances})
+    seen = bool(seen_by_name(full.card, corpora) or seen_by_content(full.card, data.hashes))
     found = quantize_model(
         full,
         plan,

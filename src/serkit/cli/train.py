@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from serkit.cli.models import name_of
 from serkit.cli.progress import tracker
+from serkit.errors import RecipeError
 
 if TYPE_CHECKING:
     from serkit.training import Epoch
@@ -33,6 +35,19 @@ def train(
     figures: Annotated[
         bool, typer.Option(help="Evaluate under the recipe's protocols, for the card.")
     ] = True,
+    full_precision: Annotated[
+        bool,
+        typer.Option("--full-precision", help="Leave out the recipe's quantisation."),
+    ] = False,
+    name: Annotated[
+        str, typer.Option(metavar="NAME", help="What the model is called; as its file, if empty.")
+    ] = "",
+    licence: Annotated[
+        str | None, typer.Option(metavar="TEXT", help="Licence of your own data, for the card.")
+    ] = None,
+    commercial_use: Annotated[
+        bool, typer.Option("--commercial-use", help="That licence allows commercial use.")
+    ] = False,
 ) -> None:
     """Train a model by a recipe, evaluate it, and write its file.
 
@@ -40,7 +55,14 @@ def train(
     """
     try:
         from serkit.compression.quantize import learn
-        from serkit.evaluation import accept, check_acceptance, find_protocol, fit_final
+        from serkit.evaluation import (
+            accept,
+            check_acceptance,
+            find_protocol,
+            fit_acceptance,
+            fit_final,
+            under_licence,
+        )
         from serkit.training import FeatureCache, load_recipe, load_utterances, make_dataset
     except ModuleNotFoundError as error:
         from serkit.errors import MissingExtraError
@@ -50,17 +72,27 @@ def train(
     from serkit.runtime import save_model
 
     refuse_unwritable(out, log)
+    if commercial_use and licence is None:
+        raise RecipeError("--commercial-use is said of a --licence; give one")
     plan = load_recipe(recipe)
+    left_out: dict[str, Any] = {"quantisation": None} if full_precision else {}
+    plan = plan.model_copy(update=left_out if figures else {**left_out, "acceptance": ()})
     for wanted in plan.acceptance:
         find_protocol(wanted.protocol)
     corpora, utterances = load_utterances(plan, corpus or ())
+    if licence is not None:
+        corpora = under_licence(corpora, licence, commercial_use=commercial_use)
+    if corpus:
+        plan, notes = fit_acceptance(plan, utterances)
+        for note in notes:
+            typer.echo(f"serkit: {note}", err=True)
+    check_acceptance(plan, utterances)
     n_jobs = jobs or os.cpu_count() or 1
     kept = FeatureCache.default() if cache else None
     data = make_dataset(
         plan, utterances, jobs=n_jobs, cache=kept, track=tracker("Extracting features")
     )
-    if figures:
-        check_acceptance(plan, data)
+    check_acceptance(plan, utterances, data.hashes)
     lines: list[str] = []
 
     def keep(epoch: Epoch) -> None:
@@ -74,9 +106,10 @@ def train(
         model = fit_final(plan, data, corpora, seed=seed, learn=learn, on_epoch=on_epoch)
     if log is not None:
         write_atomically(log, "".join(lines))
-    if figures and plan.acceptance:
+    if plan.acceptance:
         found = accept(plan, data, jobs=n_jobs, track=lambda name: tracker(f"Evaluating: {name}"))
         model = model.with_card(figures=found)
+    model = model.with_card(name=name or name_of(out))
     size = save_model(model, out)
     typer.echo(f"{out}: {size} bytes, {model.n_parameters} parameters, {len(data)} recordings")
 

@@ -26,7 +26,7 @@ from serkit.training import (
     fit,
     fit_temperature,
 )
-from serkit.training.fit import recording_weights
+from serkit.training.fitting import recording_weights
 from serkit.training.loop import Examples
 
 Array = NDArray[np.float32]

@@ -1,24 +1,42 @@
 """A database in audEERING's format: `db.yaml` and its tables (https://audeering.github.io/audformat/).
 
 The label is the scheme `emotion`; the schemes `speaker`, `session` and `transcription` and the
-splits are used where there are any. audformat would unpickle copies of the tables that lie beside
-them, and unpickling can run code: a database with such copies is refused.
+splits are used where there are any.
+
+audformat's own loader can be made to run code, by tags in the header and by pickled copies of the
+tables. It never sees the folder: the header is parsed here as plain data, what is needed of it and
+the tables, `.parquet` or `.csv`, go into a temporary folder, and audformat reads that.
 """
 
 from __future__ import annotations
 
+import errno
+import os
+import unicodedata
+from collections.abc import Mapping
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from serkit.corpora.assembly import assemble
 from serkit.corpora.emotions import in_order
 from serkit.corpora.foreign import in_our_words, one_line, optional
 from serkit.corpora.friends import SPLITS
+from serkit.corpora.parquet import copied
+from serkit.corpora.tables import content_of
 from serkit.corpora.utterances import Corpus, CorpusInfo, Oddity, Utterance
 from serkit.errors import CorpusError
+from serkit.files import lies_within
+from serkit.plain import from_yaml
+
+MAX_TABLES = 256
 
 _HEADER = "db.yaml"
 _COMMERCIAL = ("commercial", "unrestricted")
+# What audformat's header has, but for attachments, which name files and are not needed.
+_FIELDS = ("name", "source", "usage", "languages", "author", "license")
+_SECTIONS = ("media", "misc_tables", "raters", "schemes", "splits", "tables")
+_TABLES = ("misc_tables", "tables")
 
 
 def read(root: Path) -> Corpus:
@@ -29,35 +47,33 @@ def read(root: Path) -> Corpus:
 
     Returns:
         The corpus, under the database's name, in the order of the table. Rows without emotion
-        or speaker and missing audio files are its oddities.
+        or speaker, and audio files that are missing or outside the folder, are its oddities.
 
     Raises:
         MissingExtraError: audformat is not installed.
-        CorpusError: There is no database, it cannot be loaded, it holds pickled tables, or it
-            has no emotions or no speakers.
+        CorpusError: There is no database, it cannot be loaded, a table is pickled or has an id
+            that is no file name, or it has no emotions or no speakers.
     """
     audformat = optional("audformat", "reading an audformat database")
-    if not (root / _HEADER).is_file():
+    if not os.path.lexists(root / _HEADER):
         raise CorpusError(
             f"{root} holds no {_HEADER}; expected the folder of an audformat database"
         )
-    pickled = sorted(path.name for path in root.glob("*.pkl"))
-    if pickled:
-        raise CorpusError(
-            f"{root} holds pickled tables ({', '.join(pickled)}), and unpickling can run code; "
-            "delete them: audformat reads the .csv or .parquet tables as well"
-        )
-    # audformat raises whatever pandas, YAML and its own checks raise on damaged files.
+    # audformat raises whatever pandas, Arrow and its own checks raise on damaged files.
     try:
-        database = audformat.Database.load(str(root), load_data=True, verbose=False)
+        header = _header(from_yaml(content_of(root / _HEADER, root)))
+        database = _database(audformat, root, header)
         table = database.get("emotion", ["speaker", "session", "transcription"])
         table.index = audformat.utils.to_segmented_index(table.index)
         splits = {place: split for split in SPLITS for place in _places(audformat, database, split)}
     except Exception as error:
-        raise CorpusError(f"the database {root} cannot be loaded: {one_line(error)}") from error
+        problem = error.strerror if isinstance(error, OSError) else None
+        raise CorpusError(
+            f"the database {root} cannot be loaded: {problem or one_line(error)}"
+        ) from error
     if table.empty:
         schemes = ", ".join(database.schemes) or "none"
-        raise CorpusError(f"{root} has no scheme 'emotion'; its schemes are {schemes}")
+        raise CorpusError(f"{root} has no scheme 'emotion'; its schemes are {schemes:.200}")
     if table["speaker"].isna().all():
         raise CorpusError(
             f"{root} has no scheme 'speaker'; without speakers no split can keep them apart, so "
@@ -70,8 +86,8 @@ def read(root: Path) -> Corpus:
         file, start, end = place
         cells = {name: str(cell) if cell is not None else None for name, cell in row.items()}
         missing = [name for name in ("emotion", "speaker") if not cells[name]]
-        if missing or not (root / file).is_file():
-            problem = f"has no {' and no '.join(missing)}" if missing else "does not exist"
+        problem = f"has no {' and no '.join(missing)}" if missing else _problem(root, file)
+        if problem:
             oddities.append(Oddity(root / file, f"{problem}; passed over"))
             continue
         utterances.append(
@@ -88,6 +104,100 @@ def read(root: Path) -> Corpus:
             )
         )
     return assemble(_info(database, utterances), root, utterances, oddities)
+
+
+def _problem(root: Path, file: str) -> str | None:
+    """Why a file that a table names is not opened."""
+    path = root / file
+    try:
+        exists = path.is_file()
+    except (OSError, ValueError):
+        exists = False  # too long, or with a NUL
+    if not exists:
+        return "does not exist"
+    return None if lies_within(path, root) else "lies outside the database's folder"
+
+
+def _header(values: Any) -> dict[str, Any]:
+    """What is needed of a header; `_name` and the like would overwrite audformat's own values."""
+    if not isinstance(values, dict):
+        raise ValueError(f"{_HEADER} is a {type(values).__name__}; expected an object")
+    header = {key: values[key] for key in _FIELDS if key in values}
+    if not isinstance(header.get("name"), str):
+        raise ValueError(f"{_HEADER} has {header.get('name')!r:.80} as name; expected a text")
+    for section in _SECTIONS:
+        header[section] = {
+            _id(section, name): _public(section, described)
+            for name, described in _items(section, values.get(section))
+        }
+    for section in _TABLES:
+        for described in header[section].values():
+            described["columns"] = {
+                _id("columns", name): _public("columns", column)
+                for name, column in _items("columns", described.get("columns"))
+            }
+    n_tables = sum(len(header[section]) for section in _TABLES)
+    if n_tables > MAX_TABLES:
+        raise ValueError(f"{_HEADER} has {n_tables} tables; expected at most {MAX_TABLES}")
+    return header
+
+
+def _items(section: str, values: Any) -> Any:
+    if values is not None and not isinstance(values, dict):
+        raise ValueError(f"{section} is a {type(values).__name__}; expected an object")
+    return (values or {}).items()
+
+
+def _public(section: str, values: Any) -> dict[str, Any]:
+    if values is not None and not isinstance(values, dict):
+        raise ValueError(f"an entry of {section} is {values!r:.80}; expected an object")
+    return {
+        key: value
+        for key, value in (values or {}).items()
+        if isinstance(key, str) and not key.startswith("_")
+    }
+
+
+def _id(section: str, name: Any) -> str:
+    """An id, which for a table is part of a file's name."""
+    if (
+        isinstance(name, str)
+        and 0 < len(name) <= 100
+        and ".." not in name
+        and not any(c in '/\\:*?"<>|' or unicodedata.category(c) == "Cc" for c in name)
+    ):
+        return name
+    raise ValueError(
+        f"the id {name!r:.80} in {section}; expected a name of at most 100 characters, without "
+        "separators or '..'"
+    )
+
+
+def _database(audformat: Any, root: Path, header: Mapping[str, Any]) -> Any:
+    """The database, by audformat, from a copy of the plain header and tables."""
+    yaml = optional("yaml", "reading an audformat database", extra="audformat")
+    with TemporaryDirectory(prefix="serkit-") as temporary:
+        folder = Path(temporary)
+        (folder / _HEADER).write_text(yaml.safe_dump(dict(header), sort_keys=False), "utf-8")
+        for section in _TABLES:
+            for name in header[section]:
+                _copy_table(root, folder, f"db.{name}")
+        return audformat.Database.load(str(folder), load_data=True, verbose=False)
+
+
+def _copy_table(root: Path, folder: Path, stem: str) -> None:
+    parquet, csv = root / f"{stem}.parquet", root / f"{stem}.csv"
+    if os.path.lexists(parquet):
+        copied(content_of(parquet, root), folder / parquet.name)
+    elif os.path.lexists(csv):
+        (folder / csv.name).write_bytes(content_of(csv, root))
+    elif os.path.lexists(root / f"{stem}.pkl"):
+        raise ValueError(
+            f"{stem}.pkl is a pickled table, and unpickling can run code; save the table as .csv "
+            "or .parquet"
+        )
+    else:
+        raise FileNotFoundError(errno.ENOENT, f"there is no {csv.name} or {parquet.name}")
 
 
 def _places(audformat: Any, database: Any, split: str) -> Any:

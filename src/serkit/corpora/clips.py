@@ -9,6 +9,7 @@ from pathlib import Path
 from serkit.audio import SUFFIXES
 from serkit.corpora.assembly import assemble, existing_folder
 from serkit.corpora.utterances import Corpus, CorpusInfo, Oddity, Utterance
+from serkit.files import lies_within
 
 # Companions that corpora ship with, and what file managers leave behind.
 _DOCUMENTS = (".txt", ".md", ".pdf", ".html", ".csv", ".tsv", ".json", ".doc", ".docx", ".xlsx")
@@ -22,7 +23,7 @@ class OddFileError(Exception):
 def files_below(root: Path) -> Iterator[Path]:
     """Every file below a folder except documents, in the order of the relative paths.
 
-    Links to folders are followed, each folder once.
+    Links to folders are followed, each folder once. A link to a folder outside counts as a file.
 
     Args:
         root: An existing folder.
@@ -38,9 +39,32 @@ def files_below(root: Path) -> Iterator[Path]:
             subfolders.clear()
             continue
         visited.add((status.st_dev, status.st_ino))
-        subfolders.sort()
+        outside = [name for name in subfolders if _leads_out(Path(folder, name), root)]
+        found += (Path(folder, name) for name in outside)
+        subfolders[:] = sorted(set(subfolders) - set(outside))
         found += (Path(folder, name) for name in names if name not in _LEFT_BEHIND)
     yield from sorted(path for path in found if path.suffix.lower() not in _DOCUMENTS)
+
+
+def _leads_out(path: Path, root: Path) -> bool:
+    """Whether a link leaves the corpus; what else lies in a folder of it cannot."""
+    return path.is_symlink() and not lies_within(path, root)
+
+
+def require_clip(path: Path, root: Path) -> None:
+    """Check that a file may be opened as a clip of a corpus.
+
+    Args:
+        path: Below `root`.
+        root: The corpus's folder.
+
+    Raises:
+        OddFileError: It is a link out of the folder, or no regular file.
+    """
+    if _leads_out(path, root):
+        raise OddFileError("is a link out of the corpus's folder; passed over")
+    if not path.is_file():
+        raise OddFileError("is a broken link, a device or a pipe; passed over")
 
 
 def read_clips(
@@ -73,6 +97,7 @@ def read_clips(
     first: dict[tuple[str, str], Path] = {}
     for path in files_below(folder):
         try:
+            require_clip(path, root)
             if path.suffix.lower() not in SUFFIXES:
                 raise OddFileError(f"not one of {', '.join(SUFFIXES)}; passed over")
             utterance = parse(path)

@@ -122,12 +122,12 @@ def read_rated(root: Path) -> Corpus:
         )
     votes: dict[str, str] = {}
     oddities: list[Oddity] = []
-    for line, row in rows_of(table, ("FileName", "VoiceVote"), oddities):
+    for line, row in rows_of(table, root, ("FileName", "VoiceVote"), oddities):
         vote = row["VoiceVote"]
         if all(letter in _VOTES for letter in vote.split(":")):
             votes[row["FileName"]] = vote
         else:
-            oddities.append(Oddity(table, f"line {line}: unknown vote {vote!r}; passed over"))
+            oddities.append(Oddity(table, f"line {line}: unknown vote {vote!r:.80}; passed over"))
     left_out: list[str] = []
 
     def parse(path: Path) -> Utterance | None:

@@ -3,6 +3,9 @@
 Columns by their usual names: see `_COLUMNS`. Audio that the dataset holds as bytes is written once
 to `$XDG_CACHE_HOME/serkit/datasets` (or `~/.cache/serkit/datasets`), since the rest of serkit names
 recordings by their files.
+
+The Arrow files are read with pyarrow. The library datasets would take what the dataset says about
+itself for names of files to write, of addresses to fetch and of modules to import.
 """
 
 from __future__ import annotations
@@ -11,14 +14,20 @@ import hashlib
 import os
 import tempfile
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from serkit.audio.formats import HEAD_BYTES, container_of
+from serkit.corpora import arrow
 from serkit.corpora.assembly import assemble
 from serkit.corpora.emotions import in_order
-from serkit.corpora.foreign import in_our_words, one_line, optional
+from serkit.corpora.foreign import in_our_words, one_line
+from serkit.corpora.tables import content_of
 from serkit.corpora.utterances import Corpus, CorpusInfo, Oddity, Utterance
 from serkit.errors import CorpusError
+from serkit.files import lies_within
+from serkit.plain import from_json
 
 _COLUMNS = {
     "audio": ("audio", "speech", "file"),
@@ -29,7 +38,21 @@ _COLUMNS = {
 }
 _REQUIRED = ("audio", "label", "speaker")
 _SPLITS = {"train": "train", "validation": "dev", "valid": "dev", "dev": "dev", "test": "test"}
-_SUFFIXES = ((b"RIFF", ".wav"), (b"fLaC", ".flac"), (b"OggS", ".ogg"), (b"ID3", ".mp3"))
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """One split of a dataset, or the only one.
+
+    Attributes:
+        name: The split's; empty if there are none.
+        files: Its Arrow files.
+        info: What `dataset_info.json` says.
+    """
+
+    name: str
+    files: tuple[Path, ...]
+    info: Mapping[str, Any]
 
 
 def read(root: Path) -> Corpus:
@@ -41,98 +64,171 @@ def read(root: Path) -> Corpus:
 
     Returns:
         The corpus, in the order of the rows, with the published split where there are several.
-        Rows without audio, label or speaker are its oddities.
+        Rows without audio, label or speaker are its oddities; so are those whose audio is a file
+        outside the folder.
 
     Raises:
-        MissingExtraError: datasets is not installed.
+        MissingExtraError: pyarrow is not installed.
         CorpusError: There is no dataset, it cannot be loaded, or it lacks a column.
     """
-    datasets = optional("datasets", "reading a saved Hugging Face dataset")
+    arrow.require()
     name = root.resolve().name
-    states = sorted(root.rglob("state.json"))
-    if not states:
+    utterances: list[Utterance] = []
+    oddities: list[Oddity] = []
+    # Arrow raises errors of many kinds on damaged files.
+    try:
+        parts = _parts(root)
+        for part in parts:
+            split = _SPLITS.get(part.name) if len(parts) > 1 else None
+            for number, cells in enumerate(_rows(root, part)):
+                missing = [column for column in _REQUIRED if not cells.get(column)]
+                place = (part.name, number)
+                audio = None if missing else _file(root, cells["audio"], place)
+                if audio is None:
+                    what = " and no ".join(missing) or "audio file within the dataset"
+                    row = f"row {number} of {part.name}" if part.name else f"row {number}"
+                    oddities.append(Oddity(root, f"{row} has no {what}; passed over"))
+                    continue
+                utterances.append(
+                    Utterance(
+                        audio,
+                        in_our_words(str(cells["label"])),
+                        str(cells["speaker"]),
+                        name,
+                        session=_words(cells.get("session")),
+                        text=_words(cells.get("text")),
+                        split=split,
+                    )
+                )
+    except (CorpusError, ImportError):
+        raise
+    except Exception as error:
+        problem = error.strerror if isinstance(error, OSError) else None
+        raise CorpusError(
+            f"the dataset {root} cannot be loaded: {problem or one_line(error)}"
+        ) from error
+    return assemble(_info(name, parts, utterances), root, utterances, oddities)
+
+
+def _parts(root: Path) -> tuple[_Part, ...]:
+    """The splits, each in a folder below `root` of its own, or the one in `root` itself."""
+    if (root / "dataset_dict.json").exists():
+        names = _json(root, root / "dataset_dict.json").get("splits")
+        if not isinstance(names, list) or not all(map(_is_file_name, names)):
+            raise ValueError(
+                f"dataset_dict.json has {names!r:.80} as splits; expected names of folders"
+            )
+        return tuple(_part(root, root / name, name) for name in dict.fromkeys(names))
+    if not (root / "state.json").exists():
         raise CorpusError(
             f"{root} holds no saved dataset; expected a folder written by save_to_disk, which "
             "has a state.json"
         )
-    # datasets raises whatever Arrow and JSON raise on damaged files.
-    try:
-        loaded = datasets.load_from_disk(str(root))
-        parts = dict(loaded) if isinstance(loaded, datasets.DatasetDict) else {"": loaded}
-    except Exception as error:
-        raise CorpusError(f"the dataset {root} cannot be loaded: {one_line(error)}") from error
-    key = hashlib.blake2b(b"".join(state.read_bytes() for state in states), digest_size=8)
-    cache = _cache() / f"{name}-{key.hexdigest()}"
-    utterances: list[Utterance] = []
-    oddities: list[Oddity] = []
-    for part_name, part in parts.items():
-        split = _SPLITS.get(part_name) if len(parts) > 1 else None
-        for number, cells in enumerate(_rows(datasets, part, root)):
-            missing = [column for column in _REQUIRED if not cells.get(column)]
-            audio = None if missing else _file(cells["audio"], cache / f"{part_name}{number:06d}")
-            if audio is None:
-                what = " and no ".join(missing) or "audio file"
-                row = f"row {number} of {part_name}" if part_name else f"row {number}"
-                oddities.append(Oddity(root, f"{row} has no {what}; passed over"))
-                continue
-            utterances.append(
-                Utterance(
-                    audio,
-                    in_our_words(str(cells["label"])),
-                    str(cells["speaker"]),
-                    name,
-                    session=_words(cells.get("session")),
-                    text=_words(cells.get("text")),
-                    split=split,
+    return (_part(root, root, ""),)
+
+
+def _part(root: Path, folder: Path, name: str) -> _Part:
+    state = _json(root, folder / "state.json")
+    if any(state.get(key) for key in ("_indices_files", "_indices_data_files")):
+        raise ValueError("it has indices apart from its rows; save it anew with a newer datasets")
+    described = state.get("_data_files")
+    files = described if isinstance(described, list) else []
+    found = [file.get("filename") if isinstance(file, dict) else None for file in files]
+    if not found or not all(map(_is_file_name, found)):
+        raise ValueError(f"state.json has {described!r:.80} as files; expected names of files")
+    paths = tuple(folder / str(file) for file in found)
+    for path in paths:
+        if not path.is_file():
+            raise ValueError(f"{path.name} does not exist, or is no file")
+        if not lies_within(path, root):
+            raise ValueError(f"{path.name} is a link out of the dataset's folder")
+    return _Part(name, paths, _json(root, folder / "dataset_info.json"))
+
+
+def _is_file_name(name: object) -> bool:
+    """A name of something in a folder, and of nothing anywhere else."""
+    return (
+        isinstance(name, str)
+        and 0 < len(name) <= 200
+        and name not in (".", "..")
+        and not any(c in "/\\:\0" for c in name)
+    )
+
+
+def _json(root: Path, path: Path) -> Mapping[str, Any]:
+    values = from_json(content_of(path, root))
+    if not isinstance(values, dict):
+        raise ValueError(f"{path.name} is a {type(values).__name__}; expected an object")
+    return values
+
+
+def _rows(root: Path, part: _Part) -> Iterator[Mapping[str, Any]]:
+    """The rows of a split with our names of the columns, labels as words."""
+    for file in part.files:
+        for batch in arrow.batches(file):
+            names = batch.schema.names
+            columns = {
+                ours: next((name for name in theirs if name in names), None)
+                for ours, theirs in _COLUMNS.items()
+            }
+            missing = [ours for ours in _REQUIRED if columns[ours] is None]
+            if missing:
+                expected = "; ".join(f"{ours}: {', '.join(_COLUMNS[ours])}" for ours in missing)
+                raise CorpusError(
+                    f"the dataset {root} has the columns {', '.join(names):.200}; expected also "
+                    f"one of each of {expected}"
                 )
-            )
-    return assemble(_info(name, parts, utterances), root, utterances, oddities)
+            words = _class_names(part.info, columns["label"])
+            chosen = batch.select([name for name in columns.values() if name])
+            for row in chosen.to_pylist():
+                cells = {ours: row[name] for ours, name in columns.items() if name}
+                if words and isinstance(cells["label"], int):
+                    # datasets writes -1 for a class that is not known.
+                    known = 0 <= cells["label"] < len(words)
+                    cells["label"] = words[cells["label"]] if known else None
+                elif isinstance(cells["label"], int):
+                    raise CorpusError(
+                        f"the labels of the dataset {root} are numbers without names; expected a "
+                        "ClassLabel column or words"
+                    )
+                yield {**cells, "speaker": _words(cells["speaker"])}
 
 
-def _rows(datasets: Any, part: Any, root: Path) -> Iterator[Mapping[str, Any]]:
-    """The rows of a dataset with our names of the columns, labels as words."""
-    columns = {
-        ours: next((name for name in names if name in part.column_names), None)
-        for ours, names in _COLUMNS.items()
-    }
-    missing = [ours for ours in _REQUIRED if columns[ours] is None]
-    if missing:
-        expected = "; ".join(f"{ours}: {', '.join(_COLUMNS[ours])}" for ours in missing)
-        raise CorpusError(
-            f"the dataset {root} has the columns {', '.join(part.column_names)}; expected also "
-            f"one of each of {expected}"
-        )
-    audio, label = columns["audio"], columns["label"]
-    if isinstance(part.features[audio], datasets.Audio):
-        part = part.cast_column(audio, datasets.Audio(decode=False))
-    words = getattr(part.features[label], "names", None)
-    for row in part:
-        cells = {ours: row[name] for ours, name in columns.items() if name}
-        if words and cells["label"] is not None:
-            # datasets writes -1 for a class that is not known.
-            cells["label"] = words[cells["label"]] if cells["label"] >= 0 else None
-        elif isinstance(cells["label"], int):
-            raise CorpusError(
-                f"the labels of the dataset {root} are numbers without names; expected a "
-                "ClassLabel column or words"
-            )
-        yield {**cells, "speaker": _words(cells["speaker"])}
+def _class_names(info: Mapping[str, Any], label: str | None) -> list[str] | None:
+    """The words that numbers of a column stand for."""
+    features = info.get("features")
+    described = features.get(label) if isinstance(features, dict) else None
+    names = described.get("names") if isinstance(described, dict) else None
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        return None
+    return names
 
 
 def _words(cell: object) -> str | None:
     return None if cell is None or cell == "" else str(cell)
 
 
-def _file(audio: Any, place: Path) -> Path | None:
-    """The file of a recording: the one referred to, or one written with its bytes."""
+def _file(root: Path, audio: Any, place: tuple[str, int]) -> Path | None:
+    """The file of a recording: the one in the dataset, or one written with its bytes."""
     given: Mapping[str, Any] = {"path": audio} if isinstance(audio, str) else audio
     content: bytes | None = given.get("bytes")
-    path = Path(given.get("path") or "")
-    if not content:
-        return path if path.is_file() else None
-    sniffed = next((suffix for magic, suffix in _SUFFIXES if content.startswith(magic)), "")
-    # Not with_suffix: a split may be called train.en.
-    file = place.with_name(place.name + (sniffed or path.suffix))
+    if content:
+        return _kept(content, place)
+    path = root / (given.get("path") or "")
+    try:
+        return path if path.is_file() and lies_within(path, root) else None
+    except (OSError, ValueError):
+        return None  # too long, or with a NUL
+
+
+def _kept(content: bytes, place: tuple[str, int]) -> Path:
+    """A file in the cache, whose name is a hash: no name that a dataset says becomes a path."""
+    digest = hashlib.blake2b(content, digest_size=16)
+    digest.update(repr(place).encode())
+    name = digest.hexdigest()
+    container = container_of(content[:HEAD_BYTES])
+    suffix = container.suffixes[0] if container and container.suffixes else ""
+    file = _cache() / name[:2] / f"{name}{suffix}"
     if not file.is_file():
         file.parent.mkdir(parents=True, exist_ok=True)
         # Readers in parallel must never see half a file.
@@ -147,16 +243,16 @@ def _cache() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache", "serkit", "datasets")
 
 
-def _info(name: str, parts: Mapping[str, Any], utterances: list[Utterance]) -> CorpusInfo:
-    about = next(iter(parts.values())).info
+def _info(name: str, parts: tuple[_Part, ...], utterances: list[Utterance]) -> CorpusInfo:
+    about = parts[0].info
     return CorpusInfo(
         name=name,
         title=f"the dataset {name}",
         language="unknown",
-        licence=about.license or "unknown",
+        licence=str(about.get("license") or "unknown"),
         commercial_use=False,
-        url=about.homepage or "",
-        citation=about.citation or "",
+        url=str(about.get("homepage") or ""),
+        citation=str(about.get("citation") or ""),
         labels=in_order(utterance.label for utterance in utterances),
         layout="rows with audio, label and speaker",
     )

@@ -45,7 +45,7 @@ INFO = CorpusInfo(
 def _utterance(row: Mapping[str, str], split: str) -> Utterance:
     emotion = row["Emotion"].lower()
     if emotion not in _LABELS:
-        raise OddFileError(f"unknown emotion {emotion!r}, expected {', '.join(_LABELS)}")
+        raise OddFileError(f"unknown emotion {emotion!r:.80}, expected {', '.join(_LABELS)}")
     names = [single or double for single, double in _NAMES.findall(row["Speaker"])]
     scene = f"scene{row['Scene_ID']}"
     return Utterance(

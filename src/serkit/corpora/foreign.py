@@ -38,24 +38,26 @@ def in_our_words(name: str) -> str:
 
 
 def one_line(error: BaseException) -> str:
-    """The message of another project's error without its line breaks."""
-    return " ".join(str(error).split()) or type(error).__name__
+    """The message of another project's error, cut and without its line breaks."""
+    return f"{' '.join(str(error).split()):.300}" or type(error).__name__
 
 
-def optional(package: str, purpose: str) -> Any:
-    """Import a package that is an extra of the same name.
+def optional(module: str, purpose: str, *, extra: str | None = None) -> Any:
+    """Import a module that comes with an extra.
 
     Args:
-        package: The package, which the extra installs.
+        module: The module.
         purpose: What needs it, for the message.
+        extra: The extra that installs it, if not of the module's name.
 
     Returns:
         The module.
 
     Raises:
-        MissingExtraError: The package is not installed.
+        MissingExtraError: It is not installed.
     """
     try:
-        return import_module(package)
+        return import_module(module)
     except ImportError as error:
-        raise MissingExtraError(package, package, purpose) from error
+        package = module.partition(".")[0]
+        raise MissingExtraError(package, extra or package, purpose) from error

@@ -13,6 +13,8 @@ from serkit.corpora.utterances import Corpus, CorpusInfo, Oddity, Utterance
 SPLITS = ("train", "dev", "test")
 """The published splits, in order."""
 
+_MOST_DIGITS = 3
+
 
 def episode(utterance: Utterance) -> str:
     """The episode an utterance of MELD or EmoryNLP is from.
@@ -43,8 +45,11 @@ def session_of(season: str, number: str, dialogue: str) -> str:
     Raises:
         OddFileError: Season or episode is no number.
     """
-    if not (season.isdecimal() and number.isdecimal()):
-        raise OddFileError(f"season {season!r} and episode {number!r} are not numbers")
+    if not all(part.isdecimal() and len(part) <= _MOST_DIGITS for part in (season, number)):
+        raise OddFileError(
+            f"season {season!r:.40} and episode {number!r:.40} are not numbers of at most "
+            f"{_MOST_DIGITS} digits"
+        )
     return f"s{int(season):02d}e{int(number):02d}/{dialogue}"
 
 
@@ -80,7 +85,7 @@ def read_splits(
         if table is None:
             oddities.append(Oddity(root / name, f"is missing, and with it the split {split}"))
             continue
-        for line, row in rows_of(table, columns, oddities):
+        for line, row in rows_of(table, root, columns, oddities):
             try:
                 utterances.append(parse(row, split))
             except OddFileError as odd:

@@ -24,8 +24,9 @@ from pathlib import Path
 from serkit.audio import SUFFIXES
 from serkit.corpora.assembly import assemble, existing_folder
 from serkit.corpora.emotions import merge
-from serkit.corpora.tables import decoded
+from serkit.corpora.tables import content_of, decoded
 from serkit.corpora.utterances import Corpus, CorpusInfo, Oddity, Utterance
+from serkit.files import lies_within
 
 _LABELS = {
     "ang": "angry",
@@ -53,8 +54,9 @@ _COUNTS = {
     "other": 3,
 }
 _EVALUATION = re.compile(
-    r"\[[\d.]+ *- *[\d.]+\]\s+((Ses\d\d)[FM]_\w+_([FM])\w*\d+)\s+([a-z]{3})\s+\[.*\]"
+    r"\[[\d.]+ *- *[\d.]+\]\s+((Ses\d\d)[FM]_\w{1,40}_([FM])\w{0,15}\d)\s+([a-z]{3})\s+\[.*\]"
 )
+_MOST_CHARACTERS = 2000
 _TRANSCRIPT = re.compile(r"(Ses\d\d[FM]_\w+) \[[^\]]*\]: ?(.*)")
 
 INFO = CorpusInfo(
@@ -133,9 +135,14 @@ def _read(root: Path, info: CorpusInfo, merges: dict[str, str] | None = None) ->
     utterances: dict[str, Utterance] = {}
     oddities: list[Oddity] = []
     for session in sorted(existing_folder(root, info).glob("Session[1-5]")):
-        texts = _texts(session / "dialog" / "transcriptions")
+        texts = {
+            match[1]: match[2].strip()
+            for path in _documents(session / "dialog" / "transcriptions")
+            for _, line in _lines(path, root, oddities)
+            if (match := _TRANSCRIPT.fullmatch(line))
+        }
         for path in _documents(session / "dialog" / "EmoEvaluation"):
-            for name, utterance in _evaluated(path, session, texts, oddities):
+            for name, utterance in _evaluated(path, root, session, texts, oddities):
                 if name in utterances:
                     oddities.append(Oddity(path, f"{name} a second time; passed over"))
                 else:
@@ -150,21 +157,25 @@ def _documents(folder: Path) -> list[Path]:
     return sorted(path for path in folder.glob("*.txt") if not path.name.startswith("."))
 
 
-def _texts(folder: Path) -> dict[str, str]:
-    """What is said, by utterance."""
-    return {
-        match[1]: match[2].strip()
-        for path in _documents(folder)
-        for line in decoded(path.read_bytes()).splitlines()
-        if (match := _TRANSCRIPT.fullmatch(line))
-    }
+def _lines(path: Path, root: Path, oddities: list[Oddity]) -> Iterator[tuple[int, str]]:
+    """The numbered lines of a document, but for those too long to be any of the release's."""
+    try:
+        text = decoded(content_of(path, root))
+    except OSError as error:
+        oddities.append(Oddity(path, f"cannot be read: {error.strerror}"))
+        return
+    for number, line in enumerate(text.splitlines(), start=1):
+        if len(line) > _MOST_CHARACTERS:
+            oddities.append(Oddity(path, f"line {number} has {len(line)} characters; passed over"))
+        else:
+            yield number, line
 
 
 def _evaluated(
-    path: Path, session: Path, texts: dict[str, str], oddities: list[Oddity]
+    path: Path, root: Path, session: Path, texts: dict[str, str], oddities: list[Oddity]
 ) -> Iterator[tuple[str, Utterance]]:
     """The utterances of one evaluation file that have a majority label and a sentence file."""
-    for number, line in enumerate(decoded(path.read_bytes()).splitlines(), start=1):
+    for number, line in _lines(path, root, oddities):
         if not line.startswith("["):
             continue
         match = _EVALUATION.fullmatch(line.strip())
@@ -178,7 +189,7 @@ def _evaluated(
             problem = f"line {number}: unknown emotion {code}; passed over"
             oddities.append(Oddity(path, problem))
             continue
-        audio = _sentence(session, name)
+        audio = _sentence(root, session, name)
         if audio is None:
             problem = f"line {number}: no sentence file of {name}; passed over"
             oddities.append(Oddity(path, problem))
@@ -188,7 +199,7 @@ def _evaluated(
         yield name, Utterance(audio, _LABELS[code], speaker, "iemocap", session=ses, text=text)
 
 
-def _sentence(session: Path, name: str) -> Path | None:
+def _sentence(root: Path, session: Path, name: str) -> Path | None:
     folder = session / "sentences" / "wav" / name.rpartition("_")[0]
     files = (folder / f"{name}{suffix}" for suffix in SUFFIXES)
-    return next((file for file in files if file.is_file()), None)
+    return next((file for file in files if file.is_file() and lies_within(file, root)), None)

@@ -13,7 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from serkit.audio import SUFFIXES
-from serkit.corpora.clips import OddFileError, files_below
+from serkit.corpora.clips import OddFileError, files_below, require_clip
 from serkit.corpora.friends import SPLITS, read_splits, session_of
 from serkit.corpora.utterances import Corpus, CorpusInfo, Oddity, Utterance
 
@@ -77,7 +77,7 @@ def read(root: Path) -> Corpus:
     def parse(row: Mapping[str, str], split: str) -> Utterance:
         emotion = row["Emotion"].lower()
         if emotion not in _LABELS:
-            raise OddFileError(f"unknown emotion {emotion!r}, expected {', '.join(_LABELS)}")
+            raise OddFileError(f"unknown emotion {emotion!r:.80}, expected {', '.join(_LABELS)}")
         dialogue, number = row["Dialogue_ID"], row["Utterance_ID"]
         audio = clips.get((split, dialogue, number))
         if audio is None:
@@ -111,6 +111,10 @@ def _clips(root: Path) -> dict[_Key, Path]:
         split = next((split for split in SPLITS if split in folders), None)
         if split is None:
             continue
+        try:
+            require_clip(path, root)
+        except OddFileError:
+            continue  # and counted among the utterances without a clip
         key = (split, match[1], match[2])
         known = found.get(key)
         if known is None or _rank(path) < _rank(known):

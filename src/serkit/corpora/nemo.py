@@ -7,11 +7,14 @@ speaker_id, gender and age (Christop, 2024; https://github.com/amu-cai/nEMO).
 from __future__ import annotations
 
 import csv
+import io
+import os
 import re
 from pathlib import Path
 
 from serkit.corpora.assembly import existing_folder
 from serkit.corpora.clips import OddFileError, read_clips
+from serkit.corpora.tables import content_of
 from serkit.corpora.utterances import Corpus, CorpusInfo, Oddity, Utterance
 
 _LABELS = {
@@ -58,11 +61,12 @@ def read(root: Path) -> Corpus:
     table = root / "data.tsv"
     texts: dict[str, str] = {}
     unread: tuple[Oddity, ...] = ()
-    if table.is_file():
+    if os.path.lexists(table):
         try:
-            texts = _texts(table)
+            texts = _texts(content_of(table, root))
         except (OSError, UnicodeDecodeError, KeyError, csv.Error) as error:
-            unread = (Oddity(table, f"cannot be read as the table of texts: {error!r}"),)
+            problem = error.strerror if isinstance(error, OSError) else repr(error)
+            unread = (Oddity(table, f"cannot be read as the table of texts: {problem}"),)
 
     def parse(path: Path) -> Utterance:
         match = _NAME.fullmatch(path.stem)
@@ -78,9 +82,9 @@ def read(root: Path) -> Corpus:
     return Corpus(INFO.name, root, corpus.utterances, unread + corpus.oddities, INFO)
 
 
-def _texts(table: Path) -> dict[str, str]:
+def _texts(content: bytes) -> dict[str, str]:
     """The orthographic text of each clip by the stem of its file."""
-    with table.open(encoding="utf-8-sig", newline="") as file:
-        # Quotation marks are part of the texts.
-        rows = csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE)
-        return {Path(row["file_id"] or "").stem: (row["raw_text"] or "").strip() for row in rows}
+    lines = io.StringIO(content.decode("utf-8-sig"), newline="")
+    # Quotation marks are part of the texts.
+    rows = csv.DictReader(lines, delimiter="\t", quoting=csv.QUOTE_NONE)
+    return {Path(row["file_id"] or "").stem: (row["raw_text"] or "").strip() for row in rows}

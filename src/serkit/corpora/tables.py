@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import csv
+import errno
 import io
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from serkit.corpora.utterances import Oddity
+from serkit.files import lies_within, read_bounded
+
+MAX_BYTES = 64 << 20
+"""A larger table is refused unread."""
 
 # Windows' punctuation where a text was decoded as Latin-1 on its way: U+0092 for ’, and so on.
 _WINDOWS = {
@@ -15,6 +20,21 @@ _WINDOWS = {
     for code in range(0x80, 0xA0)
     if (character := bytes([code]).decode("cp1252", "ignore"))
 }
+
+
+def content_of(path: Path, root: Path) -> bytes:
+    """The bytes of a table of a corpus.
+
+    Args:
+        path: A regular file of at most `MAX_BYTES`.
+        root: The corpus's folder, out of which no link may lead.
+
+    Raises:
+        OSError: It cannot be read, or is none; `strerror` says why.
+    """
+    if not lies_within(path, root):
+        raise OSError(errno.EINVAL, "is a link out of the corpus's folder", str(path))
+    return read_bounded(path, MAX_BYTES)
 
 
 def decoded(content: bytes) -> str:
@@ -37,12 +57,13 @@ def decoded(content: bytes) -> str:
 
 
 def rows_of(
-    path: Path, columns: Sequence[str], oddities: list[Oddity]
+    path: Path, root: Path, columns: Sequence[str], oddities: list[Oddity]
 ) -> Iterator[tuple[int, Mapping[str, str]]]:
     """The rows of a published CSV file that have all the columns wanted.
 
     Args:
         path: The file, with a header.
+        root: The corpus's folder.
         columns: The columns wanted, compared without regard to case.
         oddities: Takes a file that cannot be read, a missing column, and rows that lack a
             cell.
@@ -51,7 +72,7 @@ def rows_of(
         The line in which a row starts, and its cells by column, stripped.
     """
     try:
-        table = csv.reader(io.StringIO(decoded(path.read_bytes()), newline=""))
+        table = csv.reader(io.StringIO(decoded(content_of(path, root)), newline=""))
         header = [name.strip().lower() for name in next(table, [])]
         missing = [name for name in columns if name.lower() not in header]
         if missing:
@@ -66,5 +87,7 @@ def rows_of(
             elif cells:
                 oddities.append(Oddity(path, f"line {line}: lacks a cell; passed over"))
             line = table.line_num + 1
-    except (OSError, csv.Error) as error:
-        oddities.append(Oddity(path, f"cannot be read: {error}"))
+    except OSError as error:
+        oddities.append(Oddity(path, f"cannot be read: {error.strerror}"))
+    except csv.Error as error:
+        oddities.append(Oddity(path, f"is not CSV: {error}"))

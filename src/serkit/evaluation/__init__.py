@@ -1,37 +1,114 @@
 """Protocols, the leak guard, and metrics with intervals."""
 
-from serkit.evaluation.acceptance import accept, check_acceptance
-from serkit.evaluation.affect import AROUSAL, VALENCE, regroup, share_within
-from serkit.evaluation.comparison import Comparison, compare
-from serkit.evaluation.final import fit_final, learned_from
-from serkit.evaluation.folds import Fold
-from serkit.evaluation.leak_guard import guard, require_classes, without_copies
-from serkit.evaluation.metrics import (
-    Interval,
-    confusion,
-    expected_calibration_error,
-    f1s,
-    macro_f1,
-    mean_interval,
-    precisions,
-    recalls,
-    reliability,
-    speaker_interval,
-    unweighted_average_recall,
-    weighted_accuracy,
-    weighted_f1,
-)
-from serkit.evaluation.outcome import FoldResult, Outcome
-from serkit.evaluation.protocols import PROTOCOLS, Protocol, find_protocol
-from serkit.evaluation.run import (
-    Classifier,
-    Learner,
-    evaluate,
-    evaluate_model,
-    guarded_folds,
-    trained_on,
-)
-from serkit.evaluation.run_folder import load_run, require_free, save_run
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from serkit._lazy import lazily
+
+if TYPE_CHECKING:
+    from serkit.evaluation.acceptance import accept, check_acceptance, fit_acceptance
+    from serkit.evaluation.affect import AROUSAL, VALENCE, regroup, share_within
+    from serkit.evaluation.comparison import Comparison, compare
+    from serkit.evaluation.final import fit_final, learned_from, under_licence
+    from serkit.evaluation.folds import Fold
+    from serkit.evaluation.leak_guard import guard, require_classes, without_copies
+    from serkit.evaluation.metrics import (
+        Interval,
+        confusion,
+        expected_calibration_error,
+        f1s,
+        macro_f1,
+        mean_interval,
+        precisions,
+        recalls,
+        reliability,
+        speaker_interval,
+        unweighted_average_recall,
+        weighted_accuracy,
+        weighted_f1,
+    )
+    from serkit.evaluation.outcome import FoldResult, Outcome
+    from serkit.evaluation.protocols import PROTOCOLS, Protocol, find_protocol
+    from serkit.evaluation.run import (
+        Classifier,
+        Learner,
+        evaluate,
+        guarded_folds,
+        split_utterances,
+    )
+    from serkit.evaluation.run_folder import load_run, require_free, save_run
+    from serkit.evaluation.seen import Seen, refuse_seen, seen_by_content, seen_by_name
+    from serkit.evaluation.trained import evaluate_model, told_apart
+
+_EXPORTS: dict[str, tuple[str, ...]] = {
+    "serkit.evaluation.acceptance": (
+        "accept",
+        "check_acceptance",
+        "fit_acceptance",
+    ),
+    "serkit.evaluation.affect": (
+        "AROUSAL",
+        "VALENCE",
+        "regroup",
+        "share_within",
+    ),
+    "serkit.evaluation.comparison": (
+        "Comparison",
+        "compare",
+    ),
+    "serkit.evaluation.final": (
+        "fit_final",
+        "learned_from",
+        "under_licence",
+    ),
+    "serkit.evaluation.folds": ("Fold",),
+    "serkit.evaluation.leak_guard": (
+        "guard",
+        "require_classes",
+        "without_copies",
+    ),
+    "serkit.evaluation.metrics": (
+        "Interval",
+        "confusion",
+        "expected_calibration_error",
+        "f1s",
+        "macro_f1",
+        "mean_interval",
+        "precisions",
+        "recalls",
+        "reliability",
+        "speaker_interval",
+        "unweighted_average_recall",
+        "weighted_accuracy",
+        "weighted_f1",
+    ),
+    "serkit.evaluation.outcome": (
+        "FoldResult",
+        "Outcome",
+    ),
+    "serkit.evaluation.protocols": (
+        "PROTOCOLS",
+        "Protocol",
+        "find_protocol",
+    ),
+    "serkit.evaluation.run": (
+        "Classifier",
+        "Learner",
+        "evaluate",
+        "guarded_folds",
+        "split_utterances",
+    ),
+    "serkit.evaluation.run_folder": (
+        "load_run",
+        "require_free",
+        "save_run",
+    ),
+    "serkit.evaluation.seen": ("Seen", "refuse_seen", "seen_by_content", "seen_by_name"),
+    "serkit.evaluation.trained": ("evaluate_model", "told_apart"),
+}
+
+__getattr__ = lazily(__name__, _EXPORTS)
 
 __all__ = [
     "AROUSAL",
@@ -45,6 +122,7 @@ __all__ = [
     "Learner",
     "Outcome",
     "Protocol",
+    "Seen",
     "accept",
     "check_acceptance",
     "compare",
@@ -54,6 +132,7 @@ __all__ = [
     "expected_calibration_error",
     "f1s",
     "find_protocol",
+    "fit_acceptance",
     "fit_final",
     "guard",
     "guarded_folds",
@@ -63,14 +142,19 @@ __all__ = [
     "mean_interval",
     "precisions",
     "recalls",
+    "refuse_seen",
     "regroup",
     "reliability",
     "require_classes",
     "require_free",
     "save_run",
+    "seen_by_content",
+    "seen_by_name",
     "share_within",
     "speaker_interval",
-    "trained_on",
+    "split_utterances",
+    "told_apart",
+    "under_licence",
     "unweighted_average_recall",
     "weighted_accuracy",
     "weighted_f1",

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
 
+from serkit.corpora import Utterance
+from serkit.errors import ProtocolError
 from serkit.evaluation.metrics import (
     confusion,
     expected_calibration_error,
@@ -15,8 +17,8 @@ from serkit.evaluation.metrics import (
 )
 from serkit.evaluation.outcome import FoldResult, Outcome
 from serkit.evaluation.protocols import find_protocol
-from serkit.evaluation.run import evaluate, guarded_folds
-from serkit.training import Dataset, Recipe
+from serkit.evaluation.run import evaluate, split_utterances
+from serkit.training import Acceptance, Dataset, Recipe
 
 
 def accept(
@@ -56,20 +58,89 @@ def accept(
     return {"protocols": protocols}
 
 
-def check_acceptance(recipe: Recipe, data: Dataset) -> None:
-    """Find out before any training that a protocol of a recipe cannot be carried out.
+def check_acceptance(
+    recipe: Recipe, utterances: Sequence[Utterance], hashes: Sequence[str] = ()
+) -> None:
+    """Find out before any training that a recipe cannot be carried out on some utterances.
 
     Args:
-        recipe: Names the protocols.
-        data: Of all its utterances.
+        recipe: Says who is held out, and names the protocols.
+        utterances: All of them.
+        hashes: `content_hash` of each utterance's audio; copies are not noticed if empty.
 
     Raises:
-        ProtocolError: A protocol is unknown, cannot be carried out, or leaks.
+        ProtocolError: Nobody can be held out, or a protocol is unknown, cannot be carried out, or
+            leaks.
     """
+    recipe.hold_out.split(utterances, np.arange(len(utterances)), seed=0)
     for wanted in recipe.acceptance:
-        protocol = find_protocol(wanted.protocol)
-        for seed in range(wanted.seeds):
-            guarded_folds(data, protocol, recipe.hold_out, seed=seed)
+        _check(recipe, wanted, utterances, hashes)
+
+
+def fit_acceptance(recipe: Recipe, utterances: Sequence[Utterance]) -> tuple[Recipe, list[str]]:
+    """Replace the protocols of a recipe that its author chose for other corpora.
+
+    What cannot be carried out on these utterances gives way to one that can: `loso` up to ten
+    speakers and `speaker-folds` above, or `session` where speakers share sessions.
+
+    Args:
+        recipe: Of somebody else.
+        utterances: Of one's own.
+
+    Returns:
+        The recipe, and a line for each protocol replaced, which says why and by what.
+
+    Raises:
+        ProtocolError: A protocol is unknown, or nobody can be held out.
+    """
+    check_acceptance(recipe.model_copy(update={"acceptance": ()}), utterances)
+    kept: list[Acceptance] = []
+    notes = []
+    for wanted in recipe.acceptance:
+        find_protocol(wanted.protocol)
+        try:
+            _check(recipe, wanted, utterances)
+        except ProtocolError as error:
+            other = _fitting(recipe, wanted, utterances)
+            speakers = len({u.speaker_key for u in utterances})
+            notes.append(
+                f"{wanted.protocol} does not fit this data ({error}): "
+                + (
+                    f"evaluated by {other.protocol} over its {speakers} speakers"
+                    if other
+                    else f"no figures, as no other protocol fits its {speakers} speakers"
+                )
+            )
+            kept += [other] if other and other not in kept else []
+        else:
+            kept.append(wanted)
+    return recipe.model_copy(update={"acceptance": tuple(kept)}), notes
+
+
+_MOST_LEFT_OUT = 10
+"""More speakers than this are not left out one by one."""
+
+
+def _fitting(
+    recipe: Recipe, wanted: Acceptance, utterances: Sequence[Utterance]
+) -> Acceptance | None:
+    few = len({u.speaker_key for u in utterances}) <= _MOST_LEFT_OUT
+    for name in ("loso" if few else "speaker-folds", "session"):
+        other = wanted.model_copy(update={"protocol": name})
+        try:
+            _check(recipe, other, utterances)
+        except ProtocolError:
+            continue
+        return other
+    return None
+
+
+def _check(
+    recipe: Recipe, wanted: Acceptance, utterances: Sequence[Utterance], hashes: Sequence[str] = ()
+) -> None:
+    protocol = find_protocol(wanted.protocol)
+    for seed in range(wanted.seeds):
+        split_utterances(utterances, protocol, recipe.hold_out, seed=seed, hashes=hashes)
 
 
 def summary(outcome: Outcome) -> dict[str, Any]:

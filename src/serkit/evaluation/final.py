@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
 from serkit.corpora import Corpus
+from serkit.errors import CorpusError
 from serkit.evaluation.folds import Fold
 from serkit.evaluation.leak_guard import guard_final, without_copies
-from serkit.runtime import Model, TrainingCorpus
+from serkit.runtime import Model, Sketch, TrainingCorpus
 from serkit.training import Dataset, Epoch, Recipe, fit
+
+UNKNOWN = "unknown"
+"""The licence of a corpus that says nothing about it."""
 
 
 def fit_final(
@@ -56,7 +62,7 @@ def fit_final(
 
 
 def learned_from(model: Model, corpora: Sequence[Corpus], data: Dataset) -> Model:
-    """The model with corpora added to those its card says it learned from.
+    """The model with corpora, and a sketch of their recordings, added to its card.
 
     Args:
         model: The model.
@@ -65,7 +71,34 @@ def learned_from(model: Model, corpora: Sequence[Corpus], data: Dataset) -> Mode
     """
     named = {corpus.name: corpus for corpus in model.card.corpora}
     named |= {c.name: _on_card(c, data) for c in corpora if c.name not in named}
-    return model.with_card(corpora=tuple(named.values()))
+    content = dict(zip(data.utterances, data.hashes, strict=False))
+    heard = Sketch.of({c.name: [content[u] for u in c.utterances if u in content] for c in corpora})
+    return model.with_card(corpora=tuple(named.values()), seen=model.card.seen.joined(heard))
+
+
+def under_licence(
+    corpora: Sequence[Corpus], licence: str, *, commercial_use: bool
+) -> tuple[Corpus, ...]:
+    """The corpora with a licence stated for those of which none is known, as of a manifest.
+
+    Args:
+        corpora: All of them; published ones keep their licence.
+        licence: The terms the others are under.
+        commercial_use: Whether these allow commercial use.
+
+    Raises:
+        CorpusError: The licence of all of them is known.
+    """
+    if all(corpus.info.licence != UNKNOWN for corpus in corpora):
+        known = ", ".join(f"{corpus.name} ({corpus.info.licence})" for corpus in corpora)
+        raise CorpusError(
+            f"a licence is given for data without one, but that of all corpora is known: {known}"
+        )
+    stated: dict[str, Any] = {"licence": licence, "commercial_use": commercial_use}
+    return tuple(
+        replace(c, info=replace(c.info, **stated)) if c.info.licence == UNKNOWN else c
+        for c in corpora
+    )
 
 
 def _on_card(corpus: Corpus, data: Dataset) -> TrainingCorpus:

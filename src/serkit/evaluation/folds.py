@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from serkit.corpora import Utterance
 from serkit.errors import ProtocolError
-from serkit.training import HoldOut
+from serkit.training.holdout import HoldOut
 
 Index = NDArray[np.int64]
 

@@ -13,7 +13,7 @@ from serkit.corpora import Utterance
 from serkit.errors import ProtocolError
 from serkit.evaluation.folds import Fold, Index
 from serkit.evaluation.protocols import Protocol
-from serkit.training import HoldOut
+from serkit.training.holdout import HoldOut
 
 
 def guard(

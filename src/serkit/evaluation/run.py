@@ -10,25 +10,20 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from serkit.audio import SAMPLE_RATE, content_hash
 from serkit.compression.quantize import learn as learn_by_recipe
 from serkit.corpora import Utterance
-from serkit.errors import AudioError, CorpusError, ProtocolError
+from serkit.errors import ProtocolError
 from serkit.evaluation.execution import carry_out
 from serkit.evaluation.folds import Fold
 from serkit.evaluation.leak_guard import guard, require_classes, without_copies
 from serkit.evaluation.outcome import FoldResult, Outcome
 from serkit.evaluation.protocols import Protocol
 from serkit.evaluation.run_folder import RunFolder
-from serkit.runtime import Model, Recognizer
 from serkit.runtime.model import softmax
-from serkit.training import Dataset, HoldOut, Recipe, one_thread, read_utterance
+from serkit.training import Dataset, HoldOut, Recipe, one_thread
 
 Track = Callable[[Iterable[FoldResult], int], Iterable[FoldResult]]
 Task = tuple[int, Fold]
-Answer = tuple[int, str, tuple[float, ...]]
-
-_AT_A_TIME = 32
 
 
 class Classifier(typing.Protocol):
@@ -117,81 +112,40 @@ def evaluate(
     )
 
 
-AS_IS = Protocol(
-    "as-is",
-    "trained model as it is",
-    "no training: the file as its users have it",
-    speaker_dependent=False,
-    split=lambda *_: [],
-)
-
-
-def evaluate_model(
-    model: Model,
-    utterances: Sequence[Utterance],
-    *,
-    seen: bool,
-    jobs: int = 1,
-    track: Callable[[Iterable[Answer], int], Iterable[Answer]] | None = None,
-) -> Outcome:
-    """Test a trained model on utterances as its users have it, long recordings in windows.
-
-    A silent recording, which the model gives no label, counts as all labels alike.
-
-    Args:
-        model: The model.
-        utterances: With labels among the model's.
-        seen: Whether it was trained on a corpus of theirs; every figure then says so.
-        jobs: Processes that work at the same time.
-        track: Wraps the answers as they come, to show progress: `track(answers, total)`.
-
-    Raises:
-        CorpusError: A recording cannot be read or is too short to be judged; the file is named.
-    """
-    numbered = list(enumerate(utterances))
-    # The model travels with every task, so a task is more than one utterance.
-    tasks = [numbered[i : i + _AT_A_TIME] for i in range(0, len(numbered), _AT_A_TIME)]
-    work = partial(_answers, Recognizer(model))
-    answers = (answer for part in carry_out(work, tasks, jobs=jobs) for answer in part)
-    found = sorted(track(answers, len(utterances)) if track else answers)
-    labels = model.card.labels
-    result = FoldResult(
-        0,
-        "everything",
-        np.arange(len(utterances)),
-        np.array([scores for _, _, scores in found], np.float32),
-    )
-    targets = np.array([labels.index(u.label) for u in utterances], np.int64)
-    hashes = tuple(content for _, content, _ in found)
-    return Outcome(AS_IS, labels, tuple(utterances), targets, (result,), hashes, seen)
-
-
-def trained_on(model: Model, corpora: Iterable[str]) -> tuple[str, ...]:
-    """Those of some corpora that a model's card says it was trained on.
-
-    A selection of a corpus, as `emodb_4class` is of `emodb`, counts as that corpus.
-    """
-    learned = {corpus.name for corpus in model.card.corpora}
-    return tuple(
-        name
-        for name in sorted(set(corpora))
-        if any(other == name or other.startswith(f"{name}_") for other in learned)
-    )
-
-
 def guarded_folds(data: Dataset, protocol: Protocol, hold_out: HoldOut, *, seed: int) -> list[Fold]:
     """The folds of a protocol, if the leak guard and the classes allow them.
 
     Raises:
         ProtocolError: The data cannot be split this way, or the split leaks.
     """
-    folds = protocol.folds(data.utterances, seed=seed, hold_out=hold_out)
+    return split_utterances(data.utterances, protocol, hold_out, seed=seed, hashes=data.hashes)
+
+
+def split_utterances(
+    utterances: Sequence[Utterance],
+    protocol: Protocol,
+    hold_out: HoldOut,
+    *,
+    seed: int,
+    hashes: Sequence[str] = (),
+) -> list[Fold]:
+    """`guarded_folds` of utterances whose features need not be known yet.
+
+    Args:
+        utterances: What is split.
+        protocol: How.
+        hold_out: How the validation part is chosen.
+        seed: Of what the protocol leaves to chance.
+        hashes: `content_hash` of each utterance's audio; copies are not noticed if empty.
+
+    Raises:
+        ProtocolError: The utterances cannot be split this way, or the split leaks.
+    """
+    folds = protocol.folds(utterances, seed=seed, hold_out=hold_out)
     if protocol.speaker_dependent or hold_out.by == "utterance":
-        folds = without_copies(
-            folds, data.utterances, data.hashes, of_tested=protocol.speaker_dependent
-        )
-    guard(protocol, folds, data.utterances, hold_out=hold_out, hashes=data.hashes)
-    require_classes(protocol, folds, data.utterances)
+        folds = without_copies(folds, utterances, hashes, of_tested=protocol.speaker_dependent)
+    guard(protocol, folds, utterances, hold_out=hold_out, hashes=hashes)
+    require_classes(protocol, folds, utterances)
     return folds
 
 
@@ -206,18 +160,3 @@ def _run(recipe: Recipe, data: Dataset, learn: Learner, task: Task) -> FoldResul
         model = learn(recipe, data.rows(fold.train), data.rows(fold.validation), seed=seed)
     probabilities = softmax(model.logits(data.features[fold.test]))
     return FoldResult(seed, fold.name, fold.test, probabilities)
-
-
-def _answers(recognizer: Recognizer, task: Sequence[tuple[int, Utterance]]) -> list[Answer]:
-    return [_answer(recognizer, number, utterance) for number, utterance in task]
-
-
-def _answer(recognizer: Recognizer, number: int, utterance: Utterance) -> Answer:
-    samples = read_utterance(utterance)
-    try:
-        scores = recognizer((samples, SAMPLE_RATE)).scores
-    except AudioError as error:
-        raise CorpusError(f"{utterance.audio}: {error}") from error
-    alike = 1.0 / len(recognizer.labels)
-    in_order = tuple(scores.get(label, alike) for label in recognizer.labels)
-    return number, content_hash(samples), in_order

@@ -15,6 +15,7 @@ from dataclasses import asdict, dataclass
 from io import BytesIO
 from pathlib import Path
 from typing import Any
+from zipfile import ZipFile
 
 import numpy as np
 
@@ -24,8 +25,12 @@ from serkit.errors import ProtocolError
 from serkit.evaluation.folds import Fold
 from serkit.evaluation.outcome import FoldResult, Outcome, identities
 from serkit.evaluation.protocols import Protocol
-from serkit.files import write_atomically
-from serkit.training import Dataset
+from serkit.files import lies_within, read_bounded, write_atomically
+from serkit.plain import from_json
+from serkit.training.data import Dataset
+
+MAX_BYTES = 256 << 20
+"""A larger file of a run is refused."""
 
 FORMAT_VERSION = 2
 """Changes whenever a folder of the old kind cannot be read as one of the new."""
@@ -97,7 +102,13 @@ class RunFolder:
         return folder
 
     def _write(self, manifest: Mapping[str, Any]) -> None:
-        write_atomically(self.path / _MANIFEST, json.dumps(manifest, indent=1))
+        self._keep(self.path / _MANIFEST, json.dumps(manifest, indent=1))
+
+    def _keep(self, path: Path, content: bytes | str) -> None:
+        """Write a file, unless a link would have it written elsewhere."""
+        if not lies_within(path, self.path):
+            raise ProtocolError(f"{path} is a link out of the run's folder; remove it")
+        write_atomically(path, content)
 
     def _planned(self, manifest: Mapping[str, Any]) -> set[Key]:
         try:
@@ -118,7 +129,7 @@ class RunFolder:
             ProtocolError: There is no run here, or its manifest is damaged.
         """
         try:
-            found = json.loads((self.path / _MANIFEST).read_text("utf-8"))
+            found = from_json(read_bounded(self.path / _MANIFEST, MAX_BYTES))
         except OSError as error:
             raise ProtocolError(
                 f"{self.path} holds no run: {error.strerror or error}; expected a folder written "
@@ -144,7 +155,7 @@ class RunFolder:
             test=result.test,
             probabilities=result.probabilities,
         )
-        write_atomically(self._file(result.seed, result.fold), buffer.getvalue())
+        self._keep(self._file(result.seed, result.fold), buffer.getvalue())
 
     def finished(self, tasks: Sequence[Task], n_labels: int) -> dict[Key, FoldResult]:
         """Those of some tasks that are done, by seed and fold.
@@ -181,9 +192,9 @@ class RunFolder:
             )
         try:
             utterances = tuple(map(_utterance, manifest["utterances"]))
-            labels, hashes = tuple(manifest["labels"]), tuple(manifest["hashes"])
+            labels, hashes = _texts(manifest["labels"]), _texts(manifest["hashes"])
             targets = np.array([labels.index(u.label) for u in utterances], np.int64)
-            protocol = Protocol(**manifest["protocol"], split=_not_again)
+            protocol = _protocol(manifest["protocol"])
             seen = bool(manifest["seen"])
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise self._damaged(error) from error
@@ -213,7 +224,12 @@ _REDO = "remove it and run the same serkit evaluate again, which does this fold 
 
 def _read(path: Path, n_labels: int) -> FoldResult:
     try:
-        with np.load(path, allow_pickle=False) as values:
+        archive = read_bounded(path, MAX_BYTES)
+        with ZipFile(BytesIO(archive)) as members:
+            # Compressed, a few bytes could stand for gigabytes; NumPy stores them as they are.
+            if any(member.file_size > len(archive) for member in members.infolist()):
+                raise ValueError("its arrays are larger than the file")
+        with np.load(BytesIO(archive), allow_pickle=False) as values:
             result = FoldResult(
                 int(values["seed"]), str(values["fold"]), values["test"], values["probabilities"]
             )
@@ -235,8 +251,24 @@ def _read(path: Path, n_labels: int) -> FoldResult:
     return result
 
 
+def _texts(values: Any) -> tuple[str, ...]:
+    if not isinstance(values, list) or not all(isinstance(value, str) for value in values):
+        raise TypeError(f"a list of texts is {values!r:.200}")
+    return tuple(values)
+
+
+def _protocol(values: Any) -> Protocol:
+    name, title, citation = _texts([values[key] for key in ("name", "title", "citation")])
+    return Protocol(name, title, citation, bool(values["speaker_dependent"]), split=_not_again)
+
+
 def _utterance(values: Mapping[str, Any]) -> Utterance:
-    if not all(isinstance(values[key], str) for key in ("label", "speaker", "corpus")):
+    sound = (
+        all(isinstance(values[key], str) for key in ("label", "speaker", "corpus"))
+        and all(isinstance(values[k], str | None) for k in ("audio", "session", "text", "split"))
+        and all(isinstance(values[key], int | float | None) for key in ("start_s", "end_s"))
+    )
+    if not sound:
         raise TypeError(f"an utterance is {values!r:.200}")
     return Utterance(**{**values, "audio": Path(values["audio"]) if values["audio"] else None})
 

@@ -17,6 +17,7 @@ from serkit.runtime.model import Model, ModelCard, TrainingCorpus
 from serkit.runtime.model_file import MAX_PARAMETERS, load_model, save_model
 from serkit.runtime.recognizer import MIN_DURATION_S, Prediction, Recognizer
 from serkit.runtime.shipped import available_models, load
+from serkit.runtime.sketch import Sketch, false_alarm_probability, miss_probability
 
 __all__ = [
     "GRU",
@@ -34,11 +35,14 @@ __all__ = [
     "PackedWeight",
     "Prediction",
     "Recognizer",
+    "Sketch",
     "TrainingCorpus",
     "WeightedLayer",
     "available_models",
+    "false_alarm_probability",
     "load",
     "load_model",
+    "miss_probability",
     "save_model",
     "weighted",
 ]

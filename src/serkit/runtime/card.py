@@ -21,7 +21,7 @@ from serkit.runtime.model import Model
 
 def card_as_json(model: Model) -> str:
     """Everything the model file says about itself, and its size, as JSON."""
-    values = asdict(model.card) | _size(model)
+    values = asdict(model.card) | {"seen": model.card.seen.to_dict()} | _size(model)
     return json.dumps(values, indent=2, ensure_ascii=False)
 
 
@@ -56,6 +56,8 @@ def card_as_text(model: Model) -> str:
             f"  {corpus.title}: {corpus.utterances} recordings of {corpus.speakers} speakers, "
             f"{corpus.licence}"
         )
+    if not all(corpus.name in card.seen.samples for corpus in card.corpora):
+        lines.append("  (recognised by name only: the file has no sketch of their recordings)")
     lines += ["", licence_note(model)]
     return "\n".join(lines)
 

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from serkit.features import FeatureRecipe
 from serkit.runtime.layers import Layer, weighted
+from serkit.runtime.sketch import Sketch
 
 Array = NDArray[np.float32]
 
@@ -47,6 +48,7 @@ class ModelCard:
         temperature: Divides the outputs before the softmax; calibrated on held-out speakers.
         clip: Standardised features are cut off at plus and minus this; None leaves them.
         corpora: What it was trained on.
+        seen: By the name of a training corpus, a sample of the recordings learned from.
         figures: The protocols and figures it was accepted with, as JSON values.
         recipe: The training recipe, as JSON values.
         created_with: Version of serkit that wrote it.
@@ -58,6 +60,7 @@ class ModelCard:
     temperature: float = 1.0
     clip: float | None = None
     corpora: tuple[TrainingCorpus, ...] = ()
+    seen: Sketch = field(default_factory=Sketch)
     figures: Mapping[str, Any] = field(default_factory=dict)
     recipe: Mapping[str, Any] = field(default_factory=dict)
     created_with: str = ""

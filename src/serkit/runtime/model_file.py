@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import stat
 from collections.abc import Mapping
 from dataclasses import asdict, fields
 from pathlib import Path
@@ -16,6 +17,7 @@ from serkit.audio import SAMPLE_RATE
 from serkit.errors import ModelError, RecipeError
 from serkit.features import FeatureRecipe
 from serkit.files import write_atomically
+from serkit.plain import from_json
 from serkit.runtime.layers import (
     GRU,
     LSTM,
@@ -30,6 +32,7 @@ from serkit.runtime.layers import (
 )
 from serkit.runtime.model import Model, ModelCard, TrainingCorpus
 from serkit.runtime.packing import packed_length
+from serkit.runtime.sketch import Sketch
 
 FORMAT = "serkit-model"
 FORMAT_VERSION = 1
@@ -118,6 +121,7 @@ def model_bytes(model: Model) -> bytes:
         "temperature": card.temperature,
         "clip": card.clip,
         "corpora": [asdict(corpus) for corpus in card.corpora],
+        **({"seen": card.seen.to_dict()} if card.seen.samples else {}),
         "figures": card.figures,
         "recipe": card.recipe,
         "created_with": card.created_with,
@@ -241,13 +245,16 @@ def _weight_shape(described: Mapping[str, Any]) -> tuple[int, int]:
 
 def _size_of(path: Path) -> int:
     try:
-        size = path.stat().st_size
+        status = path.stat()
     except FileNotFoundError:
         raise ModelError(f"{path}: no such file") from None
     except (OSError, ValueError) as error:
         raise ModelError(f"{path}: cannot be opened: {error}") from error
     if path.is_dir():
         raise ModelError(f"{path}: is a directory; expected a model file")
+    if not stat.S_ISREG(status.st_mode):
+        raise ModelError(f"{path}: is a pipe or a device; expected a model file")
+    size = status.st_size
     if size > MAX_FILE_BYTES:
         raise ModelError(f"{path}: {size} bytes; a model file has at most {MAX_FILE_BYTES} bytes")
     return size
@@ -256,9 +263,9 @@ def _size_of(path: Path) -> int:
 def _parse(path: Path, text: str) -> tuple[ModelCard, list[Mapping[str, Any]]]:
     """The description, every value of it checked."""
     try:
-        values = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise ModelError(f"{path}: its description is not JSON: {error}") from error
+        values = from_json(text)
+    except ValueError as error:
+        raise ModelError(f"{path}: its description is not plain JSON: {error}") from error
     if not isinstance(values, dict) or values.get("format") != FORMAT:
         raise ModelError(f"{path}: its description is not that of a {FORMAT}")
     if type(values.get("version")) is not int or values["version"] != FORMAT_VERSION:
@@ -302,6 +309,7 @@ def _parse(path: Path, text: str) -> tuple[ModelCard, list[Mapping[str, Any]]]:
         temperature=float(values["temperature"]),
         clip=None if clip is None else float(clip),
         corpora=tuple(_corpus(path, corpus) for corpus in values["corpora"]),
+        seen=_seen(path, values.get("seen", {})),
         figures=values["figures"],
         recipe=values["recipe"],
         created_with=values["created_with"],
@@ -333,8 +341,17 @@ def _corpus(path: Path, values: object) -> TrainingCorpus:
         or set(values) != set(kinds)
         or any(type(values[name]) is not kind for name, kind in kinds.items())
     ):
-        raise ModelError(f"{path}: a training corpus is {values!r}; expected {', '.join(kinds)}")
+        raise ModelError(
+            f"{path}: a training corpus is {values!r:.200}; expected {', '.join(kinds)}"
+        )
     return TrainingCorpus(**values)
+
+
+def _seen(path: Path, values: object) -> Sketch:
+    try:
+        return Sketch.from_dict(values)
+    except ValueError as error:
+        raise ModelError(f"{path}: seen is no sketch of training recordings: {error}") from error
 
 
 def _network(path: Path, layers: object, card: ModelCard) -> list[Mapping[str, Any]]:

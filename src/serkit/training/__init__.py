@@ -1,29 +1,71 @@
 """Recipes, the one training loop, and the closed form."""
 
-from serkit.training.augmentation import Augmentation, augment
-from serkit.training.calibration import fit_temperature
-from serkit.training.data import (
-    Dataset,
-    extract_dataset,
-    load_utterances,
-    make_dataset,
-    read_utterance,
-)
-from serkit.training.feature_cache import FeatureCache
-from serkit.training.fit import fit
-from serkit.training.holdout import HoldOut
-from serkit.training.loop import Epoch
-from serkit.training.recipe import (
-    Acceptance,
-    Network,
-    Optimiser,
-    Quantisation,
-    Recipe,
-    Ridge,
-    load_recipe,
-    shipped_recipes,
-)
-from serkit.training.workers import one_thread, worker_pool
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from serkit._lazy import lazily
+
+if TYPE_CHECKING:
+    from serkit.training.augmentation import Augmentation, augment
+    from serkit.training.calibration import fit_temperature
+    from serkit.training.data import (
+        Dataset,
+        extract_dataset,
+        load_utterances,
+        make_dataset,
+        read_utterance,
+    )
+    from serkit.training.feature_cache import FeatureCache
+    from serkit.training.fitting import fit
+    from serkit.training.holdout import HoldOut
+    from serkit.training.loop import Epoch
+    from serkit.training.recipe import (
+        Acceptance,
+        Network,
+        Optimiser,
+        Quantisation,
+        Recipe,
+        Ridge,
+        load_recipe,
+        shipped_recipes,
+    )
+    from serkit.training.workers import one_thread, worker_pool
+
+_EXPORTS: dict[str, tuple[str, ...]] = {
+    "serkit.training.augmentation": (
+        "Augmentation",
+        "augment",
+    ),
+    "serkit.training.calibration": ("fit_temperature",),
+    "serkit.training.data": (
+        "Dataset",
+        "extract_dataset",
+        "load_utterances",
+        "make_dataset",
+        "read_utterance",
+    ),
+    "serkit.training.feature_cache": ("FeatureCache",),
+    "serkit.training.fitting": ("fit",),
+    "serkit.training.holdout": ("HoldOut",),
+    "serkit.training.loop": ("Epoch",),
+    "serkit.training.recipe": (
+        "Acceptance",
+        "Network",
+        "Optimiser",
+        "Quantisation",
+        "Recipe",
+        "Ridge",
+        "load_recipe",
+        "shipped_recipes",
+    ),
+    "serkit.training.workers": (
+        "one_thread",
+        "worker_pool",
+    ),
+}
+
+__getattr__ = lazily(__name__, _EXPORTS)
 
 __all__ = [
     "Acceptance",

@@ -6,7 +6,7 @@ import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,10 +16,12 @@ from serkit.audio import SAMPLE_RATE, content_hash, stream
 from serkit.corpora import Corpus, Stretch, Utterance, pieces
 from serkit.errors import AudioError, CorpusError
 from serkit.features import FeatureRecipe, extract
-from serkit.training.augmentation import AUGMENTATION_VERSION, Augmentation, augment
 from serkit.training.feature_cache import FeatureCache
-from serkit.training.recipe import Recipe
 from serkit.training.workers import in_processes
+
+if TYPE_CHECKING:  # Testing a finished model reads recordings without the extra `train`.
+    from serkit.training.augmentation import Augmentation
+    from serkit.training.recipe import Recipe
 
 Samples = NDArray[np.float32]
 Extracted = tuple[int, str, NDArray[np.float32]]
@@ -259,6 +261,8 @@ def _features_of_one(
     def compute() -> NDArray[np.float32]:
         rows = [extract(recipe, samples)]
         if augmentation is not None:
+            from serkit.training.augmentation import augment
+
             rng = np.random.default_rng(seed)
             altered = (augment(samples, augmentation, rng) for _ in range(augmentation.copies))
             rows += [extract(recipe, copy) for copy in altered]
@@ -268,6 +272,8 @@ def _features_of_one(
         return content, compute()
     made_by: dict[str, Any] = {"features": recipe.to_dict()}
     if augmentation is not None:
+        from serkit.training.augmentation import AUGMENTATION_VERSION
+
         made_by |= {
             "augmentation": augmentation.model_dump(mode="json"),
             "version": AUGMENTATION_VERSION,

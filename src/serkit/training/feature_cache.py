@@ -14,9 +14,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from serkit.files import write_atomically
+from serkit.files import read_bounded, write_atomically
 
 Array = NDArray[np.float32]
+
+MAX_BYTES = 1 << 30
+"""A larger file is computed again."""
 
 _CHECKSUM = 16
 
@@ -57,16 +60,29 @@ class FeatureCache:
         way = json.dumps(made_by, sort_keys=True).encode()
         name = hashlib.blake2b(way, digest_size=12).hexdigest()
         path = self.folder / name / content[:2] / f"{content}.npy"
-        kept = path.read_bytes() if path.is_file() else b""
-        values = kept[_CHECKSUM:]
-        if values and kept[:_CHECKSUM] == _checksum(values):
-            found: Array = np.load(BytesIO(values), allow_pickle=False)
+        found = _kept(path)
+        if found is not None:
             return found
         features = compute()
         buffer = BytesIO()
         np.save(buffer, features, allow_pickle=False)
         write_atomically(path, _checksum(buffer.getvalue()) + buffer.getvalue())
         return features
+
+
+def _kept(path: Path) -> Array | None:
+    """The features in a file; None if there is none, or it is not what `get` wrote."""
+    try:
+        content = read_bounded(path, MAX_BYTES)
+        values = content[_CHECKSUM:]
+        if content[:_CHECKSUM] != _checksum(values):
+            return None
+        found = np.load(BytesIO(values), allow_pickle=False)
+    # What a damaged array raises depends on where it is damaged.
+    except Exception:
+        return None
+    # An archive of arrays is none of ours.
+    return found if isinstance(found, np.ndarray) and found.dtype == np.float32 else None
 
 
 def _checksum(values: bytes) -> bytes:

@@ -11,7 +11,6 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-import yaml
 from pydantic import (
     BaseModel,
     ConfigDict,
@@ -26,9 +25,16 @@ from pydantic import (
 
 from serkit.errors import RecipeError
 from serkit.features import FeatureRecipe
+from serkit.files import read_bounded
+from serkit.plain import from_yaml
 from serkit.runtime import MAX_PARAMETERS, ModelCard
 from serkit.training.augmentation import Augmentation
 from serkit.training.holdout import HoldOut
+
+MAX_BYTES = 1 << 20
+"""A larger recipe is refused."""
+
+_SHOWN = 5
 
 
 def _features(value: Any) -> FeatureRecipe:
@@ -41,7 +47,7 @@ Features = Annotated[
 
 
 class _Data(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class Network(_Data):
@@ -295,12 +301,12 @@ def load_recipe(name_or_path: str | os.PathLike[str]) -> Recipe:
     name = os.fspath(name_or_path)
     shipped = _shipped()
     if name in shipped:
-        text = shipped[name].read_text("utf-8")
-    elif Path(name).is_file():
+        text = shipped[name].read_bytes()
+    elif os.path.lexists(name):
         try:
-            text = Path(name).read_text("utf-8")
-        except UnicodeDecodeError as error:
-            raise RecipeError(f"{name}: not UTF-8 text: {error}") from error
+            text = read_bounded(Path(name), MAX_BYTES)
+        except OSError as error:
+            raise RecipeError(f"the recipe {name} cannot be read: {error.strerror}") from error
     else:
         close = difflib.get_close_matches(name, shipped, n=1)
         hint = f"did you mean {close[0]!r}? " if close else ""
@@ -309,19 +315,18 @@ def load_recipe(name_or_path: str | os.PathLike[str]) -> Recipe:
             f"{', '.join(sorted(shipped))}"
         )
     try:
-        return Recipe.model_validate(yaml.safe_load(text))
-    except yaml.YAMLError as error:
-        raise RecipeError(f"{name}: not YAML: {' '.join(str(error).split())}") from error
+        return Recipe.model_validate(from_yaml(text))
     except ValidationError as error:
         raise RecipeError(f"{name}: {_problems(error)}") from error
-    except RecipeError as error:
+    except ValueError as error:
         raise RecipeError(f"{name}: {error}") from error
 
 
 def _problems(error: ValidationError) -> str:
-    return "; ".join(
-        f"{'.'.join(map(str, e['loc'])) or 'recipe'}: {e['msg']}" for e in error.errors()
-    )
+    """The first few problems, each with where it is."""
+    problems = [f"{'.'.join(map(str, e['loc'])) or 'recipe'}: {e['msg']}" for e in error.errors()]
+    more = f"; and {len(problems) - _SHOWN} more" if len(problems) > _SHOWN else ""
+    return "; ".join(f"{problem:.300}" for problem in problems[:_SHOWN]) + more
 
 
 def _shipped() -> dict[str, Traversable]:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
-from multiprocessing import get_context
-from typing import TypeVar
-
-import torch
+from multiprocessing import active_children, get_context
+from multiprocessing.process import BaseProcess
+from typing import Any, TypeVar
 
 from serkit.errors import ProtocolError
 
@@ -20,15 +23,24 @@ MOST_LOSSES = 3
 """How often workers may be lost before it is taken for more than bad luck."""
 
 
+_PATIENCE_S = 0.3
+
+
 def worker_pool(jobs: int) -> ProcessPoolExecutor:
     """Processes of one torch thread each, that share nothing with this one.
 
-    They are spawned, not forked: a fork of a process that has used torch can hang.
+    They are spawned, not forked: a fork of a process that has used torch can hang. Where this
+    process has not imported torch, neither do they.
 
     Args:
         jobs: How many.
     """
-    return ProcessPoolExecutor(jobs, mp_context=get_context("spawn"), initializer=_use_one_thread)
+    return ProcessPoolExecutor(
+        jobs,
+        mp_context=get_context("spawn"),
+        initializer=_begin,
+        initargs=(sys.modules.get("torch") is not None,),
+    )
 
 
 def in_processes(
@@ -36,7 +48,8 @@ def in_processes(
 ) -> Iterator[Result]:
     """Do every task once in local processes, and yield the results as they come.
 
-    The task of a worker that is lost is done again by another.
+    The task of a worker that is lost is done again by another. If the caller stops asking, or is
+    interrupted, the workers stop within a second.
 
     Args:
         work: Does a task; known by name in its module, as other processes import it.
@@ -47,10 +60,11 @@ def in_processes(
         ProtocolError: Workers were lost time and again.
     """
     waiting = dict(enumerate(tasks))
+    others = set(active_children())
     for _ in range(1 + MOST_LOSSES):
         pool = worker_pool(jobs)
         try:
-            futures = {pool.submit(work, task): number for number, task in waiting.items()}
+            futures = {pool.submit(_do, work, task): number for number, task in waiting.items()}
             for future in as_completed(futures):
                 try:
                     result = future.result()
@@ -60,6 +74,9 @@ def in_processes(
                 yield result
         except BrokenProcessPool:
             pass  # Lost while the tasks were handed out: those waiting are handed out again.
+        except BaseException:
+            stop(set(active_children()) - others)
+            raise
         finally:
             pool.shutdown(cancel_futures=True)
         if not waiting:
@@ -70,13 +87,49 @@ def in_processes(
     )
 
 
-def _use_one_thread() -> None:
-    torch.set_num_threads(1)
+def stop(workers: Iterable[BaseProcess]) -> None:
+    """End worker processes: they tidy up what they are writing; who does not in time is killed."""
+    workers = list(workers)
+    for worker in workers:
+        worker.terminate()
+    deadline = time.monotonic() + _PATIENCE_S
+    for worker in workers:
+        worker.join(max(0.0, deadline - time.monotonic()))
+        if worker.is_alive():
+            worker.kill()
+
+
+class _StoppedError(SystemExit):
+    """Raised in a worker that is to end, so that `finally` removes its unfinished files."""
+
+
+def _begin(with_torch: bool) -> None:
+    """How a worker starts. Ctrl-C goes to all processes; the one that has the work answers it."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, _end)
+    if with_torch:
+        import torch
+
+        torch.set_num_threads(1)
+
+
+def _end(*_: Any) -> None:
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # once is enough, and may be sent twice
+    raise _StoppedError
+
+
+def _do(work: Callable[[Task], Result], task: Task) -> Result:
+    try:
+        return work(task)
+    except _StoppedError:
+        os._exit(1)  # a pool would go on with the next task
 
 
 @contextmanager
 def one_thread() -> Iterator[None]:
     """Let torch use one thread, so that sums come out alike in every process."""
+    import torch
+
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     try:

@@ -1,0 +1,292 @@
+"""An open audio file -> blocks of samples at the file's own rate, by libsndfile or FFmpeg.
+
+Neither library is given a name: what it reads comes from an open file, so that no name or address,
+of the file or in it, is ever followed. FFmpeg decodes what libsndfile does not know, with the
+demuxer that the first bytes call for and no other.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import Any, BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
+
+from serkit.audio.formats import (
+    AAC,
+    HEAD_BYTES,
+    MP3,
+    OGG,
+    WAV,
+    Container,
+    container_of,
+    tag_length,
+)
+from serkit.audio.lengths import chunks_fit, present_share
+from serkit.errors import AudioError, MissingExtraError
+
+Samples = NDArray[np.float32]
+
+BLOCK_FRAMES = 1 << 16
+"""Frames decoded at a time, of up to 16 channels; fewer of more, for the same memory."""
+
+_MOST_BLOCK_CHANNELS = 16
+
+# libsndfile reports this many frames where a header leaves the length open.
+_UNKNOWN_LENGTH = (1 << 63) - 1
+
+# libsndfile gives nothing of a stretch with damage in it, so the stretches are short.
+_PIECES = 16
+
+# Encoders pad and round lengths; only more than this makes a file truncated.
+_TOLERATED_S, _TOLERATED_SHARE = 0.1, 0.02
+
+# The audio codecs that occur in the containers that FFmpeg reads here. Whatever else a file holds,
+# pictures and films among it, is not decoded.
+_CODECS = (
+    "aac", "aac_latm", "ac3", "adpcm_ima_qt", "adpcm_ima_wav", "adpcm_ms", "alac", "amrnb", "amrwb",
+    "eac3", "flac", "g722", "gsm", "gsm_ms", "libgsm", "libgsm_ms", "libopus", "libspeex",
+    "libvorbis", "mp2", "mp2float", "mp3", "mp3float", "opus", "pcm_alaw", "pcm_f32be",
+    "pcm_f32le", "pcm_f64be", "pcm_f64le", "pcm_mulaw", "pcm_s16be", "pcm_s16le", "pcm_s24be",
+    "pcm_s24le", "pcm_s32be", "pcm_s32le", "pcm_s8", "pcm_u8", "speex", "truespeech", "vorbis",
+    "wmav1", "wmav2", "wmavoice",
+)  # fmt: skip
+
+
+class TruncatedError(AudioError):
+    """A file ends before its own length; raised after what could be read. Stays in this room."""
+
+
+@dataclass(frozen=True, slots=True)
+class Decoded:
+    """An open recording.
+
+    Attributes:
+        rate: Sampling rate in Hz.
+        blocks: Consecutive mono blocks at that rate, float32, shape `[n_samples]`. Raises
+            `TruncatedError` at its end if the file was cut short.
+    """
+
+    rate: int
+    blocks: Iterator[Samples]
+
+
+def decode(file: BinaryIO, resources: ExitStack) -> Decoded:
+    """Open a recording.
+
+    Args:
+        file: Open for reading, at its beginning, and seekable.
+        resources: Closes what is opened here, when the blocks are used up.
+
+    Raises:
+        AudioError: It is empty, not audio, or of a kind that needs an extra.
+    """
+    head = file.read(HEAD_BYTES)
+    if not head:
+        raise AudioError("the file is empty (0 bytes)")
+    container = _container_behind_tag(file, head)
+    share = present_share(file, container)
+    file.seek(0)
+    try:
+        return _by_libsndfile(file, share, resources)
+    except _NotKnownError as error:
+        reason = str(error)
+    # FFmpeg makes room for what a chunk of a WAV file announces before it reads it.
+    if container is None or (container is WAV and not chunks_fit(file)):
+        raise AudioError(f"not recognised as audio ({reason})")
+    file.seek(0)
+    return _by_ffmpeg(file, container, share, reason, resources)
+
+
+def mono(block: Samples) -> Samples:
+    """The mean of the channels.
+
+    Args:
+        block: Shape `[n_samples]` or `[n_samples, n_channels]`.
+    """
+    if block.ndim == 1:
+        return block
+    if block.shape[1] == 1:
+        return block[:, 0]
+    mixed: Samples = block.mean(axis=1, dtype=np.float32)
+    return mixed
+
+
+class _NotKnownError(Exception):
+    """libsndfile does not know the file; the message is its reason."""
+
+
+def _container_behind_tag(file: BinaryIO, head: bytes) -> Container | None:
+    """The kind of file, whether or not an ID3 tag stands before it."""
+    length = tag_length(head)
+    if not length:
+        return container_of(head)
+    file.seek(length)
+    return container_of(file.read(HEAD_BYTES)) or MP3
+
+
+def _by_libsndfile(file: BinaryIO, share: float, resources: ExitStack) -> Decoded:
+    import soundfile
+
+    try:
+        sound = resources.enter_context(soundfile.SoundFile(_unnamed(file), closefd=False))
+    except soundfile.LibsndfileError as error:
+        raise _NotKnownError(error.error_string.rstrip(".")) from error
+    n_frames = BLOCK_FRAMES * _MOST_BLOCK_CHANNELS // max(_MOST_BLOCK_CHANNELS, sound.channels)
+
+    def blocks() -> Iterator[Samples]:
+        announced = 0 if sound.frames >= _UNKNOWN_LENGTH else sound.frames
+        done, reason = 0, ""
+        while not reason:
+            pieces = []
+            try:
+                for _ in range(_PIECES):
+                    piece = sound.read(n_frames // _PIECES, dtype="float32", always_2d=True)
+                    if not len(piece):
+                        break
+                    pieces.append(piece)
+            except soundfile.LibsndfileError as error:
+                reason = error.error_string.rstrip(".")
+            if not pieces:
+                break
+            block = mono(np.concatenate(pieces))
+            done += len(block)
+            yield block
+        done_s, announced_s = done / sound.samplerate, announced / sound.samplerate
+        _require_whole(done_s, announced_s, share, reason, tolerated_s=_TOLERATED_S)
+
+    return Decoded(sound.samplerate, blocks())
+
+
+def _unnamed(file: BinaryIO) -> Any:
+    """The file as libsndfile takes it: its descriptor, which is fast, or the object itself."""
+    return file.fileno() if isinstance(file, io.FileIO) else _Nameless(file)
+
+
+def _require_whole(
+    done_s: float, announced_s: float, share: float, reason: str, *, tolerated_s: float
+) -> None:
+    """Refuse what is shorter than it should be, in whichever way that shows.
+
+    Args:
+        done_s: How much could be decoded.
+        announced_s: How long the decoder says the recording is; 0 if it does not know.
+        share: How much of the file is there, by its own headers; see `present_share`.
+        reason: Of the decoder, if it gave up.
+        tolerated_s: A difference to `announced_s` that says nothing.
+
+    Raises:
+        TruncatedError: It is shorter.
+    """
+    if not reason and share < 1.0:
+        announced_s, reason = done_s / share, "the file is shorter than its headers say"
+    if not reason and done_s < announced_s - tolerated_s:
+        reason = "the data end early"
+    if reason:
+        announced = f" of the {announced_s:.2f} s announced" if announced_s > 1.01 * done_s else ""
+        raise TruncatedError(
+            f"the file is truncated or damaged: {done_s:.2f} s{announced} could be read ({reason})"
+        )
+
+
+class _Nameless:
+    """A file without its name, which PyAV would hand on to FFmpeg, and without complaints.
+
+    Damaged files send libraries to places that do not exist.
+    """
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+
+    def read(self, size: int = -1) -> bytes:
+        """The next bytes."""
+        return self._file.read(size)
+
+    def seek(self, offset: int, whence: int = 0) -> int:
+        """Go to a place, or stay if there is none such; gives the place."""
+        try:
+            return self._file.seek(offset, whence)
+        except (OSError, ValueError):
+            return self._file.tell()
+
+    def tell(self) -> int:
+        """The present place."""
+        return self._file.tell()
+
+
+def _by_ffmpeg(
+    file: BinaryIO, container: Container, share: float, reason: str, resources: ExitStack
+) -> Decoded:
+    try:
+        import av
+    except ImportError:
+        missing = MissingExtraError("av", "av", f"reading this {container.name} audio")
+        raise AudioError(f"{missing} ({reason})") from None
+    try:
+        opened = resources.enter_context(
+            av.open(
+                _Nameless(file),
+                mode="r",
+                format=container.demuxer,
+                metadata_errors="replace",
+                options={
+                    "protocol_whitelist": "",
+                    "format_whitelist": container.demuxer,
+                    "codec_whitelist": ",".join(_CODECS),
+                },
+            )
+        )
+    except Exception as error:
+        raise AudioError(
+            f"not readable as {container.name}, perhaps truncated or damaged: {one_line(error)}"
+        ) from error
+    if not opened.streams.audio:
+        raise AudioError("the file holds no audio track")
+    track = opened.streams.audio[0]
+    if track.codec_context is None or track.codec_context.codec.name not in _CODECS:
+        raise AudioError(f"the codec of this {container.name} audio is unknown or not supported")
+    rate = int(track.rate or 0)
+    announced_s = _announced_s(container, opened, track)
+
+    def blocks() -> Iterator[Samples]:
+        # Interleaved: of planes beyond the eighth PyAV 18 reads what is none.
+        interleaved = av.AudioResampler(format="flt")
+        done, cause = 0, ""
+        frames = opened.decode(track)
+        while True:
+            try:
+                frame = next(frames, None)
+            except av.FFmpegError as error:
+                cause = one_line(error)
+                break
+            if frame is None:
+                break
+            if frame.sample_rate != rate:
+                raise AudioError(f"the sampling rate changes from {rate} to {frame.sample_rate} Hz")
+            for converted in interleaved.resample(frame):
+                done += converted.samples
+                samples = np.asarray(converted.to_ndarray(), np.float32)
+                yield mono(samples.reshape(converted.samples, -1))
+        tolerated_s = _TOLERATED_S + _TOLERATED_SHARE * announced_s
+        _require_whole(done / rate, announced_s, share, cause, tolerated_s=tolerated_s)
+
+    return Decoded(rate, blocks())
+
+
+def _announced_s(container: Container, opened: Any, track: Any) -> float:
+    """How long a track says it lasts; 0 where FFmpeg only guesses it from the file's size."""
+    if container in (AAC, MP3, OGG):
+        return 0.0
+    if track.duration and track.time_base is not None:
+        return float(track.duration * track.time_base)
+    return (opened.duration or 0) / 1e6
+
+
+def one_line(error: BaseException) -> str:
+    """The message of a library's error without line breaks; its type where it says nothing."""
+    text = getattr(error, "strerror", None) or str(error)
+    return " ".join(text.split()) or type(error).__name__

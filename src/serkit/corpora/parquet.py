@@ -1,0 +1,101 @@
+"""Parquet tables from strangers, within a budget: a few bytes of one may stand for gigabytes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from serkit.corpora.foreign import optional
+from serkit.corpora.tables import MAX_BYTES
+
+MAX_ROWS = 1_000_000
+MAX_COLUMNS = 256
+
+_BATCH_ROWS = 1 << 14
+# Others compress a thousandfold; audformat and pandas write Snappy.
+_COMPRESSIONS = ("UNCOMPRESSED", "SNAPPY")
+_AUDFORMAT_VERSION = b"audformat-version"
+
+
+def copied(content: bytes, to: Path) -> None:
+    """Write a table anew, with plain columns and without what pandas would be told to make of it.
+
+    Args:
+        content: A Parquet file.
+        to: Where to write.
+
+    Raises:
+        ValueError: It has too many rows or columns, holds too much text, is compressed by another
+            way than Snappy, or has a column that is neither of numbers nor of texts. Arrow's own
+            errors, of damaged files, are of this kind too.
+    """
+    pa = optional("pyarrow", "reading Parquet", extra="audformat")
+    parquet = optional("pyarrow.parquet", "reading Parquet", extra="audformat")
+    file = parquet.ParquetFile(pa.BufferReader(content))
+    _check_extent(file.metadata)
+    wanted = file.schema_arrow
+    for field in wanted:
+        if not _is_plain(pa, field.type):
+            raise ValueError(
+                f"the column {field.name!r:.80} holds {field.type!s:.80}; expected numbers, "
+                "times or texts"
+            )
+    version = (wanted.metadata or {}).get(_AUDFORMAT_VERSION)
+    wanted = wanted.remove_metadata()
+    if version is not None:
+        wanted = wanted.with_metadata({_AUDFORMAT_VERSION: version[:20]})
+    # As dictionaries, in which a repeated text is held once.
+    texts = [field.name for field in wanted if _is_text(pa, field.type)]
+    file = parquet.ParquetFile(pa.BufferReader(content), read_dictionary=texts)
+    rows = size = 0
+    with parquet.ParquetWriter(to, wanted) as writer:
+        for batch in file.iter_batches(batch_size=_BATCH_ROWS):
+            batch.validate(full=True)
+            rows += batch.num_rows
+            size += sum(_size(pa, column) for column in batch.columns)
+            if rows > MAX_ROWS or size > MAX_BYTES:
+                raise ValueError(
+                    f"more than {MAX_ROWS:,} rows or {MAX_BYTES:,} bytes of values; expected less"
+                )
+            columns = [
+                column.cast(field.type) for column, field in zip(batch.columns, wanted, strict=True)
+            ]
+            writer.write_batch(pa.RecordBatch.from_arrays(columns, schema=wanted))
+
+
+def _check_extent(metadata: Any) -> None:
+    if metadata.num_rows > MAX_ROWS or metadata.num_columns > MAX_COLUMNS:
+        raise ValueError(
+            f"{metadata.num_rows:,} rows and {metadata.num_columns:,} columns; expected at most "
+            f"{MAX_ROWS:,} and {MAX_COLUMNS:,}"
+        )
+    for group in range(metadata.num_row_groups):
+        for column in range(metadata.num_columns):
+            compression = metadata.row_group(group).column(column).compression
+            if compression not in _COMPRESSIONS:
+                raise ValueError(
+                    f"a column is compressed by {compression}; expected "
+                    f"{' or '.join(_COMPRESSIONS)}: save it as these or as .csv"
+                )
+
+
+def _is_text(pa: Any, kind: Any) -> bool:
+    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))
+
+
+def _is_plain(pa: Any, kind: Any) -> bool:
+    if pa.types.is_dictionary(kind):
+        kind = kind.value_type
+    # Types that others register are neither.
+    return bool(pa.types.is_primitive(kind)) or _is_text(pa, kind)
+
+
+def _size(pa: Any, column: Any) -> int:
+    """Bytes of the values, each repeated one counted again."""
+    if not pa.types.is_dictionary(column.type):
+        return int(column.nbytes)
+    if not _is_text(pa, column.type.value_type):
+        return 8 * len(column)
+    compute = optional("pyarrow.compute", "reading Parquet", extra="audformat")
+    lengths = compute.binary_length(column.dictionary).cast("int64").take(column.indices)
+    return int(compute.sum(lengths).as_py() or 0) + 8 * len(column)
