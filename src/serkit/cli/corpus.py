@@ -56,32 +56,20 @@ def stats(
 
 
 def _inspected(corpus: Corpus) -> Survey:
-    """Inspect a corpus behind a progress bar on stderr, if that is a terminal."""
-    from rich.console import Console
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        SpinnerColumn,
-        TextColumn,
-        TimeRemainingColumn,
-    )
-
+    """Inspect a corpus behind progress bars on stderr, if that is a terminal."""
+    from serkit.audio import SAMPLE_RATE
+    from serkit.cli.progress import bar
     from serkit.corpora import audio_files, inspect
 
-    console = Console(stderr=True)
-    columns = (
-        SpinnerColumn(),
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-    )
-    with Progress(
-        *columns, console=console, transient=True, disable=not console.is_terminal
-    ) as progress:
-        task = progress.add_task(f"reading {corpus.name}", total=len(audio_files(corpus)))
-        return inspect(corpus, on_file=lambda: progress.advance(task))
+    with (
+        bar(f"Reading {corpus.name}: files", len(audio_files(corpus))) as on_file,
+        bar("seconds of sound") as on_seconds,
+    ):
+        return inspect(
+            corpus,
+            on_file=lambda: on_file(1),
+            on_samples=lambda n: on_seconds(n / SAMPLE_RATE),
+        )
 
 
 def _as_json(corpus: Corpus, survey: Survey) -> str:
