@@ -8,6 +8,8 @@ from typing import Annotated
 
 import typer
 
+from serkit.cli.streams import say
+
 
 class Target(StrEnum):
     """What a model is exported to."""
@@ -31,7 +33,7 @@ def export(
     out.mkdir(parents=True, exist_ok=True)
     write_atomically(out / f"{found.name}.h", found.header)
     write_atomically(out / f"{found.name}.c", found.source)
-    typer.echo(
+    say(
         f"{out / found.name}.c, {found.name}.h: {found.constant_bytes} bytes of constants (flash), "
         f"{found.buffer_bytes} bytes of buffers (RAM)"
     )

@@ -11,6 +11,7 @@ import typer
 
 from serkit.cli.models import name_of
 from serkit.cli.progress import tracker
+from serkit.cli.streams import complain, say
 from serkit.errors import MissingExtraError, RecipeError
 
 
@@ -123,17 +124,17 @@ def quantize(
         }
         write_atomically(json_file, json.dumps(values, indent=1) + "\n")
     marks = f" ({', '.join(found.marks)})" if found.marks else ""
-    typer.echo(
+    say(
         f"{out}: {size} bytes (before: {full.file_bytes}), layers of "
-        f"{', '.join(map(str, chosen.bits))} bits, {chosen.average_bits:.2f} on average\n"
+        f"{', '.join(map(str, chosen.bits))} bits, {chosen.average_bits:.2f} on average",
         f"UA {100 * after.ua:.1f} % (before: {100 * before.ua:.1f} %), ECE {100 * after.ece:.1f} % "
         f"(before: {100 * before.ece:.1f} %) on {after.utterances} utterances of fold "
-        f"{found.fold}{marks}\n"
+        f"{found.fold}{marks}",
         f"temperature {small.card.temperature:.3f} (before: {full.card.temperature:.3f}), by "
-        f"{found.calibrated_on}"
+        f"{found.calibrated_on}",
     )
     for warning in found.warnings:
-        typer.echo(f"serkit: warning: {warning}", err=True)
+        complain(f"warning: {warning}")
 
 
 _WHEN = ("before", "after")
