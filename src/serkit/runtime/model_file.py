@@ -205,7 +205,7 @@ def load_model(path: str | os.PathLike[str]) -> Model:
             tensors = {name: _tensor(path, file, name) for name in shapes}
     except (SafetensorError, OSError) as error:
         raise ModelError(
-            f"{path}: not a model file, or truncated or damaged ({error}); get a fresh copy"
+            f"{path}: not a model file, or truncated or damaged ({error!s:.300}); get a fresh copy"
         ) from error
     if not (tensors["norm.scale"] > 0).all():
         raise ModelError(f"{path}: norm.scale holds values that are not positive")
@@ -273,7 +273,7 @@ def _parse(path: Path, text: str) -> tuple[ModelCard, list[Mapping[str, Any]]]:
         raise ModelError(f"{path}: its description is not that of a {FORMAT}")
     if type(values.get("version")) is not int or values["version"] != FORMAT_VERSION:
         raise ModelError(
-            f"{path}: format version {values.get('version')!r}; this serkit reads version "
+            f"{path}: format version {values.get('version')!r:.40}; this serkit reads version "
             f"{FORMAT_VERSION}: install the serkit that wrote it, or train the model again"
         )
 
@@ -304,7 +304,7 @@ def _parse(path: Path, text: str) -> tuple[ModelCard, list[Mapping[str, Any]]]:
     try:
         features = FeatureRecipe.from_dict(values.get("features", {}))
     except RecipeError as error:
-        raise ModelError(f"{path}: {error}") from error
+        raise ModelError(f"{path}: {error!s:.500}") from error
     card = ModelCard(
         name=values["name"],
         labels=tuple(values["labels"]),
@@ -494,7 +494,8 @@ def _check_tensors(path: Path, file: Any, shapes: Mapping[str, tuple[int, ...]])
         missing, extra = sorted(set(shapes) - names), sorted(names - set(shapes))
         raise ModelError(
             f"{path}: the tensors are not those of its description: "
-            f"missing {', '.join(missing) or 'none'}; unexpected {', '.join(extra) or 'none'}"
+            f"missing {', '.join(missing) or 'none':.200}; "
+            f"unexpected {', '.join(extra) or 'none':.200}"
         )
     for name, shape in shapes.items():
         tensor = file.get_slice(name)
