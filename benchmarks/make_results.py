@@ -11,6 +11,7 @@ from typing import Any
 
 from codec_page import codec_ablation, codec_stream, codec_ua, codec_wer, rate_distortion
 from transmission_page import transmission
+from trust_page import trust
 
 import serkit
 from serkit.runtime import Model
@@ -290,6 +291,7 @@ def page() -> str:
         shuffle_worth(),
         protocol_table(),
         models(),
+        trust(),
         quantisation(),
         families(),
         tiny_quantised() + packed_speed() + c_export(),
