@@ -57,6 +57,10 @@ def quantize(
     ] = True,
     seed: Annotated[int, typer.Option(min=0, help="Of the split and of fine-tuning.")] = 0,
     jobs: Annotated[int, typer.Option(min=0, help="Processes; 0 for one a core.")] = 0,
+    max_clip_s: Annotated[
+        float | None,
+        typer.Option(min=1.0, metavar="S", help="Longest utterance, in seconds; 600 if not given."),
+    ] = None,
     json_file: Annotated[
         Path | None, typer.Option("--json", metavar="F", help="Write figures and every trial.")
     ] = None,
@@ -75,7 +79,7 @@ def quantize(
             seen_by_name,
             told_apart,
         )
-        from serkit.training import FeatureCache, HoldOut, Recipe, extract_dataset
+        from serkit.training import MAX_CLIP_S, FeatureCache, HoldOut, Recipe, extract_dataset
     except ModuleNotFoundError as error:
         raise MissingExtraError(error.name or "torch", "train", "quantising a model") from error
     from dataclasses import asdict
@@ -106,6 +110,7 @@ def quantize(
         jobs=jobs or os.cpu_count() or 1,
         cache=FeatureCache.default(),
         track=tracker("Extracting features"),
+        max_clip_s=max_clip_s or MAX_CLIP_S,
     )
     way = find_protocol(protocol)
     fold = guarded_folds(data, way, HoldOut("speaker", 0.15), seed=seed)[0]
