@@ -58,6 +58,10 @@ def quantize(
     name: Annotated[
         str, typer.Option(metavar="NAME", help="What the model is called; as its file, if empty.")
     ] = "",
+    max_clip_s: Annotated[
+        float | None,
+        typer.Option(min=1.0, metavar="S", help="Longest utterance, in seconds; 600 if not given."),
+    ] = None,
     json_file: Annotated[
         Path | None, typer.Option("--json", metavar="F", help="Write figures and every trial.")
     ] = None,
@@ -68,7 +72,7 @@ def quantize(
     """
     try:
         from serkit.evaluation import find_protocol, shrink, told_apart
-        from serkit.training import FeatureCache, Recipe, extract_dataset
+        from serkit.training import MAX_CLIP_S, FeatureCache, Recipe, extract_dataset
     except ModuleNotFoundError as error:
         raise MissingExtraError(error.name or "torch", "train", "quantising a model") from error
     from dataclasses import asdict
@@ -99,6 +103,7 @@ def quantize(
         jobs=jobs or os.cpu_count() or 1,
         cache=FeatureCache.default(),
         track=tracker("Extracting features"),
+        max_clip_s=max_clip_s or MAX_CLIP_S,
     )
     found = shrink(full, plan, data, corpora, way, recipe=recipe, seed=seed)
     small = found.model.with_card(name=name or name_of(out))

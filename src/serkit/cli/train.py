@@ -36,6 +36,10 @@ def train(
     figures: Annotated[
         bool, typer.Option(help="Evaluate under the recipe's protocols, for the card.")
     ] = True,
+    max_clip_s: Annotated[
+        float | None,
+        typer.Option(min=1.0, metavar="S", help="Longest utterance, in seconds; 600 if not given."),
+    ] = None,
     full_precision: Annotated[
         bool,
         typer.Option("--full-precision", help="Leave out the recipe's quantisation."),
@@ -64,7 +68,13 @@ def train(
             fit_final,
             under_licence,
         )
-        from serkit.training import FeatureCache, load_recipe, load_utterances, make_dataset
+        from serkit.training import (
+            MAX_CLIP_S,
+            FeatureCache,
+            load_recipe,
+            load_utterances,
+            make_dataset,
+        )
     except ModuleNotFoundError as error:
         from serkit.errors import MissingExtraError
 
@@ -91,7 +101,12 @@ def train(
     n_jobs = jobs or os.cpu_count() or 1
     kept = FeatureCache.default() if cache else None
     data = make_dataset(
-        plan, utterances, jobs=n_jobs, cache=kept, track=tracker("Extracting features")
+        plan,
+        utterances,
+        jobs=n_jobs,
+        cache=kept,
+        track=tracker("Extracting features"),
+        max_clip_s=max_clip_s or MAX_CLIP_S,
     )
     check_acceptance(plan, utterances, data.hashes)
     lines: list[str] = []

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from serkit import corpora
-from serkit.audio import SAMPLE_RATE, content_hash, stream
+from serkit.audio import SAMPLE_RATE, ContentHash, content_hash, stream
 from serkit.corpora import Corpus, Stretch, Utterance, pieces
 from serkit.errors import AudioError, CorpusError
 from serkit.features import FeatureRecipe, extract
@@ -181,8 +181,6 @@ def extract_dataset(
 def read_utterance(utterance: Utterance, *, max_clip_s: float = MAX_CLIP_S) -> Samples:
     """The recording of an utterance, or its part of one: mono at 16 kHz, shape `[n_samples]`.
 
-    The file is read block by block, and not beyond the utterance.
-
     Args:
         utterance: With a recording.
         max_clip_s: Longest utterance allowed, in seconds.
@@ -191,12 +189,39 @@ def read_utterance(utterance: Utterance, *, max_clip_s: float = MAX_CLIP_S) -> S
         CorpusError: It has none, cannot be read, or lasts longer than `max_clip_s`; the file is
             named.
     """
+    held: list[Samples] = []
+    n_held = 0
+    for piece in _pieces_of(utterance):
+        held.append(piece)
+        n_held += len(piece)
+        if n_held > max_clip_s * SAMPLE_RATE:
+            raise CorpusError(
+                f"{utterance.audio}: an utterance lasts more than {max_clip_s:g} s; expected "
+                "single utterances: give their start and end in a manifest, or raise the limit "
+                "(--max-clip-s)"
+            )
+    return np.concatenate(held)
+
+
+def hash_utterance(utterance: Utterance) -> str:
+    """The `content_hash` of an utterance of any length.
+
+    Raises:
+        CorpusError: It has no recording, or it cannot be read; the file is named.
+    """
+    content = ContentHash()
+    for piece in _pieces_of(utterance):
+        content.update(piece)
+    return content.hexdigest()
+
+
+def _pieces_of(utterance: Utterance) -> Iterator[Samples]:
+    """The recording of an utterance in blocks, at least one; not read beyond the utterance."""
     audio = utterance.audio
     if audio is None:
         raise CorpusError(f"an utterance of {utterance.corpus} has no recording")
     stretch = Stretch.of(utterance)
-    n_read = n_held = 0
-    held: list[Samples] = []
+    n_read = 0
 
     def blocks() -> Iterator[Samples]:
         nonlocal n_read
@@ -206,25 +231,19 @@ def read_utterance(utterance: Utterance, *, max_clip_s: float = MAX_CLIP_S) -> S
             if stretch.ends_by(n_read):
                 return
 
+    empty = True
     try:
         for _, piece in pieces(blocks(), [stretch]):
-            held.append(piece)
-            n_held += len(piece)
-            if n_held > max_clip_s * SAMPLE_RATE:
-                raise CorpusError(
-                    f"{audio}: an utterance lasts more than {max_clip_s:g} s; expected "
-                    "single utterances: give their start and end in a manifest, or raise the limit "
-                    "(--max-clip-s)"
-                )
+            empty = False
+            yield piece
     except AudioError as error:
         raise CorpusError(f"{audio}: {error}") from error
-    if not held:
+    if empty:
         raise CorpusError(
             f"{audio} lasts {n_read / SAMPLE_RATE:.3f} s, and an utterance from "
             f"{utterance.start_s or 0.0:g} s on holds no sample of it; correct its times, or leave "
             "it out"
         )
-    return np.concatenate(held)
 
 
 def _features_of(
