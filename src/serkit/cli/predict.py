@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import traceback
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -25,6 +26,7 @@ class Format(StrEnum):
 
 
 def predict(
+    context: typer.Context,
     audio: Annotated[list[str], typer.Argument(metavar="AUDIO...", help="Recordings.")],
     model: Annotated[
         str, typer.Option("--model", "-m", metavar="M", help="Shipped model or path of a file.")
@@ -67,6 +69,8 @@ def predict(
     failed = [(file, answer) for file, answer in done if not isinstance(answer, Prediction)]
     for file, error in failed:
         typer.echo(f"serkit: {file}: {error}", err=True)
+        if context.find_root().params.get("debug"):
+            traceback.print_exception(error)
     if failed:
         raise typer.Exit(2)
 

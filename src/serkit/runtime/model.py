@@ -15,6 +15,10 @@ from serkit.runtime.sketch import Sketch
 
 Array = NDArray[np.float32]
 
+FARTHEST = 1e6
+"""Standardised features are cut off here where a model has no clip of its own, so that no feature,
+however large, overflows."""
+
 
 @dataclass(frozen=True, slots=True)
 class TrainingCorpus:
@@ -46,7 +50,8 @@ class ModelCard:
         labels: The emotions it tells apart, in the order of its outputs.
         features: The recipe for its input.
         temperature: Divides the outputs before the softmax; calibrated on held-out speakers.
-        clip: Standardised features are cut off at plus and minus this; None leaves them.
+        clip: Standardised features are cut off at plus and minus this; None leaves them up to a
+            million, where float32 still counts.
         corpora: What it was trained on.
         seen: By the name of a training corpus, a sample of the recordings learned from.
         figures: The protocols and figures it was accepted with, as JSON values.
@@ -103,8 +108,11 @@ class Model:
         mean, scale = self.mean, self.scale
         if self.card.features.per_frame:
             mean, scale = mean[:, None], scale[:, None]
-        rows = (features - mean) / scale
-        return rows if self.card.clip is None else np.clip(rows, -self.card.clip, self.card.clip)
+        farthest = FARTHEST if self.card.clip is None else self.card.clip
+        with np.errstate(over="ignore"):  # which is then cut off
+            rows = (features - mean) / scale
+        cut: Array = np.clip(rows, -farthest, farthest)
+        return cut
 
     def logits(self, features: Array) -> Array:
         """Calibrated outputs before the softmax.
