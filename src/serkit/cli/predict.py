@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import traceback
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -27,6 +28,7 @@ class Format(StrEnum):
 
 
 def predict(
+    context: typer.Context,
     audio: Annotated[list[str], typer.Argument(metavar="AUDIO...", help="Recordings.")],
     model: Annotated[
         str, typer.Option("--model", "-m", metavar="M", help="Shipped model or path of a file.")
@@ -69,6 +71,8 @@ def predict(
     failed = [(file, answer) for file, answer in done if not isinstance(answer, Prediction)]
     for file, error in failed:
         complain(f"{file}: {error}")
+        if context.find_root().params.get("debug"):
+            traceback.print_exception(error)
     if failed:
         raise typer.Exit(2)
 
