@@ -25,19 +25,25 @@ def open_file(path: Path, *, buffered: bool = True) -> BinaryIO:
         NotAFileError: It is a pipe, a socket or a device.
         OSError: It is missing, a folder, or may not be read.
     """
-    # A pipe that nobody writes to would block here without O_NONBLOCK, which files ignore.
+    # First by its name: to open a device can already do something.
+    _require_regular(path.stat().st_mode, path)
+    # By now the name may stand for something else: a pipe that nobody writes to would block
+    # without O_NONBLOCK, which files ignore.
     flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
     handle = os.open(path, flags)
     try:
-        mode = os.fstat(handle).st_mode
-        if stat.S_ISDIR(mode):
-            raise IsADirectoryError(errno.EISDIR, "is a folder, expected a file", str(path))
-        if not stat.S_ISREG(mode):
-            raise NotAFileError("is a pipe or a device; expected a file")
+        _require_regular(os.fstat(handle).st_mode, path)
         return os.fdopen(handle, "rb", -1 if buffered else 0)
     except BaseException:
         os.close(handle)
         raise
+
+
+def _require_regular(mode: int, path: Path) -> None:
+    if stat.S_ISDIR(mode):
+        raise IsADirectoryError(errno.EISDIR, "is a folder, expected a file", str(path))
+    if not stat.S_ISREG(mode):
+        raise NotAFileError("is a pipe or a device; expected a file")
 
 
 def read_bounded(path: Path, most: int) -> bytes:
