@@ -161,13 +161,12 @@ class SoundCheck:
         )
 
 
-def _narrowband(above_db: float, edge_db: float) -> Caution | None:
-    if above_db > NARROW_DB and -edge_db < EDGE_DB:
+def _narrowband(above_db: float, beyond_edge_db: float) -> Caution | None:
+    if above_db > NARROW_DB and -beyond_edge_db < EDGE_DB:
         return None
+    less = -above_db if above_db <= NARROW_DB else -beyond_edge_db
     return Caution(
-        "narrowband",
-        "no sound above 4 kHz, as on the telephone: "
-        f"{-above_db:.0f} dB less than below, {-edge_db:.0f} dB less across the edge",
+        "narrowband", f"no sound above 4 kHz, as on the telephone: {less:.0f} dB less than below"
     )
 
 
