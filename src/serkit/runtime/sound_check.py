@@ -44,7 +44,8 @@ _CHUNK = 32 * _FRAME
 # Frames this far below the typical loud frame are pauses.
 _ACTIVE_DB = 30
 
-_LOWEST_DB, _HIGHEST_DB = -140, 60
+# Up to the largest samples that are read: floats need not end at full scale.
+_LOWEST_DB, _HIGHEST_DB = -140, 241
 _STEPS_PER_DB = 2
 _N_LEVELS = _HIGHEST_DB - _LOWEST_DB
 _SILENT_PEAK_DB = -90.0
