@@ -6,6 +6,8 @@ import errno
 import os
 import stat
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
@@ -88,13 +90,29 @@ def write_atomically(path: Path, content: bytes | str) -> None:
     Raises:
         OSError: It is a folder, a device or a pipe, or its folder cannot be written.
     """
+    with open_atomically(path) as file:
+        file.write(content.encode() if isinstance(content, str) else content)
+
+
+@contextmanager
+def open_atomically(path: Path) -> Iterator[BinaryIO]:
+    """`write_atomically` for content that is made bit by bit.
+
+    Args:
+        path: As for `write_atomically`.
+
+    Yields:
+        A file to write and read, which takes the name when the block ends without an error.
+
+    Raises:
+        OSError: As `write_atomically`.
+    """
     path = _target(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    data = content.encode() if isinstance(content, str) else content
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
+        with os.fdopen(handle, "w+b") as file:
+            yield file
             file.flush()
             os.fsync(file.fileno())
         mode = path.stat().st_mode & 0o777 if path.exists() else 0o666 & ~_umask()

@@ -154,6 +154,16 @@ def test_debug_shows_the_trace(recordings):
     assert "Traceback" in done.stderr
 
 
+def test_debug_shows_the_trace_of_a_file_passed_over(recordings, tmp_path):
+    files = (tmp_path / "no.wav", recordings["good"])
+    done = serkit("--debug", "predict", *files, "-f", "json")
+    assert done.returncode == 2
+    assert json.loads(done.stdout)[1]["label"]
+    assert done.stderr.count("Traceback") == 1
+    assert "no such file" in done.stderr
+    assert "Traceback" not in serkit("predict", *files).stderr
+
+
 def test_models():
     done = serkit("models")
     assert done.returncode == 0

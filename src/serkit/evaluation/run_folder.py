@@ -129,7 +129,7 @@ class RunFolder:
             ProtocolError: There is no run here, or its manifest is damaged.
         """
         try:
-            found = from_json(read_bounded(self.path / _MANIFEST, MAX_BYTES))
+            found = from_json(read_bounded(self.path / _MANIFEST, MAX_BYTES), file_names=True)
         except OSError as error:
             raise ProtocolError(
                 f"{self.path} holds no run: {error.strerror or error}; expected a folder written "

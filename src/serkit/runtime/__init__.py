@@ -15,7 +15,7 @@ from serkit.runtime.layers import (
     weighted,
 )
 from serkit.runtime.model import Model, ModelCard, TrainingCorpus
-from serkit.runtime.model_file import load_model, save_model
+from serkit.runtime.model_file import MAX_PARAMETERS, load_model, save_model
 from serkit.runtime.recognizer import MIN_DURATION_S, Prediction, Recognizer
 from serkit.runtime.shipped import available_models, load
 from serkit.runtime.sketch import Sketch, false_alarm_probability, miss_probability
@@ -26,6 +26,7 @@ __all__ = [
     "CODES",
     "GRU",
     "LSTM",
+    "MAX_PARAMETERS",
     "MIN_DURATION_S",
     "Activation",
     "AttentionPooling",

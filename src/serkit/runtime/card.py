@@ -18,12 +18,13 @@ from serkit.runtime.layers import (
 )
 from serkit.runtime.model import Model
 from serkit.runtime.typical import Typical
+from serkit.text import printable
 
 
 def card_as_json(model: Model) -> str:
     """Everything the model file says about itself, and its size, as JSON."""
     values = asdict(model.card) | {"seen": model.card.seen.to_dict()} | _size(model)
-    return json.dumps(values, indent=2, ensure_ascii=False)
+    return json.dumps(values, indent=2)
 
 
 def card_as_text(model: Model) -> str:
@@ -61,7 +62,7 @@ def card_as_text(model: Model) -> str:
     if not all(corpus.name in card.seen.samples for corpus in card.corpora):
         lines.append("  (recognised by name only: the file has no sketch of their recordings)")
     lines += ["", licence_note(model)]
-    return "\n".join(lines)
+    return "\n".join(map(printable, lines))
 
 
 def licence_note(model: Model) -> str:

@@ -16,6 +16,10 @@ from serkit.runtime.typical import Typical
 
 Array = NDArray[np.float32]
 
+FARTHEST = 1e6
+"""Standardised features are cut off here where a model has no clip of its own, so that no feature,
+however large, overflows."""
+
 
 @dataclass(frozen=True, slots=True)
 class TrainingCorpus:
@@ -47,7 +51,8 @@ class ModelCard:
         labels: The emotions it tells apart, in the order of its outputs.
         features: The recipe for its input.
         temperature: Divides the outputs before the softmax; calibrated on held-out speakers.
-        clip: Standardised features are cut off at plus and minus this; None leaves them.
+        clip: Standardised features are cut off at plus and minus this; None leaves them up to a
+            million, where float32 still counts.
         corpora: What it was trained on.
         seen: By the name of a training corpus, a sample of the recordings learned from.
         figures: The protocols and figures it was accepted with, as JSON values.
@@ -103,8 +108,9 @@ class Model:
             features: Shape `[..., n_features]`, or `[..., n_features, n_frames]` where the recipe
                 keeps frames.
         """
-        rows = self._scaled(features)
-        return rows if self.card.clip is None else np.clip(rows, -self.card.clip, self.card.clip)
+        farthest = FARTHEST if self.card.clip is None else self.card.clip
+        rows: Array = np.clip(self._scaled(features), -farthest, farthest)
+        return rows
 
     def distances(self, features: Array) -> Array | None:
         """How far recordings lie from the training data, to be held against `typical.limit`.
@@ -122,7 +128,8 @@ class Model:
         mean, scale = self.mean, self.scale
         if self.card.features.per_frame:
             mean, scale = mean[:, None], scale[:, None]
-        rows: Array = (features - mean) / scale
+        with np.errstate(over="ignore"):  # what is too large is cut off by all who use it
+            rows: Array = (features - mean) / scale
         return rows
 
     def logits(self, features: Array) -> Array:

@@ -47,6 +47,15 @@ MAX_FRAME_WIDTH = 1 << 12
 MAX_LAYERS = 64
 MAX_LABELS = 1024
 
+MAX_PARAMETERS = 1 << 24
+"""Weights and biases of a network at most: 67 MB once they are unpacked."""
+
+MAX_OPERATIONS = 1_000_000_000
+"""Multiplications and additions of a network for a second of sound at most."""
+
+MAX_FRAME_BYTES = 16_000_000
+"""Memory for the frames between two layers at most, for each second of sound."""
+
 MAX_BITS = 8
 LEAST, MOST = 1e-6, 1e6
 """Temperature and clip lie between."""
@@ -196,7 +205,7 @@ def load_model(path: str | os.PathLike[str]) -> Model:
             tensors = {name: _tensor(path, file, name) for name in shapes}
     except (SafetensorError, OSError) as error:
         raise ModelError(
-            f"{path}: not a model file, or truncated or damaged ({error}); get a fresh copy"
+            f"{path}: not a model file, or truncated or damaged ({error!s:.300}); get a fresh copy"
         ) from error
     if not (tensors["norm.scale"] > 0).all():
         raise ModelError(f"{path}: norm.scale holds values that are not positive")
@@ -264,7 +273,7 @@ def _parse(path: Path, text: str) -> tuple[ModelCard, list[Mapping[str, Any]]]:
         raise ModelError(f"{path}: its description is not that of a {FORMAT}")
     if type(values.get("version")) is not int or values["version"] != FORMAT_VERSION:
         raise ModelError(
-            f"{path}: format version {values.get('version')!r}; this serkit reads version "
+            f"{path}: format version {values.get('version')!r:.40}; this serkit reads version "
             f"{FORMAT_VERSION}: install the serkit that wrote it, or train the model again"
         )
 
@@ -295,7 +304,7 @@ def _parse(path: Path, text: str) -> tuple[ModelCard, list[Mapping[str, Any]]]:
     try:
         features = FeatureRecipe.from_dict(values.get("features", {}))
     except RecipeError as error:
-        raise ModelError(f"{path}: {error}") from error
+        raise ModelError(f"{path}: {error!s:.500}") from error
     card = ModelCard(
         name=values["name"],
         labels=tuple(values["labels"]),
@@ -414,7 +423,35 @@ def _network(path: Path, layers: object, card: ModelCard) -> list[Mapping[str, A
         raise ModelError(f"{path}: the network ends with frames; a mean or attention is missing")
     if width != len(card.labels):
         raise ModelError(f"{path}: the network has {width} outputs for {len(card.labels)} labels")
+    _check_cost(path, layers, card)
     return layers
+
+
+def _check_cost(path: Path, layers: list[Mapping[str, Any]], card: ModelCard) -> None:
+    """Parameters, operations and memory of a network whose layers fit together."""
+    parameters, operations, most_bytes = 0, 0.0, 0.0
+    # A vector is judged no more often than once a second, but for very short recordings.
+    per_second = SAMPLE_RATE / card.features.hop if card.features.per_frame else 1.0
+    for layer in layers:
+        kind = layer["type"]
+        if kind != "mean":
+            n_rows, n_columns = _weight_shape(layer)
+            parameters += n_rows * (n_columns + 1)
+            per_second /= layer.get("stride", 1) if kind == "convolution" else 1
+            operations += 2.0 * per_second * n_rows * n_columns
+            most_bytes = max(most_bytes, 4.0 * per_second * n_rows)
+        if kind in ("mean", "attention"):
+            per_second = 1.0
+    for what, found, most, unit in (
+        ("parameters", parameters, MAX_PARAMETERS, ""),
+        ("operations", operations, MAX_OPERATIONS, " for a second of sound"),
+        ("bytes between two layers", most_bytes, MAX_FRAME_BYTES, " for a second of sound"),
+    ):
+        if found > most:
+            raise ModelError(
+                f"{path}: the network takes {found:.0f} {what}{unit}; expected at most {most}: "
+                "make it narrower, or its features' hop longer"
+            )
 
 
 def _check_packing(path: Path, i: int, layer: Mapping[str, Any]) -> None:
@@ -457,7 +494,8 @@ def _check_tensors(path: Path, file: Any, shapes: Mapping[str, tuple[int, ...]])
         missing, extra = sorted(set(shapes) - names), sorted(names - set(shapes))
         raise ModelError(
             f"{path}: the tensors are not those of its description: "
-            f"missing {', '.join(missing) or 'none'}; unexpected {', '.join(extra) or 'none'}"
+            f"missing {', '.join(missing) or 'none':.200}; "
+            f"unexpected {', '.join(extra) or 'none':.200}"
         )
     for name, shape in shapes.items():
         tensor = file.get_slice(name)

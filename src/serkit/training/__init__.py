@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from serkit.training.augmentation import Augmentation, augment
     from serkit.training.calibration import fit_temperature
     from serkit.training.data import (
+        MAX_CLIP_S,
         Dataset,
         extract_dataset,
         load_utterances,
@@ -40,6 +41,7 @@ _EXPORTS: dict[str, tuple[str, ...]] = {
     ),
     "serkit.training.calibration": ("fit_temperature",),
     "serkit.training.data": (
+        "MAX_CLIP_S",
         "Dataset",
         "extract_dataset",
         "load_utterances",
@@ -70,6 +72,7 @@ _EXPORTS: dict[str, tuple[str, ...]] = {
 __getattr__ = lazily(__name__, _EXPORTS)
 
 __all__ = [
+    "MAX_CLIP_S",
     "Acceptance",
     "Augmentation",
     "Dataset",
