@@ -41,6 +41,8 @@ def of_model(found: dict[str, Any], result: dict[str, Any]) -> str:
     wanted = [*result["conditions"], *result["levels"], *result["seconds"]]
     lines = []
     for name in wanted:
+        if name not in rows:
+            continue
         row = rows[name]
         interval = row["interval"]
         sure = f" ({percent(interval[0])} to {percent(interval[1])})" if interval else ""

@@ -173,8 +173,8 @@ def test_far_from_the_training_data(model):
     assert codes_of(knowing(model, 1.01 * distance)((samples, RATE))) == []
     (caution,) = knowing(model, 0.99 * distance)((samples, RATE)).warnings
     assert caution.code == "far-from-training"
-    assert f"distance {distance:.1f}" in str(caution)
-    assert "99 % of" in str(caution)
+    assert f"distance {distance:.2f}" in str(caution)
+    assert "99 % lie within" in str(caution)
 
 
 def test_the_distance_of_a_long_recording_is_the_mean_over_its_windows(model):

@@ -95,8 +95,8 @@ def _typical(typical: Typical | None) -> str:
     if typical is None:
         return "not known: it cannot say what is far from its training data"
     return (
-        f"{100 * typical.share:.3g} % of recordings of new speakers lie within "
-        f"{typical.limit:.2f} of its training data"
+        f"{100 * typical.share:.3g} % of the recordings of held-out speakers lie within "
+        f"{typical.limit:.2f}"
     )
 
 

@@ -191,9 +191,8 @@ class Recognizer:
         if typical is None or distance <= typical.limit:
             return []
         message = (
-            f"unlike what {self.name} learned from: distance {distance:.1f}; "
-            f"{100 * typical.share:.3g} % of new speakers in its training corpora lie within "
-            f"{typical.limit:.1f}"
+            f"unlike what {self.name} learned from: distance {distance:.2f}; of the recordings of "
+            f"held-out speakers {100 * typical.share:.3g} % lie within {typical.limit:.2f}"
         )
         return [Caution("far-from-training", message)]
 

@@ -44,7 +44,8 @@ _CHUNK = 32 * _FRAME
 # Frames this far below the typical loud frame are pauses.
 _ACTIVE_DB = 30
 
-_LOWEST_DB, _HIGHEST_DB = -140, 60
+# Up to the largest samples that are read: floats need not end at full scale.
+_LOWEST_DB, _HIGHEST_DB = -140, 241
 _STEPS_PER_DB = 2
 _N_LEVELS = _HIGHEST_DB - _LOWEST_DB
 _SILENT_PEAK_DB = -90.0
@@ -161,13 +162,12 @@ class SoundCheck:
         )
 
 
-def _narrowband(above_db: float, edge_db: float) -> Caution | None:
-    if above_db > NARROW_DB and -edge_db < EDGE_DB:
+def _narrowband(above_db: float, beyond_edge_db: float) -> Caution | None:
+    if above_db > NARROW_DB and -beyond_edge_db < EDGE_DB:
         return None
+    less = -above_db if above_db <= NARROW_DB else -beyond_edge_db
     return Caution(
-        "narrowband",
-        "no sound above 4 kHz, as on the telephone: "
-        f"{-above_db:.0f} dB less than below, {-edge_db:.0f} dB less across the edge",
+        "narrowband", f"no sound above 4 kHz, as on the telephone: {less:.0f} dB less than below"
     )
 
 

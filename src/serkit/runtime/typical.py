@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 Array = NDArray[np.float32]
 
-MAX_DIRECTIONS = 64
+MAX_DIRECTIONS = 32
 """Most directions of a file."""
 
 FARTHEST = 10.0
@@ -93,7 +93,7 @@ def as_text(matrix: NDArray[np.float64]) -> str:
     return base64.b64encode(values.tobytes()).decode()
 
 
-@lru_cache(maxsize=8)
+@lru_cache(maxsize=4)
 def triangle(text: str) -> NDArray[np.float64]:
     """The matrix that `as_text` wrote.
 
@@ -113,7 +113,7 @@ def triangle(text: str) -> NDArray[np.float64]:
     return matrix
 
 
-@lru_cache(maxsize=8)
+@lru_cache(maxsize=4)
 def _directions(n: int, n_features: int) -> NDArray[np.float64]:
     """Random signs by SplitMix64 (Steele, Lea and Flood, 2014), the same on every machine."""
     numbers = (np.arange(n)[:, None] << 32) + np.arange(n_features)
