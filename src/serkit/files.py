@@ -42,13 +42,6 @@ def open_file(path: Path, *, buffered: bool = True) -> BinaryIO:
         raise
 
 
-def _require_regular(mode: int, path: Path) -> None:
-    if stat.S_ISDIR(mode):
-        raise IsADirectoryError(errno.EISDIR, "is a folder, expected a file", str(path))
-    if not stat.S_ISREG(mode):
-        raise NotAFileError("is a pipe or a device; expected a file")
-
-
 def read_bounded(path: Path, most: int) -> bytes:
     """The content of a file that a stranger may have put there.
 
