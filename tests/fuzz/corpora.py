@@ -90,7 +90,9 @@ def _datasets() -> Files:
     with pa.ipc.new_stream(sink, rows.schema) as writer:
         writer.write(rows)
     info = {"features": {"emotion": {"names": ["anger", "joy"], "_type": "ClassLabel"}}}
-    state = {"_data_files": [{"filename": "data-00000-of-00001.arrow"}], "_fingerprint": "0"}
+    state = dict.fromkeys(("_format_columns", "_format_type", "_split"))
+    state |= {"_fingerprint": "0", "_format_kwargs": {}, "_output_all_columns": False}
+    state |= {"_data_files": [{"filename": "data-00000-of-00001.arrow"}]}
     return {
         "data-00000-of-00001.arrow": sink.getvalue(),
         "dataset_info.json": json.dumps(info).encode(),
