@@ -111,8 +111,8 @@ def checks(result: dict[str, Any]) -> str:
     return (
         text
         + table(["warning", *corpora], lines)
-        + f"\n`truncated`, of files cut to half of their bytes: {halves}; of whole files "
-        f"{percent(whole)} %. `short` clips of EmoDB are such: no false alarm.\n"
+        + f"\nFiles cut to half of their bytes, judged as `truncated` or refused: {halves}; of "
+        f"whole files {percent(whole)} %. `short` clips of EmoDB are such: no false alarm.\n"
     )
 
 
