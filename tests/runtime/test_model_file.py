@@ -431,3 +431,37 @@ def test_a_damaged_typical_is_refused(parts, tmp_path, values):
     with pytest.raises(ModelError, match="typical") as caught:
         load_model(path)
     assert len(str(caught.value)) < 600
+
+
+def packed_layer(kind, inputs, outputs):
+    return {"type": kind, "inputs": inputs, "outputs": outputs, "bits": 1, "scales": 1}
+
+
+@pytest.mark.parametrize(
+    ("network", "hop", "message"),
+    [
+        # A bit a weight: files of a megabyte.
+        ([packed_layer("lstm", 20, 1300)], 512, "takes 6874404 parameters; expected at most 60"),
+        ([packed_layer("lstm", 20, 1000)], 64, "operations for a second of sound; expected"),
+        ([packed_layer("dense", 20, 4096) | {"activation": "relu"}], 16, "bytes between two"),
+        ([packed_layer("gru", 20, 500)] * 2, 512, "takes 500 inputs|takes 20 inputs"),
+    ],
+)
+def test_a_network_has_a_budget(frame_parts, tmp_path, network, hop, message):
+    """Before any tensor is looked at: there is none of these layers in the file."""
+    tensors, description = frame_parts
+    width = network[-1]["outputs"]
+    last = {"type": "dense", "inputs": width, "outputs": 4, "activation": "none"}
+    description["network"] = [*network, {"type": "mean"}, last]
+    description["features"]["hop"] = hop
+    with pytest.raises(ModelError, match=message):
+        load_model(write(tmp_path, tensors, description))
+
+
+def test_features_beyond_the_budget_are_a_model_error(parts, tmp_path):
+    """Five gigabytes for ten seconds of sound, in a file of 876 bytes."""
+    tensors, description = parts
+    description["features"] |= {"n_fft": 65536, "hop": 16}
+    message = "million operations for a second of sound; expected at most 500 million"
+    with pytest.raises(ModelError, match=message):
+        load_model(write(tmp_path, tensors, description))
