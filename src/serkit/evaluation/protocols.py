@@ -105,7 +105,7 @@ def _emobox_clips(corpus: str, title: str) -> Protocol:
     return Protocol(
         f"emobox-{corpus.replace('_', '-')}",
         f"EmoBox's split of {title}",
-        "Ma et al., EmoBox (Interspeech 2024), fold 1, its only one: all speakers are in both parts",
+        "Ma et al., EmoBox (Interspeech 2024), its only fold: all speakers are in both parts",
         speaker_dependent=True,
         split=splits.emobox_clips(corpus),
     )
