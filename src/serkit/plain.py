@@ -131,7 +131,8 @@ def _check(value: Any) -> None:
     waiting: list[tuple[Any, int, Any]] = [(value, 0, None)]
     while waiting:
         value, depth, trail = waiting.pop()
-        problem = _TOO_DEEP if depth > MAX_DEPTH else _problem(value)
+        too_deep = depth >= MAX_DEPTH and isinstance(value, dict | list)
+        problem = _TOO_DEEP if too_deep else _problem(value)
         if problem:
             raise ValueError(f"{_place(trail)}{problem}")
         if isinstance(value, dict):
