@@ -1,4 +1,4 @@
-"""Opening files that strangers name, and writing so that nothing of the user's is ever lost."""
+"""Reading files that strangers name, and writing so that nothing of the user's is ever lost."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import errno
 import os
 import stat
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
@@ -24,6 +26,7 @@ def open_file(path: Path, *, buffered: bool = True) -> BinaryIO:
     Raises:
         NotAFileError: It is a pipe, a socket or a device.
         OSError: It is missing, a folder, or may not be read.
+        ValueError: It is no name of a file.
     """
     # First by its name: to open a device can already do something.
     _require_regular(path.stat().st_mode, path)
@@ -39,33 +42,31 @@ def open_file(path: Path, *, buffered: bool = True) -> BinaryIO:
         raise
 
 
-def _require_regular(mode: int, path: Path) -> None:
-    if stat.S_ISDIR(mode):
-        raise IsADirectoryError(errno.EISDIR, "is a folder, expected a file", str(path))
-    if not stat.S_ISREG(mode):
-        raise NotAFileError("is a pipe or a device; expected a file")
-
-
 def read_bounded(path: Path, most: int) -> bytes:
     """The content of a file that a stranger may have put there.
 
     Args:
-        path: The file, or a link to it; what `open_file` opens.
+        path: As for `open_file`.
         most: Largest size in bytes.
 
     Raises:
-        OSError: There is no such file, it is not regular, or it is larger; `strerror` says so.
+        OSError: As `open_file`, or it is larger, or no name of a file; `strerror` says so.
     """
     try:
         with open_file(path) as file:
             content = file.read(most + 1)
-    except NotAFileError as error:
-        raise NotAFileError(errno.EINVAL, str(error), str(path)) from None
     except ValueError as error:
         raise OSError(errno.EINVAL, f"is no name of a file ({error})", repr(path)) from error
     if len(content) > most:
         raise OSError(errno.EFBIG, f"is larger than {most:,} bytes", str(path))
     return content
+
+
+def _require_regular(mode: int, path: Path) -> None:
+    if stat.S_ISDIR(mode):
+        raise IsADirectoryError(errno.EISDIR, "is a folder, expected a file", str(path))
+    if not stat.S_ISREG(mode):
+        raise NotAFileError(errno.EINVAL, "is a pipe or a device; expected a file", str(path))
 
 
 def lies_within(path: Path, folder: Path) -> bool:
@@ -91,13 +92,29 @@ def write_atomically(path: Path, content: bytes | str) -> None:
     Raises:
         OSError: It is a folder, a device or a pipe, or its folder cannot be written.
     """
+    with open_atomically(path) as file:
+        file.write(content.encode() if isinstance(content, str) else content)
+
+
+@contextmanager
+def open_atomically(path: Path) -> Iterator[BinaryIO]:
+    """`write_atomically` for content that is made bit by bit.
+
+    Args:
+        path: As for `write_atomically`.
+
+    Yields:
+        A file to write and read, which takes the name when the block ends without an error.
+
+    Raises:
+        OSError: As `write_atomically`.
+    """
     path = _target(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    data = content.encode() if isinstance(content, str) else content
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
+        with os.fdopen(handle, "w+b") as file:
+            yield file
             file.flush()
             os.fsync(file.fileno())
         mode = path.stat().st_mode & 0o777 if path.exists() else 0o666 & ~_umask()

@@ -113,18 +113,51 @@ def test_a_long_packet_may_be_lost():
     assert decoder.concealed == 3000
 
 
-def test_a_file_of_gaps_is_bounded(monkeypatch):
-    """A packet of twenty bytes a minute would fill any memory."""
+def flat_packets(starts):
+    """Packets of silence, a block each, that begin at these frames."""
     flat = next(iter(split(encode_basis(np.zeros(5_000, np.float32), 5))))
     payload, digest = read_packet(flat).payload, shipped_basis().digest
-    starts = range(0, 6000 * 70, 6000)
-    stream = b"".join(
+    return [
         Packet(Mode.BASIS, i % SEQUENCES, payload, start, digest).to_bytes()
         for i, start in enumerate(starts)
-    )
-    monkeypatch.setattr(recording, "_MOST_HOURS", 1)
-    with pytest.raises(PacketError, match="more than 1 hours"):
+    ]
+
+
+def test_the_gaps_of_a_stream_have_a_budget():
+    """A packet of twenty bytes a minute would fill any memory."""
+    packets = flat_packets(range(0, 6000 * 70, 6000))
+    message = r"missing, and 0\.\d+ s have come; expected at most 60 s and 9 times what has come"
+    with pytest.raises(PacketError, match=message):
+        decode(b"".join(packets))
+    decoder, taken = Decoder(), 0
+    for packet in packets:
+        try:
+            decoder.push(packet)
+            taken += 1
+        except PacketError:
+            continue
+    decoder.flush()
+    assert taken == 2
+    assert decoder.concealed <= 6000 + 9 * 32 * taken
+
+
+@pytest.mark.parametrize("apart", [320, 352])
+def test_nine_of_ten_packets_may_be_lost_and_no_more(apart):
+    packets = flat_packets(range(0, 600 * apart, apart))
+    if apart == 320:
+        found = decode(b"".join(packets))
+        assert found.concealed == 599 * (apart - 32)
+    else:
+        with pytest.raises(PacketError, match="begin a new decoder"):
+            decode(b"".join(packets))
+
+
+def test_a_file_of_many_hours_is_not_held(monkeypatch):
+    monkeypatch.setattr(recording, "MOST_HOURS", 0.01)
+    stream = b"".join(flat_packets(range(0, 6400, 32)))
+    with pytest.raises(PacketError, match=r"more than 0\.01 hours; take it block by block"):
         decode(stream)
+    assert sum(block.shape[1] for block in recording.Decoding(stream).blocks()) == 6400
 
 
 def test_two_streams_in_a_file_are_told_apart():

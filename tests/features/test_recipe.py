@@ -1,5 +1,6 @@
 import contextlib
 import json
+import tracemalloc
 from dataclasses import replace
 
 import librosa
@@ -15,8 +16,10 @@ from serkit.features import (
     Descriptor,
     FeatureRecipe,
     extract,
+    spectrum,
 )
 from serkit.features import recipe as recipe_module
+from serkit.features.cost import MAX_BYTES, MAX_OPERATIONS
 
 PAPER = FeatureRecipe(
     "mfcc40+chroma12+mel128",
@@ -107,7 +110,7 @@ def test_level_is_taken_out_by_the_peak():
 
 
 def test_frames_and_spectra_are_computed_once(monkeypatch):
-    counted = {"power_spectrum": 0, "pitch": 0}
+    counted = {"power_spectra": 0, "pitch_candidates": 0}
 
     def count(name):
         original = getattr(recipe_module, name)
@@ -118,10 +121,54 @@ def test_frames_and_spectra_are_computed_once(monkeypatch):
 
         monkeypatch.setattr(recipe_module, name, counting)
 
-    count("power_spectrum")
-    count("pitch")
+    count("power_spectra")
+    count("pitch_candidates")
     extract(RICH, voice())
-    assert counted == {"power_spectrum": 1, "pitch": 1}
+    assert counted == {"power_spectra": 1, "pitch_candidates": 1}
+
+
+def test_frames_are_computed_some_at_a_time_alike(monkeypatch):
+    """Silence at the end: what is loud enough is decided by the whole recording."""
+    samples = np.concatenate((voice(3.0), np.zeros(16_000, np.float32), 0.001 * voice(2.0)))
+    whole = extract(RICH, samples)
+    monkeypatch.setattr(spectrum, "_MOST_HELD", 50 * 513)
+    np.testing.assert_allclose(extract(RICH, samples), whole, rtol=2e-4, atol=2e-4)
+
+
+def test_a_long_recording_takes_little_memory():
+    """Spectra of ten minutes would take 123 MB by themselves."""
+    samples = np.tile(voice(60.0), 10)
+    extract(RICH, samples[:160_000])
+    tracemalloc.start()
+    extract(replace(RICH, trim_db=None), samples)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 4 * samples.nbytes + RICH.cost.bytes * 600
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"n_fft": 65536, "window_length": 2048, "hop": 16}, "million operations for a second"),
+        ({"n_fft": 2048, "hop": 16, "n_mels": 1024}, "million operations for a second"),
+        ({"hop": 16, "n_mels": 1024, "n_fft": 64, "window_length": 64}, "MB for a second of sound"),
+        ({"n_fft": 65536, "hop": 65536, "n_mels": 1024}, "filter banks of the recipe take"),
+        (
+            {"descriptors": (Descriptor("chroma", 120),), "n_fft": 65536, "hop": 65536},
+            "less chroma",
+        ),
+        ({"descriptors": (Descriptor("level"),) * 65}, "65 descriptors; expected at least one"),
+    ],
+)
+def test_a_recipe_has_a_budget(change, message):
+    with pytest.raises(RecipeError, match=message):
+        replace(PAPER, **change)
+
+
+def test_cost_is_near_what_is_allocated_and_far_below_the_budget():
+    for recipe in (PAPER, RICH):
+        assert recipe.cost.operations < MAX_OPERATIONS / 10
+        assert recipe.cost.bytes < MAX_BYTES / 4
 
 
 @pytest.mark.parametrize("recipe", [PAPER, RICH])

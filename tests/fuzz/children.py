@@ -10,7 +10,6 @@ from __future__ import annotations
 import argparse
 import json
 import random
-import resource
 import signal
 import subprocess
 import sys
@@ -74,7 +73,10 @@ def _child(prepare: Callable[[int], Any], one_input: OneInput, given: list[str])
 
 
 def _peak_mb() -> float:
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6
+    """Of this process itself; getrusage would count the one it was forked from."""
+    status = Path("/proc/self/status").read_text().splitlines()
+    kilobytes = next(int(line.split()[1]) for line in status if line.startswith("VmHWM"))
+    return kilobytes * 1024 / 1e6
 
 
 def run(script: str, runs: int, seed: int, *, at_a_time: int = 500) -> dict[str, Any]:

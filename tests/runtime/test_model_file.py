@@ -1,7 +1,7 @@
 import json
 import os
 import struct
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import numpy as np
 import pytest
@@ -20,11 +20,13 @@ from serkit.runtime import (
     Model,
     ModelCard,
     PackedWeight,
+    Typical,
     load_model,
     save_model,
 )
 from serkit.runtime.card import card_as_text
 from serkit.runtime.packing import pack
+from serkit.runtime.typical import as_text
 
 LABELS = ("angry", "happy", "neutral", "sad")
 
@@ -419,3 +421,72 @@ def test_a_card_is_plain_json(parts, tmp_path, value, problem):
     with pytest.raises(ModelError, match=problem) as refused:
         load_model(write(tmp_path, tensors, description))
     assert "\n" not in str(refused.value)
+
+
+TYPICAL = Typical(0.99, 1.5, as_text(np.eye(24)))
+
+
+def test_what_is_typical_comes_back_and_takes_less_than_a_kilobyte(model, tmp_path):
+    bare = save_model(model, tmp_path / "bare.safetensors")
+    size = save_model(model.with_card(typical=TYPICAL), tmp_path / "m.safetensors")
+    assert size - bare < 1000
+    assert load_model(tmp_path / "m.safetensors").card.typical == TYPICAL
+    assert load_model(tmp_path / "bare.safetensors").card.typical is None
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        [],
+        {},
+        asdict(TYPICAL) | {"more": 1},
+        asdict(TYPICAL) | {"share": 1.0},
+        asdict(TYPICAL) | {"share": "0.99"},
+        asdict(TYPICAL) | {"limit": -1.0},
+        asdict(TYPICAL) | {"limit": True},
+        asdict(TYPICAL) | {"whitening": 7},
+        asdict(TYPICAL) | {"whitening": "AAAA"},
+        asdict(TYPICAL) | {"whitening": "\N{SNOWMAN}"},
+        asdict(TYPICAL) | {"whitening": as_text(np.eye(100))},
+    ],
+)
+def test_a_damaged_typical_is_refused(parts, tmp_path, values):
+    tensors, description = parts
+    path = write(tmp_path, tensors, description | {"typical": values})
+    with pytest.raises(ModelError, match="typical") as caught:
+        load_model(path)
+    assert len(str(caught.value)) < 600
+
+
+def packed_layer(kind, inputs, outputs):
+    return {"type": kind, "inputs": inputs, "outputs": outputs, "bits": 1, "scales": 1}
+
+
+@pytest.mark.parametrize(
+    ("network", "hop", "message"),
+    [
+        # A bit a weight: files of a megabyte.
+        ([packed_layer("lstm", 20, 1300)], 512, "takes 6874404 parameters; expected at most 60"),
+        ([packed_layer("lstm", 20, 1000)], 64, "operations for a second of sound; expected"),
+        ([packed_layer("dense", 20, 4096) | {"activation": "relu"}], 16, "bytes between two"),
+        ([packed_layer("gru", 20, 500)] * 2, 512, "takes 500 inputs|takes 20 inputs"),
+    ],
+)
+def test_a_network_has_a_budget(frame_parts, tmp_path, network, hop, message):
+    """Before any tensor is looked at: there is none of these layers in the file."""
+    tensors, description = frame_parts
+    width = network[-1]["outputs"]
+    last = {"type": "dense", "inputs": width, "outputs": 4, "activation": "none"}
+    description["network"] = [*network, {"type": "mean"}, last]
+    description["features"]["hop"] = hop
+    with pytest.raises(ModelError, match=message):
+        load_model(write(tmp_path, tensors, description))
+
+
+def test_features_beyond_the_budget_are_a_model_error(parts, tmp_path):
+    """Five gigabytes for ten seconds of sound, in a file of 876 bytes."""
+    tensors, description = parts
+    description["features"] |= {"n_fft": 65536, "hop": 16}
+    message = "million operations for a second of sound; expected at most 500 million"
+    with pytest.raises(ModelError, match=message):
+        load_model(write(tmp_path, tensors, description))

@@ -1,7 +1,7 @@
 """A file, bytes or an array -> 16 kHz mono float32; trimming, levels and windows."""
 
 from serkit.audio.formats import SUFFIXES
-from serkit.audio.hashing import content_hash
+from serkit.audio.hashing import ContentHash, content_hash
 from serkit.audio.preprocessing import fit_length, normalise_peak, pre_emphasis, trim
 from serkit.audio.reading import SAMPLE_RATE, Source, read, stream
 from serkit.audio.windows import WINDOW_S, windows
@@ -10,6 +10,7 @@ __all__ = [
     "SAMPLE_RATE",
     "SUFFIXES",
     "WINDOW_S",
+    "ContentHash",
     "Source",
     "content_hash",
     "fit_length",

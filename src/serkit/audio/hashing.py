@@ -7,8 +7,31 @@ import hashlib
 import numpy as np
 from numpy.typing import NDArray
 
+Samples = NDArray[np.float32]
 
-def content_hash(samples: NDArray[np.float32]) -> str:
+
+class ContentHash:
+    """`content_hash` of a recording that comes in blocks; how it is cut does not matter."""
+
+    def __init__(self) -> None:
+        self._hash = hashlib.blake2b(digest_size=16)
+
+    def update(self, samples: Samples) -> None:
+        """Take the samples that follow.
+
+        Args:
+            samples: Mono at 16 kHz, shape `[n_samples]`.
+        """
+        # Negative zero becomes zero.
+        plain = np.ascontiguousarray(samples, dtype="<f4") + np.float32(0.0)
+        self._hash.update(plain.tobytes())
+
+    def hexdigest(self) -> str:
+        """The hash of all samples so far, 32 hexadecimal digits."""
+        return self._hash.hexdigest()
+
+
+def content_hash(samples: Samples) -> str:
     """Hash decoded samples, so that a WAV and a FLAC of the same audio agree.
 
     BLAKE2b with a 16-byte digest over the samples as little-endian float32; negative zero
@@ -20,5 +43,6 @@ def content_hash(samples: NDArray[np.float32]) -> str:
     Returns:
         32 hexadecimal digits.
     """
-    plain = np.ascontiguousarray(samples, dtype="<f4") + np.float32(0.0)
-    return hashlib.blake2b(plain.tobytes(), digest_size=16).hexdigest()
+    found = ContentHash()
+    found.update(samples)
+    return found.hexdigest()

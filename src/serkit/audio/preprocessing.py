@@ -34,7 +34,10 @@ def trim(
     if not len(samples):
         return samples
     padded = np.pad(samples, frame_length // 2)
-    energy = np.concatenate(([0.0], np.cumsum(np.square(padded, dtype=np.float64))))
+    # In place, for this is the largest array of all when a long recording is prepared.
+    energy = np.zeros(len(padded) + 1)
+    np.square(padded, out=energy[1:], dtype=np.float64)
+    np.cumsum(energy[1:], out=energy[1:])
     starts = np.arange(0, len(padded) - frame_length + 1, hop)
     level = energy[starts + frame_length] - energy[starts]
     # The cumulative sum leaves rounding noise where a frame is silent.

@@ -141,7 +141,7 @@ def _opened(path: Path) -> BinaryIO:
     except PermissionError:
         raise AudioError("permission denied; make the file readable") from None
     except NotAFileError as error:
-        raise AudioError(str(error)) from None
+        raise AudioError(str(error.strerror)) from None
     except (OSError, ValueError) as error:
         raise AudioError(f"cannot be opened: {one_line(error)}") from error
 

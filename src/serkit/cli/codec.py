@@ -3,17 +3,31 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, BinaryIO
 
 import typer
 
+from serkit.cli.progress import bar
+from serkit.cli.streams import complain, say
 from serkit.errors import AudioError, PacketError
 
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from serkit.codec import Coded, Content, Recording
+
 app = typer.Typer(help="Look at coded speech.", no_args_is_help=True)
+
+
+# Guessing a voice takes a twentieth of its time, and holds it.
+_PREVIEW_MINUTES = 15
+_MOST_COLUMNS = 6000
 
 
 class ModeName(StrEnum):
@@ -57,52 +71,55 @@ def encode(
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print figures as JSON.")] = False,
 ) -> None:
-    """Turn a recording into packets of log-mel that a server decodes."""
-    from serkit.audio import SAMPLE_RATE, read
-    from serkit.codec import decode as decode_stream
-    from serkit.codec import log_mel_of, normalised
-    from serkit.files import refuse_unwritable, write_atomically
+    """Turn a recording into packets of log-mel that a server decodes.
+
+    A rate is searched on packets spread over the recording, exactly up to 5.5 minutes.
+    """
+    from serkit.audio import SAMPLE_RATE
+    from serkit.codec import StoredBytes, rmse
+    from serkit.files import open_atomically, refuse_unwritable
 
     refuse_unwritable(out, source=audio)
-    with _named(audio, AudioError):
-        samples = read(audio)
-        stream = _encoded(samples, mode, rank_ratio, kbps, quality, blocks)
-    write_atomically(out, stream)
-    wanted = normalised(log_mel_of(samples))
-    error = decode_stream(stream).log_mel - wanted
-    duration_s = len(samples) / SAMPLE_RATE
+    write = _writer(mode, rank_ratio, kbps, quality, blocks)
+    with _named(audio, AudioError), open_atomically(out) as file:
+        coded = write(file, _recording(audio, "Coding"))
+        error = rmse(_recording(audio, "Comparing"), coded, StoredBytes(file))
+    duration_s = coded.n_samples / SAMPLE_RATE
     values = {
-        "bytes": len(stream),
+        "bytes": coded.n_bytes,
         "duration_s": duration_s,
-        "kbps": 8e-3 * len(stream) / duration_s,
-        "rmse": float((error * error).mean(dtype=float) ** 0.5),
+        "kbps": 8e-3 * coded.n_bytes / duration_s,
+        "rmse": error,
     }
     if kbps is not None and values["kbps"] > kbps:
-        typer.echo(f"serkit: {audio} takes {values['kbps']:.2f} kbit/s at the least", err=True)
+        # A long recording's quality is estimated, and corrected only so often.
+        why = "" if coded.quality else " at the least"
+        hint = f"; for less give --quality {coded.quality - 1}" if coded.quality else ""
+        complain(f"{audio} takes {values['kbps']:.2f} kbit/s{why}{hint}")
     if as_json:
         typer.echo(json.dumps(values, indent=2))
         return
-    typer.echo(
-        f"{out}: {len(stream)} bytes for {duration_s:.2f} s, {values['kbps']:.2f} kbit/s, "
-        f"RMSE {values['rmse']:.3f} of the normalised log-mel"
+    say(
+        f"{out}: {coded.n_bytes} bytes for {duration_s:.2f} s, {values['kbps']:.2f} kbit/s, "
+        f"RMSE {error:.3f} of the normalised log-mel"
     )
 
 
-def _encoded(
-    samples: Any,
+def _writer(
     mode: ModeName,
     rank_ratio: float | None,
     kbps: float | None,
     quality: float | None,
     blocks: int | None,
-) -> bytes:
+) -> Callable[[BinaryIO, Recording], Coded]:
+    """What codes a recording as the options say."""
     from serkit.codec import (
         BLOCKS_PER_PACKET,
         DEFAULT_QUALITY,
         RATIOS,
-        encode_at_rate,
-        encode_basis,
-        encode_low_rank,
+        write_at_rate,
+        write_basis,
+        write_low_rank,
     )
 
     given = {
@@ -119,57 +136,101 @@ def _encoded(
     if kbps is not None and quality is not None:
         raise PacketError("--kbps and --quality say the same thing twice; give one of them")
     if mode is ModeName.svd:
-        return encode_low_rank(samples, ratio=RATIOS[0] if rank_ratio is None else rank_ratio)
+        return partial(write_low_rank, ratio=RATIOS[0] if rank_ratio is None else rank_ratio)
     if mode is ModeName.svdq:
-        return encode_low_rank(samples, rmse=0.1 if quality is None else quality)
+        return partial(write_low_rank, rmse=0.1 if quality is None else quality)
     size = BLOCKS_PER_PACKET if blocks is None else blocks
     if kbps is not None:
-        return encode_at_rate(samples, kbps, blocks_per_packet=size)
+        return partial(write_at_rate, kbps=kbps, blocks_per_packet=size)
     chosen = DEFAULT_QUALITY if quality is None else quality
-    return encode_basis(samples, chosen, blocks_per_packet=size)
+    return partial(write_basis, quality=chosen, blocks_per_packet=size)
+
+
+def _recording(audio: Path, what: str) -> Recording:
+    """A file to be read block by block behind a progress bar, as often as it takes."""
+    from serkit.audio import SAMPLE_RATE, stream
+
+    def blocks() -> Iterator[NDArray[np.float32]]:
+        with bar(f"{what} {audio.name}: seconds") as on_seconds:
+            for block in stream(audio):
+                yield block
+                on_seconds(len(block) / SAMPLE_RATE)
+
+    return blocks
 
 
 def decode(
     coded: Annotated[Path, typer.Argument(metavar="F.smel", help="Coded speech.")],
     npy: Annotated[
         Path | None,
-        typer.Option(metavar="F", help="Write the log-mel: float32 [80, n_frames], as Whisper's."),
+        typer.Option(metavar="F", help="Write the log-mel: float32 [80, n_frames]; up to 6 hours."),
     ] = None,
-    png: Annotated[Path | None, typer.Option(metavar="F", help="Draw it.")] = None,
+    png: Annotated[
+        Path | None, typer.Option(metavar="F", help="Draw it, pooled from a minute on.")
+    ] = None,
     preview: Annotated[
-        Path | None, typer.Option(metavar="F.wav", help="Guess a voice from it (Griffin-Lim).")
+        Path | None,
+        typer.Option(metavar="F.wav", help="Guess a voice (Griffin-Lim); up to 15 minutes."),
     ] = None,
 ) -> None:
     """Turn packets back into log-mel."""
-    import io
-
     import numpy as np
 
-    from serkit.codec import decode as decode_stream
-    from serkit.codec import griffin_lim
-    from serkit.files import refuse_unwritable, write_atomically
+    from serkit.codec import MOST_HOURS, Decoding, StoredBytes, griffin_lim
+    from serkit.files import open_atomically, open_file, refuse_unwritable, write_atomically
     from serkit.runtime.png import png as drawn
+    from serkit.runtime.pooling import Pooled
 
     refuse_unwritable(npy, png, preview, source=coded)
-    with _named(coded, PacketError):
-        found = decode_stream(_content(coded))
-    if npy is not None:
-        buffer = io.BytesIO()
-        np.save(buffer, found.log_mel)
-        write_atomically(npy, buffer.getvalue())
+    picture, kept, n_frames = Pooled(_MOST_COLUMNS), [], 0
+    with ExitStack() as opened:
+        opened.enter_context(_named(coded, PacketError))
+        decoding = Decoding(StoredBytes(opened.enter_context(open_file(coded))))
+        array = opened.enter_context(open_atomically(npy)) if npy is not None else None
+        if array is not None:
+            _write_npy_header(array, 0)
+        on_bytes = opened.enter_context(bar(f"Decoding {coded.name}", coded.stat().st_size))
+        for block in decoding.blocks(on_bytes):
+            n_frames += block.shape[1]
+            if array is not None:
+                _refuse_beyond(n_frames, MOST_HOURS * 60, "--npy")
+                array.write(np.ascontiguousarray(block.T, "<f4").tobytes())
+            if png is not None:
+                picture.push(block)
+            if preview is not None:
+                _refuse_beyond(n_frames, _PREVIEW_MINUTES, "--preview")
+                kept.append(block)
+        if array is not None:
+            _write_npy_header(array, n_frames)
     if png is not None:
-        write_atomically(png, drawn(found.log_mel))
+        write_atomically(png, drawn(picture.columns / picture.widths))
     if preview is not None:
         import soundfile
 
-        buffer = io.BytesIO()
-        soundfile.write(buffer, griffin_lim(found.log_mel), 16_000, format="WAV")
-        write_atomically(preview, buffer.getvalue())
-    n_frames = found.log_mel.shape[1]
-    missing = f", {found.concealed} frames missing" if found.concealed else ""
-    if found.first_frame:
-        missing += f", begins at {found.first_frame / 100:.2f} s"
-    typer.echo(f"{coded}: {found.packets} packets, {n_frames / 100:.2f} s{missing}")
+        with open_atomically(preview) as file:
+            sound = griffin_lim(np.concatenate(kept, axis=1))
+            soundfile.write(file, sound, 16_000, format="WAV")
+    missing = f", {decoding.concealed} frames missing" if decoding.concealed else ""
+    if decoding.first_frame:
+        missing += f", begins at {decoding.first_frame / 100:.2f} s"
+    say(f"{coded}: {decoding.n_packets} packets, {n_frames / 100:.2f} s{missing}")
+
+
+def _refuse_beyond(n_frames: int, minutes: int, option: str) -> None:
+    if n_frames > minutes * 6000:
+        raise PacketError(
+            f"the stream lasts longer than {minutes} minutes, the most that {option} takes; leave "
+            "it out, or take the stream block by block with serkit.codec.Decoding"
+        )
+
+
+def _write_npy_header(file: BinaryIO, n_frames: int) -> None:
+    """A header of always the same length; the frames follow one after another."""
+    from numpy.lib.format import write_array_header_1_0
+
+    file.seek(0)
+    header = {"descr": "<f4", "fortran_order": True, "shape": (80, n_frames)}
+    write_array_header_1_0(file, header)
 
 
 @app.command()
@@ -178,21 +239,24 @@ def info(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """List the packets of coded speech."""
-    with _named(coded, PacketError):
-        rows = list(_rows(_content(coded)))
+    from serkit.codec import StoredBytes
+    from serkit.files import open_file
+
+    with _named(coded, PacketError), open_file(coded) as file:
+        rows = list(_rows(StoredBytes(file)))
     if as_json:
         typer.echo(json.dumps(rows, indent=1))
         return
-    typer.echo(f"{'number':>6}  {'mode':<6}{'start':>8}{'frames':>8}{'bytes':>8}{'payload':>9}")
+    say(f"{'number':>6}  {'mode':<6}{'start':>8}{'frames':>8}{'bytes':>8}{'payload':>9}")
     for row in rows:
         start = "" if row["start_s"] is None else f"{row['start_s']:.2f} s"
-        typer.echo(
+        say(
             f"{row['sequence']:>6}  {row['mode']:<6}{start:>8}{row['frames'] or 32:>8}"
             f"{row['bytes']:>8}{row['payload_bytes']:>9}"
         )
 
 
-def _rows(stream: bytes) -> Iterator[dict[str, Any]]:
+def _rows(stream: Content) -> Iterator[dict[str, Any]]:
     from serkit.codec import read_packet, split
 
     for content in split(stream):
@@ -207,13 +271,6 @@ def _rows(stream: bytes) -> Iterator[dict[str, Any]]:
             "basis": packet.basis.hex() or None,
             "last": packet.peak is not None,
         }
-
-
-def _content(coded: Path) -> bytes:
-    if coded.exists() and not coded.is_file() and not coded.is_dir():
-        # A pipe could block for ever, and a device never end.
-        raise PacketError("is a pipe or a device; expected a file")
-    return coded.read_bytes()
 
 
 @contextmanager

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from serkit.cli.progress import tracker
+from serkit.cli.streams import say
 from serkit.errors import CorpusError, MissingExtraError, ProtocolError
 
 if TYPE_CHECKING:
@@ -55,6 +56,10 @@ def evaluate(
     allow_seen: Annotated[
         bool, typer.Option("--allow-seen", help="Test a model on recordings of its training.")
     ] = False,
+    max_clip_s: Annotated[
+        float | None,
+        typer.Option(min=1.0, metavar="S", help="Longest utterance, in seconds; 600 if not given."),
+    ] = None,
     json_file: Annotated[
         Path | None, typer.Option("--json", metavar="F", help="Write all figures.")
     ] = None,
@@ -74,11 +79,13 @@ def evaluate(
     from serkit.files import refuse_unwritable, write_atomically
     from serkit.runtime import available_models, load
     from serkit.runtime.shipped import SUFFIX
+    from serkit.training import MAX_CLIP_S
 
     refuse_unwritable(
         json_file, report, markdown, latex, run / "manifest.json" if run is not None else None
     )
     n_jobs = jobs or os.cpu_count() or 1
+    longest_s = max_clip_s or MAX_CLIP_S
     if subject in available_models() or subject.endswith(SUFFIX):
         for given, option in (
             (protocol, "--protocol"),
@@ -95,7 +102,9 @@ def evaluate(
             require_free(run, begun=False)
         model = load(subject).model
         name = model.card.name
-        outcome = _test_model(model, corpus or [], n_jobs, allow_seen=allow_seen)
+        outcome = _test_model(
+            model, corpus or [], n_jobs, allow_seen=allow_seen, max_clip_s=longest_s
+        )
         if run is not None:
             save_run(run, outcome, model.card.recipe)
     else:
@@ -122,7 +131,12 @@ def evaluate(
         _, utterances = load_utterances(recipe, specs)
         kept = FeatureCache.default() if cache else None
         data = make_dataset(
-            recipe, utterances, jobs=n_jobs, cache=kept, track=tracker("Extracting features")
+            recipe,
+            utterances,
+            jobs=n_jobs,
+            cache=kept,
+            track=tracker("Extracting features"),
+            max_clip_s=longest_s,
         )
         outcome = evaluate_recipe(
             recipe,
@@ -150,7 +164,9 @@ def evaluate(
         write_report(report, outcome, found, model=name, command=command)
 
 
-def _test_model(model: Model, specs: list[str], jobs: int, *, allow_seen: bool) -> Outcome:
+def _test_model(
+    model: Model, specs: list[str], jobs: int, *, allow_seen: bool, max_clip_s: float
+) -> Outcome:
     from serkit.corpora import load_all
     from serkit.evaluation import evaluate_model, refuse_seen, seen_by_name, told_apart
 
@@ -162,7 +178,14 @@ def _test_model(model: Model, specs: list[str], jobs: int, *, allow_seen: bool) 
     if not allow_seen:
         refuse_seen(card, corpora, utterances, jobs=jobs, track=tracker("Comparing recordings"))
     seen = bool(seen_by_name(card, corpora))
-    return evaluate_model(model, utterances, seen=seen, jobs=jobs, track=tracker("Listening"))
+    return evaluate_model(
+        model,
+        utterances,
+        seen=seen,
+        jobs=jobs,
+        track=tracker("Listening"),
+        max_clip_s=max_clip_s,
+    )
 
 
 def compare(
@@ -190,15 +213,16 @@ def compare(
         low, high = found.interval.low, found.interval.high
         interval = f"95 % interval over speakers [{100 * low:+.1f}, {100 * high:+.1f}]"
     told = [*dict.fromkeys(found.protocols), *found.marks]
-    typer.echo(
+    say(
         f"UA {100 * found.first:.1f} % and {100 * found.second:.1f} % ({', '.join(told)}): "
-        f"the second is {found.verdict}\ndifference {100 * found.difference:+.1f} points, "
+        f"the second is {found.verdict}",
+        f"difference {100 * found.difference:+.1f} points, "
         f"{interval}, p = {found.p_value:.4f} (sign flips), "
         f"{found.utterances} utterances of {found.speakers} speakers, "
-        f"seed{'s' * (len(found.seeds) > 1)} {', '.join(map(str, found.seeds))}"
+        f"seed{'s' * (len(found.seeds) > 1)} {', '.join(map(str, found.seeds))}",
     )
     if len(found.seeds) == 1:
-        typer.echo(
+        say(
             "one training each: this tells the models apart, not the recipes; evaluate with more "
             "--seeds for that"
         )

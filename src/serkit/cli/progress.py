@@ -4,9 +4,49 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any, TypeVar
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, TypeVar
+
+if TYPE_CHECKING:
+    from rich.progress import Progress
 
 T = TypeVar("T")
+
+# What is on the terminal; a bar opened within another's time is shown below it.
+_shown: Progress | None = None
+
+
+@contextmanager
+def bar(what: str, total: float | None = None) -> Iterator[Callable[[float], object]]:
+    """Show a bar on stderr; nothing where that is no terminal.
+
+    Args:
+        what: Named before the bar.
+        total: How much there is to do; None if nobody knows.
+
+    Yields:
+        To be called with how much has been done since the last call.
+    """
+    global _shown
+    if not sys.stderr.isatty():
+        yield lambda amount: None
+        return
+    from rich.console import Console
+    from rich.progress import Progress
+
+    outermost = _shown is None
+    if _shown is None:
+        _shown = Progress(console=Console(stderr=True), transient=True)
+        _shown.start()
+    display = _shown
+    task = display.add_task(what, total=total)
+    try:
+        yield lambda amount: display.advance(task, amount)
+    finally:
+        display.remove_task(task)
+        if outermost:
+            display.stop()
+            _shown = None
 
 
 def progress(items: Iterable[T], *, total: int, what: str, at_least: int = 5) -> Iterator[T]:
@@ -20,13 +60,25 @@ def progress(items: Iterable[T], *, total: int, what: str, at_least: int = 5) ->
         what: Named before the bar.
         at_least: Fewer items than this need no bar.
     """
-    if total < at_least or not sys.stderr.isatty():
+    if total < at_least:
         yield from items
         return
-    from rich.console import Console
-    from rich.progress import track
+    with bar(what, total) as advance:
+        for item in items:
+            yield item
+            advance(1)
 
-    yield from track(items, what, total, console=Console(stderr=True), transient=True)
+
+def heard(blocks: Iterable[Any], advance: Callable[[float], object]) -> Iterator[Any]:
+    """Pass blocks of sound on and move a bar that counts samples.
+
+    Args:
+        blocks: As from `serkit.audio.stream`.
+        advance: Of a `bar`.
+    """
+    for block in blocks:
+        yield block
+        advance(len(block))
 
 
 def tracker(what: str) -> Callable[[Iterable[Any], int], Iterable[Any]]:

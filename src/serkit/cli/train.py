@@ -11,6 +11,7 @@ import typer
 
 from serkit.cli.models import name_of
 from serkit.cli.progress import tracker
+from serkit.cli.streams import complain, say
 from serkit.errors import RecipeError
 
 if TYPE_CHECKING:
@@ -35,6 +36,10 @@ def train(
     figures: Annotated[
         bool, typer.Option(help="Evaluate under the recipe's protocols, for the card.")
     ] = True,
+    max_clip_s: Annotated[
+        float | None,
+        typer.Option(min=1.0, metavar="S", help="Longest utterance, in seconds; 600 if not given."),
+    ] = None,
     full_precision: Annotated[
         bool,
         typer.Option("--full-precision", help="Leave out the recipe's quantisation."),
@@ -63,7 +68,13 @@ def train(
             fit_final,
             under_licence,
         )
-        from serkit.training import FeatureCache, load_recipe, load_utterances, make_dataset
+        from serkit.training import (
+            MAX_CLIP_S,
+            FeatureCache,
+            load_recipe,
+            load_utterances,
+            make_dataset,
+        )
     except ModuleNotFoundError as error:
         from serkit.errors import MissingExtraError
 
@@ -85,12 +96,17 @@ def train(
     if corpus:
         plan, notes = fit_acceptance(plan, utterances)
         for note in notes:
-            typer.echo(f"serkit: {note}", err=True)
+            complain(note)
     check_acceptance(plan, utterances)
     n_jobs = jobs or os.cpu_count() or 1
     kept = FeatureCache.default() if cache else None
     data = make_dataset(
-        plan, utterances, jobs=n_jobs, cache=kept, track=tracker("Extracting features")
+        plan,
+        utterances,
+        jobs=n_jobs,
+        cache=kept,
+        track=tracker("Extracting features"),
+        max_clip_s=max_clip_s or MAX_CLIP_S,
     )
     check_acceptance(plan, utterances, data.hashes)
     lines: list[str] = []
@@ -111,7 +127,7 @@ def train(
         model = model.with_card(figures=found)
     model = model.with_card(name=name or name_of(out))
     size = save_model(model, out)
-    typer.echo(f"{out}: {size} bytes, {model.n_parameters} parameters, {len(data)} recordings")
+    say(f"{out}: {size} bytes, {model.n_parameters} parameters, {len(data)} recordings")
 
 
 class _EpochBar:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import struct
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import IntEnum
+from typing import BinaryIO, Protocol
 
 from serkit.errors import PacketError
 
@@ -84,6 +86,34 @@ class Packet:
         return None if self.start_frame is None else self.start_frame / FRAMES_PER_SECOND
 
 
+class Content(Protocol):
+    """Bytes, or what can be sliced like them, as `StoredBytes` can."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, place: slice, /) -> bytes: ...
+
+
+class StoredBytes:
+    """The content of an open file, read as it is asked for.
+
+    Args:
+        file: Can be searched and read; its length must stay as it is.
+    """
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self._length = file.seek(0, os.SEEK_END)
+
+    def __len__(self) -> int:
+        return self._length
+
+    def __getitem__(self, place: slice, /) -> bytes:
+        start, stop, _ = place.indices(self._length)
+        self._file.seek(start)
+        return self._file.read(max(0, stop - start))
+
+
 def read_packet(content: bytes) -> Packet:
     """Read one packet.
 
@@ -99,7 +129,7 @@ def read_packet(content: bytes) -> Packet:
     return packet
 
 
-def split(stream: bytes) -> Iterator[bytes]:
+def split(stream: Content) -> Iterator[bytes]:
     """The packets of a file or a stretch of a stream, one after another.
 
     Args:
@@ -109,7 +139,7 @@ def split(stream: bytes) -> Iterator[bytes]:
         PacketError: There is none; or where one is damaged or cut off, when those before it have
             been given.
     """
-    if not stream:
+    if not len(stream):
         raise PacketError("the file holds no packet")
     place = 0
     while place < len(stream):
@@ -118,7 +148,7 @@ def split(stream: bytes) -> Iterator[bytes]:
         place = end
 
 
-def _read(content: bytes, start: int) -> tuple[Packet, int]:
+def _read(content: Content, start: int) -> tuple[Packet, int]:
     """A packet that starts somewhere, and where it ends."""
     where = f" at byte {start}" if start else ""
 

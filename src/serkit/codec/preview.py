@@ -31,11 +31,12 @@ def griffin_lim(log_mel: Array) -> Array:
     """
     n_frames = log_mel.shape[1]
     parts = [
-        _guessed(log_mel[:, start : start + _STRETCH]) for start in range(0, n_frames, _STRETCH)
+        _guessed(log_mel[:, start : start + _STRETCH]).astype(np.float32)
+        for start in range(0, n_frames, _STRETCH)
     ]
-    samples = np.concatenate(parts) if parts else np.zeros(0)
-    found: Array = (samples / max(1.0, np.abs(samples).max(initial=0.0))).astype(np.float32)
-    return found
+    samples = np.concatenate(parts) if parts else np.zeros(0, np.float32)
+    samples /= np.float32(max(1.0, np.abs(samples).max(initial=0.0)))
+    return samples
 
 
 def _guessed(log_mel: Array) -> NDArray[np.float64]:

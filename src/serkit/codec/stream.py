@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -33,9 +33,128 @@ _MOST_DEMAND = 0.7
 _FRAMES_PER_QUALITY = 64.0
 _MOST_CREDIT, _MOST_DEBT = 2.0, 40.0
 _MAX_GAP = 6000
+# Frames of a stream that may be missing for each that came, besides a gap.
+_MOST_MISSING = 9
 # Frames before the first packet that are interpolated; beyond, a stream was joined late.
 _MOST_BEFORE = 1024
 _BEYOND = 128.0
+
+
+class BlockGroups:
+    """Samples -> blocks as the encoder takes them, in groups that share a packet.
+
+    Args:
+        size: Blocks of a group; the last may have fewer.
+
+    Attributes:
+        peak: The largest log-mel value so far.
+
+    Raises:
+        PacketError: The size is out of range.
+    """
+
+    def __init__(self, size: int) -> None:
+        if size not in range(1, MAX_BLOCKS + 1):
+            raise PacketError(f"{size} blocks a packet; expected 1 to {MAX_BLOCKS}")
+        self._size = int(size)
+        self._frames = LogMelStream()
+        self._waiting: list[Array] = []
+        self.peak = -np.inf
+
+    def push(self, samples: Array) -> list[list[Array]]:
+        """Take samples and give the groups that are complete.
+
+        Args:
+            samples: Mono at 16 kHz, shape `[n]`, float32.
+
+        Raises:
+            AudioError: As `LogMelStream.push`.
+        """
+        return self._groups(self._frames.push(samples), last=False)
+
+    def flush(self) -> list[list[Array]]:
+        """The groups that are left, when no samples follow."""
+        return self._groups(self._frames.flush(), last=True)
+
+    def _groups(self, blocks: list[Array], *, last: bool) -> list[list[Array]]:
+        for block in blocks:
+            self.peak = max(self.peak, float(block.max()))
+            self._waiting.append(clamped(block, self.peak))
+        size = self._size
+        n_ready = len(self._waiting) if last else len(self._waiting) // size * size
+        ready, self._waiting = self._waiting[:n_ready], self._waiting[n_ready:]
+        return [ready[i : i + size] for i in range(0, n_ready, size)]
+
+
+class Packetiser:
+    """Groups of blocks -> the packets of a stream.
+
+    Args:
+        quality: As for `Encoder`.
+        kbps: As for `Encoder`.
+        basis: As for `Encoder`.
+
+    Raises:
+        PacketError: The quality or the rate is out of range, or both are given.
+    """
+
+    def __init__(
+        self,
+        quality: float | None = None,
+        *,
+        kbps: float | None = None,
+        basis: Basis | None = None,
+    ) -> None:
+        if quality is not None and kbps is not None:
+            raise PacketError("quality and kbps say the same thing twice; give one of them")
+        if quality is not None and quality not in range(N_QUALITIES):
+            raise PacketError(f"quality {quality}; expected a whole number, 0 to {N_QUALITIES - 1}")
+        self._quality = DEFAULT_QUALITY if quality is None else int(quality)
+        self._rate = None if kbps is None else _RateControl(kbps)
+        self._basis = basis or shipped_basis()
+        self._number = 0
+        self._timed = 0
+
+    def packets(
+        self, groups: Sequence[Sequence[Array]], *, peak: float | None = None
+    ) -> list[bytes]:
+        """The packets of groups of blocks that follow on those before.
+
+        Args:
+            groups: Blocks as `BlockGroups` gives them, a group for a packet.
+            peak: The largest log-mel value of the stream, if it ends with these.
+        """
+        packets = []
+        for i, (group, payload) in enumerate(zip(groups, self._payloads(groups), strict=True)):
+            ends = i == len(groups) - 1
+            packets.append(self._packet(group, payload, peak if ends else None))
+            if self._rate is not None:
+                self._rate.sent(len(packets[-1]), _n_frames(group))
+        return packets
+
+    def _payloads(self, groups: Sequence[Sequence[Array]]) -> Iterator[bytes]:
+        if self._rate is None:
+            yield from encode_blocks(self._basis, groups, self._quality)
+            return
+        for one in groups:  # each at the quality that those before it leave
+            yield from encode_blocks(self._basis, [one], self._rate.quality)
+
+    def _packet(self, group: Sequence[Array], payload: bytes, peak: float | None) -> bytes:
+        n_frames = _n_frames(group)
+        timed = self._number >= self._timed
+        packet = Packet(
+            Mode.BASIS,
+            self._number % SEQUENCES,
+            payload,
+            start_frame=self._number * BLOCK_FRAMES if timed else None,
+            basis=self._basis.digest if timed else b"",
+            n_frames=n_frames if n_frames != BLOCK_FRAMES else None,
+            peak=peak,
+        )
+        if timed:
+            self._timed = self._number + _TIMED_EVERY
+        self._number += len(group)
+        return packet.to_bytes()
 
 
 class Encoder:
@@ -63,22 +182,8 @@ class Encoder:
         blocks_per_packet: int = 1,
         basis: Basis | None = None,
     ) -> None:
-        if quality is not None and kbps is not None:
-            raise PacketError("quality and kbps say the same thing twice; give one of them")
-        if quality is not None and quality not in range(N_QUALITIES):
-            raise PacketError(f"quality {quality}; expected a whole number, 0 to {N_QUALITIES - 1}")
-        if blocks_per_packet not in range(1, MAX_BLOCKS + 1):
-            raise PacketError(f"{blocks_per_packet} blocks a packet; expected 1 to {MAX_BLOCKS}")
-        self._quality = DEFAULT_QUALITY if quality is None else int(quality)
-        self._rate = None if kbps is None else _RateControl(kbps)
-        self._blocks_per_packet = int(blocks_per_packet)
-        self._basis = basis or shipped_basis()
-        self._frames = LogMelStream()
-        self._peak = -np.inf
-        # Blocks that wait until a packet is full, as the encoder takes them, and their frames.
-        self._waiting: list[tuple[Array, int]] = []
-        self._number = 0
-        self._timed = 0
+        self._packetiser = Packetiser(quality, kbps=kbps, basis=basis)
+        self._groups = BlockGroups(blocks_per_packet)
 
     def push(self, samples: Array) -> list[bytes]:
         """Take samples and give the packets that are complete.
@@ -90,51 +195,20 @@ class Encoder:
             AudioError: These are not samples of one channel as floats, one is not finite or beyond
                 all measure, or the stream has ended; none is taken.
         """
-        return self._packets(self._frames.push(samples), last=False)
+        return self._packetiser.packets(self._groups.push(samples))
 
     def flush(self) -> list[bytes]:
         """The packets that are left, when no samples follow; none of a stream below 10 ms."""
-        return self._packets(self._frames.flush(), last=True)
+        return self._packetiser.packets(self._groups.flush(), peak=self.peak)
 
-    def _packets(self, blocks: list[Array], *, last: bool) -> list[bytes]:
-        for block in blocks:
-            self._peak = max(self._peak, float(block.max()))
-            self._waiting.append((clamped(block, self._peak), block.shape[1]))
-        size = self._blocks_per_packet
-        n_ready = len(self._waiting) if last else len(self._waiting) // size * size
-        ready, self._waiting = self._waiting[:n_ready], self._waiting[n_ready:]
-        groups = [ready[i : i + size] for i in range(0, n_ready, size)]
-        packets = []
-        for i, (group, payload) in enumerate(zip(groups, self._payloads(groups), strict=True)):
-            packets.append(self._packet(group, payload, ends=last and i == len(groups) - 1))
-            if self._rate is not None:
-                self._rate.sent(len(packets[-1]), sum(n_frames for _, n_frames in group))
-        return packets
+    @property
+    def peak(self) -> float:
+        """The largest log-mel value so far, before it was coded."""
+        return self._groups.peak
 
-    def _payloads(self, groups: list[list[tuple[Array, int]]]) -> Iterator[bytes]:
-        blocks = [[block for block, _ in group] for group in groups]
-        if self._rate is None:
-            yield from encode_blocks(self._basis, blocks, self._quality)
-            return
-        for one in blocks:  # each at the quality that those before it leave
-            yield from encode_blocks(self._basis, [one], self._rate.quality)
 
-    def _packet(self, group: list[tuple[Array, int]], payload: bytes, *, ends: bool) -> bytes:
-        n_frames = sum(n for _, n in group)
-        timed = self._number >= self._timed
-        packet = Packet(
-            Mode.BASIS,
-            self._number % SEQUENCES,
-            payload,
-            start_frame=self._number * BLOCK_FRAMES if timed else None,
-            basis=self._basis.digest if timed else b"",
-            n_frames=n_frames if n_frames != BLOCK_FRAMES else None,
-            peak=self._peak if ends else None,
-        )
-        if timed:
-            self._timed = self._number + _TIMED_EVERY
-        self._number += len(group)
-        return packet.to_bytes()
+def _n_frames(group: Sequence[Array]) -> int:
+    return sum(block.shape[1] for block in group)
 
 
 class _RateControl:
@@ -186,7 +260,8 @@ class Decoder:
     Late and repeated packets are passed over. A packet that is missing is waited for until
     `reorder` later ones have come; then its frames are interpolated between their neighbours, and
     so are those before the first packet, up to 10 s. One that joins later begins with the first
-    packet it gets.
+    packet it gets. At most 60 s and nine times as much as has come may be missing in all, so that
+    few packets cannot become hours.
 
     Args:
         basis: The one that comes with serkit if not given.
@@ -204,6 +279,7 @@ class Decoder:
         self._timeline = _Timeline()
         self._first: int | None = None
         self._next = 0
+        self._received = 0
         self._last_frame: Array | None = None
         self.concealed = 0
         self.peak: float | None = None
@@ -227,9 +303,10 @@ class Decoder:
             `log10` mel energies, shape `[80, n]`, n perhaps 0.
 
         Raises:
-            PacketError: The packet is damaged, of another basis, or more than 60 s are missing
-                before it; after so long a gap a new decoder has to begin. This one goes on as if
-                the packet had not come.
+            PacketError: The packet is damaged, of another basis, or too much is missing: more
+                than 60 s before it, or more of the whole stream than 60 s and nine times what has
+                come; after that a new decoder has to begin. This one goes on as if the packet had
+                not come.
         """
         return self.extend([packet])
 
@@ -237,8 +314,8 @@ class Decoder:
         """`push` for several packets, which is faster.
 
         Raises:
-            PacketError: One of them is damaged, of another basis, or more than 60 s are missing
-                before it; none of them is taken.
+            PacketError: One of them is damaged, of another basis, or too much is missing before
+                it, as for `push`; none of them is taken.
         """
         read = [read_packet(packet) for packet in packets]
         blocks = self._decoded(read)
@@ -247,6 +324,7 @@ class Decoder:
         placed: list[tuple[int, Packet, Array]] = []
         ends = [start + frames.shape[1] for start, frames in self._waiting.items()]
         latest = max([self._next, *ends])
+        received = self._received
         for packet, frames in zip(read, blocks, strict=True):
             start, timeline = timeline.place(packet)
             if first is None:
@@ -256,11 +334,21 @@ class Decoder:
                     f"before a packet {(start - latest) / FRAMES_PER_SECOND:.2f} s are missing, "
                     f"more than {_MAX_GAP / FRAMES_PER_SECOND:.0f} s; begin a new decoder"
                 )
+            if start + frames.shape[1] > self._next:
+                received += frames.shape[1]
             latest = max(latest, start + frames.shape[1])
+            missing = latest - first - received
+            if missing > _MAX_GAP + _MOST_MISSING * received:
+                raise PacketError(
+                    f"{missing / FRAMES_PER_SECOND:.2f} s of the stream are missing, and "
+                    f"{received / FRAMES_PER_SECOND:.2f} s have come; expected at most "
+                    f"{_MAX_GAP / FRAMES_PER_SECOND:.0f} s and {_MOST_MISSING} times what has come "
+                    "to be missing; begin a new decoder"
+                )
             placed.append((start, packet, frames))
         if self._first is None and first is not None:
             self._first = self._next = first
-        self._timeline = timeline
+        self._timeline, self._received = timeline, received
         given: list[Array] = []
         for start, packet, frames in placed:
             if packet.peak is not None:

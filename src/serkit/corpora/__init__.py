@@ -4,7 +4,8 @@ from serkit.corpora.emotions import ADDED_EMOTIONS, EMOTIONS, keep_labels, merge
 from serkit.corpora.friends import episode
 from serkit.corpora.manifest import read as read_manifest
 from serkit.corpora.registry import ROOT_VARIABLE, load, load_all, names
-from serkit.corpora.survey import Stats, Survey, audio_files, count, inspect, stretch_of
+from serkit.corpora.stretches import Stretch, pieces
+from serkit.corpora.survey import Stats, Survey, audio_files, count, inspect
 from serkit.corpora.utterances import Corpus, CorpusInfo, Oddity, Utterance
 
 __all__ = [
@@ -15,6 +16,7 @@ __all__ = [
     "CorpusInfo",
     "Oddity",
     "Stats",
+    "Stretch",
     "Survey",
     "Utterance",
     "audio_files",
@@ -26,6 +28,6 @@ __all__ = [
     "load_all",
     "merge",
     "names",
+    "pieces",
     "read_manifest",
-    "stretch_of",
 ]

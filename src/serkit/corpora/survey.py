@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,14 +11,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from serkit.audio import SAMPLE_RATE, content_hash, read
+from serkit.audio import SAMPLE_RATE, ContentHash, stream
 from serkit.corpora.emotions import ADDED_EMOTIONS, EMOTIONS, in_order
+from serkit.corpora.stretches import Stretch, overlapping, pieces
 from serkit.corpora.utterances import Corpus, Oddity, Utterance
 from serkit.errors import AudioError
 from serkit.files import open_file
 
 SILENCE_PEAK = 1e-4
 """A recording whose largest magnitude stays below this (-80 dB of full scale) is silent."""
+
+MOST_OVERLAPPING = 8
+"""Utterances of one file that may go on at the same time; further ones are not listened to."""
 
 # libsndfile's names of the containers a suffix may stand for.
 _CONTAINERS = {
@@ -67,18 +71,6 @@ class Survey:
     oddities: tuple[Oddity, ...]
 
 
-def stretch_of(utterance: Utterance, samples: NDArray[np.float32]) -> NDArray[np.float32]:
-    """The samples of an utterance within those of its file, perhaps none.
-
-    Args:
-        utterance: With or without times.
-        samples: Of its whole file at 16 kHz, shape `[n_samples]`.
-    """
-    start = round((utterance.start_s or 0.0) * SAMPLE_RATE)
-    end = None if utterance.end_s is None else round(utterance.end_s * SAMPLE_RATE)
-    return samples[start:end]
-
-
 def count(utterances: Iterable[Utterance], duration_s: float | None = None) -> Stats:
     """Count utterances by speaker and label, without opening a file.
 
@@ -101,17 +93,23 @@ def audio_files(corpus: Corpus) -> tuple[Path, ...]:
     return tuple(dict.fromkeys(u.audio for u in corpus.utterances if u.audio is not None))
 
 
-def inspect(corpus: Corpus, on_file: Callable[[], object] | None = None) -> Survey:
+def inspect(
+    corpus: Corpus,
+    on_file: Callable[[], object] | None = None,
+    on_samples: Callable[[int], object] | None = None,
+) -> Survey:
     """Open every file of a corpus and report what is odd about it.
 
     Odd are files that cannot be read to their end, whose container is not what the suffix says,
     with more than one channel, with another sampling rate than most, without sound, or with
-    exactly the samples of an earlier one; utterances beyond the end of their file; and labels
-    that are no emotion serkit knows.
+    exactly the samples of an earlier one; utterances beyond the end of their file, or where
+    `MOST_OVERLAPPING` others go on already; and labels that are no emotion serkit knows. Files are
+    read block by block, each once, in memory that does not grow with their length.
 
     Args:
         corpus: The corpus.
         on_file: Called after each file, for a progress bar.
+        on_samples: Called with the number of samples read, for a progress bar of long files.
 
     Returns:
         The counts and the oddities.
@@ -122,7 +120,7 @@ def inspect(corpus: Corpus, on_file: Callable[[], object] | None = None) -> Surv
             parts[utterance.audio].append(utterance)
     problems: dict[Path, list[str]] = {}
     rates: dict[Path, int] = {}
-    heard: dict[str, Path] = {}
+    first: dict[str, Path] = {}
     duration_s = 0.0
     for path, utterances in parts.items():
         header = _header(path)
@@ -130,21 +128,27 @@ def inspect(corpus: Corpus, on_file: Callable[[], object] | None = None) -> Surv
         if header is not None:
             rates[path] = int(header.samplerate)
         try:
-            samples = read(path)
+            n_samples, listened = _listen(path, utterances, on_samples)
         except AudioError as error:
             found.append(f"cannot be read: {error}")
         else:
             if header is None and path.suffix.lower() in _CONTAINERS:
                 found.append(f"is another container than {path.suffix}")
-            for utterance in utterances:
-                stretch = stretch_of(utterance, samples)
-                duration_s += len(stretch) / SAMPLE_RATE
-                found += _stretch_problems(utterance, stretch, len(samples))
-                if _is_silent(stretch):
+            for utterance, heard in zip(utterances, listened, strict=True):
+                if heard is None:
                     continue
-                same = heard.setdefault(content_hash(stretch), path)
+                duration_s += heard.n_samples / SAMPLE_RATE
+                found += _stretch_problems(utterance, heard, n_samples)
+                if heard.is_silent:
+                    continue
+                same = first.setdefault(heard.content.hexdigest(), path)
                 if same != path:
                     found.append(f"sounds exactly like {_within(corpus.root, same)}")
+            if None in listened:
+                found.append(
+                    f"{listened.count(None)} of its utterances begin while {MOST_OVERLAPPING} "
+                    "others go on; they were not listened to"
+                )
         if on_file:
             on_file()
     for path, problem in _odd_rates(rates):
@@ -180,19 +184,65 @@ def _header_problems(path: Path, header: Any) -> list[str]:
     return problems
 
 
-def _is_silent(stretch: NDArray[np.float32]) -> bool:
-    return float(np.max(np.abs(stretch), initial=0.0)) < SILENCE_PEAK
+class _Heard:
+    """What is kept of a stretch of sound.
+
+    Attributes:
+        n_samples: Its length.
+        peak: Its largest magnitude.
+        content: Its hash.
+    """
+
+    __slots__ = ("content", "n_samples", "peak")
+
+    def __init__(self) -> None:
+        self.n_samples = 0
+        self.peak = 0.0
+        self.content = ContentHash()
+
+    @property
+    def is_silent(self) -> bool:
+        return self.peak < SILENCE_PEAK
+
+    def take(self, samples: NDArray[np.float32]) -> None:
+        """Take the samples that follow."""
+        self.n_samples += len(samples)
+        self.peak = max(self.peak, float(np.max(np.abs(samples), initial=0.0)))
+        self.content.update(samples)
 
 
-def _stretch_problems(
-    utterance: Utterance, stretch: NDArray[np.float32], n_samples: int
-) -> list[str]:
+def _listen(
+    path: Path, utterances: Sequence[Utterance], on_samples: Callable[[int], object] | None
+) -> tuple[int, list[_Heard | None]]:
+    """Length of a file in samples, and what is heard of its utterances; None of one too many."""
+    stretches = [Stretch.of(utterance) for utterance in utterances]
+    left_out = overlapping(stretches, MOST_OVERLAPPING)
+    listened = [None if i in left_out else _Heard() for i in range(len(utterances))]
+    places = [i for i in range(len(utterances)) if i not in left_out]
+    n_samples = 0
+
+    def blocks() -> Iterator[NDArray[np.float32]]:
+        nonlocal n_samples
+        for block in stream(path):
+            n_samples += len(block)
+            yield block
+            if on_samples:
+                on_samples(len(block))
+
+    for i, piece in pieces(blocks(), [stretches[place] for place in places]):
+        heard = listened[places[i]]
+        if heard is not None:
+            heard.take(piece)
+    return n_samples, listened
+
+
+def _stretch_problems(utterance: Utterance, heard: _Heard, n_samples: int) -> list[str]:
     problems = []
     last_s = utterance.end_s if utterance.end_s is not None else utterance.start_s or 0.0
     if round(last_s * SAMPLE_RATE) > n_samples:
         lasts_s = n_samples / SAMPLE_RATE
         problems.append(f"lasts {lasts_s:.3f} s, but an utterance goes to {last_s:g} s")
-    elif _is_silent(stretch):
+    elif heard.is_silent:
         problems.append("is silent")
     return problems
 

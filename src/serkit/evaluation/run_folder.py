@@ -123,7 +123,8 @@ class RunFolder:
             ProtocolError: There is no run here, or its manifest is damaged.
         """
         try:
-            found = from_json(read_bounded(self._within(self.path / _MANIFEST), MAX_BYTES))
+            content = read_bounded(self._within(self.path / _MANIFEST), MAX_BYTES)
+            found = from_json(content, file_names=True)
         except OSError as error:
             raise ProtocolError(
                 f"{self.path} holds no run: {error.strerror or error}; expected a folder written "

@@ -8,12 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from serkit import corpora
-from serkit.audio import content_hash
 from serkit.corpora import Corpus, Utterance
 from serkit.errors import ProtocolError
 from serkit.evaluation.execution import carry_out
 from serkit.runtime import ModelCard
-from serkit.training.data import read_utterance
+from serkit.training.data import hash_utterance
 
 Track = Callable[[Iterable[str], int], Iterable[str]]
 
@@ -143,4 +142,4 @@ def _hashes(utterances: Sequence[Utterance], jobs: int) -> Iterator[str]:
 
 
 def _contents(utterances: Sequence[Utterance]) -> list[str]:
-    return [content_hash(read_utterance(utterance)) for utterance in utterances]
+    return [hash_utterance(utterance) for utterance in utterances]

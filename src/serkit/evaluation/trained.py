@@ -15,7 +15,7 @@ from serkit.evaluation.outcome import FoldResult, Outcome
 from serkit.evaluation.protocols import Protocol
 from serkit.evaluation.seen import seen_by_content
 from serkit.runtime import Model, ModelCard, Recognizer
-from serkit.training.data import read_utterance
+from serkit.training.data import MAX_CLIP_S, read_utterance
 
 Answer = tuple[int, str, tuple[float, ...]]
 
@@ -52,6 +52,7 @@ def evaluate_model(
     seen: bool,
     jobs: int = 1,
     track: Callable[[Iterable[Answer], int], Iterable[Answer]] | None = None,
+    max_clip_s: float = MAX_CLIP_S,
 ) -> Outcome:
     """Test a trained model on utterances as its users have it, long recordings in windows.
 
@@ -64,14 +65,16 @@ def evaluate_model(
             if the sketch on its card has any of the recordings.
         jobs: Processes that work at the same time.
         track: Wraps the answers as they come, to show progress: `track(answers, total)`.
+        max_clip_s: Longest utterance allowed, in seconds.
 
     Raises:
-        CorpusError: A recording cannot be read or is too short to be judged; the file is named.
+        CorpusError: A recording cannot be read, is too long or too short to be judged; the file is
+            named.
     """
     numbered = list(enumerate(utterances))
     # The model travels with every task, so a task is more than one utterance.
     tasks = [numbered[i : i + _AT_A_TIME] for i in range(0, len(numbered), _AT_A_TIME)]
-    work = partial(_answers, Recognizer(model))
+    work = partial(_answers, Recognizer(model), max_clip_s)
     answers = (answer for part in carry_out(work, tasks, jobs=jobs) for answer in part)
     found = sorted(track(answers, len(utterances)) if track else answers)
     labels = model.card.labels
@@ -87,12 +90,14 @@ def evaluate_model(
     return Outcome(AS_IS, labels, tuple(utterances), targets, (result,), hashes, known)
 
 
-def _answers(recognizer: Recognizer, task: Sequence[tuple[int, Utterance]]) -> list[Answer]:
-    return [_answer(recognizer, number, utterance) for number, utterance in task]
+def _answers(
+    recognizer: Recognizer, max_clip_s: float, task: Sequence[tuple[int, Utterance]]
+) -> list[Answer]:
+    return [_answer(recognizer, max_clip_s, number, utterance) for number, utterance in task]
 
 
-def _answer(recognizer: Recognizer, number: int, utterance: Utterance) -> Answer:
-    samples = read_utterance(utterance)
+def _answer(recognizer: Recognizer, max_clip_s: float, number: int, utterance: Utterance) -> Answer:
+    samples = read_utterance(utterance, max_clip_s=max_clip_s)
     try:
         scores = recognizer((samples, SAMPLE_RATE)).scores
     except AudioError as error:

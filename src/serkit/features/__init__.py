@@ -2,6 +2,7 @@
 
 from serkit.features.cepstrum import dct_matrix, delta, mfcc
 from serkit.features.chroma import chroma, chroma_filter_bank
+from serkit.features.cost import Cost
 from serkit.features.energy import rms, zero_crossings
 from serkit.features.frames import centre, frame, window
 from serkit.features.functionals import FUNCTIONAL_NAMES, functionals
@@ -27,6 +28,7 @@ __all__ = [
     "FUNCTIONAL_NAMES",
     "RECIPE_VERSION",
     "SHAPE_NAMES",
+    "Cost",
     "Descriptor",
     "FeatureRecipe",
     "Pitch",

@@ -39,6 +39,12 @@ class Pitch:
     strength: Array
     voiced: NDArray[np.bool_]
 
+    @classmethod
+    def of(cls, hz: Array, strength: Array, energy: Array) -> Pitch:
+        """From the candidates of all frames of a recording, as of `pitch_candidates`."""
+        loud = energy > _SILENT * energy.max(initial=0.0)
+        return cls(hz, strength, loud & (strength >= _VOICED))
+
 
 def pitch(
     power: Array,
@@ -67,6 +73,40 @@ def pitch(
 
     Returns:
         A `Pitch` of `n_frames` frames.
+    """
+    return Pitch.of(
+        *pitch_candidates(
+            power,
+            window_length=window_length,
+            window_name=window_name,
+            rate=rate,
+            f_min=f_min,
+            f_max=f_max,
+        )
+    )
+
+
+def pitch_candidates(
+    power: Array,
+    *,
+    window_length: int,
+    window_name: WindowName = "hann",
+    rate: int = SAMPLE_RATE,
+    f_min: float = 62.5,
+    f_max: float = 600.0,
+) -> tuple[Array, Array, Array]:
+    """The likeliest pitch of each frame by itself, as `pitch` takes it.
+
+    Args:
+        power: As for `pitch`, some frames or all.
+        window_length: As for `pitch`.
+        window_name: As for `pitch`.
+        rate: As for `pitch`.
+        f_min: As for `pitch`.
+        f_max: As for `pitch`.
+
+    Returns:
+        Frequency in Hz, strength and energy, each of shape `[n_frames]`, float32.
     """
     n_fft = 2 * (len(power) - 1)
     n_frames = power.shape[1]
@@ -97,12 +137,8 @@ def pitch(
     # The maximum at the end of the range need not be a peak: there is no vertex then.
     vertex = np.where(is_peak[rows, best], difference[rows, best] / (2.0 * curve[rows, best]), 0.0)
     strength = np.clip(height[rows, best], 0.0, 1.0)
-    loud = energy > _SILENT * energy.max(initial=0.0)
-    return Pitch(
-        hz=(_LAG_RATE / (lags[best] + vertex)).astype(np.float32),
-        strength=strength.astype(np.float32),
-        voiced=loud & (strength >= _VOICED),
-    )
+    hz = (_LAG_RATE / (lags[best] + vertex)).astype(np.float32)
+    return hz, strength.astype(np.float32), np.asarray(energy, np.float32)
 
 
 @lru_cache(maxsize=8)

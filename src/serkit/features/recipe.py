@@ -14,13 +14,14 @@ from serkit.audio import SAMPLE_RATE, normalise_peak, pre_emphasis, trim
 from serkit.errors import RecipeError
 from serkit.features.cepstrum import delta, mfcc
 from serkit.features.chroma import chroma
+from serkit.features.cost import MAX_BYTES, MAX_OPERATIONS, MAX_TABLE_BYTES, Cost, Rows, cost
 from serkit.features.energy import rms, zero_crossings
 from serkit.features.frames import WindowName
 from serkit.features.functionals import FUNCTIONAL_NAMES, functionals
 from serkit.features.mel import MelScale, mel_filter_bank, power_to_db
-from serkit.features.pitch import Pitch, pitch
+from serkit.features.pitch import Pitch, pitch_candidates
 from serkit.features.shape import SHAPE_NAMES, spectral_shape
-from serkit.features.spectrum import power_spectrum
+from serkit.features.spectrum import power_spectra
 
 Array = NDArray[np.float32]
 
@@ -29,6 +30,10 @@ RECIPE_VERSION = 1
 
 MAX_FEATURES = 1 << 16
 """No recipe yields more features than this."""
+
+
+MAX_DESCRIPTORS = 64
+"""Nor names more descriptors."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +78,8 @@ class FeatureRecipe:
             keeps all frames.
 
     Raises:
-        RecipeError: A value is impossible, unknown or of another version.
+        RecipeError: A value is impossible, unknown or of another version, or the recipe takes more
+            than `MAX_OPERATIONS`, `MAX_BYTES` or `MAX_TABLE_BYTES`.
     """
 
     name: str
@@ -117,6 +123,19 @@ class FeatureRecipe:
         return sum(
             len(_FAMILIES[d.name].row_names(self, d)) * max(1, len(d.functionals))
             for d in self.descriptors
+        )
+
+    @property
+    def cost(self) -> Cost:
+        """What it takes to compute."""
+        return cost(
+            (
+                Rows(d.name, len(_FAMILIES[d.name].row_names(self, d)), d.order, len(d.functionals))
+                for d in self.descriptors
+            ),
+            n_fft=self.n_fft,
+            hop=self.hop,
+            n_mels=self.n_mels,
         )
 
     def to_dict(self) -> dict[str, Any]:
@@ -179,30 +198,63 @@ class _Analysis:
         self.samples = samples
 
     @cached_property
-    def power(self) -> Array:
+    def spectral(self) -> dict[tuple[str, int], Array]:
+        """All that follows from the spectra, which are computed once, some frames at a time.
+
+        By what it is, `mel`, `chroma`, `shape` or `pitch`, and its size.
+        """
         recipe, samples = self.recipe, self.samples
         if recipe.pre_emphasis:
             samples = pre_emphasis(samples, recipe.pre_emphasis)
-        return power_spectrum(
+        wanted = {key for d in recipe.descriptors if (key := _spectral_key(d))}
+        parts: dict[tuple[str, int], list[Array]] = {key: [] for key in wanted}
+        before: Array | None = None
+        for power in power_spectra(
             samples,
             n_fft=recipe.n_fft,
             hop=recipe.hop,
             window_length=recipe.window_length,
             window_name=recipe.window,
-        )
+        ):
+            for key in wanted:
+                parts[key].append(self._of_spectra(key, power, before))
+            before = power[:, -1:]
+        return {
+            key: rows[0] if len(rows) == 1 else np.concatenate(rows, axis=1)
+            for key, rows in parts.items()
+        }
 
-    @cached_property
-    def mel(self) -> Array:
+    def _of_spectra(self, key: tuple[str, int], power: Array, before: Array | None) -> Array:
+        """The rows of some frames; `before` is the spectrum of the frame before them."""
         recipe = self.recipe
-        bank = mel_filter_bank(
-            recipe.n_mels,
-            n_fft=recipe.n_fft,
-            f_min=recipe.f_min,
-            f_max=recipe.f_max,
-            scale=recipe.mel_scale,
-            equal_area=recipe.mel_scale == "slaney",
-        )
-        return bank @ self.power
+        name, size = key
+        if name == "mel":
+            bank = mel_filter_bank(
+                recipe.n_mels,
+                n_fft=recipe.n_fft,
+                f_min=recipe.f_min,
+                f_max=recipe.f_max,
+                scale=recipe.mel_scale,
+                equal_area=recipe.mel_scale == "slaney",
+            )
+            mel: Array = bank @ power
+            return mel
+        if name == "chroma":
+            return chroma(power, size)
+        if name == "pitch":
+            return np.stack(
+                pitch_candidates(
+                    power, window_length=recipe.window_length, window_name=recipe.window
+                )
+            )
+        if before is None:
+            return spectral_shape(power)
+        # The flux of the first frame is its change from the one before.
+        return spectral_shape(np.concatenate((before, power), axis=1))[:, 1:]
+
+    @property
+    def mel(self) -> Array:
+        return self.spectral["mel", 0]
 
     @cached_property
     def log_mel(self) -> Array:
@@ -215,9 +267,7 @@ class _Analysis:
 
     @cached_property
     def pitch(self) -> Pitch:
-        return pitch(
-            self.power, window_length=self.recipe.window_length, window_name=self.recipe.window
-        )
+        return Pitch.of(*self.spectral["pitch", 0])
 
     @cached_property
     def audible(self) -> NDArray[np.bool_]:
@@ -227,6 +277,15 @@ class _Analysis:
             return np.ones(len(level), np.bool_)
         audible: NDArray[np.bool_] = level >= level.max() - self.recipe.gate_db
         return audible
+
+
+def _spectral_key(descriptor: Descriptor) -> tuple[str, int] | None:
+    """What of the spectra a descriptor is made from; None if it is made from the samples."""
+    sources = {"log-mel": "mel", "mfcc": "mel", "voicing": "pitch"}
+    name = sources.get(descriptor.name, descriptor.name)
+    if name not in ("mel", "chroma", "shape", "pitch"):
+        return None
+    return name, descriptor.size if name == "chroma" else 0
 
 
 def _audible(analysis: _Analysis) -> NDArray[np.bool_]:
@@ -267,13 +326,13 @@ _FAMILIES = {
     "mel": _Family(_per_mel, lambda a, d: a.mel),
     "log-mel": _Family(_per_mel, lambda a, d: a.log_mel),
     "mfcc": _Family(_sized, lambda a, d: mfcc(a.log_mel, d.size)),
-    "chroma": _Family(_sized, lambda a, d: chroma(a.power, d.size)),
+    "chroma": _Family(_sized, lambda a, d: a.spectral["chroma", d.size]),
     "level": _Family(_one_row, lambda a, d: a.level),
     "zero-crossings": _Family(
         _one_row,
         lambda a, d: zero_crossings(a.samples, length=a.recipe.n_fft, hop=a.recipe.hop)[None],
     ),
-    "shape": _Family(lambda r, d: list(SHAPE_NAMES), lambda a, d: spectral_shape(a.power)),
+    "shape": _Family(lambda r, d: list(SHAPE_NAMES), lambda a, d: a.spectral["shape", 0]),
     "pitch": _Family(lambda r, d: ["pitch", "strength"], lambda a, d: _pitch_rows(a), _voiced),
     "voicing": _Family(_one_row, lambda a, d: a.pitch.voiced[None].astype(np.float32)),
 }
@@ -353,7 +412,11 @@ def _validate(recipe: FeatureRecipe) -> None:
             found is None or _is_number(found, low, high),
             f"{name} is {found!r}; expected null or {low} to {high}",
         )
-    _require(bool(r.descriptors), "a feature recipe needs at least one descriptor")
+    _require(
+        1 <= len(r.descriptors) <= MAX_DESCRIPTORS,
+        f"the feature recipe has {len(r.descriptors)} descriptors; expected at least one "
+        f"descriptor and at most {MAX_DESCRIPTORS}",
+    )
     _require(
         r.gate_db is None or not r.per_frame, "gate_db is for functionals; trim the ends instead"
     )
@@ -362,6 +425,26 @@ def _validate(recipe: FeatureRecipe) -> None:
     _require(
         r.n_features <= MAX_FEATURES,
         f"the recipe yields {r.n_features} features; expected at most {MAX_FEATURES}",
+    )
+    _validate_cost(r.cost)
+
+
+def _validate_cost(found: Cost) -> None:
+    _require(
+        found.operations <= MAX_OPERATIONS,
+        f"the recipe takes {found.operations / 1e6:.0f} million operations for a second of sound; "
+        f"expected at most {MAX_OPERATIONS / 1e6:.0f} million: take a longer hop, a shorter n_fft, "
+        "fewer n_mels or fewer descriptors",
+    )
+    _require(
+        found.bytes <= MAX_BYTES,
+        f"the recipe takes {found.bytes / 1e6:.1f} MB for a second of sound; expected at most "
+        f"{MAX_BYTES / 1e6:.1f} MB: take a longer hop, fewer n_mels or fewer descriptors",
+    )
+    _require(
+        found.table_bytes <= MAX_TABLE_BYTES,
+        f"the filter banks of the recipe take {found.table_bytes / 1e6:.0f} MB; expected at most "
+        f"{MAX_TABLE_BYTES / 1e6:.0f} MB: take a shorter n_fft, fewer n_mels or less chroma",
     )
 
 

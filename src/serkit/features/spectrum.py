@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -11,6 +13,8 @@ Array = NDArray[np.float32]
 
 # Samples transformed at a time: windowed frames and spectra then stay in the cache.
 _BATCH_SAMPLES = 1 << 14
+# Numbers of the spectra held at a time.
+_MOST_HELD = 1 << 21
 
 
 def power_spectrum(
@@ -55,6 +59,43 @@ def power_spectrum(
         np.square(squared[:n], out=squared[:n])
         np.add(squared[:n, :, 0], squared[:n, :, 1], out=out)
     return power.T
+
+
+def power_spectra(
+    samples: Array,
+    *,
+    n_fft: int,
+    hop: int,
+    window_length: int | None = None,
+    window_name: WindowName = "hann",
+    padding: Padding = "constant",
+) -> Iterator[Array]:
+    """`power_spectrum` some frames at a time, so that a long recording takes little memory.
+
+    Args:
+        samples: As for `power_spectrum`.
+        n_fft: As for `power_spectrum`.
+        hop: As for `power_spectrum`.
+        window_length: As for `power_spectrum`.
+        window_name: As for `power_spectrum`.
+        padding: As for `power_spectrum`.
+
+    Yields:
+        Consecutive frames, at least one, shape `[n_fft // 2 + 1, n]`, at most 8 MB.
+    """
+    samples = centre(samples, n_fft, padding)
+    n_frames = 1 + (len(samples) - n_fft) // hop
+    at_once = max(1, _MOST_HELD // (n_fft // 2 + 1))
+    for start in range(0, n_frames, at_once):
+        n = min(at_once, n_frames - start)
+        yield power_spectrum(
+            samples[start * hop : (start + n - 1) * hop + n_fft],
+            n_fft=n_fft,
+            hop=hop,
+            window_length=window_length,
+            window_name=window_name,
+            padding=None,
+        )
 
 
 def fft_frequencies(rate: float, n_fft: int) -> Array:

@@ -33,6 +33,7 @@ from serkit.runtime.layers import (
 from serkit.runtime.model import Model, ModelCard, TrainingCorpus
 from serkit.runtime.packing import packed_length
 from serkit.runtime.sketch import Sketch
+from serkit.runtime.typical import Typical, triangle
 from serkit.text import printable
 
 FORMAT = "serkit-model"
@@ -46,6 +47,15 @@ MAX_WIDTH = 1 << 16
 MAX_FRAME_WIDTH = 1 << 12
 MAX_LAYERS = 64
 MAX_LABELS = 1024
+
+MAX_PARAMETERS = 6_000_000
+"""Weights and biases of a network at most: 24 MB once they are unpacked, and 200 MB in training."""
+
+MAX_OPERATIONS = 1_000_000_000
+"""Multiplications and additions of a network for a second of sound at most."""
+
+MAX_FRAME_BYTES = 16_000_000
+"""Memory for the frames between two layers at most, for each second of sound."""
 
 MAX_BITS = 8
 LEAST, MOST = 1e-6, 1e6
@@ -118,6 +128,8 @@ def model_bytes(model: Model) -> bytes:
         "recipe": card.recipe,
         "created_with": card.created_with,
     }
+    if card.typical is not None:
+        description["typical"] = asdict(card.typical)
     text = json.dumps(description, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
     return save(tensors, metadata={METADATA_KEY: text})
 
@@ -306,6 +318,7 @@ def _parse(path: Path, text: str) -> tuple[ModelCard, list[Mapping[str, Any]]]:
         figures=values["figures"],
         recipe=values["recipe"],
         created_with=values["created_with"],
+        typical=_typical(path, values.get("typical")),
     )
     return card, _network(path, values.get("network"), card)
 
@@ -345,6 +358,28 @@ def _seen(path: Path, values: object) -> Sketch:
         return Sketch.from_dict(values)
     except ValueError as error:
         raise ModelError(f"{path}: seen is no sketch of training recordings: {error}") from error
+
+
+def _typical(path: Path, values: object) -> Typical | None:
+    if values is None:
+        return None
+    kinds = {"share": float, "limit": float, "whitening": str}
+    if (
+        not isinstance(values, dict)
+        or set(values) != set(kinds)
+        or any(type(values[name]) is not kind for name, kind in kinds.items())
+        or not 0.0 < values["share"] < 1.0
+        or not _is_positive(values["limit"])
+    ):
+        raise ModelError(
+            f"{path}: typical is {values!r:.200}; expected a share between 0 and 1, a limit from "
+            f"{LEAST:g} to {MOST:g} and a whitening"
+        )
+    try:
+        triangle(values["whitening"])
+    except ValueError as error:
+        raise ModelError(f"{path}: the whitening of typical is damaged: {error}") from error
+    return Typical(**values)
 
 
 def _network(path: Path, layers: object, card: ModelCard) -> list[Mapping[str, Any]]:
@@ -390,7 +425,35 @@ def _network(path: Path, layers: object, card: ModelCard) -> list[Mapping[str, A
         raise ModelError(f"{path}: the network ends with frames; a mean or attention is missing")
     if width != len(card.labels):
         raise ModelError(f"{path}: the network has {width} outputs for {len(card.labels)} labels")
+    _check_cost(path, layers, card)
     return layers
+
+
+def _check_cost(path: Path, layers: list[Mapping[str, Any]], card: ModelCard) -> None:
+    """Parameters, operations and memory of a network whose layers fit together."""
+    parameters, operations, most_bytes = 0, 0.0, 0.0
+    # A vector is judged no more often than once a second, but for very short recordings.
+    per_second = SAMPLE_RATE / card.features.hop if card.features.per_frame else 1.0
+    for layer in layers:
+        kind = layer["type"]
+        if kind != "mean":
+            n_rows, n_columns = _weight_shape(layer)
+            parameters += n_rows * (n_columns + 1)
+            per_second /= layer.get("stride", 1) if kind == "convolution" else 1
+            operations += 2.0 * per_second * n_rows * n_columns
+            most_bytes = max(most_bytes, 4.0 * per_second * n_rows)
+        if kind in ("mean", "attention"):
+            per_second = 1.0
+    for what, found, most, unit in (
+        ("parameters", parameters, MAX_PARAMETERS, ""),
+        ("operations", operations, MAX_OPERATIONS, " for a second of sound"),
+        ("bytes between two layers", most_bytes, MAX_FRAME_BYTES, " for a second of sound"),
+    ):
+        if found > most:
+            raise ModelError(
+                f"{path}: the network takes {found:.0f} {what}{unit}; expected at most {most}: "
+                "make it narrower, or its features' hop longer"
+            )
 
 
 def _check_packing(path: Path, i: int, layer: Mapping[str, Any]) -> None:

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from serkit.training.augmentation import Augmentation, augment
     from serkit.training.calibration import fit_temperature
     from serkit.training.data import (
+        MAX_CLIP_S,
         Dataset,
         extract_dataset,
         load_utterances,
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
         load_recipe,
         shipped_recipes,
     )
+    from serkit.training.typical import typical_of
     from serkit.training.workers import one_thread, worker_pool
 
 _EXPORTS: dict[str, tuple[str, ...]] = {
@@ -39,6 +41,7 @@ _EXPORTS: dict[str, tuple[str, ...]] = {
     ),
     "serkit.training.calibration": ("fit_temperature",),
     "serkit.training.data": (
+        "MAX_CLIP_S",
         "Dataset",
         "extract_dataset",
         "load_utterances",
@@ -59,6 +62,7 @@ _EXPORTS: dict[str, tuple[str, ...]] = {
         "load_recipe",
         "shipped_recipes",
     ),
+    "serkit.training.typical": ("typical_of",),
     "serkit.training.workers": (
         "one_thread",
         "worker_pool",
@@ -68,6 +72,7 @@ _EXPORTS: dict[str, tuple[str, ...]] = {
 __getattr__ = lazily(__name__, _EXPORTS)
 
 __all__ = [
+    "MAX_CLIP_S",
     "Acceptance",
     "Augmentation",
     "Dataset",
@@ -89,5 +94,6 @@ __all__ = [
     "one_thread",
     "read_utterance",
     "shipped_recipes",
+    "typical_of",
     "worker_pool",
 ]

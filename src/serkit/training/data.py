@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from serkit import corpora
-from serkit.audio import SAMPLE_RATE, content_hash, read
-from serkit.corpora import Corpus, Utterance, stretch_of
+from serkit.audio import SAMPLE_RATE, ContentHash, content_hash, stream
+from serkit.corpora import Corpus, Stretch, Utterance, pieces
 from serkit.errors import AudioError, CorpusError
 from serkit.features import FeatureRecipe, extract
 from serkit.training.feature_cache import FeatureCache
@@ -26,6 +26,10 @@ if TYPE_CHECKING:  # Testing a finished model reads recordings without the extra
 Samples = NDArray[np.float32]
 Extracted = tuple[int, str, NDArray[np.float32]]
 Track = Callable[[Iterable[Extracted], int], Iterable[Extracted]]
+
+MAX_CLIP_S = 600.0
+"""Longest utterance that is learned from or tested on, in seconds, unless another limit is given:
+its samples and frames are held in memory, several times over while features are computed."""
 
 _AT_A_TIME = 32
 
@@ -104,6 +108,7 @@ def make_dataset(
     jobs: int = 1,
     cache: FeatureCache | None = None,
     track: Track | None = None,
+    max_clip_s: float = MAX_CLIP_S,
 ) -> Dataset:
     """Extract the features of utterances.
 
@@ -113,9 +118,10 @@ def make_dataset(
         jobs: Processes that work at the same time.
         cache: Where features are kept from one call to the next; None for nowhere.
         track: Wraps the results as they come, to show progress: `track(results, total)`.
+        max_clip_s: Longest utterance allowed, in seconds.
 
     Raises:
-        CorpusError: A recording cannot be read; the file is named.
+        CorpusError: A recording cannot be read or is too long; the file is named.
     """
     return extract_dataset(
         recipe.features,
@@ -125,6 +131,7 @@ def make_dataset(
         jobs=jobs,
         cache=cache,
         track=track,
+        max_clip_s=max_clip_s,
     )
 
 
@@ -137,6 +144,7 @@ def extract_dataset(
     jobs: int = 1,
     cache: FeatureCache | None = None,
     track: Track | None = None,
+    max_clip_s: float = MAX_CLIP_S,
 ) -> Dataset:
     """`make_dataset` for features and labels that no training recipe names.
 
@@ -148,13 +156,14 @@ def extract_dataset(
         jobs: As for `make_dataset`.
         cache: As for `make_dataset`.
         track: As for `make_dataset`.
+        max_clip_s: As for `make_dataset`.
 
     Raises:
-        CorpusError: A recording cannot be read; the file is named.
+        CorpusError: A recording cannot be read or is too long; the file is named.
     """
     numbered = list(enumerate(utterances))
     tasks = [numbered[i : i + _AT_A_TIME] for i in range(0, len(numbered), _AT_A_TIME)]
-    work = partial(_features_of, features, augmentation, cache)
+    work = partial(_features_of, features, augmentation, cache, max_clip_s)
     parts = in_processes(work, tasks, jobs) if jobs > 1 else map(work, tasks)
     results = (one for part in parts for one in part)
     extracted = list(track(results, len(utterances)) if track else results)
@@ -169,38 +178,83 @@ def extract_dataset(
     )
 
 
-def read_utterance(utterance: Utterance) -> Samples:
+def read_utterance(utterance: Utterance, *, max_clip_s: float = MAX_CLIP_S) -> Samples:
     """The recording of an utterance, or its part of one: mono at 16 kHz, shape `[n_samples]`.
 
+    Args:
+        utterance: With a recording.
+        max_clip_s: Longest utterance allowed, in seconds.
+
     Raises:
-        CorpusError: It has none, or it cannot be read; the file is named.
+        CorpusError: It has none, cannot be read, or lasts longer than `max_clip_s`; the file is
+            named.
     """
-    if utterance.audio is None:
+    held: list[Samples] = []
+    n_held = 0
+    for piece in _pieces_of(utterance):
+        held.append(piece)
+        n_held += len(piece)
+        if n_held > max_clip_s * SAMPLE_RATE:
+            raise CorpusError(
+                f"{utterance.audio}: an utterance lasts more than {max_clip_s:g} s; expected "
+                "single utterances: give their start and end in a manifest, or raise the limit "
+                "(--max-clip-s)"
+            )
+    return np.concatenate(held)
+
+
+def hash_utterance(utterance: Utterance) -> str:
+    """The `content_hash` of an utterance of any length.
+
+    Raises:
+        CorpusError: It has no recording, or it cannot be read; the file is named.
+    """
+    content = ContentHash()
+    for piece in _pieces_of(utterance):
+        content.update(piece)
+    return content.hexdigest()
+
+
+def _pieces_of(utterance: Utterance) -> Iterator[Samples]:
+    """The recording of an utterance in blocks, at least one; not read beyond the utterance."""
+    audio = utterance.audio
+    if audio is None:
         raise CorpusError(f"an utterance of {utterance.corpus} has no recording")
+    stretch = Stretch.of(utterance)
+    n_read = 0
+
+    def blocks() -> Iterator[Samples]:
+        nonlocal n_read
+        for block in stream(audio):
+            n_read += len(block)
+            yield block
+            if stretch.ends_by(n_read):
+                return
+
+    empty = True
     try:
-        samples = read(utterance.audio)
+        for _, piece in pieces(blocks(), [stretch]):
+            empty = False
+            yield piece
     except AudioError as error:
-        raise CorpusError(f"{utterance.audio}: {error}") from error
-    if utterance.start_s is None and utterance.end_s is None:
-        return samples
-    stretch = stretch_of(utterance, samples)
-    if not len(stretch):
+        raise CorpusError(f"{audio}: {error}") from error
+    if empty:
         raise CorpusError(
-            f"{utterance.audio} lasts {len(samples) / SAMPLE_RATE:.3f} s, and an utterance from "
+            f"{audio} lasts {n_read / SAMPLE_RATE:.3f} s, and an utterance from "
             f"{utterance.start_s or 0.0:g} s on holds no sample of it; correct its times, or leave "
             "it out"
         )
-    return stretch
 
 
 def _features_of(
     recipe: FeatureRecipe,
     augmentation: Augmentation | None,
     cache: FeatureCache | None,
+    max_clip_s: float,
     task: Sequence[tuple[int, Utterance]],
 ) -> list[Extracted]:
     return [
-        (number, *_features_of_one(recipe, augmentation, cache, utterance))
+        (number, *_features_of_one(recipe, augmentation, cache, max_clip_s, utterance))
         for number, utterance in task
     ]
 
@@ -209,6 +263,7 @@ def _features_of_one(
     recipe: FeatureRecipe,
     augmentation: Augmentation | None,
     cache: FeatureCache | None,
+    max_clip_s: float,
     utterance: Utterance,
 ) -> tuple[str, NDArray[np.float32]]:
     """Content hash, and features of a recording and its altered copies.
@@ -216,7 +271,7 @@ def _features_of_one(
     The features have the shape `[1 + n_copies, n_features]` or, padded with NaN,
     `[1 + n_copies, n_features, n_frames]`.
     """
-    samples = read_utterance(utterance)
+    samples = read_utterance(utterance, max_clip_s=max_clip_s)
     # Seeded by the name, so that a copy does not depend on what else is read, or in what order.
     stem = utterance.audio.stem if utterance.audio else ""
     seed = zlib.crc32(f"{utterance.speaker_key}/{stem}".encode())

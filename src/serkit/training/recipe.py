@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import difflib
 import os
+from collections.abc import Callable
 from importlib.resources import files
 from importlib.resources.abc import Traversable
+from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -25,7 +27,7 @@ from serkit.errors import RecipeError
 from serkit.features import FeatureRecipe
 from serkit.files import read_bounded
 from serkit.plain import from_yaml
-from serkit.runtime import ModelCard
+from serkit.runtime import MAX_PARAMETERS, ModelCard
 from serkit.training.augmentation import Augmentation
 from serkit.training.holdout import HoldOut
 
@@ -61,7 +63,7 @@ class Network(_Data):
     """
 
     family: Literal["mlp", "cnn", "lstm", "attention-gru"] = "mlp"
-    hidden: tuple[Annotated[int, Field(ge=1, le=8192)], ...]
+    hidden: tuple[Annotated[int, Field(ge=1, le=8192)], ...] = Field(max_length=32)
     kernel: int = Field(default=5, ge=1, le=255)
     stride: int = Field(default=2, ge=1, le=255)
     dropout: float = Field(default=0.0, ge=0.0, lt=1.0)
@@ -74,6 +76,23 @@ class Network(_Data):
         if self.kernel % 2 == 0:
             raise ValueError(f"the kernel is {self.kernel}; expected an odd number of frames")
         return self
+
+    def n_parameters(self, n_features: int, n_labels: int) -> int:
+        """Weights and biases of the network, about as many as its layers hold.
+
+        Args:
+            n_features: Length of the vector, or rows of the frames, that it takes.
+            n_labels: Number of classes.
+        """
+        of_layer: dict[str, Callable[[int, int], int]] = {
+            "mlp": lambda a, b: (a + 1) * b,
+            "cnn": lambda a, b: (a * self.kernel + 1) * b,
+            "lstm": lambda a, b: 4 * (a + b + 1) * b,
+            "attention-gru": lambda a, b: 3 * (a + b + 1) * b,
+        }
+        widths = [n_features, *self.hidden]
+        hidden = sum(of_layer[self.family](a, b) for a, b in pairwise(widths))
+        return hidden + (widths[-1] + 1) * n_labels
 
 
 class Optimiser(_Data):
@@ -215,6 +234,12 @@ class Recipe(_Data):
         if len(set(self.labels)) < len(self.labels) or not all(self.labels):
             named = ", ".join(map(repr, self.labels))
             raise ValueError(f"labels are {named}; expected names, each once")
+        n_parameters = self.network.n_parameters(self.features.n_features, len(self.labels))
+        if n_parameters > MAX_PARAMETERS:
+            raise ValueError(
+                f"the network has {n_parameters} parameters; expected at most {MAX_PARAMETERS}: "
+                "make its hidden layers narrower, or take fewer features"
+            )
         if self.features.per_frame != (self.network.family != "mlp"):
             raise ValueError(
                 "an mlp takes functionals and the other families frames: give each descriptor "

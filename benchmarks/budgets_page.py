@@ -1,0 +1,43 @@
+"""The section of the results page on what hostile files take."""
+
+from __future__ import annotations
+
+from page import MISSING, conditions, load, table
+
+
+def budgets() -> str:
+    """Every command on files that ask for too much."""
+    title = "## Budgets\n\n"
+    result = load("budgets")
+    if result is None:
+        return title + MISSING.format(command="python benchmarks/budgets.py")
+    most = max(row["peak_mb"] for row in result["rows"])
+    text = (
+        "Commands on files of at most 1 MB that ask for far more (`benchmarks/hostile.py` makes "
+        "them: 70 hours of sound in a FLAC file, gaps between packets, costly models, long "
+        "manifests and recipes). What had not ended after "
+        f"{result['most_s']:.0f} s was interrupted; *silent* is how long the terminal showed "
+        f"nothing new at most. The most memory that one took is {most:.0f} MB; the bar is "
+        f"{result['most_mb']:.0f} MB.\n\n"
+    )
+    rows = [
+        [
+            f"`{row['command']}`",
+            f"{row['seconds']:.1f}" if row["ended"] else f"> {result['most_s']:.0f}",
+            f"{row['silent_s']:.1f}",
+            f"{row['peak_mb']:.0f}",
+            "goes on" if row["exit"] is None else str(row["exit"]),
+        ]
+        for row in result["rows"]
+    ]
+    text += table(["command", "seconds", "silent, s", "peak MB", "exit"], rows)
+    text += (
+        "\nAn hour of speech (RAVDESS in a row, as FLAC), which is coded, decoded and compared; "
+        f"the bar is {result['most_hour_mb']:.0f} MB:\n\n"
+    )
+    hours = [
+        [f"`{row['command']}`", f"{row['seconds']:.1f}", f"{row['peak_mb']:.0f}"]
+        for row in result["hour"]
+    ]
+    text += table(["command", "seconds", "peak MB"], hours)
+    return text + "\n" + conditions(result)

@@ -1,0 +1,87 @@
+"""The stretches of a long recording that utterances are, cut out as it is read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from serkit.audio import SAMPLE_RATE
+from serkit.corpora.utterances import Utterance
+
+Samples = NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """Where an utterance lies in its file, in samples at 16 kHz.
+
+    Attributes:
+        start: Its first sample.
+        end: The sample after its last; None for the end of the file.
+    """
+
+    start: int
+    end: int | None
+
+    @classmethod
+    def of(cls, utterance: Utterance) -> Stretch:
+        """The stretch of an utterance, with or without times."""
+        end_s = utterance.end_s
+        return cls(
+            round((utterance.start_s or 0.0) * SAMPLE_RATE),
+            None if end_s is None else round(end_s * SAMPLE_RATE),
+        )
+
+    def ends_by(self, place: int) -> bool:
+        """Whether it ends at a sample or before it."""
+        return self.end is not None and self.end <= place
+
+
+def overlapping(stretches: Sequence[Stretch], most: int) -> set[int]:
+    """The indices of those that begin where `most` others are still going on.
+
+    Args:
+        stretches: In any order.
+        most: How many may be open at once; those found are not counted among them.
+    """
+    found: set[int] = set()
+    opened: list[Stretch] = []
+    for i in sorted(range(len(stretches)), key=lambda i: stretches[i].start):
+        opened = [other for other in opened if not other.ends_by(stretches[i].start)]
+        if len(opened) < most:
+            opened.append(stretches[i])
+        else:
+            found.add(i)
+    return found
+
+
+def pieces(
+    blocks: Iterable[Samples], stretches: Sequence[Stretch]
+) -> Iterator[tuple[int, Samples]]:
+    """Cut the stretches out of a recording, all in one pass.
+
+    Args:
+        blocks: Consecutive stretches of 16 kHz samples, as from `serkit.audio.stream`.
+        stretches: In any order; they may overlap.
+
+    Yields:
+        The index of a stretch and samples that follow on those of it given before. All blocks
+        are taken, also those after the last stretch.
+    """
+    waiting = sorted(range(len(stretches)), key=lambda i: stretches[i].start, reverse=True)
+    opened: list[int] = []
+    place = 0
+    for block in blocks:
+        while waiting and stretches[waiting[-1]].start < place + len(block):
+            opened.append(waiting.pop())
+        for i in opened:
+            end = stretches[i].end
+            first = max(0, stretches[i].start - place)
+            piece = block[first : None if end is None else max(0, end - place)]
+            if len(piece):
+                yield i, piece
+        place += len(block)
+        opened = [i for i in opened if not stretches[i].ends_by(place)]
