@@ -398,6 +398,31 @@ def test_values_that_only_look_right(parts, tmp_path, key, value):
         load_model(write(tmp_path, tensors, description))
 
 
+def test_a_pipe_is_no_model(tmp_path):
+    os.mkfifo(tmp_path / "m.safetensors")
+    with pytest.raises(ModelError, match="is a pipe or a device"):
+        load_model(tmp_path / "m.safetensors")
+
+
+@pytest.mark.parametrize(
+    ("value", "problem"),
+    [
+        ({"ua": float("nan")}, r"figures\.ua: the number nan"),
+        ({"ua": [float("inf")]}, r"figures\.ua\.0: the number inf"),
+        ({"\ud800": 1}, "half of a character"),
+        ({"ua": "\udfff"}, r"figures\.ua: the text '\\udfff' holds half"),
+        ({"ua": 10**900}, r"figures\.ua: a number of 2990 bits"),
+        ({"ua": 10**4000}, "a number of 4001 digits"),
+    ],
+)
+def test_a_card_is_plain_json(parts, tmp_path, value, problem):
+    tensors, description = parts
+    description["figures"] = value
+    with pytest.raises(ModelError, match=problem) as refused:
+        load_model(write(tmp_path, tensors, description))
+    assert "\n" not in str(refused.value)
+
+
 TYPICAL = Typical(0.99, 1.5, as_text(np.eye(24)))
 
 
