@@ -12,6 +12,7 @@ from typing import Any
 from budgets_page import budgets
 from codec_page import codec_ablation, codec_stream, codec_ua, codec_wer, rate_distortion
 from transmission_page import transmission
+from trust_page import trust
 
 import serkit
 from serkit.runtime import Model
@@ -291,6 +292,7 @@ def page() -> str:
         shuffle_worth(),
         protocol_table(),
         models(),
+        trust(),
         quantisation(),
         families(),
         tiny_quantised() + packed_speed() + c_export(),

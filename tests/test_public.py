@@ -10,6 +10,7 @@ import serkit
 def test_the_public_surface():
     assert sorted(serkit.__all__) == [
         "AudioError",
+        "Caution",
         "CorpusError",
         "FeatureRecipe",
         "MissingExtraError",

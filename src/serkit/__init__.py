@@ -28,7 +28,7 @@ if TYPE_CHECKING:
         SerkitError,
     )
     from serkit.features import FeatureRecipe
-    from serkit.runtime import Prediction, Recognizer, available_models, load
+    from serkit.runtime import Caution, Prediction, Recognizer, available_models, load
 
 # Nothing is imported before it is asked for; the rooms are attributes too.
 _EXPORTS: dict[str, tuple[str, ...]] = {
@@ -45,7 +45,7 @@ _EXPORTS: dict[str, tuple[str, ...]] = {
         "SerkitError",
     ),
     "serkit.features": ("FeatureRecipe",),
-    "serkit.runtime": ("Prediction", "Recognizer", "available_models", "load"),
+    "serkit.runtime": ("Caution", "Prediction", "Recognizer", "available_models", "load"),
 }
 _ROOMS = (
     "audio",
@@ -62,6 +62,7 @@ _ROOMS = (
 
 __all__ = [
     "AudioError",
+    "Caution",
     "CorpusError",
     "FeatureRecipe",
     "MissingExtraError",

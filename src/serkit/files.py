@@ -28,8 +28,10 @@ def open_file(path: Path, *, buffered: bool = True) -> BinaryIO:
         OSError: It is missing, a folder, or may not be read.
         ValueError: It is no name of a file.
     """
+    # First by its name: to open a device can already do something.
     _require_regular(path.stat().st_mode, path)
-    # By now the name may stand for something else: a pipe without another end would block here.
+    # By now the name may stand for something else: a pipe that nobody writes to would block
+    # without O_NONBLOCK, which files ignore.
     flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
     handle = os.open(path, flags)
     try:

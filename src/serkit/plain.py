@@ -26,11 +26,12 @@ _MAX_DIGITS = 1000
 _LONG_NUMBER = re.compile(r"[-+.0-9A-Fa-fx_:]{100,}")
 
 
-def from_json(text: str | bytes) -> Any:
+def from_json(text: str | bytes, *, file_names: bool = False) -> Any:
     """The value of a JSON text.
 
     Args:
         text: JSON; bytes are UTF-8, with or without a byte order mark.
+        file_names: Whether texts may be names of files, whose bytes need not be UTF-8 (PEP 383).
 
     Raises:
         ValueError: It is not JSON, or says what this module refuses.
@@ -41,7 +42,7 @@ def from_json(text: str | bytes) -> Any:
         raise ValueError(f"not JSON: {error}") from error
     except RecursionError:
         raise ValueError(_TOO_DEEP) from None
-    _check(value)
+    _check(value, "surrogateescape" if file_names else "strict")
     return value
 
 
@@ -127,11 +128,11 @@ def _check_events(yaml: Any, events: Any) -> None:
             raise ValueError(f"line {line}: more than {MAX_NODES:,} values")
 
 
-def _check(value: Any) -> None:
+def _check(value: Any, half_characters: str = "strict") -> None:
     waiting: list[tuple[Any, int, Any]] = [(value, 0, None)]
     while waiting:
         value, depth, trail = waiting.pop()
-        problem = _TOO_DEEP if depth > MAX_DEPTH else _problem(value)
+        problem = _TOO_DEEP if depth > MAX_DEPTH else _problem(value, half_characters)
         if problem:
             raise ValueError(f"{_place(trail)}{problem}")
         if isinstance(value, dict):
@@ -141,11 +142,11 @@ def _check(value: Any) -> None:
             waiting += ((part, depth + 1, (trail, i)) for i, part in enumerate(value))
 
 
-def _problem(value: Any) -> str | None:
+def _problem(value: Any, half_characters: str) -> str | None:
     """What is wrong with one value, if anything is."""
     if isinstance(value, str):
         try:
-            value.encode()
+            value.encode(errors=half_characters)
         except UnicodeEncodeError:
             return f"the text {value!a:.80} holds half of a character"
         return None

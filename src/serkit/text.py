@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
+from html import escape
 
 # Control characters, and those that reorder or hide what stands beside them.
 _HIDDEN = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
@@ -24,6 +25,11 @@ def printable(text: object) -> str:
     if plain.isascii() and plain.isprintable():
         return plain
     return "".join(map(_shown, plain))
+
+
+def in_html(text: object) -> str:
+    """`printable` text between the tags, or the quotes, of a page."""
+    return escape(printable(text))
 
 
 def _shown(character: str) -> str:

@@ -36,7 +36,7 @@ def test_json_is_an_array_of_one_object_a_file(recordings):
     answers = json.loads(done.stdout)
     assert [a["file"] for a in answers] == [str(recordings["good"]), str(recordings["other"])]
     for answer, seconds in zip(answers, (2.0, 3.0), strict=True):
-        assert set(answer) == {"file", "label", "scores", "duration_s", "model"}
+        assert set(answer) == {"file", "label", "scores", "duration_s", "model", "warnings"}
         assert list(answer["scores"]) == ["angry", "happy", "neutral", "sad"]
         assert sum(answer["scores"].values()) == pytest.approx(1, abs=1e-5)
         assert answer["label"] == max(answer["scores"], key=answer["scores"].get)
@@ -90,7 +90,39 @@ def test_table(recordings):
     assert [line.split()[0] for line in lines[1:5]] == [
         "good.wav", "other.wav", "silent.wav", "short.wav",
     ]  # fmt: skip
-    assert "digital silence" in lines[5]
+    assert any("digital silence" in line for line in lines[5:])
+
+
+@pytest.fixture
+def telephone(tmp_path):
+    """Half a second at 8 kHz, cut off within its last samples."""
+    path = tmp_path / "telephone.wav"
+    soundfile.write(path, 0.1 * np.random.default_rng(1).standard_normal(4000), 8000)
+    path.write_bytes(path.read_bytes()[:-100])
+    return path
+
+
+def test_warnings_are_objects_in_json(telephone):
+    (answer,) = json.loads(serkit("predict", telephone, "-f", "json").stdout)
+    assert answer["label"]
+    assert [w["code"] for w in answer["warnings"]][:3] == ["truncated", "narrowband", "short"]
+    assert all(set(w) == {"code", "message"} and w["message"] for w in answer["warnings"])
+
+
+def test_warnings_are_codes_in_csv(telephone):
+    (row,) = csv.DictReader(io.StringIO(serkit("predict", telephone, "-f", "csv").stdout))
+    assert row["warnings"].split(";")[:3] == ["truncated", "narrowband", "short"]
+    assert row["error"] == ""
+
+
+def test_warnings_are_a_mark_and_a_line_each_in_the_table(telephone, recordings):
+    lines = serkit("predict", telephone, recordings["silent"]).stdout.splitlines()
+    assert lines[1].split()[2] == "!"
+    assert "!" not in lines[2]
+    foot = [line for line in lines[3:] if line.startswith("! ")]
+    assert all(str(telephone) in line for line in foot)
+    assert any("above 4 kHz" in line for line in foot)
+    assert any("lasts 0.49 s" in line for line in foot)
 
 
 def test_the_report(recordings, tmp_path):
@@ -122,6 +154,16 @@ def test_debug_shows_the_trace(recordings):
     assert "Traceback" in done.stderr
 
 
+def test_debug_shows_the_trace_of_a_file_passed_over(recordings, tmp_path):
+    files = (tmp_path / "no.wav", recordings["good"])
+    done = serkit("--debug", "predict", *files, "-f", "json")
+    assert done.returncode == 2
+    assert json.loads(done.stdout)[1]["label"]
+    assert done.stderr.count("Traceback") == 1
+    assert "no such file" in done.stderr
+    assert "Traceback" not in serkit("predict", *files).stderr
+
+
 def test_models():
     done = serkit("models")
     assert done.returncode == 0
@@ -135,7 +177,7 @@ def test_the_card():
         assert expected in text
     card = json.loads(serkit("models", "show", "tiny", "--json").stdout)
     assert card["labels"] == ["angry", "happy", "neutral", "sad"]
-    assert {c["name"] for c in card["corpora"]} == {"ravdess", "emodb_4class", "tess", "nemo"}
+    assert {c["name"] for c in card["corpora"]} == {"ravdess", "emodb", "tess", "nemo"}
 
 
 def test_version_and_help():

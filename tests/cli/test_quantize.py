@@ -23,17 +23,7 @@ validation_share: 0.25
 def place(tmp_path_factory):
     """Ten speakers, happy high and sad low, and a model trained on them."""
     root = tmp_path_factory.mktemp("quantize")
-    rng = np.random.default_rng(0)
-    lines = ["audio,label,speaker"]
-    for speaker in range(10):
-        for label, hz in (("happy", 900.0), ("sad", 200.0)):
-            for take in range(2):
-                time = np.arange(4800) / 16_000
-                tone = 0.3 * np.sin(2 * np.pi * hz * rng.uniform(0.8, 1.2) * time)
-                name = f"{speaker}-{label}-{take}.wav"
-                soundfile.write(root / name, tone + 0.01 * rng.standard_normal(4800), 16_000)
-                lines.append(f"{name},{label},{speaker}")
-    (root / "all.csv").write_text("\n".join(lines))
+    lines = record(root, "all.csv", 0)
     one = [line for line in lines if line.endswith((",0", "speaker"))]
     (root / "one.csv").write_text("\n".join(one))
     (root / "tones.yaml").write_text(RECIPE)
@@ -43,6 +33,22 @@ def place(tmp_path_factory):
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     return root
+
+
+def record(root, name, seed):
+    """A manifest of ten speakers, and its lines."""
+    rng = np.random.default_rng(seed)
+    lines = ["audio,label,speaker"]
+    for speaker in range(10):
+        for label, hz in (("happy", 900.0), ("sad", 200.0)):
+            for take in range(2):
+                time = np.arange(4800) / 16_000
+                tone = 0.3 * np.sin(2 * np.pi * hz * rng.uniform(0.8, 1.2) * time)
+                clip = f"{seed}-{speaker}-{label}-{take}.wav"
+                soundfile.write(root / clip, tone + 0.01 * rng.standard_normal(4800), 16_000)
+                lines.append(f"{clip},{label},{speaker}")
+    (root / name).write_text("\n".join(lines))
+    return lines
 
 
 def quantize(place, *arguments, corpus="all.csv", model="full.safetensors"):
@@ -101,36 +107,65 @@ def test_bad_input_is_one_line(place, arguments, options, message):
     assert done.stderr.count("\n") == 1
 
 
-def test_what_a_model_was_quantised_on_is_on_its_card(place):
+@pytest.fixture(scope="module")
+def others(place):
+    """Other recordings of ten other speakers, whom no model has heard."""
+    return record(place, "others.csv", 1)
+
+
+def test_what_a_model_was_quantised_on_is_on_its_card(place, others):
     """Bits, calibration and fine-tuning have seen it, so figures on it would flatter."""
-    text = (place / "all.csv").read_text()
-    (place / "again.csv").write_text(text)
-    done = quantize(place, "--bits", "4", corpus="again.csv")
+    done = quantize(place, "--bits", "4", corpus="others.csv")
     assert done.returncode == 0, done.stderr
     small = load(place / "small.safetensors").model
-    assert [corpus.name for corpus in small.card.corpora] == ["all", "again"]
+    assert [corpus.name for corpus in small.card.corpora] == ["all", "others"]
+    (place / "renamed.csv").write_text((place / "others.csv").read_text())
     tested = serkit(
-        "evaluate", place / "small.safetensors", "--corpus", f"manifest={place / 'again.csv'}"
+        "evaluate", place / "small.safetensors", "--corpus", f"manifest={place / 'renamed.csv'}"
     )
     assert tested.returncode == 2
-    assert "was trained on again" in tested.stderr
+    assert "has learned from about 40 of these 40 recordings" in tested.stderr
 
 
-def test_on_what_a_model_knows_its_temperature_is_kept(place):
-    """Too sure of what it has learned, it would be made surer still."""
+def test_it_calibrates_on_its_validation_speakers(place, others):
     full = load(place / "full.safetensors").model
     save_model(full.with_card(temperature=7.0), place / "warm.safetensors")
-    (place / "others.csv").write_text((place / "all.csv").read_text())
+    done = quantize(place, "--bits", "8", "--json", place / "f.json", model="warm.safetensors",
+                    corpus="others.csv")  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert "by the validation speakers of the fold" in done.stdout
+    assert load(place / "small.safetensors").model.card.temperature < 1.0
+    values = json.loads((place / "f.json").read_text())
+    before, after = values["test"]["before"], values["test"]["after"]
+    assert f"ECE {100 * after['ece']:.1f} % (before: {100 * before['ece']:.1f} %)" in done.stdout
+    assert after["ece"] < before["ece"] - 0.1
+    assert values["temperature"]["before"] == 7.0
+    assert (values["marks"], values["warnings"], done.stderr) == ([], [], "")
 
-    def temperature():
-        return load(place / "small.safetensors").model.card.temperature
 
-    done = quantize(place, "--bits", "8", model="warm.safetensors")
-    assert "the temperature is kept" in done.stdout
-    assert temperature() == 7.0
-    done = quantize(place, "--bits", "8", model="warm.safetensors", corpus="others.csv")
-    assert "kept" not in done.stdout
-    assert temperature() < 1.0
+@pytest.mark.parametrize("corpus", ["all.csv", "all-renamed.csv"])
+def test_on_what_a_model_knows_it_becomes_no_surer_than_it_was(place, corpus):
+    """By labels of what it has learned, it would be made surer still."""
+    (place / "all-renamed.csv").write_text((place / "all.csv").read_text())
+    full = load(place / "full.safetensors").model
+    save_model(full.with_card(temperature=7.0), place / "warm.safetensors")
+    done = quantize(place, "--bits", "8", model="warm.safetensors", corpus=corpus)
+    assert "by the full model's probabilities" in done.stdout
+    assert "(trained on this corpus)" in done.stdout
+    assert "UA and ECE on it flatter" in done.stderr
+    temperature = load(place / "small.safetensors").model.card.temperature
+    assert temperature == pytest.approx(7.0, rel=0.05)
+
+
+def test_a_quantised_model_is_quantised_again(place, others):
+    assert quantize(place, "--bits", "6", corpus="others.csv").returncode == 0
+    (place / "small.safetensors").rename(place / "six.safetensors")
+    done = quantize(place, "--bits", "2", "--name", "two", model="six.safetensors")
+    assert done.returncode == 0, done.stderr
+    assert "--full-precision" in done.stderr
+    small = load(place / "small.safetensors").model
+    assert small.card.name == "two"
+    assert {layer.weight.bits for layer in small.layers} == {2}
 
 
 def test_the_card_is_the_small_models_own(place, tmp_path):

@@ -17,6 +17,8 @@ from serkit.errors import ModelError
 from serkit.features import extract
 from serkit.runtime.model import softmax
 
+from command import serkit as serkit_command
+
 _MAIN = """
 #include <stdio.h>
 #include "{name}.h"
@@ -102,6 +104,86 @@ def test_full_weights_and_no_clip(run_in_c):
     check(run_in_c, model, (model.mean + model.scale * noise).astype(np.float32))
 
 
+def extremes(model, rng, n):
+    """Features of usual size, some replaced by the largest and smallest that a float holds."""
+    usual = model.mean + 2 * model.scale * rng.standard_normal((n, len(model.mean)))
+    wild = rng.choice([-3.4e38, -3e38, -1e30, 1e-45, 0.0, 1e20, 3e38, 3.4e38], usual.shape)
+    share = rng.choice([0.0, 0.005, 0.1, 1.0], (n, 1))
+    return np.where(rng.random(usual.shape) < share, wild, usual).astype(np.float32)
+
+
+def in_double(model, features):
+    """Logits in 64 bits, of the format's arithmetic, and the size of what they are summed of."""
+    farthest = model.card.clip or 1e6
+    x = (features.astype(np.float64) - model.mean) / model.scale
+    x = np.clip(x, -farthest, farthest)
+    sizes = np.abs(x)
+    for layer in model.layers:
+        weight = layer.matrix.astype(np.float64)
+        sizes = sizes @ np.abs(weight).T + np.abs(layer.bias)
+        x = x @ weight.T + layer.bias
+        x = np.maximum(x, 0) if layer.activation == "relu" else x
+    return x, sizes
+
+
+@pytest.mark.parametrize("clip", [None, 3.0])
+@pytest.mark.parametrize("temperature", [1e-6, 1.0, 1e6])
+@pytest.mark.parametrize("bits", [None, 1, 4, 8])
+def test_extreme_features_give_finite_and_equal_answers(run_in_c, bits, temperature, clip):
+    model = serkit.load("tiny").model
+    model = packed(model, bits) if bits else unpacked(model)
+    model = model.with_card(clip=clip, temperature=temperature)
+    features = extremes(model, np.random.default_rng(61), 200)
+    labels, probabilities = run_in_c(model, features)
+    logits = model.logits(features)
+    for found in (probabilities, softmax(logits)):
+        assert np.isfinite(found).all()
+        np.testing.assert_allclose(found.sum(axis=1), 1, atol=1e-5)
+    exact, sizes = in_double(model, features)
+    ordered = np.sort(exact, axis=1)
+    # Nearer than float32 can tell, the order of sums decides.
+    clear = ordered[:, -1] - ordered[:, -2] > 1e-4 * sizes.max(axis=1)
+    assert clear.mean() > 0.5
+    names = np.array(model.card.labels)
+    for answers in (np.array(labels), names[logits.argmax(axis=1)]):
+        np.testing.assert_array_equal(answers[clear], names[exact.argmax(axis=1)][clear])
+
+
+def unpacked(model):
+    layers = (replace(layer, weight=layer.matrix) for layer in model.layers)
+    return replace(model, layers=tuple(layers))
+
+
+def test_weights_that_overflow_are_refused():
+    model = unpacked(serkit.load("tiny").model)
+    first, last = model.layers
+    huge = replace(last, weight=last.weight * np.float32(1e37))
+    with pytest.raises(ModelError, match="layer 1 may give"):
+        export_c(replace(model, layers=(first, huge)))
+
+
+def test_a_cpp_program_links_with_it(compiler, tmp_path):
+    cpp = shutil.which("c++") or shutil.which("g++") or shutil.which("clang++")
+    if cpp is None:
+        pytest.fail("no C++ compiler; install one (sudo apt-get install g++)")
+    source = export_c(serkit.load("tiny").model)
+    (tmp_path / f"{source.name}.h").write_text(source.header)
+    (tmp_path / f"{source.name}.c").write_text(source.source)
+    (tmp_path / "main.cpp").write_text(
+        f'#include "{source.name}.h"\n'
+        f"int main() {{ static float x[{source.name.upper()}_N_FEATURES]; float p[4];"
+        f" return {source.name}_predict(x, p) < 0; }}\n"
+    )
+    strict = ["-Wall", "-Wextra", "-Werror", "-pedantic"]
+    for command in (
+        [compiler, "-std=c99", "-c", f"{source.name}.c"],
+        [cpp, *strict, "main.cpp", f"{source.name}.o", "-o", "main", "-lm"],
+        ["./main"],
+    ):
+        subprocess.run(command, cwd=tmp_path, check=True)
+    assert "-lm" in source.header
+
+
 @pytest.mark.corpora
 def test_two_hundred_utterances(run_in_c, corpora_root):
     model = packed(serkit.load("tiny").model, 4)
@@ -148,6 +230,10 @@ def test_the_command_needs_no_torch(tmp_path):
     )
     assert done.returncode == 0, done.stderr
     assert "bytes of constants (flash)" in done.stdout
+    again = serkit_command("export", "tiny", "-o", tmp_path / "c")
+    assert again.returncode == 2
+    assert "add --force" in again.stderr
+    assert serkit_command("export", "tiny", "-o", tmp_path / "c", "--force").returncode == 0
     assert {path.name for path in (tmp_path / "c").iterdir()} == {
         "serkit_tiny.c",
         "serkit_tiny.h",

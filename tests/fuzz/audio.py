@@ -4,23 +4,15 @@
 
 Small recordings of every container and codec at hand, made at the start, are mutated: bits and
 bytes changed, numbers set to extremes, stretches removed, repeated or taken from another file. Each
-is read from a file and from memory. The work is done in child processes, so that a crash of a C
-library is counted, and the file that caused it kept, as `fuzz-audio-SEED-NUMBER`.
+is read from a file or from memory; `--replay NUMBER` reads one again.
 """
 
 from __future__ import annotations
 
-import argparse
 import io
-import json
 import random
 import re
-import signal
-import subprocess
 import sys
-import tempfile
-import time
-from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -30,8 +22,9 @@ import soundfile
 from serkit.audio import SAMPLE_RATE, stream
 from serkit.errors import AudioError
 
-MAX_SECONDS = 60
-MAX_MEGABYTES = 512
+sys.path[:0] = [str(Path(__file__).parents[1])]
+from fuzz.children import main
+
 MOST_SAMPLES = 1 << 34
 
 LIBSNDFILE = (
@@ -117,22 +110,30 @@ def mutated(originals: list[bytes], rng: random.Random) -> bytes:
     return bytes(content)
 
 
-def one_input(content: bytes, path: Path | None) -> str:
-    """Read bytes from memory, or from a file.
+def prepare(_seed: int) -> list[bytes]:
+    """What inputs are made from."""
+    return seeds()
+
+
+def one_input(originals: list[bytes], rng: random.Random, folder: Path) -> str:
+    """Make a recording by chance and read it, from memory or from a file.
 
     Args:
-        content: Perhaps a recording.
-        path: Where to write and read it; None for memory.
+        originals: From `prepare`.
+        rng: Decides everything.
+        folder: Empty; may be written to.
 
     Returns:
         What came of it: `samples`, `samples, truncated`, or the error without its numbers.
     """
-    if path is not None:
-        path.write_bytes(content)
+    content = mutated(originals, rng)
+    path = folder / "recording"
+    from_memory = rng.random() < 0.5
+    path.write_bytes(content)
     said: list[str] = []
     n_samples = 0
     try:
-        for block in stream(content if path is None else path, on_truncated=said.append):
+        for block in stream(content if from_memory else path, on_truncated=said.append):
             assert block.dtype == np.float32
             assert block.ndim == 1
             assert np.isfinite(block).all()
@@ -146,98 +147,5 @@ def one_input(content: bytes, path: Path | None) -> str:
     return "samples, truncated" if said else "samples"
 
 
-def child(seed: int, first: int, last: int, progress: Path) -> None:
-    """Read the inputs of some numbers, and note each before it is read."""
-    originals = seeds()
-    outcomes: Counter[str] = Counter()
-    longest = 0.0
-    signal.signal(signal.SIGALRM, signal.SIG_DFL)
-    with progress.open("w") as notes:
-        for number in range(first, last):
-            content = mutated(originals, random.Random(f"{seed}/{number}"))
-            notes.seek(0)
-            notes.write(f"{number:12d}")
-            notes.flush()
-            signal.alarm(MAX_SECONDS)
-            start = time.perf_counter()
-            path = progress.with_suffix(".input") if number % 2 else None
-            outcomes[one_input(content, path)] += 1
-            longest = max(longest, time.perf_counter() - start)
-    signal.alarm(0)
-    # Of this process itself; getrusage would count the one it was forked from.
-    status = Path("/proc/self/status").read_text().splitlines()
-    peak = next(int(line.split()[1]) for line in status if line.startswith("VmHWM")) / 1024
-    print(json.dumps({"outcomes": outcomes, "longest_s": longest, "peak_mb": peak}))
-
-
-def run(runs: int, seed: int, *, at_a_time: int = 1000) -> dict[str, Any]:
-    """Fuzz in child processes.
-
-    Args:
-        runs: How many inputs.
-        seed: Decides all of them.
-        at_a_time: Inputs for each process.
-
-    Returns:
-        Figures: crashes, the longest time, the largest memory, and what came of the inputs.
-    """
-    outcomes: Counter[str] = Counter()
-    crashes: list[dict[str, Any]] = []
-    longest = peak = 0.0
-    start = time.perf_counter()
-    with tempfile.TemporaryDirectory() as folder:
-        progress = Path(folder) / "progress"
-        first = 0
-        while first < runs:
-            last = min(runs, first + at_a_time)
-            command = [
-                sys.executable,
-                __file__,
-                "--child",
-                *map(str, (seed, first, last)),
-                progress,
-            ]
-            done = subprocess.run(command, capture_output=True, check=False)
-            if done.returncode == 0:
-                found = json.loads(done.stdout.splitlines()[-1])
-                outcomes.update(found["outcomes"])
-                longest = max(longest, found["longest_s"])
-                peak = max(peak, found["peak_mb"])
-                first = last
-                continue
-            number = int(progress.read_text())
-            content = mutated(seeds(), random.Random(f"{seed}/{number}"))
-            Path(f"fuzz-audio-{seed}-{number}").write_bytes(content)
-            reason = done.stderr.decode(errors="replace").strip().splitlines()[-1:]
-            crashes.append({"number": number, "exit": done.returncode, "reason": reason})
-            outcomes["crash"] += 1
-            first = number + 1
-    return {
-        "runs": runs,
-        "seed": seed,
-        "crashes": crashes,
-        "seconds": time.perf_counter() - start,
-        "longest_s": longest,
-        "peak_mb": peak,
-        "outcomes": dict(outcomes.most_common()),
-    }
-
-
-def main() -> None:
-    """Fuzz, and fail if anything but samples or an `AudioError` came out."""
-    if sys.argv[1:2] == ["--child"]:
-        seed, first, last = map(int, sys.argv[2:5])
-        child(seed, first, last, Path(sys.argv[5]))
-        return
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--runs", type=int, default=20_000)
-    parser.add_argument("--seed", type=int, default=0)
-    arguments = parser.parse_args()
-    found = run(arguments.runs, arguments.seed)
-    print(json.dumps(found, indent=1))
-    bad = found["crashes"] or found["longest_s"] > MAX_SECONDS or found["peak_mb"] > MAX_MEGABYTES
-    sys.exit(1 if bad else 0)
-
-
 if __name__ == "__main__":
-    main()
+    main(__file__, prepare, one_input, runs=20_000)

@@ -1,7 +1,7 @@
 import json
 import os
 import struct
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import numpy as np
 import pytest
@@ -20,11 +20,13 @@ from serkit.runtime import (
     Model,
     ModelCard,
     PackedWeight,
+    Typical,
     load_model,
     save_model,
 )
 from serkit.runtime.card import card_as_text
 from serkit.runtime.packing import pack
+from serkit.runtime.typical import as_text
 
 LABELS = ("angry", "happy", "neutral", "sad")
 
@@ -394,6 +396,41 @@ def test_values_that_only_look_right(parts, tmp_path, key, value):
     description[key] = value
     with pytest.raises(ModelError, match=key):
         load_model(write(tmp_path, tensors, description))
+
+
+TYPICAL = Typical(0.99, 1.5, as_text(np.eye(24)))
+
+
+def test_what_is_typical_comes_back_and_takes_less_than_a_kilobyte(model, tmp_path):
+    bare = save_model(model, tmp_path / "bare.safetensors")
+    size = save_model(model.with_card(typical=TYPICAL), tmp_path / "m.safetensors")
+    assert size - bare < 1000
+    assert load_model(tmp_path / "m.safetensors").card.typical == TYPICAL
+    assert load_model(tmp_path / "bare.safetensors").card.typical is None
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        [],
+        {},
+        asdict(TYPICAL) | {"more": 1},
+        asdict(TYPICAL) | {"share": 1.0},
+        asdict(TYPICAL) | {"share": "0.99"},
+        asdict(TYPICAL) | {"limit": -1.0},
+        asdict(TYPICAL) | {"limit": True},
+        asdict(TYPICAL) | {"whitening": 7},
+        asdict(TYPICAL) | {"whitening": "AAAA"},
+        asdict(TYPICAL) | {"whitening": "\N{SNOWMAN}"},
+        asdict(TYPICAL) | {"whitening": as_text(np.eye(100))},
+    ],
+)
+def test_a_damaged_typical_is_refused(parts, tmp_path, values):
+    tensors, description = parts
+    path = write(tmp_path, tensors, description | {"typical": values})
+    with pytest.raises(ModelError, match="typical") as caught:
+        load_model(path)
+    assert len(str(caught.value)) < 600
 
 
 def packed_layer(kind, inputs, outputs):

@@ -1,11 +1,14 @@
+import io
 from dataclasses import replace
 
 import numpy as np
 import pytest
+import soundfile
 
 from serkit.errors import AudioError, ModelError
 from serkit.features import extract
-from serkit.runtime import Recognizer
+from serkit.runtime import Caution, Recognizer, Typical
+from serkit.runtime.typical import as_text
 
 RATE = 16_000
 
@@ -123,3 +126,67 @@ def test_weights_too_large_to_compute_with_give_no_answer(model):
     wild = replace(model, layers=(replace(first, weight=np.full_like(first.weight, 3e38)), last))
     with pytest.raises(ModelError, match="not finite"):
         Recognizer(wild)((0.1 * np.sin(np.arange(16_000) / 5), 16_000))
+
+
+def codes_of(prediction):
+    return [caution.code for caution in prediction.warnings]
+
+
+def test_an_ordinary_recording_raises_no_warning(recognizer):
+    assert recognizer((noise(3), RATE)).warnings == ()
+
+
+@pytest.mark.parametrize("kind", ["WAV", "FLAC"])
+def test_a_truncated_file_is_judged_by_what_is_left_and_says_so(recognizer, kind):
+    file = io.BytesIO()
+    soundfile.write(file, noise(4), RATE, format=kind)
+    whole = file.getvalue()
+    assert codes_of(recognizer(whole)) == []
+    found = recognizer(whole[: len(whole) // 2])
+    assert codes_of(found) == ["truncated"]
+    assert found.label
+    assert 1.0 < found.duration_s <= 2.1
+    assert "could be read" in str(found.warnings[0])
+
+
+def test_warnings_come_in_the_order_of_the_codes(recognizer):
+    file = io.BytesIO()
+    soundfile.write(file, (1e-3 * noise(1)).astype(np.float32), 8000, subtype="FLOAT", format="WAV")
+    found = recognizer(file.getvalue()[:-16_000])
+    assert codes_of(found) == ["truncated", "narrowband", "too-quiet"]
+
+
+def test_silence_may_have_warnings_too(recognizer):
+    found = recognizer((np.zeros(RATE // 2), RATE))
+    assert found.label is None
+    assert codes_of(found) == ["short"]
+
+
+def knowing(model, limit):
+    typical = Typical(0.99, limit, as_text(np.eye(8)))
+    return Recognizer(replace(model, card=replace(model.card, typical=typical)))
+
+
+def test_far_from_the_training_data(model):
+    samples = noise(3)
+    (distance,) = knowing(model, 1.0).model.distances(extract(model.card.features, samples)[None])
+    assert codes_of(knowing(model, 1.01 * distance)((samples, RATE))) == []
+    (caution,) = knowing(model, 0.99 * distance)((samples, RATE)).warnings
+    assert caution.code == "far-from-training"
+    assert f"distance {distance:.2f}" in str(caution)
+    assert "99 % lie within" in str(caution)
+
+
+def test_the_distance_of_a_long_recording_is_the_mean_over_its_windows(model):
+    parts = noise(8, 1), 0.01 * noise(2, 2) + 0.3 * np.sin(np.arange(2 * RATE) / 9)
+    known = knowing(model, 1.0).model
+    one, two = (known.distances(extract(model.card.features, p)[None])[0] for p in parts)
+    mean = (8 * one + 2 * two) / 10
+    assert abs(one - two) > 0.05 * mean
+    whole = (np.concatenate(parts), RATE)
+    assert "far-from-training" in codes_of(knowing(model, 0.999 * mean)(whole))
+    assert "far-from-training" not in codes_of(knowing(model, 1.001 * mean)(whole))
+
+
+def test_a_warning_reads_as_its_message():
+    assert str(Caution("short", "lasts 0.50 s")) == "lasts 0.50 s"

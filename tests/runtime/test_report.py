@@ -7,7 +7,7 @@ import pytest
 import soundfile
 
 from serkit.errors import AudioError
-from serkit.runtime import Recognizer, report
+from serkit.runtime import Caution, Prediction, Recognizer, report
 from serkit.runtime.report import write_report
 
 
@@ -59,6 +59,21 @@ def test_each_recording_has_its_pictures_and_bars(page):
 def test_names_and_messages_are_escaped(page):
     assert "a &lt;b&gt; &amp; c.wav" in page
     assert "&lt;script&gt;" in page
+
+
+def test_warnings_are_a_list_that_screen_readers_announce(page, model, tmp_path):
+    assert 'class="warnings"' not in page
+    path = tmp_path / "cut.wav"
+    soundfile.write(path, 0.1 * np.random.default_rng(0).standard_normal(16_000), 16_000)
+    path.write_bytes(path.read_bytes()[:-10_000])
+    cautions = (Caution("truncated", "ends <early>"), Caution("short", "lasts 0.69 s"))
+    answer = Prediction("sad", {"sad": 1.0}, 0.69, "toy", warnings=cautions)
+    out = tmp_path / "warned.html"
+    write_report(out, [(str(path), answer)], model=model)
+    text = out.read_text("utf-8")
+    assert 'role="note" aria-label="warnings"' in text
+    assert "<li>ends &lt;early&gt;</li><li>lasts 0.69 s</li>" in text
+    assert Page(text).tags.count("img") == 1
 
 
 def test_the_pictures_of_a_long_recording_are_those_of_all_of_it(monkeypatch):

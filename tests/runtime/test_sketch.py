@@ -2,6 +2,8 @@
 
 import json
 import math
+import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -133,3 +135,20 @@ def test_false_alarms_are_as_frequent_as_the_closed_form_says():
 def test_what_is_none_is_refused(values, message):
     with pytest.raises(ValueError, match=message):
         Sketch.from_dict(values)
+
+
+def test_the_page_states_the_errors_as_they_are():
+    page = (Path(__file__).parents[2] / "docs" / "model-format.md").read_text()
+    rows = [
+        line.split("|")[1:4] for line in page.splitlines() if re.match(r"\| \d+ \| \d+ \|", line)
+    ]
+    assert len(rows) == 5
+    rng = np.random.default_rng(8)
+    for n_corpora, kept, missed in rows:
+        sketch = Sketch.of(corpora(rng, {f"corpus{i:02}": 1000 for i in range(int(n_corpora))}))
+        assert min(map(len, sketch.samples.values())) == int(kept)
+        assert f"{miss_probability(1000, int(kept), 200):.0e}" == missed.strip()
+    for tested in (1000, 100_000):
+        assert f"{false_alarm_probability(190, tested):.0e} for {tested:,}".replace(
+            "1,000", "1000"
+        ) in page.replace("\n", " ")

@@ -39,3 +39,14 @@ def test_perfect_and_hopeless_outputs_stay_in_range():
     logits = np.eye(3, dtype=np.float32) * 10
     assert fit_temperature(logits, np.arange(3)) == pytest.approx(0.05, rel=1e-3)
     assert fit_temperature(logits, np.array([1, 2, 0])) == pytest.approx(20, rel=1e-3)
+
+
+def test_probabilities_as_targets_give_their_own_temperature():
+    rng = np.random.default_rng(2)
+    logits = (3.0 * rng.standard_normal((500, 4))).astype(np.float32)
+    scaled = logits / 1.7
+    shares = np.exp(scaled) / np.exp(scaled).sum(axis=1, keepdims=True)
+    assert fit_temperature(logits, shares) == pytest.approx(1.7, rel=1e-4)
+    certain = np.eye(4, dtype=np.float32)[logits.argmax(axis=1)]
+    by_labels = fit_temperature(logits, logits.argmax(axis=1))
+    assert fit_temperature(logits, certain) == pytest.approx(by_labels, rel=1e-6)

@@ -50,7 +50,7 @@ def test_another_version_of_the_augmentation_is_kept_apart(utterances, tmp_path,
     cache = FeatureCache(tmp_path / "cache")
     recipe = make_recipe(augmentation=Augmentation(copies=1, noise_snr_db=(10, 20)))
     make_dataset(recipe, utterances, cache=cache)
-    monkeypatch.setattr("serkit.training.data.AUGMENTATION_VERSION", 99)
+    monkeypatch.setattr("serkit.training.augmentation.AUGMENTATION_VERSION", 99)
     make_dataset(recipe, utterances, cache=cache)
     assert len(files(cache)) == 12
 

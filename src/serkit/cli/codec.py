@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, BinaryIO
 import typer
 
 from serkit.cli.progress import bar
+from serkit.cli.streams import complain, say
 from serkit.errors import AudioError, PacketError
 
 if TYPE_CHECKING:
@@ -94,11 +95,11 @@ def encode(
         # A long recording's quality is estimated, and corrected only so often.
         why = "" if coded.quality else " at the least"
         hint = f"; for less give --quality {coded.quality - 1}" if coded.quality else ""
-        typer.echo(f"serkit: {audio} takes {values['kbps']:.2f} kbit/s{why}{hint}", err=True)
+        complain(f"{audio} takes {values['kbps']:.2f} kbit/s{why}{hint}")
     if as_json:
         typer.echo(json.dumps(values, indent=2))
         return
-    typer.echo(
+    say(
         f"{out}: {coded.n_bytes} bytes for {duration_s:.2f} s, {values['kbps']:.2f} kbit/s, "
         f"RMSE {error:.3f} of the normalised log-mel"
     )
@@ -212,7 +213,7 @@ def decode(
     missing = f", {decoding.concealed} frames missing" if decoding.concealed else ""
     if decoding.first_frame:
         missing += f", begins at {decoding.first_frame / 100:.2f} s"
-    typer.echo(f"{coded}: {decoding.n_packets} packets, {n_frames / 100:.2f} s{missing}")
+    say(f"{coded}: {decoding.n_packets} packets, {n_frames / 100:.2f} s{missing}")
 
 
 def _refuse_beyond(n_frames: int, minutes: int, option: str) -> None:
@@ -246,10 +247,10 @@ def info(
     if as_json:
         typer.echo(json.dumps(rows, indent=1))
         return
-    typer.echo(f"{'number':>6}  {'mode':<6}{'start':>8}{'frames':>8}{'bytes':>8}{'payload':>9}")
+    say(f"{'number':>6}  {'mode':<6}{'start':>8}{'frames':>8}{'bytes':>8}{'payload':>9}")
     for row in rows:
         start = "" if row["start_s"] is None else f"{row['start_s']:.2f} s"
-        typer.echo(
+        say(
             f"{row['sequence']:>6}  {row['mode']:<6}{start:>8}{row['frames'] or 32:>8}"
             f"{row['bytes']:>8}{row['payload_bytes']:>9}"
         )

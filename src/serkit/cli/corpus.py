@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from serkit.text import printable
+
 if TYPE_CHECKING:
     from rich.table import Table
 
@@ -93,7 +95,7 @@ def _as_json(corpus: Corpus, survey: Survey) -> str:
             {"path": str(oddity.path), "problem": oddity.problem} for oddity in survey.oddities
         ],
     }
-    return json.dumps(answer, ensure_ascii=False, indent=2)
+    return json.dumps(answer, indent=2)
 
 
 def _print(corpus: Corpus, survey: Survey, *, everything: bool) -> None:
@@ -102,7 +104,9 @@ def _print(corpus: Corpus, survey: Survey, *, everything: bool) -> None:
 
     console = Console(highlight=False)
     table, info = survey.stats, corpus.info
-    console.print(Text(f"{info.title} ({info.language}), licence: {info.licence}", style="bold"))
+    console.print(
+        Text(printable(f"{info.title} ({info.language}), licence: {info.licence}"), "bold")
+    )
     console.print(_table(table, len(table.speakers) if everything else SPEAKERS_SHOWN))
     length = "" if table.duration_s is None else f", {table.duration_s / 3600:.2f} h"
     console.print(
@@ -114,7 +118,7 @@ def _print(corpus: Corpus, survey: Survey, *, everything: bool) -> None:
     for oddity in odd if everything else odd[:ODDITIES_SHOWN]:
         inside = oddity.path.is_relative_to(corpus.root) and oddity.path != corpus.root
         path = oddity.path.relative_to(corpus.root) if inside else oddity.path
-        console.print(Text(f"  {path}: {oddity.problem}"), soft_wrap=True)
+        console.print(Text(f"  {printable(f'{path}: {oddity.problem}')}"), soft_wrap=True)
     if not everything and len(odd) > ODDITIES_SHOWN:
         console.print(f"  and {len(odd) - ODDITIES_SHOWN} more (--all shows them)")
 
@@ -123,6 +127,7 @@ def _table(stats: Stats, shown: int) -> Table:
     """Speakers as rows, classes as columns; the smallest speakers beyond `shown` as one row."""
     from rich import box
     from rich.table import Table
+    from rich.text import Text
 
     rows = list(zip(stats.speakers, stats.counts, strict=True))
     kept = sorted(rows, key=lambda row: -sum(row[1]))[:shown]
@@ -136,11 +141,15 @@ def _table(stats: Stats, shown: int) -> Table:
         # With many classes the headings give way, the numbers never.
         width = max(3, len(str(total)))
         table.add_column(
-            label, footer=str(total), justify="right", overflow="ellipsis", min_width=width
+            Text(printable(label)),
+            footer=str(total),
+            justify="right",
+            overflow="ellipsis",
+            min_width=width,
         )
     table.add_column("all", footer=str(stats.total), justify="right")
     for speaker, counts in sorted(kept):
-        table.add_row(speaker, *map(str, counts), str(sum(counts)))
+        table.add_row(Text(printable(speaker)), *map(str, counts), str(sum(counts)))
     if others:
         rest = [sum(column) for column in zip(*others, strict=True)]
         table.add_row(f"{len(others)} others", *map(str, rest), str(sum(rest)))

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from serkit.cli.progress import tracker
+from serkit.cli.streams import say
 from serkit.errors import CorpusError, MissingExtraError, ProtocolError
 
 if TYPE_CHECKING:
@@ -212,15 +213,16 @@ def compare(
         low, high = found.interval.low, found.interval.high
         interval = f"95 % interval over speakers [{100 * low:+.1f}, {100 * high:+.1f}]"
     told = [*dict.fromkeys(found.protocols), *found.marks]
-    typer.echo(
+    say(
         f"UA {100 * found.first:.1f} % and {100 * found.second:.1f} % ({', '.join(told)}): "
-        f"the second is {found.verdict}\ndifference {100 * found.difference:+.1f} points, "
+        f"the second is {found.verdict}",
+        f"difference {100 * found.difference:+.1f} points, "
         f"{interval}, p = {found.p_value:.4f} (sign flips), "
         f"{found.utterances} utterances of {found.speakers} speakers, "
-        f"seed{'s' * (len(found.seeds) > 1)} {', '.join(map(str, found.seeds))}"
+        f"seed{'s' * (len(found.seeds) > 1)} {', '.join(map(str, found.seeds))}",
     )
     if len(found.seeds) == 1:
-        typer.echo(
+        say(
             "one training each: this tells the models apart, not the recipes; evaluate with more "
             "--seeds for that"
         )

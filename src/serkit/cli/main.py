@@ -12,10 +12,9 @@ from serkit.cli.evaluate import compare, evaluate
 from serkit.cli.export import export
 from serkit.cli.predict import predict
 from serkit.cli.quantize import quantize
-from serkit.cli.streams import keep_libraries_quiet
+from serkit.cli.streams import complain, keep_libraries_quiet, say
 from serkit.cli.train import train
 from serkit.errors import SerkitError
-from serkit.text import printable
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -45,7 +44,7 @@ def _show_version(wanted: bool) -> None:
     if wanted:
         from serkit import __version__
 
-        typer.echo(f"serkit {__version__}")
+        say(f"serkit {__version__}")
         raise typer.Exit
 
 
@@ -72,11 +71,11 @@ def main() -> None:
     except (SerkitError, OSError) as error:
         if _debug:
             raise
-        typer.echo(f"serkit: {printable(error)}", err=True)
+        complain(error)
         sys.exit(2)
     except SystemExit as error:
         if error.code == _INTERRUPTED:
-            typer.echo("serkit: interrupted", err=True)
+            complain("interrupted")
         raise
     finally:
         _end_workers()

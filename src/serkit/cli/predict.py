@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import traceback
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from serkit.cli.progress import progress
+from serkit.cli.streams import complain
+from serkit.text import printable
 
 if TYPE_CHECKING:
     from serkit.runtime import Prediction
@@ -25,6 +28,7 @@ class Format(StrEnum):
 
 
 def predict(
+    context: typer.Context,
     audio: Annotated[list[str], typer.Argument(metavar="AUDIO...", help="Recordings.")],
     model: Annotated[
         str, typer.Option("--model", "-m", metavar="M", help="Shipped model or path of a file.")
@@ -66,7 +70,9 @@ def predict(
         write_report(report, shown, model=recognizer.model)
     failed = [(file, answer) for file, answer in done if not isinstance(answer, Prediction)]
     for file, error in failed:
-        typer.echo(f"serkit: {file}: {error}", err=True)
+        complain(f"{file}: {error}")
+        if context.find_root().params.get("debug"):
+            traceback.print_exception(error)
     if failed:
         raise typer.Exit(2)
 
@@ -86,6 +92,7 @@ def _json_object(file: str, answer: Prediction | Exception) -> dict[str, Any]:
         "scores": {name: round(p, 6) for name, p in answer.scores.items()},
         "duration_s": round(answer.duration_s, 6),
         "model": answer.model,
+        "warnings": [{"code": w.code, "message": w.message} for w in answer.warnings],
     }
     return values if answer.reason is None else {**values, "reason": answer.reason}
 
@@ -95,22 +102,24 @@ def _print_csv(answers: list[Answer], labels: list[str]) -> None:
     import sys
 
     writer = csv.writer(sys.stdout, lineterminator="\n")
-    writer.writerow(["file", "label", *labels, "duration_s", "model", "reason", "error"])
+
+    def write(*cells: object) -> None:
+        writer.writerow(map(printable, cells))
+
+    write("file", "label", *labels, "duration_s", "model", "reason", "warnings", "error")
     for file, answer in answers:
         if isinstance(answer, Exception):
-            writer.writerow([file, "", *("" for _ in labels), "", "", "", answer])
+            write(file, *("" for _ in range(len(labels) + 5)), answer)
             continue
-        scores = (f"{answer.scores[name]:.6f}" if name in answer.scores else "" for name in labels)
-        writer.writerow(
-            [
-                file,
-                answer.label or "",
-                *scores,
-                f"{answer.duration_s:.6f}",
-                answer.model,
-                answer.reason or "",
-                "",
-            ]
+        write(
+            file,
+            answer.label or "",
+            *(f"{answer.scores[name]:.6f}" if name in answer.scores else "" for name in labels),
+            f"{answer.duration_s:.6f}",
+            answer.model,
+            answer.reason or "",
+            ";".join(warning.code for warning in answer.warnings),
+            "",
         )
 
 
@@ -131,19 +140,23 @@ def _print_table(answers: list[Answer], labels: list[str]) -> None:
     table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column("recording", overflow="fold", min_width=12)
     for name in ("emotion", *(asked if grid else ("probability", "then")), "seconds"):
-        numeric = name not in ("emotion", "then")
-        table.add_column(name, justify="right" if numeric else "left", no_wrap=True)
+        side: Literal["left", "right"] = "left" if name in ("emotion", "then") else "right"
+        table.add_column(Text(printable(name)), justify=side, no_wrap=True)
     for shown, (_, answer) in zip(_short_names(answers), answers, strict=True):
         if isinstance(answer, Exception):
-            table.add_row(Text(shown), Text("error", "red"))
+            table.add_row(Text(printable(shown)), Text("error", "red"))
             continue
-        label = Text(answer.label, "bold") if answer.label else Text("none", "dim")
+        label = Text(printable(answer.label), "bold") if answer.label else Text("none", "dim")
+        if answer.warnings:
+            label.append(" !", "yellow")
         cells = _grid_cells(answer, asked) if grid else _ranked_cells(answer)
-        table.add_row(Text(shown), label, *cells, f"{answer.duration_s:.2f}")
+        table.add_row(Text(printable(shown)), label, *cells, f"{answer.duration_s:.2f}")
     console.print(table)
     for file, answer in answers:
         if not isinstance(answer, Exception) and answer.reason:
-            console.print(Text(f"{file}: {answer.reason}", "dim"), soft_wrap=True)
+            console.print(Text(printable(f"{file}: {answer.reason}"), "dim"), soft_wrap=True)
+        for warning in getattr(answer, "warnings", ()):
+            console.print(Text(printable(f"! {file}: {warning}"), "yellow"), soft_wrap=True)
 
 
 def _short_names(answers: list[Answer]) -> list[str]:
@@ -159,4 +172,4 @@ def _grid_cells(answer: Prediction, asked: list[str]) -> list[str]:
 def _ranked_cells(answer: Prediction) -> list[str]:
     ranked = sorted(answer.scores.items(), key=lambda item: -item[1])
     first = f"{ranked[0][1]:.2f}" if ranked else ""
-    return [first, ", ".join(f"{name} {p:.2f}" for name, p in ranked[1:3])]
+    return [first, printable(", ".join(f"{name} {p:.2f}" for name, p in ranked[1:3]))]

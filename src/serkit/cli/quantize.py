@@ -5,16 +5,14 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
+from serkit.cli.models import name_of
 from serkit.cli.progress import tracker
+from serkit.cli.streams import complain, say
 from serkit.errors import MissingExtraError, RecipeError
-
-if TYPE_CHECKING:
-    from serkit.runtime import Model
-    from serkit.training import Dataset
 
 
 def quantize(
@@ -57,6 +55,9 @@ def quantize(
     ] = True,
     seed: Annotated[int, typer.Option(min=0, help="Of the split and of fine-tuning.")] = 0,
     jobs: Annotated[int, typer.Option(min=0, help="Processes; 0 for one a core.")] = 0,
+    name: Annotated[
+        str, typer.Option(metavar="NAME", help="What the model is called; as its file, if empty.")
+    ] = "",
     max_clip_s: Annotated[
         float | None,
         typer.Option(min=1.0, metavar="S", help="Longest utterance, in seconds; 600 if not given."),
@@ -70,16 +71,8 @@ def quantize(
     Corpora are looked for in the folder that SERKIT_CORPORA names.
     """
     try:
-        from serkit.compression.quantize import quantize as quantize_model
-        from serkit.evaluation import (
-            find_protocol,
-            guarded_folds,
-            learned_from,
-            seen_by_content,
-            seen_by_name,
-            told_apart,
-        )
-        from serkit.training import MAX_CLIP_S, FeatureCache, HoldOut, Recipe, extract_dataset
+        from serkit.evaluation import find_protocol, shrink, told_apart
+        from serkit.training import MAX_CLIP_S, FeatureCache, Recipe, extract_dataset
     except ModuleNotFoundError as error:
         raise MissingExtraError(error.name or "torch", "train", "quantising a model") from error
     from dataclasses import asdict
@@ -98,13 +91,13 @@ def quantize(
         fine_tuning=fine_tuning,
     )
     full = load(model).model
-    labels = full.card.labels
-    corpora = load_all(corpus, labels=labels)
+    way = find_protocol(protocol)
+    corpora = load_all(corpus, labels=full.card.labels)
     utterances = told_apart(full.card, corpora)
     recipe = Recipe.of_card(full.card) if fine_tuning else None
     data = extract_dataset(
         full.card.features,
-        labels,
+        full.card.labels,
         utterances,
         augmentation=recipe.augmentation if recipe else None,
         jobs=jobs or os.cpu_count() or 1,
@@ -112,62 +105,44 @@ def quantize(
         track=tracker("Extracting features"),
         max_clip_s=max_clip_s or MAX_CLIP_S,
     )
-    way = find_protocol(protocol)
-    fold = guarded_folds(data, way, HoldOut("speaker", 0.15), seed=seed)[0]
-    training, validation, test = (
-        data.rows(part) for part in (fold.train, fold.validation, fold.test)
-    )
-    seen = bool(seen_by_name(full.card, corpora) or seen_by_content(full.card, data.hashes))
-    found = quantize_model(
-        full,
-        plan,
-        validation,
-        training=training if fine_tuning else None,
-        recipe=recipe,
-        # On what it has learned the model is too sure: its temperature is then better kept.
-        calibrate=not seen,
-        seed=seed,
-    )
-    # Bits, calibration and fine-tuning are learned from them too; figures were the full model's.
-    small = learned_from(found.model, corpora, data).with_card(
-        figures={},
-        recipe={**full.card.recipe, "quantisation": plan.model_dump(exclude_defaults=True)},
-    )
+    found = shrink(full, plan, data, corpora, way, recipe=recipe, seed=seed)
+    small = found.model.with_card(name=name or name_of(out))
     size = save_model(small, out)
-    values: dict[str, Any] = {
-        "model": full.card.name,
-        "bits": found.bits,
-        "average_bits": found.average_bits,
-        "temperature": small.card.temperature,
-        "calibrated": not seen,
-        "bytes": size,
-        "bytes_before": full.file_bytes,
-        "protocol": way.name,
-        "fold": fold.name,
-        "marks": [
-            *(["speaker-dependent"] if way.speaker_dependent else []),
-            *(["trained on this corpus"] if seen else []),
-        ],
-        "validation": {
-            "before": _scores(full, validation),
-            "after": _scores(found.model, validation),
-        },
-        "test": {"before": _scores(full, test), "after": _scores(found.model, test)},
-        "trials": [asdict(trial) for trial in found.trials],
-    }
+    (before, after), chosen = found.test, found.quantised
     if json_file is not None:
+        values: dict[str, Any] = {
+            "model": small.card.name,
+            "made_of": full.card.name,
+            "bits": chosen.bits,
+            "average_bits": chosen.average_bits,
+            "temperature": {"before": full.card.temperature, "after": small.card.temperature},
+            "calibrated_on": found.calibrated_on,
+            "bytes": size,
+            "bytes_before": full.file_bytes,
+            "protocol": way.name,
+            "fold": found.fold,
+            "marks": found.marks,
+            "warnings": found.warnings,
+            "validation": dict(zip(_WHEN, map(asdict, found.validation), strict=True)),
+            "test": dict(zip(_WHEN, map(asdict, found.test), strict=True)),
+            "trials": [asdict(trial) for trial in chosen.trials],
+        }
         write_atomically(json_file, json.dumps(values, indent=1) + "\n")
-    marks = f" ({', '.join(values['marks'])})" if values["marks"] else ""
-    kept = (
-        "" if values["calibrated"] else "; the temperature is kept, as the model knows the speakers"
-    )
-    before, after = values["test"]["before"], values["test"]["after"]
-    typer.echo(
+    marks = f" ({', '.join(found.marks)})" if found.marks else ""
+    say(
         f"{out}: {size} bytes (before: {full.file_bytes}), layers of "
-        f"{', '.join(map(str, found.bits))} bits, {found.average_bits:.2f} on average\n"
-        f"UA {100 * after['ua']:.1f} % (before: {100 * before['ua']:.1f} %) on "
-        f"{after['utterances']} utterances of fold {fold.name}{marks}{kept}"
+        f"{', '.join(map(str, chosen.bits))} bits, {chosen.average_bits:.2f} on average",
+        f"UA {100 * after.ua:.1f} % (before: {100 * before.ua:.1f} %), ECE {100 * after.ece:.1f} % "
+        f"(before: {100 * before.ece:.1f} %) on {after.utterances} utterances of fold "
+        f"{found.fold}{marks}",
+        f"temperature {small.card.temperature:.3f} (before: {full.card.temperature:.3f}), by "
+        f"{found.calibrated_on}",
     )
+    for warning in found.warnings:
+        complain(f"warning: {warning}")
+
+
+_WHEN = ("before", "after")
 
 
 def _plan(**values: Any) -> Any:
@@ -180,15 +155,3 @@ def _plan(**values: Any) -> Any:
     except ValidationError as error:
         problems = (f"{e['loc'][0]} is {e['input']}: {e['msg']}" for e in error.errors())
         raise RecipeError("; ".join(problems)) from error
-
-
-def _scores(model: Model, data: Dataset) -> dict[str, float | int]:
-    from serkit.evaluation import confusion, unweighted_average_recall, weighted_accuracy
-
-    answers = model.logits(data.features).argmax(axis=1)
-    matrix = confusion(data.targets, answers, len(model.card.labels))
-    return {
-        "accuracy": weighted_accuracy(matrix),
-        "ua": unweighted_average_recall(matrix),
-        "utterances": len(data),
-    }

@@ -1,9 +1,24 @@
-"""The command's own output, apart from what C libraries print."""
+"""What the command prints: one line a line, and apart from what C libraries print."""
 
 from __future__ import annotations
 
 import os
 import sys
+
+import typer
+
+from serkit.text import printable
+
+
+def say(*lines: str) -> None:
+    """Print lines to stdout. Names in them may come from strangers, and are shown escaped."""
+    for line in lines:
+        typer.echo(printable(line))
+
+
+def complain(message: object) -> None:
+    """Print one line to stderr, as from serkit."""
+    typer.echo(f"serkit: {printable(message)}", err=True)
 
 
 def keep_libraries_quiet() -> None:

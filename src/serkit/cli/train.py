@@ -11,6 +11,7 @@ import typer
 
 from serkit.cli.models import name_of
 from serkit.cli.progress import tracker
+from serkit.cli.streams import complain, say
 from serkit.errors import RecipeError
 
 if TYPE_CHECKING:
@@ -95,7 +96,7 @@ def train(
     if corpus:
         plan, notes = fit_acceptance(plan, utterances)
         for note in notes:
-            typer.echo(f"serkit: {note}", err=True)
+            complain(note)
     check_acceptance(plan, utterances)
     n_jobs = jobs or os.cpu_count() or 1
     kept = FeatureCache.default() if cache else None
@@ -126,7 +127,7 @@ def train(
         model = model.with_card(figures=found)
     model = model.with_card(name=name or name_of(out))
     size = save_model(model, out)
-    typer.echo(f"{out}: {size} bytes, {model.n_parameters} parameters, {len(data)} recordings")
+    say(f"{out}: {size} bytes, {model.n_parameters} parameters, {len(data)} recordings")
 
 
 class _EpochBar:

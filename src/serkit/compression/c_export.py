@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from serkit.errors import ModelError
 from serkit.runtime import Dense, Model, PackedWeight
+from serkit.runtime.model import FARTHEST
 
 _PER_LINE_BYTES, _PER_LINE_FLOATS = 24, 8
 
@@ -92,19 +93,45 @@ def _dense_only(model: Model) -> list[Dense]:
     return found
 
 
+def _refuse_overflow(layers: Sequence[Dense], farthest: float, temperature: float) -> None:
+    """Bound every sum, whatever its order, by the sizes of weights and inputs."""
+    largest = float(np.finfo(np.float32).max) / 2.0
+    bound = farthest
+    for i, layer in enumerate(layers):
+        weight = layer.weight
+        # Codes are summed before they are scaled.
+        codes = (
+            bound * weight.shape[1] * float(weight.middle)
+            if isinstance(weight, PackedWeight)
+            else 0.0
+        )
+        sizes = np.abs(layer.matrix, dtype=np.float64).sum(axis=1)
+        bound = float((sizes * bound + np.abs(layer.bias)).max())
+        last = bound / min(1.0, temperature) if i == len(layers) - 1 else bound
+        if max(codes, last) > largest:
+            raise ModelError(
+                f"layer {i} may give {max(codes, last):.1g}, and a float holds {2 * largest:.1g}; "
+                "train with smaller weights, or give the recipe a clip"
+            )
+
+
 def export_c(model: Model) -> CSource:
     """Write a model as C99: features in, probabilities and label out.
 
-    The source needs no heap, no other library than `expf`, and keeps integer weights packed as
-    in the model file. It takes the features that `serkit.features.extract` gives.
+    The source needs no heap, no other library than the mathematics one (`expf`), and keeps integer
+    weights packed as in the model file. It takes the features that `serkit.features.extract`
+    gives; any finite ones give finite probabilities. C++ can include the header.
 
     Args:
         model: Quantised or not.
 
     Raises:
-        ModelError: A layer is of a kind that cannot be exported; it is named.
+        ModelError: A layer is of a kind that cannot be exported, or its weights are so large that
+            float32 may overflow; it is named.
     """
     layers = _dense_only(model)
+    farthest = FARTHEST if model.card.clip is None else model.card.clip
+    _refuse_overflow(layers, farthest, model.card.temperature)
     name = _identifier(model.card.name)
     upper = name.upper()
     n_features, n_labels = len(model.mean), len(model.card.labels)
@@ -146,11 +173,16 @@ def export_c(model: Model) -> CSource:
             f"serkit model {model.card.name}: {', '.join(model.card.labels)}.",
             f"{constants} bytes of constants (flash), {buffers} bytes of static buffers (RAM).",
             "Not for use by several threads at once: the buffers are shared.",
+            f"Build: cc -std=c99 -O2 your.c {name}.c -lm (it calls expf).",
             *(f"Trained on {c.title}, {c.licence}." for c in model.card.corpora),
         ]
     )
     header = f"""{about}#ifndef {upper}_H
 #define {upper}_H
+
+#ifdef __cplusplus
+extern "C" {{
+#endif
 
 #define {upper}_N_FEATURES {n_features}
 #define {upper}_N_LABELS {n_labels}
@@ -163,19 +195,13 @@ extern const char *const {name}_labels[{upper}_N_LABELS];
 int {name}_predict(const float features[{upper}_N_FEATURES],
 {" " * (len(name) + 13)}float probabilities[{upper}_N_LABELS]);
 
+#ifdef __cplusplus
+}}
+#endif
+
 #endif
 """
-    clip = model.card.clip
-    clipping = (
-        ""
-        if clip is None
-        else f"""
-        if (a[k] > {_float(clip)}) {{
-            a[k] = {_float(clip)};
-        }} else if (a[k] < {_float(-clip)}) {{
-            a[k] = {_float(-clip)};
-        }}"""
-    )
+    most = _float(farthest)
     kinds = {isinstance(layer.weight, PackedWeight) for layer in layers}
     functions = "\n".join(text for text, used in ((_PACKED, True), (_FULL, False)) if used in kinds)
     labels = ", ".join(f'"{_plain(label)}"' for label in model.card.labels)
@@ -197,7 +223,12 @@ int {name}_predict(const float features[{upper}_N_FEATURES],
 {" " * (len(name) + 13)}float probabilities[{upper}_N_LABELS])
 {{
     for (int k = 0; k < {upper}_N_FEATURES; k++) {{
-        a[k] = (features[k] - mean[k]) / scale[k];{clipping}
+        a[k] = (features[k] - mean[k]) / scale[k];
+        if (a[k] > {most}) {{
+            a[k] = {most};
+        }} else if (a[k] < -{most}) {{
+            a[k] = -{most};
+        }}
     }}
     {steps}
     int best = 0;

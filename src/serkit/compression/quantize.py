@@ -15,6 +15,7 @@ from serkit.compression.importance import average_bits, layer_importance
 from serkit.compression.quantizer import quantize_matrix
 from serkit.errors import ModelError, ProtocolError
 from serkit.runtime import Layer, MeanPooling, Model, PackedWeight, WeightedLayer, weighted
+from serkit.runtime.model import softmax
 from serkit.runtime.model_file import model_bytes
 from serkit.training import (
     Dataset,
@@ -59,24 +60,28 @@ def quantize(
     *,
     training: Dataset | None = None,
     recipe: Recipe | None = None,
-    calibrate: bool = True,
+    seen: bool = False,
     seed: int = 0,
 ) -> Quantised:
-    """Store a model's weights in few bits.
+    """Store a model's weights in few bits, and calibrate it anew.
+
+    A layer that is packed already is rounded from what its codes stand for, and left as it is at
+    its own width.
 
     Args:
-        model: With weights in full.
+        model: Best with weights in full.
         plan: How.
         validation: Decides the bits, and calibrates; takes part in no test.
         training: What the model learned from; needed for fine-tuning.
         recipe: What it learned by; needed for fine-tuning.
-        calibrate: Fit the temperature anew; not where the model has learned from `validation`.
+        seen: Whether the model has learned from `validation`. By its labels the small model
+            would then become far too sure; its temperature is matched to the probabilities
+            that `model` gives instead, which were calibrated on speakers nobody had heard.
         seed: Of fine-tuning.
 
     Raises:
-        ModelError: A layer is of a kind that cannot be quantised; the model is quantised already,
-            or holds numbers that are not finite, or is to
-            be fine-tuned without `training` and `recipe`.
+        ModelError: A layer is of a kind that cannot be quantised; the model holds numbers that are
+            not finite, or is to be fine-tuned without `training` and `recipe`.
         ProtocolError: The validation set is empty or has a single class.
     """
     for i, layer in enumerate(model.layers):
@@ -90,11 +95,6 @@ def quantize(
         raise ModelError(f"{model.card.name} has no layer with weights")
     if not (np.isfinite(model.mean).all() and np.isfinite(model.scale).all()):
         raise ModelError(f"the normalisation of {model.card.name} holds numbers not finite")
-    if any(not isinstance(layer.weight, np.ndarray) for layer in full):
-        raise ModelError(
-            f"{model.card.name} is quantised already; start from the full model, which its recipe "
-            "gives without `quantisation`"
-        )
     if len(np.unique(validation.targets)) < 2:
         raise ProtocolError(
             f"the validation set has {len(validation)} utterances of "
@@ -104,6 +104,8 @@ def quantize(
     layer_importance(full)  # refuses numbers that are not finite, named by layer
 
     def rounded(layer: WeightedLayer, bits: int) -> PackedWeight:
+        if isinstance(layer.weight, PackedWeight) and layer.weight.bits == bits:
+            return layer.weight
         return quantize_matrix(layer.matrix, bits, per_row=plan.per_row, steps=plan.steps)
 
     def with_layers(layers: Iterable[WeightedLayer]) -> Model:
@@ -142,10 +144,10 @@ def quantize(
             raise ModelError("fine-tuning needs what the model learned from, and its recipe")
         layers = _fine_tuned(weights, model, plan, training, validation, recipe, seed)
     small = _halved(with_layers(layers))
-    if calibrate:
-        plain = small.with_card(temperature=1.0).logits(validation.features)
-        counts = recording_weights(recipe, validation) if recipe else None
-        small = small.with_card(temperature=fit_temperature(plain, validation.targets, counts))
+    plain = small.with_card(temperature=1.0).logits(validation.features)
+    counts = recording_weights(recipe, validation) if recipe else None
+    targets = softmax(model.logits(validation.features)) if seen else validation.targets
+    small = small.with_card(temperature=fit_temperature(plain, targets, counts))
     return Quantised(small, bits, trials)
 
 
@@ -167,7 +169,7 @@ def learn(
         validation,
         training=training,
         recipe=recipe,
-        calibrate=not recipe.refit,
+        seen=recipe.refit,
         seed=seed,
     ).model
 

@@ -21,6 +21,7 @@ from serkit.corpora.utterances import Corpus, CorpusInfo, Utterance
 from serkit.errors import CorpusError
 from serkit.files import read_bounded
 from serkit.plain import from_json
+from serkit.text import printable
 
 MAX_BYTES = 64 << 20
 """A larger manifest is refused unread."""
@@ -81,8 +82,8 @@ def read(path: Path, labels: Collection[str] | None = None) -> Corpus:
 
 def _info(path: Path, utterances: list[Utterance]) -> CorpusInfo:
     return CorpusInfo(
-        name=path.stem,
-        title=f"the manifest {path.name}",
+        name=printable(path.stem),
+        title=f"the manifest {printable(path.name)}",
         language="unknown",
         licence="unknown",
         commercial_use=False,
@@ -185,7 +186,7 @@ def _utterance(path: Path, row: _Row | str, labels: Collection[str] | None) -> U
         audio,
         cells["label"],
         cells["speaker"],
-        path.stem,
+        printable(path.stem),
         session=cells["session"] or None,
         text=cells["text"] or None,
         start_s=start,

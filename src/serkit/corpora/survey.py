@@ -16,6 +16,7 @@ from serkit.corpora.emotions import ADDED_EMOTIONS, EMOTIONS, in_order
 from serkit.corpora.stretches import Stretch, overlapping, pieces
 from serkit.corpora.utterances import Corpus, Oddity, Utterance
 from serkit.errors import AudioError
+from serkit.files import open_file
 
 SILENCE_PEAK = 1e-4
 """A recording whose largest magnitude stays below this (-80 dB of full scale) is silent."""
@@ -167,8 +168,10 @@ def _header(path: Path) -> Any:
     import soundfile
 
     try:
-        return soundfile.info(str(path))
-    except (soundfile.LibsndfileError, OSError):
+        # By its descriptor: libsndfile is never given a name.
+        with open_file(path, buffered=False) as file:
+            return soundfile.SoundFile(file.fileno(), closefd=False)
+    except (soundfile.LibsndfileError, OSError, ValueError):
         return None
 
 

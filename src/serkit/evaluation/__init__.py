@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     )
     from serkit.evaluation.run_folder import load_run, require_free, save_run
     from serkit.evaluation.seen import Seen, refuse_seen, seen_by_content, seen_by_name
+    from serkit.evaluation.shrinking import Shrunk, shrink
     from serkit.evaluation.trained import evaluate_model, told_apart
 
 _EXPORTS: dict[str, tuple[str, ...]] = {
@@ -105,6 +106,7 @@ _EXPORTS: dict[str, tuple[str, ...]] = {
         "save_run",
     ),
     "serkit.evaluation.seen": ("Seen", "refuse_seen", "seen_by_content", "seen_by_name"),
+    "serkit.evaluation.shrinking": ("Shrunk", "shrink"),
     "serkit.evaluation.trained": ("evaluate_model", "told_apart"),
 }
 
@@ -123,6 +125,7 @@ __all__ = [
     "Outcome",
     "Protocol",
     "Seen",
+    "Shrunk",
     "accept",
     "check_acceptance",
     "compare",
@@ -151,6 +154,7 @@ __all__ = [
     "seen_by_content",
     "seen_by_name",
     "share_within",
+    "shrink",
     "speaker_interval",
     "split_utterances",
     "told_apart",

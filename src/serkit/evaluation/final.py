@@ -13,7 +13,7 @@ from serkit.errors import CorpusError
 from serkit.evaluation.folds import Fold
 from serkit.evaluation.leak_guard import guard_final, without_copies
 from serkit.runtime import Model, Sketch, TrainingCorpus
-from serkit.training import Dataset, Epoch, Recipe, fit
+from serkit.training import Dataset, Epoch, Recipe, fit, typical_of
 
 UNKNOWN = "unknown"
 """The licence of a corpus that says nothing about it."""
@@ -39,7 +39,7 @@ def fit_final(
         on_epoch: Called with each line of the training log.
 
     Returns:
-        The model with its training corpora on the card.
+        The model, on its card the training corpora and what their features look like.
 
     Raises:
         ProtocolError: There is nobody to hold out, who is held out is learned from too, or a class
@@ -58,7 +58,7 @@ def fit_final(
         training = fold.train
     guard_final(recipe.name, training, validation, data.utterances, data.hashes)
     model = learn(recipe, data.rows(training), data.rows(validation), seed=seed, on_epoch=on_epoch)
-    return learned_from(model, corpora, data)
+    return learned_from(model.with_card(typical=typical_of(recipe, data)), corpora, data)
 
 
 def learned_from(model: Model, corpora: Sequence[Corpus], data: Dataset) -> Model:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from html import escape
 
 import numpy as np
 from numpy.typing import NDArray
+
+from serkit.text import in_html
 
 _CELL = 60
 _MARGIN = 92
@@ -20,15 +21,15 @@ def confusion_plot(matrix: NDArray[np.int64], labels: Sequence[str]) -> str:
         middle = _MARGIN + (i + 0.5) * _CELL
         parts.append(
             f'<text x="{_MARGIN - 6}" y="{28 + (i + 0.6) * _CELL}" text-anchor="end">'
-            f'{escape(label)}</text><text x="{middle}" y="20" text-anchor="middle">'
-            f"{escape(label)}</text>"
+            f'{in_html(label)}</text><text x="{middle}" y="20" text-anchor="middle">'
+            f"{in_html(label)}</text>"
         )
         for j, count in enumerate(matrix[i]):
             x, y = _MARGIN + j * _CELL, 28 + i * _CELL
             parts.append(
                 f'<rect x="{x}" y="{y}" width="{_CELL - 2}" height="{_CELL - 2}" class="cell" '
-                f'fill-opacity="{0.05 + 0.75 * shares[i, j]:.2f}"><title>{escape(label)} called '
-                f"{escape(labels[j])}: {100 * shares[i, j]:.1f} %</title></rect>"
+                f'fill-opacity="{0.05 + 0.75 * shares[i, j]:.2f}"><title>{in_html(label)} called '
+                f"{in_html(labels[j])}: {100 * shares[i, j]:.1f} %</title></rect>"
                 f'<text x="{x + _CELL / 2 - 1}" y="{y + _CELL * 0.6}" text-anchor="middle">'
                 f"{count}</text>"
             )
@@ -41,7 +42,7 @@ def speaker_plot(speakers: Mapping[str, float]) -> str:
     for i, (name, ua) in enumerate(sorted(speakers.items(), key=lambda item: item[1])):
         y = 4 + 18 * i
         parts.append(
-            f'<text x="134" y="{y + 11}" text-anchor="end">{escape(name)}</text>'
+            f'<text x="134" y="{y + 11}" text-anchor="end">{in_html(name)}</text>'
             f'<rect x="140" y="{y}" width="{260 * ua:.1f}" height="14" class="bar"/>'
             f'<text x="{144 + 260 * ua:.1f}" y="{y + 11}">{100 * ua:.0f}</text>'
         )

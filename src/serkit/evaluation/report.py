@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Sequence
-from html import escape
 from importlib.metadata import PackageNotFoundError, version
 from importlib.resources import files
 from pathlib import Path
@@ -15,6 +14,7 @@ from serkit.evaluation.figures import Figures, tables
 from serkit.evaluation.outcome import Outcome, fingerprints
 from serkit.evaluation.plots import confusion_plot, reliability_plot, speaker_plot
 from serkit.files import write_atomically
+from serkit.text import in_html
 
 _PACKAGES = ("numpy", "torch", "soundfile", "soxr")
 
@@ -41,13 +41,13 @@ def write_report(
     write_atomically(
         path,
         page.substitute(
-            model=escape(model),
-            title=escape(outcome.title),
-            citation=escape(outcome.protocol.citation),
-            marks=f'<span class="mark">{escape(marks)}</span>' if marks else "",
+            model=in_html(model),
+            title=in_html(outcome.title),
+            citation=in_html(outcome.protocol.citation),
+            marks=f'<span class="mark">{in_html(marks)}</span>' if marks else "",
             sections="\n".join(sections),
-            made=escape("\n".join((command, "", *_versions(), "", *_data(outcome)))),
-            version=escape(serkit.__version__),
+            made="\n".join(map(in_html, (command, "", *_versions(), "", *_data(outcome)))),
+            version=in_html(serkit.__version__),
         ),
     )
 
@@ -59,9 +59,9 @@ def _pictures(outcome: Outcome, found: Figures) -> str:
         ("Reliability", reliability_plot(found.curve)),
         ("UA of each speaker, %", speaker_plot(found.speakers)),
     )
-    pictures = "".join(f"<div><h2>{escape(title)}</h2>{svg}</div>" for title, svg in drawn)
+    pictures = "".join(f"<div><h2>{in_html(title)}</h2>{svg}</div>" for title, svg in drawn)
     return (
-        f'<section><h2>{escape(found.name + told)}</h2><div class="row">{pictures}</div></section>'
+        f'<section><h2>{in_html(found.name + told)}</h2><div class="row">{pictures}</div></section>'
     )
 
 

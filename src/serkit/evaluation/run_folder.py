@@ -102,13 +102,7 @@ class RunFolder:
         return folder
 
     def _write(self, manifest: Mapping[str, Any]) -> None:
-        self._keep(self.path / _MANIFEST, json.dumps(manifest, indent=1))
-
-    def _keep(self, path: Path, content: bytes | str) -> None:
-        """Write a file, unless a link would have it written elsewhere."""
-        if not lies_within(path, self.path):
-            raise ProtocolError(f"{path} is a link out of the run's folder; remove it")
-        write_atomically(path, content)
+        write_atomically(self._within(self.path / _MANIFEST), json.dumps(manifest, indent=1))
 
     def _planned(self, manifest: Mapping[str, Any]) -> set[Key]:
         try:
@@ -129,7 +123,8 @@ class RunFolder:
             ProtocolError: There is no run here, or its manifest is damaged.
         """
         try:
-            found = from_json(read_bounded(self.path / _MANIFEST, MAX_BYTES))
+            content = read_bounded(self._within(self.path / _MANIFEST), MAX_BYTES)
+            found = from_json(content, file_names=True)
         except OSError as error:
             raise ProtocolError(
                 f"{self.path} holds no run: {error.strerror or error}; expected a folder written "
@@ -155,7 +150,7 @@ class RunFolder:
             test=result.test,
             probabilities=result.probabilities,
         )
-        self._keep(self._file(result.seed, result.fold), buffer.getvalue())
+        write_atomically(self._within(self._file(result.seed, result.fold)), buffer.getvalue())
 
     def finished(self, tasks: Sequence[Task], n_labels: int) -> dict[Key, FoldResult]:
         """Those of some tasks that are done, by seed and fold.
@@ -165,7 +160,7 @@ class RunFolder:
         found = {}
         for seed, fold in tasks:
             try:
-                result = _read(self._file(seed, fold.name), n_labels)
+                result = self._read(seed, fold.name, n_labels)
             except ProtocolError:
                 continue
             if (result.seed, result.fold) == (seed, fold.name) and np.array_equal(
@@ -200,7 +195,7 @@ class RunFolder:
             raise self._damaged(error) from error
         if len(hashes) not in (0, len(utterances)):
             raise self._damaged(f"{len(hashes)} hashes of {len(utterances)} utterances")
-        results = tuple(_read(self._file(*key), len(labels)) for key in planned)
+        results = tuple(self._read(*key, len(labels)) for key in planned)
         for key, result in zip(planned, results, strict=True):
             if (result.seed, result.fold) != key or result.test.max() >= len(utterances):
                 raise ProtocolError(f"{self._file(*key)} is of another run; {_REDO}")
@@ -213,6 +208,15 @@ class RunFolder:
                     "utterances; run it again into a new folder"
                 )
         return outcome
+
+    def _read(self, seed: int, fold: str, n_labels: int) -> FoldResult:
+        return _read(self._within(self._file(seed, fold)), n_labels)
+
+    def _within(self, path: Path) -> Path:
+        """A path, unless a link leads elsewhere."""
+        if not lies_within(path, self.path):
+            raise ProtocolError(f"{path} is a link out of the run's folder; remove it")
+        return path
 
     def _file(self, seed: int, fold: str) -> Path:
         name = hashlib.blake2b(fold.encode(), digest_size=8).hexdigest()

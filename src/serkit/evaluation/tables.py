@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from html import escape
+
+from serkit.text import in_html, printable
 
 _LATEX = {c: f"\\{c}" for c in "&%$#_{}"} | {
     "\\": r"\textbackslash{}",
@@ -43,7 +44,7 @@ class Table:
             for row in (self.columns, rule, *self.rows):
                 yield f"| {' | '.join(_markdown(cell) for cell in row)} |"
 
-        return f"### {self.title}\n\n" + "\n".join(lines()) + "\n"
+        return f"### {_markdown(self.title)}\n\n" + "\n".join(lines()) + "\n"
 
     def to_latex(self) -> str:
         """A `table` with booktabs rules."""
@@ -69,23 +70,22 @@ class Table:
 
     def to_html(self) -> str:
         """A `table` with its title as heading."""
-        head = "".join(f'<th scope="col">{escape(cell)}</th>' for cell in self.columns)
+        head = "".join(f'<th scope="col">{in_html(cell)}</th>' for cell in self.columns)
         body = "".join(
-            f'<tr><th scope="row">{escape(row[0])}</th>'
-            + "".join(f"<td>{escape(cell)}</td>" for cell in row[1:])
+            f'<tr><th scope="row">{in_html(row[0])}</th>'
+            + "".join(f"<td>{in_html(cell)}</td>" for cell in row[1:])
             + "</tr>"
             for row in self.rows
         )
         return (
-            f'<h2>{escape(self.title)}</h2><div class="wide"><table><thead><tr>{head}</tr></thead>'
+            f'<h2>{in_html(self.title)}</h2><div class="wide"><table><thead><tr>{head}</tr></thead>'
             f"<tbody>{body}</tbody></table></div>"
         )
 
 
 def _markdown(text: str) -> str:
-    """On one line, as a row has to be."""
-    return " ".join(text.replace("|", "\\|").split())
+    return printable(text).replace("|", "\\|")
 
 
 def _latex(text: str) -> str:
-    return "".join(_LATEX.get(character, character) for character in text)
+    return "".join(_LATEX.get(character, character) for character in printable(text))

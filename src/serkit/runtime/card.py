@@ -17,12 +17,14 @@ from serkit.runtime.layers import (
     weighted,
 )
 from serkit.runtime.model import Model
+from serkit.runtime.typical import Typical
+from serkit.text import printable
 
 
 def card_as_json(model: Model) -> str:
     """Everything the model file says about itself, and its size, as JSON."""
     values = asdict(model.card) | {"seen": model.card.seen.to_dict()} | _size(model)
-    return json.dumps(values, indent=2, ensure_ascii=False)
+    return json.dumps(values, indent=2)
 
 
 def card_as_text(model: Model) -> str:
@@ -42,6 +44,7 @@ def card_as_text(model: Model) -> str:
         f"network      {_layers(model)}{_packed(model)}",
         f"temperature  {card.temperature:.3f}",
         f"made with    serkit {card.created_with}",
+        f"typical      {_typical(card.typical)}",
     ]
     try:
         for protocol in card.figures.get("protocols", []):
@@ -59,7 +62,7 @@ def card_as_text(model: Model) -> str:
     if not all(corpus.name in card.seen.samples for corpus in card.corpora):
         lines.append("  (recognised by name only: the file has no sketch of their recordings)")
     lines += ["", licence_note(model)]
-    return "\n".join(lines)
+    return "\n".join(map(printable, lines))
 
 
 def licence_note(model: Model) -> str:
@@ -86,6 +89,15 @@ def _layers(model: Model) -> str:
             width = len(layer.bias) // (4 if isinstance(layer, LSTM | GRU) else 1)
             parts.append(f"{names.get(type(layer), '')}{width}")
     return "-".join(parts)
+
+
+def _typical(typical: Typical | None) -> str:
+    if typical is None:
+        return "not known: it cannot say what is far from its training data"
+    return (
+        f"{100 * typical.share:.3g} % of the recordings of held-out speakers lie within "
+        f"{typical.limit:.2f}"
+    )
 
 
 def _packed(model: Model) -> str:

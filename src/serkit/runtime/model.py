@@ -12,8 +12,13 @@ from numpy.typing import NDArray
 from serkit.features import FeatureRecipe
 from serkit.runtime.layers import Layer, weighted
 from serkit.runtime.sketch import Sketch
+from serkit.runtime.typical import Typical
 
 Array = NDArray[np.float32]
+
+FARTHEST = 1e6
+"""Standardised features are cut off here where a model has no clip of its own, so that no feature,
+however large, overflows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,12 +51,14 @@ class ModelCard:
         labels: The emotions it tells apart, in the order of its outputs.
         features: The recipe for its input.
         temperature: Divides the outputs before the softmax; calibrated on held-out speakers.
-        clip: Standardised features are cut off at plus and minus this; None leaves them.
+        clip: Standardised features are cut off at plus and minus this; None leaves them up to a
+            million, where float32 still counts.
         corpora: What it was trained on.
         seen: By the name of a training corpus, a sample of the recordings learned from.
         figures: The protocols and figures it was accepted with, as JSON values.
         recipe: The training recipe, as JSON values.
         created_with: Version of serkit that wrote it.
+        typical: What the features of its training data look like; None if unknown.
     """
 
     name: str
@@ -64,6 +71,7 @@ class ModelCard:
     figures: Mapping[str, Any] = field(default_factory=dict)
     recipe: Mapping[str, Any] = field(default_factory=dict)
     created_with: str = ""
+    typical: Typical | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -100,11 +108,29 @@ class Model:
             features: Shape `[..., n_features]`, or `[..., n_features, n_frames]` where the recipe
                 keeps frames.
         """
+        farthest = FARTHEST if self.card.clip is None else self.card.clip
+        rows: Array = np.clip(self._scaled(features), -farthest, farthest)
+        return rows
+
+    def distances(self, features: Array) -> Array | None:
+        """How far recordings lie from the training data, to be held against `typical.limit`.
+
+        Args:
+            features: As for `logits`.
+
+        Returns:
+            Shape `[n]`, float32; None if the card does not say what is typical.
+        """
+        typical = self.card.typical
+        return None if typical is None else typical.distances(self._scaled(features))
+
+    def _scaled(self, features: Array) -> Array:
         mean, scale = self.mean, self.scale
         if self.card.features.per_frame:
             mean, scale = mean[:, None], scale[:, None]
-        rows = (features - mean) / scale
-        return rows if self.card.clip is None else np.clip(rows, -self.card.clip, self.card.clip)
+        with np.errstate(over="ignore"):  # what is too large is cut off by all who use it
+            rows: Array = (features - mean) / scale
+        return rows
 
     def logits(self, features: Array) -> Array:
         """Calibrated outputs before the softmax.

@@ -33,6 +33,7 @@ from serkit.runtime.layers import (
 from serkit.runtime.model import Model, ModelCard, TrainingCorpus
 from serkit.runtime.packing import packed_length
 from serkit.runtime.sketch import Sketch
+from serkit.runtime.typical import Typical, triangle
 
 FORMAT = "serkit-model"
 FORMAT_VERSION = 1
@@ -126,6 +127,8 @@ def model_bytes(model: Model) -> bytes:
         "recipe": card.recipe,
         "created_with": card.created_with,
     }
+    if card.typical is not None:
+        description["typical"] = asdict(card.typical)
     text = json.dumps(description, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
     return save(tensors, metadata={METADATA_KEY: text})
 
@@ -202,7 +205,7 @@ def load_model(path: str | os.PathLike[str]) -> Model:
             tensors = {name: _tensor(path, file, name) for name in shapes}
     except (SafetensorError, OSError) as error:
         raise ModelError(
-            f"{path}: not a model file, or truncated or damaged ({error}); get a fresh copy"
+            f"{path}: not a model file, or truncated or damaged ({error!s:.300}); get a fresh copy"
         ) from error
     if not (tensors["norm.scale"] > 0).all():
         raise ModelError(f"{path}: norm.scale holds values that are not positive")
@@ -270,7 +273,7 @@ def _parse(path: Path, text: str) -> tuple[ModelCard, list[Mapping[str, Any]]]:
         raise ModelError(f"{path}: its description is not that of a {FORMAT}")
     if type(values.get("version")) is not int or values["version"] != FORMAT_VERSION:
         raise ModelError(
-            f"{path}: format version {values.get('version')!r}; this serkit reads version "
+            f"{path}: format version {values.get('version')!r:.40}; this serkit reads version "
             f"{FORMAT_VERSION}: install the serkit that wrote it, or train the model again"
         )
 
@@ -301,7 +304,7 @@ def _parse(path: Path, text: str) -> tuple[ModelCard, list[Mapping[str, Any]]]:
     try:
         features = FeatureRecipe.from_dict(values.get("features", {}))
     except RecipeError as error:
-        raise ModelError(f"{path}: {error}") from error
+        raise ModelError(f"{path}: {error!s:.500}") from error
     card = ModelCard(
         name=values["name"],
         labels=tuple(values["labels"]),
@@ -313,6 +316,7 @@ def _parse(path: Path, text: str) -> tuple[ModelCard, list[Mapping[str, Any]]]:
         figures=values["figures"],
         recipe=values["recipe"],
         created_with=values["created_with"],
+        typical=_typical(path, values.get("typical")),
     )
     return card, _network(path, values.get("network"), card)
 
@@ -352,6 +356,28 @@ def _seen(path: Path, values: object) -> Sketch:
         return Sketch.from_dict(values)
     except ValueError as error:
         raise ModelError(f"{path}: seen is no sketch of training recordings: {error}") from error
+
+
+def _typical(path: Path, values: object) -> Typical | None:
+    if values is None:
+        return None
+    kinds = {"share": float, "limit": float, "whitening": str}
+    if (
+        not isinstance(values, dict)
+        or set(values) != set(kinds)
+        or any(type(values[name]) is not kind for name, kind in kinds.items())
+        or not 0.0 < values["share"] < 1.0
+        or not _is_positive(values["limit"])
+    ):
+        raise ModelError(
+            f"{path}: typical is {values!r:.200}; expected a share between 0 and 1, a limit from "
+            f"{LEAST:g} to {MOST:g} and a whitening"
+        )
+    try:
+        triangle(values["whitening"])
+    except ValueError as error:
+        raise ModelError(f"{path}: the whitening of typical is damaged: {error}") from error
+    return Typical(**values)
 
 
 def _network(path: Path, layers: object, card: ModelCard) -> list[Mapping[str, Any]]:
@@ -468,7 +494,8 @@ def _check_tensors(path: Path, file: Any, shapes: Mapping[str, tuple[int, ...]])
         missing, extra = sorted(set(shapes) - names), sorted(names - set(shapes))
         raise ModelError(
             f"{path}: the tensors are not those of its description: "
-            f"missing {', '.join(missing) or 'none'}; unexpected {', '.join(extra) or 'none'}"
+            f"missing {', '.join(missing) or 'none':.200}; "
+            f"unexpected {', '.join(extra) or 'none':.200}"
         )
     for name, shape in shapes.items():
         tensor = file.get_slice(name)

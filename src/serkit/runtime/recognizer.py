@@ -11,7 +11,9 @@ from numpy.typing import NDArray
 from serkit.audio import SAMPLE_RATE, Source, stream, windows
 from serkit.errors import AudioError, ModelError
 from serkit.features import extract
+from serkit.runtime.caution import Caution
 from serkit.runtime.model import Model, softmax
+from serkit.runtime.sound_check import SoundCheck
 
 MIN_DURATION_S = 0.1
 """Shortest recording that is judged, in seconds."""
@@ -31,6 +33,7 @@ class Prediction:
         duration_s: Length of the recording in seconds.
         model: Name of the model.
         reason: Why there is no label; None where there is one.
+        warnings: Reasons not to trust the answer; none found if empty.
     """
 
     label: str | None
@@ -38,6 +41,7 @@ class Prediction:
     duration_s: float
     model: str
     reason: str | None = None
+    warnings: tuple[Caution, ...] = ()
 
 
 class Recognizer:
@@ -82,7 +86,8 @@ class Recognizer:
 
         Returns:
             The prediction. Its label is None for digital silence, and where
-            `min_confidence` is not reached.
+            `min_confidence` is not reached. Its warnings say when not to trust it; a file that
+            ends before its header says is judged by what could be read.
 
         Raises:
             AudioError: The recording cannot be read, or is shorter than 0.1 s.
@@ -93,7 +98,14 @@ class Recognizer:
             raise ModelError(f"min_confidence is {min_confidence}; expected 0 to 1")
         total = np.zeros(len(chosen))
         n_samples = n_judged = 0
-        for samples in windows(stream(source)):
+        total_distance = 0.0
+        cautions: list[Caution] = []
+        check = SoundCheck()
+
+        def on_truncated(line: str) -> None:
+            cautions.append(Caution("truncated", line))
+
+        for samples in windows(check.watch(stream(source, on_truncated=on_truncated))):
             n_samples += len(samples)
             if len(samples) < MIN_DURATION_S * SAMPLE_RATE:
                 raise AudioError(
@@ -103,18 +115,23 @@ class Recognizer:
             if _is_silent(samples):
                 continue
             n_judged += len(samples)
-            total += len(samples) * self._probabilities(samples, chosen)
+            scores_of_window, distance = self._judged(samples, chosen)
+            total += len(samples) * scores_of_window
+            total_distance += len(samples) * distance
         duration_s = n_samples / SAMPLE_RATE
+        cautions += check.cautions()
         if not n_judged:
-            return Prediction(None, {}, duration_s, self.name, "digital silence: nothing to judge")
+            silent = "digital silence: nothing to judge"
+            return Prediction(None, {}, duration_s, self.name, silent, tuple(cautions))
+        cautions += self._far(total_distance / n_judged)
         probabilities = total / n_judged
         names = [self.labels[i] for i in chosen]
         scores = {name: float(p) for name, p in zip(names, probabilities, strict=True)}
         best = max(scores, key=scores.__getitem__)
         if min_confidence is not None and scores[best] < min_confidence:
             reason = f"{best} is most probable, at {scores[best]:.2f} below {min_confidence:g}"
-            return Prediction(None, scores, duration_s, self.name, reason)
-        return Prediction(best, scores, duration_s, self.name)
+            return Prediction(None, scores, duration_s, self.name, reason, tuple(cautions))
+        return Prediction(best, scores, duration_s, self.name, warnings=tuple(cautions))
 
     def predict_many(
         self,
@@ -154,18 +171,30 @@ class Recognizer:
             raise ModelError(f"{found}; the model {self.name} knows {', '.join(self.labels)}")
         return [i for i, label in enumerate(self.labels) if label in labels]
 
-    def _probabilities(
+    def _judged(
         self, samples: NDArray[np.float32], chosen: list[int]
-    ) -> NDArray[np.float32]:
-        features = extract(self.model.card.features, samples)
+    ) -> tuple[NDArray[np.float32], float]:
+        """Probabilities of a window, and its distance to the training data: 0 if unknown."""
+        features = extract(self.model.card.features, samples)[None]
         with np.errstate(over="ignore", invalid="ignore"):
-            logits = self.model.logits(features[None])[0, chosen]
+            logits = self.model.logits(features)[0, chosen]
+            distances = self.model.distances(features)
         if not np.isfinite(logits).all():
             raise ModelError(
                 f"the model {self.name} gives numbers that are not finite; its weights are too "
                 "large to compute with, get a fresh copy"
             )
-        return softmax(logits)
+        return softmax(logits), 0.0 if distances is None else float(distances[0])
+
+    def _far(self, distance: float) -> list[Caution]:
+        typical = self.model.card.typical
+        if typical is None or distance <= typical.limit:
+            return []
+        message = (
+            f"unlike what {self.name} learned from: distance {distance:.2f}; of the recordings of "
+            f"held-out speakers {100 * typical.share:.3g} % lie within {typical.limit:.2f}"
+        )
+        return [Caution("far-from-training", message)]
 
 
 def _is_silent(samples: NDArray[np.float32]) -> bool:

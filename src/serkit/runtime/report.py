@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 from collections.abc import Iterable
 from dataclasses import dataclass
-from html import escape
 from importlib.resources import files
 from pathlib import Path
 from string import Template
@@ -21,6 +20,7 @@ from serkit.runtime.model import Model
 from serkit.runtime.png import png
 from serkit.runtime.pooling import Pooled
 from serkit.runtime.recognizer import Prediction
+from serkit.text import in_html
 
 Array = NDArray[np.float32]
 
@@ -67,10 +67,10 @@ def write_report(
     write_atomically(
         path,
         page.substitute(
-            model=escape(model.card.name),
+            model=in_html(model.card.name),
             kilobytes=f"{model.file_bytes / 1000:.1f}",
-            labels=escape(", ".join(model.card.labels)),
-            version=escape(serkit.__version__),
+            labels=in_html(", ".join(model.card.labels)),
+            version=in_html(serkit.__version__),
             count=f"{len(sections)} recording{'s' if len(sections) != 1 else ''}",
             sections="\n".join(sections),
         ),
@@ -78,14 +78,20 @@ def write_report(
 
 
 def _section(file: str, answer: Prediction | Exception) -> str:
-    name = escape(Path(file).name)
+    name = in_html(Path(file).name)
     if isinstance(answer, Exception):
-        return f'<section><h2>{name}</h2><p class="error">{escape(str(answer))}</p></section>'
+        return f'<section><h2>{name}</h2><p class="error">{in_html(answer)}</p></section>'
     pictures = _pictures(file, pool=1 if answer.duration_s < _LONG_S else _LONG_POOL)
-    verdict = escape(answer.label) if answer.label else "no label"
-    note = f'<p class="note">{escape(answer.reason)}</p>' if answer.reason else ""
+    verdict = in_html(answer.label) if answer.label else "no label"
+    note = f'<p class="note">{in_html(answer.reason)}</p>' if answer.reason else ""
+    if answer.warnings:
+        said = "".join(f"<li>{in_html(w.message)}</li>" for w in answer.warnings)
+        note += (
+            '<div class="warnings" role="note" aria-label="warnings">'
+            f"<p>&#9888; Do not rely on this answer:</p><ul>{said}</ul></div>"
+        )
     bars = "".join(
-        f'<tr{" class=best" if label == answer.label else ""}><th scope="row">{escape(label)}</th>'
+        f'<tr{" class=best" if label == answer.label else ""}><th scope="row">{in_html(label)}</th>'
         f'<td><span class="bar" style="width:{100 * p:.1f}%"></span></td><td>{p:.2f}</td></tr>'
         for label, p in sorted(answer.scores.items(), key=lambda item: -item[1])
     )
@@ -105,7 +111,8 @@ def _pictures(source: Source, *, pool: int) -> _Pictures:
     lows, highs = Pooled(_HELD_COLUMNS, np.minimum), Pooled(_HELD_COLUMNS, np.maximum)
     mels = Pooled(_HELD_COLUMNS)
     step = _HOP * pool
-    for samples in windows(stream(source)):
+    # What is cut short was judged by what could be read, and is drawn so.
+    for samples in windows(stream(source, on_truncated=lambda _: None)):
         starts = np.arange(0, len(samples), step)
         lows.push(np.minimum.reduceat(samples, starts)[None])
         highs.push(np.maximum.reduceat(samples, starts)[None])

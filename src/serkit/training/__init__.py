@@ -31,6 +31,7 @@ if TYPE_CHECKING:
         load_recipe,
         shipped_recipes,
     )
+    from serkit.training.typical import typical_of
     from serkit.training.workers import one_thread, worker_pool
 
 _EXPORTS: dict[str, tuple[str, ...]] = {
@@ -61,6 +62,7 @@ _EXPORTS: dict[str, tuple[str, ...]] = {
         "load_recipe",
         "shipped_recipes",
     ),
+    "serkit.training.typical": ("typical_of",),
     "serkit.training.workers": (
         "one_thread",
         "worker_pool",
@@ -92,5 +94,6 @@ __all__ = [
     "one_thread",
     "read_utterance",
     "shipped_recipes",
+    "typical_of",
     "worker_pool",
 ]

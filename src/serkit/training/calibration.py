@@ -10,7 +10,7 @@ _COLDEST, _HOTTEST = 0.05, 20.0
 
 def fit_temperature(
     logits: NDArray[np.float32],
-    targets: NDArray[np.int64],
+    targets: NDArray[np.int64] | NDArray[np.float32],
     weights: NDArray[np.float32] | None = None,
 ) -> float:
     """The temperature that makes held-out outputs most likely.
@@ -20,8 +20,11 @@ def fit_temperature(
     no decision.
 
     Args:
-        logits: Of speakers the network has not learned from, shape `[n, n_labels]`.
-        targets: Class indices, shape `[n]`.
+        logits: Of speakers the network has not learned from (with labels as targets), shape
+            `[n, n_labels]`.
+        targets: Class indices, shape `[n]`; or the probabilities of a model that is calibrated
+            already, shape `[n, n_labels]`, which the outputs are to match in the mean
+            Kullback-Leibler divergence. That needs no labels, and so no unseen speakers.
         weights: How much each row counts, shape `[n]`; all alike if not given.
 
     Returns:
@@ -29,14 +32,17 @@ def fit_temperature(
     """
     logits64 = logits.astype(np.float64)
     weights = np.ones(len(targets), np.float32) if weights is None else weights
-    rows = np.arange(len(targets))
+    if targets.ndim == 1:
+        observed = logits64[np.arange(len(targets)), targets.astype(np.int64)]
+    else:
+        observed = (targets * logits64).sum(axis=1)
 
     def slope(log_temperature: float) -> float:
         """Derivative of the cross-entropy by 1 / T: expected minus observed output."""
         scaled = logits64 * np.exp(-log_temperature)
         shares = np.exp(scaled - scaled.max(axis=1, keepdims=True))
         shares /= shares.sum(axis=1, keepdims=True)
-        excess = (shares * logits64).sum(axis=1) - logits64[rows, targets]
+        excess = (shares * logits64).sum(axis=1) - observed
         return float(np.average(excess, weights=weights))
 
     low, high = np.log(_COLDEST), np.log(_HOTTEST)

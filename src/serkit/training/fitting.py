@@ -77,9 +77,7 @@ def _learn(
     """The model before it is calibrated."""
     # Weighted like the training, or the largest corpus would decide what is normal.
     weights = recording_weights(recipe, training)
-    average, spread = _moments(training.features, weights)
-    mean = average.astype(np.float32)
-    scale = np.where(spread > _SMALLEST_SCALE, spread, 1.0).astype(np.float32)
+    mean, scale = normalisation(training.features, weights)
     card = ModelCard(
         name=recipe.name,
         labels=recipe.labels,
@@ -167,8 +165,17 @@ def _layers(network: Network, n_inputs: int, n_labels: int) -> list[nn.Module]:
     return make(n_inputs, network.hidden, n_labels)
 
 
-def _moments(features: Array, weights: Array) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Mean and standard deviation of each feature, recordings weighted; frames alike in each."""
+def normalisation(features: Array, weights: Array) -> tuple[Array, Array]:
+    """Mean and scale of each feature, recordings weighted; frames alike in each.
+
+    Args:
+        features: As in a `Dataset`.
+        weights: How much each recording counts, shape `[n]`.
+
+    Returns:
+        Mean and standard deviation, each of shape `[n_features]`; a feature that does not vary
+        has the scale 1.
+    """
     exact = features.astype(np.float64)
 
     def average(values: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -178,7 +185,9 @@ def _moments(features: Array, weights: Array) -> tuple[NDArray[np.float64], NDAr
 
     mean = average(exact)
     from_mean = exact - (mean[:, None] if exact.ndim == 3 else mean)
-    return mean, np.sqrt(average(np.square(from_mean)))
+    spread = np.sqrt(average(np.square(from_mean)))
+    scale = np.where(spread > _SMALLEST_SCALE, spread, 1.0).astype(np.float32)
+    return mean.astype(np.float32), scale
 
 
 def _stored(layer: Layer, recipe: Recipe) -> Layer:

@@ -319,7 +319,7 @@ def load_recipe(name_or_path: str | os.PathLike[str]) -> Recipe:
     except ValidationError as error:
         raise RecipeError(f"{name}: {_problems(error)}") from error
     except ValueError as error:
-        raise RecipeError(f"{name}: {error}") from error
+        raise RecipeError(f"{name}: {error!s:.500}") from error
 
 
 def _problems(error: ValidationError) -> str:
