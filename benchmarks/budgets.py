@@ -109,6 +109,8 @@ def measured(command: str, folder: Path, most_s: float) -> dict[str, Any]:
 
 def main() -> None:
     """Run all."""
+    # Where interrupts are ignored, as in the background of a shell, commands would ignore them too.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         # In a process of its own: one that is started by a large one counts as large at first.
