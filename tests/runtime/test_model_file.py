@@ -20,6 +20,7 @@ from serkit.runtime import (
     Model,
     ModelCard,
     PackedWeight,
+    Sketch,
     Typical,
     load_model,
     save_model,
@@ -61,6 +62,14 @@ def test_a_model_comes_back_as_it_went(model, tmp_path):
         np.testing.assert_array_equal(ours.weight, theirs.weight)
         np.testing.assert_array_equal(ours.bias, theirs.bias)
         assert ours.activation == theirs.activation
+
+
+def test_a_sketch_comes_back_and_a_file_without_one_has_none(model, tmp_path):
+    sketch = Sketch.of({"toys": ["0123456789abcdef" * 2, "89abcdef01234567" * 2]})
+    save_model(model.with_card(seen=sketch), tmp_path / "m.safetensors")
+    assert load_model(tmp_path / "m.safetensors").card.seen == sketch
+    save_model(model, tmp_path / "m.safetensors")
+    assert load_model(tmp_path / "m.safetensors").card.seen == Sketch()
 
 
 def test_half_precision_is_used_where_it_loses_nothing(model, tmp_path):
@@ -215,6 +224,10 @@ def test_an_absurdly_large_file_is_refused_unread(tmp_path):
         ("network", 3, "network"),
         ("corpora", [{"name": "x"}], "training corpus"),
         ("corpora", None, "corpora"),
+        ("seen", None, "seen is no sketch"),
+        ("seen", {"toys": 3}, "seen is no sketch"),
+        ("seen", {"toys": "0" * 1000}, "at most 1000"),
+        ("seen", {"toys": "0000000000"}, "ascend"),
         ("figures", [], "figures"),
         ("name", 3, "name"),
         ("created_with", None, "created_with"),
