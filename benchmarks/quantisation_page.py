@@ -347,9 +347,9 @@ def quantised_calibration() -> str:
         return title + MISSING.format(command="python benchmarks/quantised_calibration.py") + "\n"
     text = (
         f"On speakers that nothing was learned from ({result['protocol']}, {result['seeds']} "
-        "seeds, mean over folds), by what the temperature was found with. Where a model has learned "
-        "from the corpus it is quantised on, `serkit quantize` takes *the full model's probabilities*, "
-        "else *labels of held-out speakers*.\n\n"
+        "seeds, mean over folds), by what the temperature was found with. Where a model has "
+        "learned from the corpus it is quantised on, `serkit quantize` takes *the full model's "
+        "probabilities*, else *labels of held-out speakers*.\n\n"
     )
     rows = []
     for row in result["rows"]:
