@@ -24,6 +24,7 @@ from quantisation_page import (
     families,
     packed_speed,
     quantisation,
+    quantised_calibration,
     tiny_quantised,
 )
 
@@ -295,7 +296,7 @@ def page() -> str:
         trust(),
         quantisation(),
         families(),
-        tiny_quantised() + packed_speed() + c_export(),
+        tiny_quantised() + quantised_calibration() + packed_speed() + c_export(),
         rate_distortion()
         + codec_ablation()
         + codec_stream()

@@ -153,6 +153,16 @@ def test_ids_that_are_no_names(audformat, tmp_path, section, name):
         load(f"audformat={tmp_path}")
 
 
+def test_a_row_twice(database, tmp_path):
+    saved(database, tmp_path, "a.wav")
+    for table in tmp_path.glob("db.files.*"):
+        table.unlink()
+    rows = "a.wav,1,t1\n" * 50_000  # joined with itself, that is more than memory holds
+    (tmp_path / "db.files.csv").write_text(f"file,speaker,transcription\n{rows}")
+    with pytest.raises(CorpusError, match="the table files has the same row twice"):
+        load(f"audformat={tmp_path}")
+
+
 def test_a_table_that_links_out_of_the_folder(database, tmp_path):
     root = tmp_path / "db"
     saved(database, root, "a.wav")

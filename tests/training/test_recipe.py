@@ -1,3 +1,5 @@
+import os
+
 import pytest
 
 from serkit.errors import RecipeError
@@ -60,6 +62,11 @@ def test_a_file_is_read_and_a_recipe_travels_as_json(tmp_path):
         (GOOD.replace("mfcc, size: 13", "formants"), "no descriptor is called 'formants'"),
         (GOOD + "optimiser: {learning_rate: -1}", "optimiser.gradient.learning_rate: "),
         (GOOD + "validation_share: 1.5", "validation_share: "),
+        (GOOD + "clip: .inf", "clip: the number inf"),
+        (GOOD + "source: 2001-13-45", "a date that is none"),
+        (GOOD + f"clip: {'9' * 10_000}", "a number of 10000 digits"),
+        (GOOD + "source: " + "[" * 100_000, "nested too deeply"),
+        ("# " + "x" * (1 << 20), "larger than"),
     ],
 )
 def test_an_impossible_recipe_names_file_and_field(tmp_path, text, message):
@@ -80,6 +87,12 @@ def test_yaml_cannot_make_objects(tmp_path):
     path.write_text("!!python/object/apply:os.system ['true']")
     with pytest.raises(RecipeError, match=r"line 1: the tag .*os\.system"):
         load_recipe(path)
+
+
+def test_a_pipe_is_no_recipe(tmp_path):
+    os.mkfifo(tmp_path / "pipe.yaml")
+    with pytest.raises(RecipeError, match="cannot be read: is a pipe or a device"):
+        load_recipe(tmp_path / "pipe.yaml")
 
 
 def test_toy_recipe_is_frozen():

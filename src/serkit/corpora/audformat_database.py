@@ -182,7 +182,12 @@ def _database(audformat: Any, root: Path, header: Mapping[str, Any]) -> Any:
         for section in _TABLES:
             for name in header[section]:
                 _copy_table(root, folder, f"db.{name}")
-        return audformat.Database.load(str(folder), load_data=True, verbose=False)
+        database = audformat.Database.load(str(folder), load_data=True, verbose=False)
+    for name in (*database.tables, *database.misc_tables):
+        # Each of n equal rows would be joined with all n of the next table.
+        if database[name].index.has_duplicates:
+            raise ValueError(f"the table {name} has the same row twice; expected each once")
+    return database
 
 
 def _copy_table(root: Path, folder: Path, stem: str) -> None:
