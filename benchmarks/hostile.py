@@ -184,7 +184,7 @@ features: {name: m, descriptors: [{name: log-mel}]}
 network: {family: mlp, hidden: [%s]}
 """
     (folder / "wide.yaml").write_text(recipe % ", ".join(["8192"] * 32))
-    (folder / "most.yaml").write_text(recipe % "512, 8192, 200")
+    (folder / "most.yaml").write_text(recipe % "512, 8192, 80")
     bomb = "a0: &a0 [x, x, x, x, x, x, x, x, x]\n" + "".join(
         f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 9)}]\n" for i in range(1, 12)
     )

@@ -479,7 +479,7 @@ def packed_layer(kind, inputs, outputs):
     ("network", "hop", "message"),
     [
         # A bit a weight: files of a megabyte.
-        ([packed_layer("lstm", 20, 1300)], 512, "takes 6874404 parameters; expected at most 60"),
+        ([packed_layer("lstm", 20, 1300)], 512, "takes 6874404 parameters; expected at most 50"),
         ([packed_layer("lstm", 20, 1000)], 64, "operations for a second of sound; expected"),
         ([packed_layer("dense", 20, 4096) | {"activation": "relu"}], 16, "bytes between two"),
         ([packed_layer("gru", 20, 500)] * 2, 512, "takes 500 inputs|takes 20 inputs"),

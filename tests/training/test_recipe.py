@@ -57,7 +57,7 @@ def test_a_file_is_read_and_a_recipe_travels_as_json(tmp_path):
         (GOOD + "colour: red", "colour: Extra inputs"),
         (GOOD.replace("[angry, sad]", "[angry]"), "labels: "),
         (GOOD.replace("[8]", "[0]"), "network.hidden.0: "),
-        (GOOD.replace("[8]", "[8192, 8192]"), "parameters; expected at most 6000000: make its"),
+        (GOOD.replace("[8]", "[8192, 8192]"), "parameters; expected at most 5000000: make its"),
         (GOOD.replace("[8]", str([1] * 33)), "network.hidden: "),
         (GOOD.replace("mfcc, size: 13", "formants"), "no descriptor is called 'formants'"),
         (GOOD + "optimiser: {learning_rate: -1}", "optimiser.gradient.learning_rate: "),

@@ -48,8 +48,8 @@ MAX_FRAME_WIDTH = 1 << 12
 MAX_LAYERS = 64
 MAX_LABELS = 1024
 
-MAX_PARAMETERS = 6_000_000
-"""Weights and biases of a network at most: 24 MB once they are unpacked, and 200 MB in training."""
+MAX_PARAMETERS = 5_000_000
+"""Weights and biases of a network at most: 20 MB once they are unpacked, 220 MB in training."""
 
 MAX_OPERATIONS = 1_000_000_000
 """Multiplications and additions of a network for a second of sound at most."""
