@@ -41,3 +41,29 @@ def budgets() -> str:
     ]
     text += table(["command", "seconds", "peak MB"], hours)
     return text + "\n" + conditions(result)
+
+
+def interrupt() -> str:
+    """How long commands go on after Ctrl-C."""
+    title = "### Ctrl-C\n\n"
+    result = load("interrupt")
+    if result is None:
+        return title + MISSING.format(command="python benchmarks/interrupt.py")
+    rows = result["rows"]
+    tidy = [
+        row
+        for row in rows
+        if (row["exit"], row["lines"], row["unfinished_files"], row["processes"]) == (130, 1, 0, 0)
+    ]
+    text = (
+        f"Commands interrupted {len(rows)} times in all, after {rows[0]['after_s']} to "
+        f"{max(row['after_s'] for row in rows):.0f} s of work; the bar is one second. In "
+        f"{len(tidy)} of them the exit code was 130, there was one line on stderr, and no "
+        "unfinished file and no process was left half a second later.\n\n"
+    )
+    lines = []
+    for command in dict.fromkeys(row["command"] for row in rows):
+        seconds = sorted(row["seconds"] for row in rows if row["command"] == command)
+        lines.append([f"`{command}`", str(len(seconds)), f"{seconds[-1]:.2f}"])
+    text += table(["command", "times", "slowest, seconds"], lines)
+    return text + "\n" + conditions(result)

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from budgets_page import budgets
+from budgets_page import budgets, interrupt
 from codec_page import codec_ablation, codec_stream, codec_ua, codec_wer, rate_distortion
 from transmission_page import transmission
 from trust_page import trust
@@ -305,7 +305,7 @@ def page() -> str:
         + transmission(),
         speed(),
         cold_start(),
-        budgets(),
+        budgets() + "\n" + interrupt(),
     )
     return opening + "\n".join(sections)
 
