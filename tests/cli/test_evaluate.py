@@ -73,6 +73,31 @@ def test_a_recipe_from_folds_to_pages_and_its_run_against_itself(place, tmp_path
     assert json.loads(compared.stdout)["p_value"] == 1
 
 
+def test_two_runs_differ_as_their_own_figures_do(place, tmp_path):
+    """A recipe that hardly learns against one that does; UA as each run reports it by itself."""
+    recipe = yaml.safe_load((place / "toy.yaml").read_text())
+    recipe["optimiser"] |= {"max_epochs": 1, "learning_rate": 1e-6}
+    (tmp_path / "poor.yaml").write_text(yaml.safe_dump(recipe))
+    ua = {}
+    for name, path in (("poor", tmp_path / "poor.yaml"), ("good", place / "toy.yaml")):
+        figures = tmp_path / f"{name}.json"
+        done = evaluate(
+            place, path, "--protocol", "loso", "--run", tmp_path / name, "--json", figures
+        )
+        assert done.returncode == 0, done.stderr
+        (corpus,) = json.loads(figures.read_text())["corpora"]
+        ua[name] = corpus["figures"]["ua"]["value"]
+    assert ua["good"] > ua["poor"] + 0.2
+    found = json.loads(serkit("compare", tmp_path / "poor", tmp_path / "good", "--json").stdout)
+    assert (found["first"], found["second"]) == pytest.approx((ua["poor"], ua["good"]))
+    assert found["difference"] == pytest.approx(ua["good"] - ua["poor"])
+    assert found["interval"]["low"] <= found["difference"] <= found["interval"]["high"]
+    # Six speakers, all better: of 64 patterns of signs two are as far from zero.
+    assert found["p_value"] <= 0.05
+    back = json.loads(serkit("compare", tmp_path / "good", tmp_path / "poor", "--json").stdout)
+    assert back["difference"] == pytest.approx(-found["difference"])
+
+
 def test_every_row_of_a_speaker_dependent_protocol_says_so(place, tmp_path):
     out = tmp_path / "tables.md"
     done = evaluate(

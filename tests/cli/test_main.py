@@ -1,6 +1,11 @@
+import contextlib
 import csv
 import io
 import json
+import os
+import pty
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -188,5 +193,20 @@ def test_version_and_help():
 
 
 def test_a_bar_is_shown_on_a_terminal_only(recordings):
-    done = serkit("predict", *[recordings["good"]] * 6)
-    assert done.stderr == ""
+    arguments = ("predict", *[recordings["good"]] * 6)
+    assert serkit(*arguments).stderr == ""
+    ours, theirs = pty.openpty()
+    with os.fdopen(ours, "rb", buffering=0) as terminal:
+        command = [sys.executable, "-c", "from serkit.cli.main import main; main()", *arguments]
+        done = subprocess.run(
+            list(map(str, command)), stderr=theirs, stdout=subprocess.PIPE, check=True
+        )
+        os.close(theirs)
+        shown = b""
+        # Linux reports an error where a terminal has no other end any more.
+        with contextlib.suppress(OSError):
+            while part := terminal.read(4096):
+                shown += part
+    assert b"Recognising" in shown
+    assert b"\x1b[" in shown
+    assert done.stdout == serkit(*arguments).stdout.encode()
