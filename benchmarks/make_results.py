@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from budgets_page import budgets, interrupt
 from codec_page import codec_ablation, codec_stream, codec_ua, codec_wer, rate_distortion
 from transmission_page import transmission
 from trust_page import trust
@@ -23,6 +24,7 @@ from quantisation_page import (
     families,
     packed_speed,
     quantisation,
+    quantised_calibration,
     tiny_quantised,
 )
 
@@ -294,7 +296,7 @@ def page() -> str:
         trust(),
         quantisation(),
         families(),
-        tiny_quantised() + packed_speed() + c_export(),
+        tiny_quantised() + quantised_calibration() + packed_speed() + c_export(),
         rate_distortion()
         + codec_ablation()
         + codec_stream()
@@ -303,6 +305,7 @@ def page() -> str:
         + transmission(),
         speed(),
         cold_start(),
+        budgets() + "\n" + interrupt(),
     )
     return opening + "\n".join(sections)
 

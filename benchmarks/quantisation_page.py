@@ -339,6 +339,35 @@ def tiny_quantised() -> str:
     return title + text + table(header, rows) + "\n" + conditions(result) + "\n"
 
 
+def quantised_calibration() -> str:
+    """How sure a quantised model is, by what its temperature was found with."""
+    title = "### How sure a quantised model is\n\n"
+    result = load("quantised_calibration")
+    if result is None:
+        return title + MISSING.format(command="python benchmarks/quantised_calibration.py") + "\n"
+    text = (
+        f"On speakers that nothing was learned from ({result['protocol']}, {result['seeds']} "
+        "seeds, mean over folds), by what the temperature was found with. Where a model has "
+        "learned from the corpus it is quantised on, `serkit quantize` takes *the full model's "
+        "probabilities*, else *labels of held-out speakers*.\n\n"
+    )
+    rows = []
+    for row in result["rows"]:
+        bits, _, way = row["way"].partition(" ")
+        rows.append(
+            [
+                f"`{row['recipe'].rpartition('/')[2]}`",
+                "32" if bits == "full" else bits,
+                way or "labels of held-out speakers",
+                percent(row["ua"]),
+                percent(row["ece"]),
+                f"{row['loss']:.3f}",
+            ]
+        )
+    header = ["recipe", "bits", "temperature by", "UA %", "ECE %", "cross-entropy, nats"]
+    return title + text + table(header, rows) + "\n" + conditions(result) + "\n"
+
+
 def packed_speed() -> str:
     """Packed inference beside float32."""
     title = "### Packed inference\n\n"

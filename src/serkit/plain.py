@@ -132,7 +132,8 @@ def _check(value: Any, half_characters: str = "strict") -> None:
     waiting: list[tuple[Any, int, Any]] = [(value, 0, None)]
     while waiting:
         value, depth, trail = waiting.pop()
-        problem = _TOO_DEEP if depth > MAX_DEPTH else _problem(value, half_characters)
+        too_deep = depth >= MAX_DEPTH and isinstance(value, dict | list)
+        problem = _TOO_DEEP if too_deep else _problem(value, half_characters)
         if problem:
             raise ValueError(f"{_place(trail)}{problem}")
         if isinstance(value, dict):

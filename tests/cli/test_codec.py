@@ -5,9 +5,10 @@ import numpy as np
 import pytest
 import soundfile
 
+from serkit.codec import Packet, encode_basis, read_packet, split
 from serkit.features import whisper_log_mel
 
-from command import serkit
+from command import peak_mb, serkit
 
 
 @pytest.fixture(scope="module")
@@ -178,3 +179,44 @@ def test_a_recording_below_a_frame_is_refused(tmp_path):
     done = serkit("encode", sound, "-o", tmp_path / "x.smel")
     assert done.returncode == 2
     assert "short.wav: the recording is shorter than a frame" in done.stderr
+
+
+@pytest.fixture(scope="module")
+def long_recording(tmp_path_factory):
+    """A quarter of an hour: as samples 58 MB, as log-mel 29."""
+    path = tmp_path_factory.mktemp("codec") / "long.flac"
+    minute = 0.05 * np.random.default_rng(0).standard_normal(60 * 16_000)
+    with soundfile.SoundFile(path, "w", 16_000, 1, "PCM_16") as file:
+        for i in range(15):
+            file.write(minute * (0.2 + 0.05 * i))
+    return path
+
+
+@pytest.mark.parametrize(
+    "options", [("--quality", "0"), ("--kbps", "1"), ("--mode", "svd")], ids=" ".join
+)
+def test_long_recordings_take_little_memory(long_recording, tmp_path, options):
+    coded, npy, png = (tmp_path / f"x.{s}" for s in ("smel", "npy", "png"))
+    assert peak_mb("encode", long_recording, "-o", coded, *options) < 100
+    if options[0] == "--quality":
+        assert peak_mb("decode", coded, "--npy", npy, "--png", png) < 100
+        assert np.load(npy, mmap_mode="r").shape == (80, 90_000)
+        # 90,000 frames are pooled to at most 6000 columns, as the file says.
+        assert 3000 <= int.from_bytes(png.read_bytes()[16:20], "big") <= 6000
+
+
+def test_a_preview_has_a_longest_length(tmp_path):
+    coded, sound = tmp_path / "x.smel", tmp_path / "x.wav"
+    silence = np.zeros(160 * 32 * 93, np.float32)
+    found = read_packet(next(split(encode_basis(silence, 0, blocks_per_packet=93))))
+    packets = (
+        Packet(found.mode, 93 * i % 8192, found.payload, 2976 * i, found.basis, 2976).to_bytes()
+        for i in range(31)
+    )
+    coded.write_bytes(b"".join(packets))
+    done = serkit("decode", coded, "--preview", sound)
+    assert done.returncode == 2
+    assert "lasts longer than 15 minutes, the most that --preview takes" in done.stderr
+    assert not sound.exists()
+    assert serkit("decode", coded).returncode == 0
+    assert list(tmp_path.iterdir()) == [coded]

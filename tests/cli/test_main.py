@@ -177,7 +177,7 @@ def test_the_card():
         assert expected in text
     card = json.loads(serkit("models", "show", "tiny", "--json").stdout)
     assert card["labels"] == ["angry", "happy", "neutral", "sad"]
-    assert {c["name"] for c in card["corpora"]} == {"ravdess", "emodb_4class", "tess", "nemo"}
+    assert {c["name"] for c in card["corpora"]} == {"ravdess", "emodb", "tess", "nemo"}
 
 
 def test_version_and_help():

@@ -153,6 +153,45 @@ def test_ids_that_are_no_names(audformat, tmp_path, section, name):
         load(f"audformat={tmp_path}")
 
 
+def test_stretches_that_are_none(audformat, database, tmp_path):
+    files, starts, ends = ["a.wav", "b.wav", "c.wav", "d.wav"], [-1, 2, 0, 0.5], [1, 1, 0, None]
+    index = audformat.segmented_index(
+        files, [f"{s}s" for s in starts], [e and f"{e}s" for e in ends]
+    )
+    database.drop_tables(["emotion.train", "emotion.test"])
+    add(audformat, database, "test", index, ["anger"] * 4)
+    database["files"] = audformat.Table(audformat.filewise_index(files))
+    database["files"]["speaker"] = audformat.Column(scheme_id="speaker")
+    database["files"]["speaker"].set(["1"] * 4)
+    corpus = load(f"audformat={saved(database, tmp_path, *files)}")
+    assert [(u.audio.name, u.start_s, u.end_s) for u in corpus.utterances] == [("d.wav", 0.5, None)]
+    assert [odd.problem for odd in corpus.oddities] == [
+        "has a stretch from -1 s to 1 s; passed over",
+        "has a stretch from 2 s to 1 s; passed over",
+        "has a stretch from 0 s to 0 s; passed over",
+    ]
+
+
+def test_a_row_without_a_file(database, tmp_path):
+    saved(database, tmp_path, "a.wav")
+    for table in tmp_path.glob("db.emotion.*"):
+        table.unlink()
+    (tmp_path / "db.emotion.train.csv").write_text("file,emotion\n,anger\na.wav,anger\n")
+    (tmp_path / "db.emotion.test.csv").write_text("file,start,end,emotion\n")
+    corpus = load(f"audformat={tmp_path}")
+    assert [u.audio.name for u in corpus.utterances] == ["a.wav"]
+
+
+def test_a_row_twice(database, tmp_path):
+    saved(database, tmp_path, "a.wav")
+    for table in tmp_path.glob("db.files.*"):
+        table.unlink()
+    rows = "a.wav,1,t1\n" * 50_000  # joined with itself, that is more than memory holds
+    (tmp_path / "db.files.csv").write_text(f"file,speaker,transcription\n{rows}")
+    with pytest.raises(CorpusError, match="the table files has the same row twice"):
+        load(f"audformat={tmp_path}")
+
+
 def test_a_table_that_links_out_of_the_folder(database, tmp_path):
     root = tmp_path / "db"
     saved(database, root, "a.wav")

@@ -182,6 +182,14 @@ def test_names_that_are_none(datasets, tmp_path, name):
         load(f"datasets={root}")
 
 
+def test_a_file_of_rows_twice(datasets, tmp_path):
+    root = saved(datasets, tmp_path / "mine")
+    (rows,) = root.glob("*.arrow")
+    change(root / "state.json", _data_files=[{"filename": rows.name}] * 2)
+    with pytest.raises(CorpusError, match="each once"):
+        load(f"datasets={root}")
+
+
 def test_the_cache_is_named_by_hashes(datasets, tmp_path):
     part = table(datasets, [(sound(0.25), "../../x.pth", 0, "s1", "Oh.")])
     datasets.DatasetDict({"a": part, "b": part}).save_to_disk(tmp_path / "mine")

@@ -1,7 +1,7 @@
 import numpy as np
 import soundfile
 
-from serkit.audio import content_hash, read
+from serkit.audio import ContentHash, content_hash, read
 
 
 def test_wav_and_flac_copies_agree(tmp_path):
@@ -31,3 +31,19 @@ def test_neither_memory_layout_nor_the_sign_of_zero_counts():
 def test_the_hash_is_the_published_one():
     # BLAKE2b-128 of no bytes at all.
     assert content_hash(np.zeros(0, np.float32)) == "cae66941d9efbd404e4d88758ea67670"
+
+
+def test_golden_hashes():
+    """Of exact samples, as serkit has given them since its first version."""
+    ramp = (np.arange(-4000, 4000) / 4096).astype(np.float32)
+    assert content_hash(ramp) == "3828493ccea25afdff3594617425872f"
+    assert content_hash(np.float32([-0.0, 1.0, -1.0, 0.5])) == "c23dd152472896fec5cc9146216d0203"
+
+
+def test_blocks_are_hashed_as_the_whole():
+    ramp = (np.arange(-4000, 4000) / 4096).astype(np.float32)
+    for size in (1, 7, 4000, 9999):
+        found = ContentHash()
+        for start in range(0, len(ramp), size):
+            found.update(ramp[start : start + size])
+        assert found.hexdigest() == content_hash(ramp)

@@ -1,3 +1,5 @@
+import tracemalloc
+
 import numpy as np
 import pytest
 import soundfile
@@ -143,3 +145,35 @@ def test_text_without_audio(tmp_path):
     assert survey.oddities == (odd,)
     assert survey.stats.total == 1
     assert survey.stats.duration_s is None
+
+
+def test_utterances_that_overlap_too_often_are_not_listened_to(clips):
+    root = clips("a.wav")
+    several = [
+        Utterance(root / "a.wav", "sad", "1", "x", start_s=0.001 * i, end_s=0.049)
+        for i in range(10)
+    ]
+    survey = inspect(corpus_of(root, *several))
+    assert [o.problem for o in survey.oddities] == [
+        "2 of its utterances begin while 8 others go on; they were not listened to"
+    ]
+    heard = sum(0.049 - 0.001 * i for i in range(8))
+    assert survey.stats.duration_s == pytest.approx(heard)
+
+
+def test_hours_take_the_memory_of_a_block(tmp_path):
+    path = tmp_path / "long.flac"
+    noise = 0.1 * np.random.default_rng(0).standard_normal(60 * 16_000)
+    with soundfile.SoundFile(path, "w", 16_000, 1, "PCM_16") as file:
+        for _ in range(20):
+            file.write(noise)
+    several = [Utterance(path, "sad", "1", "x", start_s=i, end_s=i + 2.0) for i in range(1000)]
+    calls = []
+    corpus = corpus_of(tmp_path, Utterance(path, "sad", "1", "x"), *several)
+    tracemalloc.start()
+    survey = inspect(corpus, on_samples=calls.append)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 8e6
+    assert sum(calls) == 20 * 60 * 16_000
+    assert survey.stats.duration_s == pytest.approx(20 * 60 + 2000)

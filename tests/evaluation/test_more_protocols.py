@@ -4,7 +4,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from serkit.corpora import Utterance
+from serkit.corpora import Utterance, load
 from serkit.errors import ProtocolError
 from serkit.evaluation import Fold, find_protocol, guard, require_classes, without_copies
 from serkit.training import HoldOut
@@ -15,9 +15,9 @@ BY_SPEAKER = HoldOut("speaker", 0.2)
 THREE = make_data(n_speakers=4, per_class=2, corpora=("one", "two", "three")).utterances
 
 
-def folds_of(protocol, utterances):
-    folds = protocol.folds(utterances, seed=0, hold_out=BY_SPEAKER)
-    guard(protocol, folds, utterances, hold_out=BY_SPEAKER)
+def folds_of(protocol, utterances, hold_out=BY_SPEAKER):
+    folds = protocol.folds(utterances, seed=0, hold_out=hold_out)
+    guard(protocol, folds, utterances, hold_out=hold_out)
     require_classes(protocol, folds, utterances)
     return folds
 
@@ -83,6 +83,32 @@ def test_emobox_has_the_benchmarks_actors():
         folds_of(find_protocol("emobox-ravdess"), ravdess(range(2, 25)))
     with pytest.raises(ProtocolError, match="ravdess alone; found one"):
         folds_of(find_protocol("emobox-ravdess"), clips + THREE[:24])
+
+
+@pytest.mark.corpora
+@pytest.mark.parametrize(
+    ("corpus", "sizes", "first"),
+    [("emodb", (428, 107), "03a02Nc"), ("crema_d", (5586, 1856), "1001_DFA_HAP_XX")],
+)
+def test_emobox_has_the_benchmarks_clips(corpora_root, corpus, sizes, first):
+    """Its published lists: 428 + 107 and 5,586 + 1,856 clips, all speakers in both parts."""
+    clips = load(f"{corpus}={corpora_root / corpus}").utterances
+    protocol = find_protocol(f"emobox-{corpus.replace('_', '-')}")
+    (fold,) = folds_of(protocol, clips, HoldOut("utterance", 0.1))
+    assert protocol.speaker_dependent
+    assert (len(fold.train) + len(fold.validation), len(fold.test)) == sizes
+    assert min(clips[i].audio.stem for i in fold.test) == first
+    assert people(clips, fold.test) == people(clips, fold.train)
+
+
+def test_emoboxs_clips_go_by_their_published_names():
+    def renamed(corpus):
+        return tuple(Utterance(Path(f"{i}.wav"), "sad", "1", corpus) for i in range(9))
+
+    with pytest.raises(ProtocolError, match="0 of 9 clips are in the test part"):
+        folds_of(find_protocol("emobox-emodb"), renamed("emodb"))
+    with pytest.raises(ProtocolError, match="of that corpus alone; found other"):
+        folds_of(find_protocol("emobox-emodb"), renamed("other"))
 
 
 def test_cross_trains_on_some_and_tests_on_others():

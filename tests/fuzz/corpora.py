@@ -37,6 +37,7 @@ EVIL_TEXTS = (
     "udp://127.0.0.1:9", "file:///etc/passwd", "x" * 5000, "'" * 999, '"', "é" * 200, "\u202e",
     "!!python/object/apply:os.system ['true']", "&a [*a, *a]", "[" * 3000, "{" * 3000, "\ufeff",
 )  # fmt: skip
+MOST_BYTES = 1 << 20
 EVIL_NAME = b"\xe9\n\x1b[31m"
 EVIL_VALUES: tuple[Any, ...] = (
     None, True, -1, 0, 1 << 63, 10**400, 1e308, float("nan"), float("inf"), [], {}, [[]],
@@ -90,7 +91,9 @@ def _datasets() -> Files:
     with pa.ipc.new_stream(sink, rows.schema) as writer:
         writer.write(rows)
     info = {"features": {"emotion": {"names": ["anger", "joy"], "_type": "ClassLabel"}}}
-    state = {"_data_files": [{"filename": "data-00000-of-00001.arrow"}], "_fingerprint": "0"}
+    state = dict.fromkeys(("_format_columns", "_format_type", "_split"))
+    state |= {"_fingerprint": "0", "_format_kwargs": {}, "_output_all_columns": False}
+    state |= {"_data_files": [{"filename": "data-00000-of-00001.arrow"}]}
     return {
         "data-00000-of-00001.arrow": sink.getvalue(),
         "dataset_info.json": json.dumps(info).encode(),
@@ -330,7 +333,7 @@ def _upset(root: Path, rng: random.Random) -> None:
         case 7:
             path.with_suffix(".pkl").write_bytes(b"cos\nsystem\n(S'touch evil'\ntR.")
         case _:
-            path.write_bytes(kept * rng.choice((2, 100)))
+            path.write_bytes((kept * rng.choice((2, 100)))[:MOST_BYTES])
 
 
 if __name__ == "__main__":

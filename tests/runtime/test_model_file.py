@@ -20,6 +20,7 @@ from serkit.runtime import (
     Model,
     ModelCard,
     PackedWeight,
+    Sketch,
     Typical,
     load_model,
     save_model,
@@ -61,6 +62,14 @@ def test_a_model_comes_back_as_it_went(model, tmp_path):
         np.testing.assert_array_equal(ours.weight, theirs.weight)
         np.testing.assert_array_equal(ours.bias, theirs.bias)
         assert ours.activation == theirs.activation
+
+
+def test_a_sketch_comes_back_and_a_file_without_one_has_none(model, tmp_path):
+    sketch = Sketch.of({"toys": ["0123456789abcdef" * 2, "89abcdef01234567" * 2]})
+    save_model(model.with_card(seen=sketch), tmp_path / "m.safetensors")
+    assert load_model(tmp_path / "m.safetensors").card.seen == sketch
+    save_model(model, tmp_path / "m.safetensors")
+    assert load_model(tmp_path / "m.safetensors").card.seen == Sketch()
 
 
 def test_half_precision_is_used_where_it_loses_nothing(model, tmp_path):
@@ -215,6 +224,10 @@ def test_an_absurdly_large_file_is_refused_unread(tmp_path):
         ("network", 3, "network"),
         ("corpora", [{"name": "x"}], "training corpus"),
         ("corpora", None, "corpora"),
+        ("seen", None, "seen is no sketch"),
+        ("seen", {"toys": 3}, "seen is no sketch"),
+        ("seen", {"toys": "0" * 1000}, "at most 1000"),
+        ("seen", {"toys": "0000000000"}, "ascend"),
         ("figures", [], "figures"),
         ("name", 3, "name"),
         ("created_with", None, "created_with"),
@@ -398,6 +411,31 @@ def test_values_that_only_look_right(parts, tmp_path, key, value):
         load_model(write(tmp_path, tensors, description))
 
 
+def test_a_pipe_is_no_model(tmp_path):
+    os.mkfifo(tmp_path / "m.safetensors")
+    with pytest.raises(ModelError, match="is a pipe or a device"):
+        load_model(tmp_path / "m.safetensors")
+
+
+@pytest.mark.parametrize(
+    ("value", "problem"),
+    [
+        ({"ua": float("nan")}, r"figures\.ua: the number nan"),
+        ({"ua": [float("inf")]}, r"figures\.ua\.0: the number inf"),
+        ({"\ud800": 1}, "half of a character"),
+        ({"ua": "\udfff"}, r"figures\.ua: the text '\\udfff' holds half"),
+        ({"ua": 10**900}, r"figures\.ua: a number of 2990 bits"),
+        ({"ua": 10**4000}, "a number of 4001 digits"),
+    ],
+)
+def test_a_card_is_plain_json(parts, tmp_path, value, problem):
+    tensors, description = parts
+    description["figures"] = value
+    with pytest.raises(ModelError, match=problem) as refused:
+        load_model(write(tmp_path, tensors, description))
+    assert "\n" not in str(refused.value)
+
+
 TYPICAL = Typical(0.99, 1.5, as_text(np.eye(24)))
 
 
@@ -431,3 +469,37 @@ def test_a_damaged_typical_is_refused(parts, tmp_path, values):
     with pytest.raises(ModelError, match="typical") as caught:
         load_model(path)
     assert len(str(caught.value)) < 600
+
+
+def packed_layer(kind, inputs, outputs):
+    return {"type": kind, "inputs": inputs, "outputs": outputs, "bits": 1, "scales": 1}
+
+
+@pytest.mark.parametrize(
+    ("network", "hop", "message"),
+    [
+        # A bit a weight: files of a megabyte.
+        ([packed_layer("lstm", 20, 1300)], 512, "takes 6874404 parameters; expected at most 50"),
+        ([packed_layer("lstm", 20, 1000)], 64, "operations for a second of sound; expected"),
+        ([packed_layer("dense", 20, 4096) | {"activation": "relu"}], 16, "bytes between two"),
+        ([packed_layer("gru", 20, 500)] * 2, 512, "takes 500 inputs|takes 20 inputs"),
+    ],
+)
+def test_a_network_has_a_budget(frame_parts, tmp_path, network, hop, message):
+    """Before any tensor is looked at: there is none of these layers in the file."""
+    tensors, description = frame_parts
+    width = network[-1]["outputs"]
+    last = {"type": "dense", "inputs": width, "outputs": 4, "activation": "none"}
+    description["network"] = [*network, {"type": "mean"}, last]
+    description["features"]["hop"] = hop
+    with pytest.raises(ModelError, match=message):
+        load_model(write(tmp_path, tensors, description))
+
+
+def test_features_beyond_the_budget_are_a_model_error(parts, tmp_path):
+    """Five gigabytes for ten seconds of sound, in a file of 876 bytes."""
+    tensors, description = parts
+    description["features"] |= {"n_fft": 65536, "hop": 16}
+    message = "million operations for a second of sound; expected at most 500 million"
+    with pytest.raises(ModelError, match=message):
+        load_model(write(tmp_path, tensors, description))

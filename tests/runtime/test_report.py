@@ -1,4 +1,5 @@
 import re
+import tracemalloc
 from html.parser import HTMLParser
 
 import numpy as np
@@ -6,7 +7,7 @@ import pytest
 import soundfile
 
 from serkit.errors import AudioError
-from serkit.runtime import Caution, Prediction, Recognizer
+from serkit.runtime import Caution, Prediction, Recognizer, report
 from serkit.runtime.report import write_report
 
 
@@ -73,3 +74,32 @@ def test_warnings_are_a_list_that_screen_readers_announce(page, model, tmp_path)
     assert 'role="note" aria-label="warnings"' in text
     assert "<li>ends &lt;early&gt;</li><li>lasts 0.69 s</li>" in text
     assert Page(text).tags.count("img") == 1
+
+
+def test_the_pictures_of_a_long_recording_are_those_of_all_of_it(monkeypatch):
+    """With columns pooled while it is read, and without."""
+    rng = np.random.default_rng(0)
+    loud = np.repeat(np.linspace(0.01, 0.2, 64), 16_000)
+    samples = (loud * rng.standard_normal(len(loud))).clip(-1, 1).astype(np.float32)
+    exact = report._pictures((samples, 16_000), pool=4)
+    monkeypatch.setattr(report, "_MAX_COLUMNS", 200)
+    monkeypatch.setattr(report, "_HELD_COLUMNS", 400)
+    pooled = report._pictures((samples, 16_000), pool=4)
+    assert exact.log_mel.shape == (64, 900)
+    assert pooled.log_mel.shape == (64, 200)
+    assert pooled.high.max() == exact.high.max()
+    assert pooled.low.min() == exact.low.min()
+    for high in (exact.high, pooled.high):
+        peaks = [part.max() for part in np.array_split(high, 64)]
+        assert np.corrcoef(peaks, loud[::16_000])[0, 1] > 0.95
+
+
+def test_a_report_of_hours_takes_little_memory():
+    rng = np.random.default_rng(0)
+    samples = rng.integers(-3000, 3000, 3600 * 4000, np.int16)
+    tracemalloc.start()
+    report._pictures((samples, 4000), pool=4)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    # Held are 7200 columns of 66 numbers, besides ten seconds and their spectra.
+    assert peak < 16e6

@@ -32,18 +32,30 @@ class Child:
         self.listener = listener
         self._canaries = Canaries()
         self._canaries.add(folder / "canary")
-        self._errors = (folder / "errors").open("w+b")
+        self._number = 0
+        self._wrapper = wrapper
+        self._start()
+
+    def _start(self) -> None:
+        self._number += 1
+        own = self.folder / f"own {self._number}"
+        own.mkdir()
+        self._errors = (own / "errors").open("w+b")
         self._process = subprocess.Popen(
-            [*wrapper, sys.executable, "-P", WATCHED, folder],
+            [*self._wrapper, sys.executable, "-P", WATCHED, own],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._errors,
         )
         assert self._line(120) == b"ready\n", self._said()
-        self.process = self._process.pid  # `unshare` becomes what it runs
-        self._sockets = SocketWatch(self.process)
+        self._sockets = SocketWatch(self._process.pid)  # `unshare` becomes what it runs
         self._sockets.start()
-        self._number = 0
+
+    def _end(self) -> None:
+        self._sockets.close()
+        self._process.kill()
+        self._process.communicate()
+        self._errors.close()
 
     def case(self, case: Case) -> dict[str, Any]:
         """Make an input, have it read, and tell what came of it."""
@@ -68,8 +80,10 @@ class Child:
         self._process.stdin.flush()
         answer = self._line(MOST_SECONDS)
         if not answer:
-            self._process.kill()
-            pytest.fail(f"{reader} hangs or crashes on {path!r}: {self._said()}")
+            said, held = self._said(), self._sockets.held()
+            self._end()
+            self._start()
+            pytest.fail(f"{reader} hangs or crashes on {path!r}, holding {held}: {said}")
         found: dict[str, Any] = json.loads(answer)
         found["sockets"] = self._sockets.held()
         found["heard"] = self.listener.heard()
@@ -78,15 +92,12 @@ class Child:
 
     def traffic(self) -> dict[str, int]:
         """What its network has carried."""
-        return traffic(self.process)
+        return traffic(self._process.pid)
 
     def close(self) -> None:
         """End it."""
-        self._sockets.close()
-        self._process.kill()
-        self._process.communicate()
+        self._end()
         self._canaries.close()
-        self._errors.close()
         self.listener.close()
 
     def _line(self, seconds: float) -> bytes:

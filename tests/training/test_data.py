@@ -2,10 +2,12 @@ import numpy as np
 import pytest
 import soundfile
 
+from serkit.audio import content_hash
 from serkit.corpora import Utterance
 from serkit.errors import CorpusError, ProtocolError
 from serkit.features import extract
-from serkit.training import HoldOut, load_utterances, make_dataset
+from serkit.training import HoldOut, load_utterances, make_dataset, read_utterance
+from serkit.training.data import hash_utterance
 
 from toys import always_die, make_recipe
 
@@ -140,3 +142,31 @@ def test_nobody_to_hold_out():
         HoldOut("speaker", 0.2).split(utterances, np.arange(5), seed=0)
     with pytest.raises(ProtocolError, match="too few"):
         HoldOut("utterance", 0.2).split(utterances, np.arange(1), seed=0)
+
+
+def test_an_utterance_has_a_longest_length(manifest):
+    audio = manifest.parent / "a-sad.wav"
+    whole = Utterance(audio, "sad", "a", "toys")
+    message = r"a-sad\.wav: an utterance lasts more than 0\.3 s; .* \(--max-clip-s\)"
+    with pytest.raises(CorpusError, match=message):
+        make_dataset(make_recipe(), [whole], max_clip_s=0.3)
+    part = Utterance(audio, "sad", "a", "toys", start_s=0.1, end_s=0.4)
+    assert len(make_dataset(make_recipe(), [part, part], max_clip_s=0.3)) == 2
+    assert len(make_dataset(make_recipe(), [whole], max_clip_s=0.5)) == 1
+
+
+def test_a_long_file_is_not_read_beyond_the_utterance(tmp_path):
+    path = tmp_path / "damaged.flac"
+    soundfile.write(path, 0.1 * np.random.default_rng(0).standard_normal(30 * 16_000), 16_000)
+    path.write_bytes(path.read_bytes()[:-1000])
+    part = Utterance(path, "sad", "a", "toys", start_s=0.5, end_s=1.0)
+    assert len(read_utterance(part)) == 8000
+    with pytest.raises(CorpusError, match=r"damaged\.flac"):
+        read_utterance(Utterance(path, "sad", "a", "toys"))
+
+
+def test_hashes_are_those_of_the_samples(manifest):
+    audio = manifest.parent / "a-sad.wav"
+    for times in ({}, {"start_s": 0.1, "end_s": 0.3}):
+        utterance = Utterance(audio, "sad", "a", "toys", **times)
+        assert hash_utterance(utterance) == content_hash(read_utterance(utterance))

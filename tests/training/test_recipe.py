@@ -1,8 +1,10 @@
+import os
+
 import pytest
 
 from serkit.errors import RecipeError
 from serkit.runtime import ModelCard
-from serkit.training import Recipe, load_recipe, shipped_recipes
+from serkit.training import Network, Recipe, fitting, load_recipe, shipped_recipes
 
 from toys import make_recipe
 
@@ -55,9 +57,16 @@ def test_a_file_is_read_and_a_recipe_travels_as_json(tmp_path):
         (GOOD + "colour: red", "colour: Extra inputs"),
         (GOOD.replace("[angry, sad]", "[angry]"), "labels: "),
         (GOOD.replace("[8]", "[0]"), "network.hidden.0: "),
+        (GOOD.replace("[8]", "[8192, 8192]"), "parameters; expected at most 5000000: make its"),
+        (GOOD.replace("[8]", str([1] * 33)), "network.hidden: "),
         (GOOD.replace("mfcc, size: 13", "formants"), "no descriptor is called 'formants'"),
         (GOOD + "optimiser: {learning_rate: -1}", "optimiser.gradient.learning_rate: "),
         (GOOD + "validation_share: 1.5", "validation_share: "),
+        (GOOD + "clip: .inf", "clip: the number inf"),
+        (GOOD + "source: 2001-13-45", "a date that is none"),
+        (GOOD + f"clip: {'9' * 10_000}", "a number of 10000 digits"),
+        (GOOD + "source: " + "[" * 100_000, "nested too deeply"),
+        ("# " + "x" * (1 << 20), "larger than"),
     ],
 )
 def test_an_impossible_recipe_names_file_and_field(tmp_path, text, message):
@@ -80,6 +89,12 @@ def test_yaml_cannot_make_objects(tmp_path):
         load_recipe(path)
 
 
+def test_a_pipe_is_no_recipe(tmp_path):
+    os.mkfifo(tmp_path / "pipe.yaml")
+    with pytest.raises(RecipeError, match="cannot be read: is a pipe or a device"):
+        load_recipe(tmp_path / "pipe.yaml")
+
+
 def test_toy_recipe_is_frozen():
     with pytest.raises(ValueError, match="frozen"):
         make_recipe().name = "other"
@@ -92,3 +107,11 @@ def test_a_card_holds_the_recipe_in_short():
     assert len(str(recipe.on_card())) < len(str(recipe.to_dict())) / 2
     with pytest.raises(RecipeError, match="tiny holds no recipe that this serkit knows: name: "):
         Recipe.of_card(ModelCard("tiny", recipe.labels, recipe.features))
+
+
+@pytest.mark.parametrize("family", ["mlp", "cnn", "lstm", "attention-gru"])
+def test_parameters_are_counted_as_the_layers_have_them(family):
+    network = Network(family=family, hidden=(7, 5), kernel=3)
+    layers = fitting._layers(network, 11, 4)
+    exact = sum(parameter.numel() for layer in layers for parameter in layer.parameters())
+    assert network.n_parameters(11, 4) == pytest.approx(exact, rel=0.1)

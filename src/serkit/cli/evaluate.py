@@ -176,7 +176,14 @@ def _test_model(
     corpora = load_all(specs, labels=card.labels)
     utterances = told_apart(card, corpora)
     if not allow_seen:
-        refuse_seen(card, corpora, utterances, jobs=jobs, track=tracker("Comparing recordings"))
+        refuse_seen(
+            card,
+            corpora,
+            utterances,
+            jobs=jobs,
+            track=tracker("Comparing recordings"),
+            max_clip_s=max_clip_s,
+        )
     seen = bool(seen_by_name(card, corpora))
     return evaluate_model(
         model,

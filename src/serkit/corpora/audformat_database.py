@@ -11,6 +11,7 @@ the tables, `.parquet` or `.csv`, go into a temporary folder, and audformat read
 from __future__ import annotations
 
 import errno
+import math
 import os
 import unicodedata
 from collections.abc import Mapping
@@ -83,10 +84,12 @@ def read(root: Path) -> Corpus:
     oddities: list[Oddity] = []
     rows = table.astype(object).where(table.notna(), None).to_dict("records")
     for place, row in zip(table.index, rows, strict=True):
-        file, start, end = place
+        file, start_s, end_s = str(place[0]), _seconds(place[1]), _seconds(place[2])
         cells = {name: str(cell) if cell is not None else None for name, cell in row.items()}
         missing = [name for name in ("emotion", "speaker") if not cells[name]]
         problem = f"has no {' and no '.join(missing)}" if missing else _problem(root, file)
+        if not problem and not 0.0 <= (start_s or 0.0) < (math.inf if end_s is None else end_s):
+            problem = f"has a stretch from {start_s or 0.0:g} s to {end_s or 0.0:g} s"
         if problem:
             oddities.append(Oddity(root / file, f"{problem}; passed over"))
             continue
@@ -98,12 +101,17 @@ def read(root: Path) -> Corpus:
                 database.name,
                 session=cells["session"],
                 text=cells["transcription"],
-                start_s=start.total_seconds() or None,
-                end_s=end.total_seconds() if end == end else None,  # NaT differs from itself
+                start_s=start_s or None,
+                end_s=end_s,
                 split=splits.get(place),
             )
         )
     return assemble(_info(database, utterances), root, utterances, oddities)
+
+
+def _seconds(time: Any) -> float | None:
+    # NaT, for no time, differs from itself.
+    return float(time.total_seconds()) if time == time else None
 
 
 def _problem(root: Path, file: str) -> str | None:
@@ -182,7 +190,12 @@ def _database(audformat: Any, root: Path, header: Mapping[str, Any]) -> Any:
         for section in _TABLES:
             for name in header[section]:
                 _copy_table(root, folder, f"db.{name}")
-        return audformat.Database.load(str(folder), load_data=True, verbose=False)
+        database = audformat.Database.load(str(folder), load_data=True, verbose=False)
+    for name in (*database.tables, *database.misc_tables):
+        # Each of n equal rows would be joined with all n of the next table.
+        if database[name].index.has_duplicates:
+            raise ValueError(f"the table {name} has the same row twice; expected each once")
+    return database
 
 
 def _copy_table(root: Path, folder: Path, stem: str) -> None:

@@ -134,8 +134,10 @@ def _part(root: Path, folder: Path, name: str) -> _Part:
     described = state.get("_data_files")
     files = described if isinstance(described, list) else []
     found = [file.get("filename") if isinstance(file, dict) else None for file in files]
-    if not found or not all(map(_is_file_name, found)):
-        raise ValueError(f"state.json has {described!r:.80} as files; expected names of files")
+    if not found or not all(map(_is_file_name, found)) or len(set(found)) < len(found):
+        raise ValueError(
+            f"state.json has {described!r:.80} as files; expected names of files, each once"
+        )
     paths = tuple(folder / str(file) for file in found)
     for path in paths:
         if not path.is_file():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from importlib.resources import files
 
 import numpy as np
 from numpy.typing import NDArray
@@ -154,6 +155,34 @@ def emobox_ravdess(utterances: Sequence[Utterance], seed: int, hold_out: HoldOut
             f"emobox-ravdess needs all 24 actors; actor {', '.join(missing)} missing"
         )
     return _each_in_turn(utterances, [fold_of[u.speaker] for u in utterances], seed, hold_out)
+
+
+def emobox_clips(corpus: str) -> Split:
+    """The benchmark's single split of a corpus, by clip; speakers are in both parts.
+
+    Args:
+        corpus: One of those with a list in the folder `emobox`.
+    """
+
+    def split(utterances: Sequence[Utterance], seed: int, hold_out: HoldOut) -> list[Fold]:
+        foreign = {u.corpus for u in utterances} - {corpus}
+        if foreign:
+            raise ProtocolError(
+                f"EmoBox's split of {corpus} is of that corpus alone; found "
+                f"{', '.join(sorted(foreign))} besides; leave it out, or make it an anchor"
+            )
+        lines = files("serkit.evaluation").joinpath("emobox", f"{corpus}.txt").read_text("utf-8")
+        listed = set(lines.splitlines())
+        is_test = np.array([u.audio is not None and u.audio.stem in listed for u in utterances])
+        if not is_test.any() or is_test.all():
+            raise ProtocolError(
+                f"{int(is_test.sum())} of {len(utterances)} clips are in the test part of EmoBox's "
+                f"split of {corpus}; expected a fifth: keep the published names of the clips"
+            )
+        train, validation = hold_out.split(utterances, np.flatnonzero(~is_test), seed=seed)
+        return [_fold("emobox", train, validation, np.flatnonzero(is_test))]
+
+    return split
 
 
 def across(train: frozenset[str], test: frozenset[str]) -> Split:

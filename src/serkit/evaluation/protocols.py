@@ -101,6 +101,16 @@ def _k_fold(n_folds: int, name: str) -> Protocol:
     )
 
 
+def _emobox_clips(corpus: str, title: str) -> Protocol:
+    return Protocol(
+        f"emobox-{corpus.replace('_', '-')}",
+        f"EmoBox's split of {title}",
+        "Ma et al., EmoBox (Interspeech 2024), its only fold: all speakers are in both parts",
+        speaker_dependent=True,
+        split=splits.emobox_clips(corpus),
+    )
+
+
 PROTOCOLS = {
     protocol.name: protocol
     for protocol in (
@@ -147,6 +157,8 @@ PROTOCOLS = {
             speaker_dependent=False,
             split=splits.emobox_ravdess,
         ),
+        _emobox_clips("emodb", "EmoDB"),
+        _emobox_clips("crema_d", "CREMA-D"),
         Protocol(
             "fixed",
             "published split",

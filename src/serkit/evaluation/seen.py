@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
@@ -12,7 +13,7 @@ from serkit.corpora import Corpus, Utterance
 from serkit.errors import ProtocolError
 from serkit.evaluation.execution import carry_out
 from serkit.runtime import ModelCard
-from serkit.training.data import hash_utterance
+from serkit.training.data import MAX_CLIP_S, hash_utterance
 
 Track = Callable[[Iterable[str], int], Iterable[str]]
 
@@ -90,6 +91,7 @@ def refuse_seen(
     *,
     jobs: int = 1,
     track: Track | None = None,
+    max_clip_s: float = MAX_CLIP_S,
 ) -> None:
     """Refuse what a model has learned from, before it is asked anything.
 
@@ -99,6 +101,7 @@ def refuse_seen(
         utterances: Those of them that are to be tested.
         jobs: Processes that read recordings at the same time.
         track: Wraps the hashes as they come, to show progress: `track(hashes, total)`.
+        max_clip_s: Longest utterance allowed, in seconds.
 
     Raises:
         ProtocolError: It was trained on one of the corpora, or on some of the recordings; the
@@ -115,7 +118,7 @@ def refuse_seen(
     if not card.seen.samples:
         return
     heard: list[str] = []
-    hashes = _hashes(utterances, jobs)
+    hashes = _hashes(utterances, jobs, max_clip_s)
     for content in track(hashes, len(utterances)) if track else hashes:
         heard.append(content)
         if card.seen.found(heard[-1:]) and sum(card.seen.found(heard).values()) >= _ENOUGH:
@@ -130,16 +133,17 @@ def refuse_seen(
     )
 
 
-def _hashes(utterances: Sequence[Utterance], jobs: int) -> Iterator[str]:
+def _hashes(utterances: Sequence[Utterance], jobs: int, max_clip_s: float) -> Iterator[str]:
     """Content hashes in an order of chance, as files beside each other are often alike."""
     order = np.random.default_rng(0).permutation(len(utterances)).tolist()
     tasks = [
         [utterances[i] for i in order[start : start + _AT_A_TIME]]
         for start in range(0, len(order), _AT_A_TIME)
     ]
-    parts = carry_out(_contents, tasks, jobs=1 if len(order) <= _FEW else jobs)
+    work = partial(_contents, max_clip_s)
+    parts = carry_out(work, tasks, jobs=1 if len(order) <= _FEW else jobs)
     return (content for part in parts for content in part)
 
 
-def _contents(utterances: Sequence[Utterance]) -> list[str]:
-    return [hash_utterance(utterance) for utterance in utterances]
+def _contents(max_clip_s: float, utterances: Sequence[Utterance]) -> list[str]:
+    return [hash_utterance(utterance, max_clip_s=max_clip_s) for utterance in utterances]

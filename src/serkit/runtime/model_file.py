@@ -34,6 +34,7 @@ from serkit.runtime.model import Model, ModelCard, TrainingCorpus
 from serkit.runtime.packing import packed_length
 from serkit.runtime.sketch import Sketch
 from serkit.runtime.typical import Typical, triangle
+from serkit.text import printable
 
 FORMAT = "serkit-model"
 FORMAT_VERSION = 1
@@ -47,8 +48,8 @@ MAX_FRAME_WIDTH = 1 << 12
 MAX_LAYERS = 64
 MAX_LABELS = 1024
 
-MAX_PARAMETERS = 1 << 24
-"""Weights and biases of a network at most: 67 MB once they are unpacked."""
+MAX_PARAMETERS = 5_000_000
+"""Weights and biases of a network at most: 20 MB once they are unpacked, 220 MB in training."""
 
 MAX_OPERATIONS = 1_000_000_000
 """Multiplications and additions of a network for a second of sound at most."""
@@ -205,7 +206,8 @@ def load_model(path: str | os.PathLike[str]) -> Model:
             tensors = {name: _tensor(path, file, name) for name in shapes}
     except (SafetensorError, OSError) as error:
         raise ModelError(
-            f"{path}: not a model file, or truncated or damaged ({error!s:.300}); get a fresh copy"
+            f"{path}: not a model file, or truncated or damaged ({printable(error):.300}); "
+            "get a fresh copy"
         ) from error
     if not (tensors["norm.scale"] > 0).all():
         raise ModelError(f"{path}: norm.scale holds values that are not positive")
@@ -494,8 +496,8 @@ def _check_tensors(path: Path, file: Any, shapes: Mapping[str, tuple[int, ...]])
         missing, extra = sorted(set(shapes) - names), sorted(names - set(shapes))
         raise ModelError(
             f"{path}: the tensors are not those of its description: "
-            f"missing {', '.join(missing) or 'none':.200}; "
-            f"unexpected {', '.join(extra) or 'none':.200}"
+            f"missing {printable(', '.join(missing)) or 'none':.200}; "
+            f"unexpected {printable(', '.join(extra)) or 'none':.200}"
         )
     for name, shape in shapes.items():
         tensor = file.get_slice(name)

@@ -9,7 +9,7 @@ Array = NDArray[np.float32]
 
 
 class Pooled:
-    """Columns of a picture, always fewer than a number of them: at that, pairs become one.
+    """Columns of a picture, never more than `most`: when these are full, pairs become one.
 
     All but the last stand for equally many of the columns pushed.
 
@@ -27,7 +27,7 @@ class Pooled:
 
     @property
     def columns(self) -> Array:
-        """The columns so far, shape `[n_rows, n]`, n below `most`."""
+        """The columns so far, shape `[n_rows, n]`, n at most `most`."""
         return self._columns[:, : -(-self._n_pushed // self._pool)]
 
     @property

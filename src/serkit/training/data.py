@@ -189,33 +189,26 @@ def read_utterance(utterance: Utterance, *, max_clip_s: float = MAX_CLIP_S) -> S
         CorpusError: It has none, cannot be read, or lasts longer than `max_clip_s`; the file is
             named.
     """
-    held: list[Samples] = []
-    n_held = 0
-    for piece in _pieces_of(utterance):
-        held.append(piece)
-        n_held += len(piece)
-        if n_held > max_clip_s * SAMPLE_RATE:
-            raise CorpusError(
-                f"{utterance.audio}: an utterance lasts more than {max_clip_s:g} s; expected "
-                "single utterances: give their start and end in a manifest, or raise the limit "
-                "(--max-clip-s)"
-            )
-    return np.concatenate(held)
+    return np.concatenate(list(_pieces_of(utterance, max_clip_s)))
 
 
-def hash_utterance(utterance: Utterance) -> str:
-    """The `content_hash` of an utterance of any length.
+def hash_utterance(utterance: Utterance, *, max_clip_s: float = MAX_CLIP_S) -> str:
+    """The `content_hash` of an utterance, in memory that does not grow with its length.
+
+    Args:
+        utterance: As for `read_utterance`.
+        max_clip_s: As for `read_utterance`.
 
     Raises:
-        CorpusError: It has no recording, or it cannot be read; the file is named.
+        CorpusError: As `read_utterance`.
     """
     content = ContentHash()
-    for piece in _pieces_of(utterance):
+    for piece in _pieces_of(utterance, max_clip_s):
         content.update(piece)
     return content.hexdigest()
 
 
-def _pieces_of(utterance: Utterance) -> Iterator[Samples]:
+def _pieces_of(utterance: Utterance, max_clip_s: float) -> Iterator[Samples]:
     """The recording of an utterance in blocks, at least one; not read beyond the utterance."""
     audio = utterance.audio
     if audio is None:
@@ -231,14 +224,20 @@ def _pieces_of(utterance: Utterance) -> Iterator[Samples]:
             if stretch.ends_by(n_read):
                 return
 
-    empty = True
+    n_given = 0
     try:
         for _, piece in pieces(blocks(), [stretch]):
-            empty = False
+            n_given += len(piece)
+            if n_given > max_clip_s * SAMPLE_RATE:
+                raise CorpusError(
+                    f"{audio}: an utterance lasts more than {max_clip_s:g} s; expected single "
+                    "utterances: give their start and end in a manifest, or raise the limit "
+                    "(--max-clip-s)"
+                )
             yield piece
     except AudioError as error:
         raise CorpusError(f"{audio}: {error}") from error
-    if empty:
+    if not n_given:
         raise CorpusError(
             f"{audio} lasts {n_read / SAMPLE_RATE:.3f} s, and an utterance from "
             f"{utterance.start_s or 0.0:g} s on holds no sample of it; correct its times, or leave "

@@ -1,0 +1,116 @@
+"""How sure a quantised model should be, where no speaker is left that it has not learned from.
+
+Claim: its temperature, matched to the full model's probabilities on clips that were learned from,
+is as good for new speakers as one fitted on held-out speakers; one by the labels of those clips is
+not, nor at one bit that of the full model.
+
+Needs the corpora: SERKIT_CORPORA=/folder python benchmarks/quantised_calibration.py
+"""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import numpy as np
+
+from serkit.compression.quantize import quantize
+from serkit.evaluation import (
+    Fold,
+    confusion,
+    expected_calibration_error,
+    find_protocol,
+    guarded_folds,
+    unweighted_average_recall,
+)
+from serkit.runtime import Model
+from serkit.runtime.model import softmax
+from serkit.training import (
+    Dataset,
+    FeatureCache,
+    Quantisation,
+    Recipe,
+    fit,
+    load_recipe,
+    load_utterances,
+    make_dataset,
+    one_thread,
+)
+
+from harness import machine, versions, write_result
+
+RECIPES = ("models/tiny", "layer-importance-adaptive-quantization/table2-emodb")
+BITS = (1, 2, 4)
+SEEDS = 2
+PROTOCOL = "speaker-folds"
+
+
+def scores(model: Model, test: Dataset) -> dict[str, float]:
+    """UA, calibration error and cross-entropy in nats."""
+    probabilities = softmax(model.logits(test.features))
+    answers = probabilities.argmax(axis=1)
+    of_truth = probabilities[np.arange(len(test)), test.targets]
+    return {
+        "ua": unweighted_average_recall(confusion(test.targets, answers, probabilities.shape[1])),
+        "ece": expected_calibration_error(test.targets, probabilities),
+        "loss": float(-np.log(np.maximum(of_truth, 1e-12)).mean()),
+    }
+
+
+def tried(recipe: Recipe, data: Dataset, fold: Fold, seed: int) -> dict[str, dict[str, float]]:
+    """Figures on a fold's new speakers, by what the temperature was found with."""
+    training, validation, test = (data.rows(p) for p in (fold.train, fold.validation, fold.test))
+    with one_thread():
+        full = fit(recipe, training, validation, seed=seed)
+    found = {"full": scores(full, test)}
+    for bits in BITS:
+        plan = Quantisation(bits=bits)
+        matched = quantize(full, plan, training, seen=True).model
+        ways = {
+            "the full model's temperature": matched.with_card(temperature=full.card.temperature),
+            "labels of what was learned from": quantize(full, plan, training).model,
+            "the full model's probabilities": matched,
+            "labels of held-out speakers": quantize(full, plan, validation).model,
+        }
+        found |= {f"{bits} {name}": scores(model, test) for name, model in ways.items()}
+    return found
+
+
+def main() -> None:
+    """Both recipes, every fold and seed."""
+    rows: list[dict[str, Any]] = []
+    for name in RECIPES:
+        recipe = load_recipe(name).model_copy(update={"quantisation": None, "augmentation": None})
+        data = make_dataset(
+            recipe,
+            load_utterances(recipe)[1],
+            jobs=os.cpu_count() or 1,
+            cache=FeatureCache.default(),
+        )
+        results = [
+            tried(recipe, data, fold, seed)
+            for seed in range(SEEDS)
+            for fold in guarded_folds(data, find_protocol(PROTOCOL), recipe.hold_out, seed=seed)
+        ]
+        rows += [
+            {
+                "recipe": name,
+                "way": way,
+                **{key: float(np.mean([r[way][key] for r in results])) for key in results[0][way]},
+            }
+            for way in results[0]
+        ]
+    write_result(
+        "quantised_calibration",
+        {
+            "rows": rows,
+            "seeds": SEEDS,
+            "protocol": find_protocol(PROTOCOL).title,
+            "machine": machine(),
+            "versions": versions(["numpy", "torch"]),
+        },
+    )
+
+
+if __name__ == "__main__":
+    main()
