@@ -17,7 +17,7 @@ from serkit.runtime.caution import Caution
 
 Array = NDArray[np.float32]
 
-QUIET_DBFS = -70.0
+QUIET_DBFS = -65.0
 """Speech below this level is too quiet."""
 
 SHORT_S = 1.0
@@ -158,7 +158,7 @@ class SoundCheck:
             return None
         return Caution(
             "short",
-            f"lasts {duration_s:.2f} s; answers on less than {SHORT_S:g} s are often wrong",
+            f"lasts {duration_s:.2f} s; answers on less than {SHORT_S:g} s are wrong more often",
         )
 
 
