@@ -1,8 +1,8 @@
 """How sure a quantised model should be, where no speaker is left that it has not learned from.
 
 Claim: its temperature, matched to the full model's probabilities on clips that were learned from,
-is nearly as good for new speakers as one fitted on held-out speakers; one by the labels of those clips is
-not, nor at one bit that of the full model.
+is nearly as good for new speakers as one fitted on held-out speakers; one by the labels of those
+clips is not, nor at one bit that of the full model.
 
 Needs the corpora: SERKIT_CORPORA=/folder python benchmarks/quantised_calibration.py
 """
