@@ -40,7 +40,7 @@ def budgets() -> str:
         for row in result["hour"]
     ]
     text += table(["command", "seconds", "peak MB"], hours)
-    return text + "\n" + conditions(result)
+    return title + text + "\n" + conditions(result)
 
 
 def interrupt() -> str:
@@ -66,4 +66,4 @@ def interrupt() -> str:
         seconds = sorted(row["seconds"] for row in rows if row["command"] == command)
         lines.append([f"`{command}`", str(len(seconds)), f"{seconds[-1]:.2f}"])
     text += table(["command", "times", "slowest, seconds"], lines)
-    return text + "\n" + conditions(result)
+    return title + text + "\n" + conditions(result)
