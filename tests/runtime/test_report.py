@@ -103,3 +103,14 @@ def test_a_report_of_hours_takes_little_memory():
     tracemalloc.stop()
     # Held are 7200 columns of 66 numbers, besides ten seconds and their spectra.
     assert peak < 16e6
+
+
+def test_a_recording_that_is_gone_keeps_the_others(page, model, tmp_path):
+    path = tmp_path / "there.wav"
+    soundfile.write(path, 0.1 * np.random.default_rng(0).standard_normal(16_000), 16_000)
+    answer = Prediction("sad", {"sad": 1.0}, 1.0, "toy")
+    out = tmp_path / "some.html"
+    write_report(out, [(str(tmp_path / "gone.wav"), answer), (str(path), answer)], model=model)
+    text = out.read_text("utf-8")
+    assert "no such file" in text
+    assert Page(text).tags.count("img") == 1

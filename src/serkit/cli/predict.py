@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from serkit.cli.progress import progress
+from serkit.cli.progress import late_bar, progress
 from serkit.cli.streams import complain
 from serkit.text import printable
 
@@ -25,6 +25,10 @@ class Format(StrEnum):
     table = "table"
     json = "json"
     csv = "csv"
+
+
+# Sound of this length, in seconds, is done before anybody waits for it.
+_LONG_S = 120.0
 
 
 def predict(
@@ -52,13 +56,15 @@ def predict(
     from serkit.runtime import Prediction, load
 
     recognizer = load(model)
-    answers = recognizer.predict_many(
-        audio,
-        labels=[label.strip() for label in labels.split(",")] if labels is not None else None,
-        min_confidence=min_confidence,
-    )
-    paired = zip(audio, answers, strict=True)
-    done: list[Answer] = list(progress(paired, total=len(audio), what="Recognising"))
+    with late_bar("Listening: seconds", after=_LONG_S) as on_seconds:
+        answers = recognizer.predict_many(
+            audio,
+            labels=[label.strip() for label in labels.split(",")] if labels is not None else None,
+            min_confidence=min_confidence,
+            on_seconds=on_seconds,
+        )
+        paired = zip(audio, answers, strict=True)
+        done: list[Answer] = list(progress(paired, total=len(audio), what="Recognising"))
     names = list(recognizer.labels)
     {Format.table: _print_table, Format.json: _print_json, Format.csv: _print_csv}[output](
         done, names
@@ -66,8 +72,9 @@ def predict(
     if report is not None:
         from serkit.runtime.report import write_report
 
-        shown = progress(done, total=len(done), what="Drawing")
-        write_report(report, shown, model=recognizer.model)
+        with late_bar("Drawing: seconds", after=_LONG_S) as on_seconds:
+            shown = progress(done, total=len(done), what="Drawing")
+            write_report(report, shown, model=recognizer.model, on_seconds=on_seconds)
     failed = [(file, answer) for file, answer in done if not isinstance(answer, Prediction)]
     for file, error in failed:
         complain(f"{file}: {error}")

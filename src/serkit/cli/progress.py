@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
+
+from serkit.text import printable
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -32,6 +34,7 @@ def bar(what: str, total: float | None = None) -> Iterator[Callable[[float], obj
         yield lambda amount: None
         return
     from rich.console import Console
+    from rich.markup import escape
     from rich.progress import Progress
 
     outermost = _shown is None
@@ -39,7 +42,7 @@ def bar(what: str, total: float | None = None) -> Iterator[Callable[[float], obj
         _shown = Progress(console=Console(stderr=True), transient=True)
         _shown.start()
     display = _shown
-    task = display.add_task(what, total=total)
+    task = display.add_task(escape(printable(what)), total=total)
     try:
         yield lambda amount: display.advance(task, amount)
     finally:
@@ -69,16 +72,31 @@ def progress(items: Iterable[T], *, total: int, what: str, at_least: int = 5) ->
             advance(1)
 
 
-def heard(blocks: Iterable[Any], advance: Callable[[float], object]) -> Iterator[Any]:
-    """Pass blocks of sound on and move a bar that counts samples.
+@contextmanager
+def late_bar(what: str, *, after: float) -> Iterator[Callable[[float], object]]:
+    """A `bar` that is not shown before so much is done: short work needs none.
 
     Args:
-        blocks: As from `serkit.audio.stream`.
-        advance: Of a `bar`.
+        what: Named before the bar.
+        after: How much.
+
+    Yields:
+        As `bar` does.
     """
-    for block in blocks:
-        yield block
-        advance(len(block))
+    with ExitStack() as opened:
+        done = 0.0
+        advance: Callable[[float], object] | None = None
+
+        def on_amount(amount: float) -> None:
+            nonlocal done, advance
+            done += amount
+            if advance is not None:
+                advance(amount)
+            elif done >= after:
+                advance = opened.enter_context(bar(what))
+                advance(done)
+
+        yield on_amount
 
 
 def tracker(what: str) -> Callable[[Iterable[Any], int], Iterable[Any]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -73,6 +73,7 @@ class Recognizer:
         *,
         labels: Sequence[str] | None = None,
         min_confidence: float | None = None,
+        on_seconds: Callable[[float], object] | None = None,
     ) -> Prediction:
         """Recognise the emotion of one recording.
 
@@ -83,6 +84,7 @@ class Recognizer:
             source: A path, the bytes of a file, a binary file or `(array, rate)`.
             labels: Restrict the answer to these; the probabilities are renormalised.
             min_confidence: Give no label below this probability.
+            on_seconds: Called with the length of each window as it is read, to show progress.
 
         Returns:
             The prediction. Its label is None for digital silence, and where
@@ -107,6 +109,8 @@ class Recognizer:
 
         for samples in windows(check.watch(stream(source, on_truncated=on_truncated))):
             n_samples += len(samples)
+            if on_seconds is not None:
+                on_seconds(len(samples) / SAMPLE_RATE)
             if len(samples) < MIN_DURATION_S * SAMPLE_RATE:
                 raise AudioError(
                     f"the recording lasts {len(samples) / SAMPLE_RATE * 1000:.3g} ms; "
@@ -139,6 +143,7 @@ class Recognizer:
         *,
         labels: Sequence[str] | None = None,
         min_confidence: float | None = None,
+        on_seconds: Callable[[float], object] | None = None,
     ) -> Iterator[Prediction | AudioError]:
         """Recognise many recordings; one that cannot be judged does not stop the others.
 
@@ -146,6 +151,7 @@ class Recognizer:
             sources: As for a call, any number of them.
             labels: As for a call.
             min_confidence: As for a call.
+            on_seconds: As for a call.
 
         Yields:
             For each source, in order, its prediction or the error that stood in its way.
@@ -155,7 +161,9 @@ class Recognizer:
         """
         for source in sources:
             try:
-                yield self(source, labels=labels, min_confidence=min_confidence)
+                yield self(
+                    source, labels=labels, min_confidence=min_confidence, on_seconds=on_seconds
+                )
             except AudioError as error:
                 yield error
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 import serkit
-from serkit.audio import Source, stream, windows
+from serkit.audio import SAMPLE_RATE, Source, stream, windows
+from serkit.errors import AudioError
 from serkit.features import mel_filter_bank, power_spectrum, power_to_db
 from serkit.files import write_atomically
 from serkit.runtime.model import Model
@@ -48,8 +49,15 @@ class _Pictures:
     log_mel: Array
 
 
+OnSeconds = Callable[[float], object]
+
+
 def write_report(
-    path: Path, answers: Iterable[tuple[str, Prediction | Exception]], *, model: Model
+    path: Path,
+    answers: Iterable[tuple[str, Prediction | Exception]],
+    *,
+    model: Model,
+    on_seconds: OnSeconds | None = None,
 ) -> None:
     """Write the page; the recordings are read once more for their pictures.
 
@@ -57,12 +65,12 @@ def write_report(
         path: The HTML file.
         answers: For each recording its path, and its prediction or the error it caused.
         model: The model that answered.
+        on_seconds: Called with the length of each stretch that has been drawn.
 
     Raises:
         OSError: The page cannot be written.
-        AudioError: A recording that could be read before cannot be read any more.
     """
-    sections = [_section(file, answer) for file, answer in answers]
+    sections = [_section(file, answer, on_seconds) for file, answer in answers]
     page = Template(files("serkit.runtime").joinpath("report.html").read_text("utf-8"))
     write_atomically(
         path,
@@ -77,11 +85,15 @@ def write_report(
     )
 
 
-def _section(file: str, answer: Prediction | Exception) -> str:
+def _section(file: str, answer: Prediction | Exception, on_seconds: OnSeconds | None) -> str:
     name = in_html(Path(file).name)
     if isinstance(answer, Exception):
         return f'<section><h2>{name}</h2><p class="error">{in_html(answer)}</p></section>'
-    pictures = _pictures(file, pool=1 if answer.duration_s < _LONG_S else _LONG_POOL)
+    pool = 1 if answer.duration_s < _LONG_S else _LONG_POOL
+    try:
+        pictures = _pictures(file, pool=pool, on_seconds=on_seconds)
+    except AudioError as error:  # it could be read before, and is gone or changed now
+        return _section(file, error, on_seconds)
     verdict = in_html(answer.label) if answer.label else "no label"
     note = f'<p class="note">{in_html(answer.reason)}</p>' if answer.reason else ""
     if answer.warnings:
@@ -105,7 +117,7 @@ def _section(file: str, answer: Prediction | Exception) -> str:
     )
 
 
-def _pictures(source: Source, *, pool: int) -> _Pictures:
+def _pictures(source: Source, *, pool: int, on_seconds: OnSeconds | None = None) -> _Pictures:
     """Pooled as the recording is read, then pooled once more to the width of the page."""
     bank = mel_filter_bank(_N_MELS, n_fft=_N_FFT)
     lows, highs = Pooled(_HELD_COLUMNS, np.minimum), Pooled(_HELD_COLUMNS, np.maximum)
@@ -113,6 +125,8 @@ def _pictures(source: Source, *, pool: int) -> _Pictures:
     step = _HOP * pool
     # What is cut short was judged by what could be read, and is drawn so.
     for samples in windows(stream(source, on_truncated=lambda _: None)):
+        if on_seconds is not None:
+            on_seconds(len(samples) / SAMPLE_RATE)
         starts = np.arange(0, len(samples), step)
         lows.push(np.minimum.reduceat(samples, starts)[None])
         highs.push(np.maximum.reduceat(samples, starts)[None])
