@@ -199,8 +199,8 @@ class Recognizer:
         if typical is None or distance <= typical.limit:
             return []
         message = (
-            f"unlike what {self.name} learned from: distance {distance:.2f}; of the recordings of "
-            f"held-out speakers {100 * typical.share:.3g} % lie within {typical.limit:.2f}"
+            f"unlike what {self.name} learned from: distance {distance:.2f}; "
+            f"{100 * typical.share:.3g} % of new speakers lie within {typical.limit:.2f}"
         )
         return [Caution("far-from-training", message)]
 
