@@ -174,7 +174,7 @@ def test_far_from_the_training_data(model):
     (caution,) = knowing(model, 0.99 * distance)((samples, RATE)).warnings
     assert caution.code == "far-from-training"
     assert f"distance {distance:.2f}" in str(caution)
-    assert "99 % lie within" in str(caution)
+    assert "99 % of new speakers lie within" in str(caution)
 
 
 def test_the_distance_of_a_long_recording_is_the_mean_over_its_windows(model):
