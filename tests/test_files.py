@@ -16,7 +16,7 @@ def test_as_much_as_may_be(tmp_path):
 @pytest.mark.parametrize(
     ("name", "problem"),
     [("pipe", "pipe or a device"), ("zero", "pipe or a device"), ("folder", "folder"),
-     ("gone", "No such file"), ("a\0b", "no name of a file")],
+     ("gone", "No such file"), ("a\0b", "not a valid file name")],
 )  # fmt: skip
 def test_what_is_no_file(tmp_path, name, problem):
     os.mkfifo(tmp_path / "pipe")

@@ -6,7 +6,7 @@ import errno
 import os
 import stat
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
@@ -26,7 +26,7 @@ def open_file(path: Path, *, buffered: bool = True) -> BinaryIO:
     Raises:
         NotAFileError: It is a pipe, a socket or a device.
         OSError: It is missing, a folder, or may not be read.
-        ValueError: It is no name of a file.
+        ValueError: It is not a valid file name.
     """
     # First by its name: to open a device can already do something.
     _require_regular(path.stat().st_mode, path)
@@ -50,13 +50,13 @@ def read_bounded(path: Path, most: int) -> bytes:
         most: Largest size in bytes.
 
     Raises:
-        OSError: As `open_file`, or it is larger, or no name of a file; `strerror` says so.
+        OSError: As `open_file`, or it is larger, or not a valid file name; `strerror` says so.
     """
     try:
         with open_file(path) as file:
             content = file.read(most + 1)
     except ValueError as error:
-        raise OSError(errno.EINVAL, f"is no name of a file ({error})", repr(path)) from error
+        raise OSError(errno.EINVAL, f"is not a valid file name ({error})", repr(path)) from error
     if len(content) > most:
         raise OSError(errno.EFBIG, f"is larger than {most:,} bytes", str(path))
     return content
@@ -78,7 +78,7 @@ def lies_within(path: Path, folder: Path) -> bool:
     """
     try:
         return path.resolve().is_relative_to(folder.resolve())
-    except (OSError, RuntimeError, ValueError):  # links in a circle; no name of a file
+    except (OSError, RuntimeError, ValueError):  # links in a circle; not a valid name
         return False
 
 
@@ -125,25 +125,26 @@ def open_atomically(path: Path) -> Iterator[BinaryIO]:
         raise
 
 
-def refuse_unwritable(*paths: Path | None, source: Path | None = None) -> None:
+def refuse_unwritable(*paths: Path | None, sources: Iterable[str | Path] = ()) -> None:
     """Find out now, and not after hours of work, that a file could not be written.
 
     Args:
         paths: The files; None for one that is not wanted. Their folders are made if missing.
-        source: What is read, which no output may replace.
+        sources: What is read, which no output may replace; names that are no files do not matter.
 
     Raises:
-        OSError: One of them is a folder, a device or a pipe, named twice or the source, or its
+        OSError: One of them is a folder, a device or a pipe, named twice or a source, or its
             folder cannot be written.
     """
     targets: list[Path] = []
+    read = {Path(source).expanduser().resolve() for source in sources if "\0" not in str(source)}
     for path in paths:
         if path is None:
             continue
         target = _target(path)
         if target in targets:
             raise OSError(errno.EINVAL, "is named for two outputs", str(path))
-        if source is not None and target == source.resolve():
+        if target in read:
             raise OSError(errno.EINVAL, "is the input, which would be lost", str(path))
         targets.append(target)
         target.parent.mkdir(parents=True, exist_ok=True)

@@ -74,7 +74,7 @@ def _value(yaml: Any, text: str, loader: Any) -> Any:
     try:
         return yaml.load(text, Loader=loader)
     except ValueError as error:
-        raise ValueError(f"no value that YAML has, such as a date that is none: {error}") from error
+        raise ValueError(f"invalid YAML value, such as an impossible date: {error}") from error
 
 
 def _decoded(text: str | bytes) -> str:

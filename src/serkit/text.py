@@ -27,6 +27,12 @@ def printable(text: object) -> str:
     return "".join(map(_shown, plain))
 
 
+def one_line(error: BaseException) -> str:
+    """The message of a library's error, cut and without line breaks; its type if it has none."""
+    text = getattr(error, "strerror", None) or str(error)
+    return f"{' '.join(text.split()):.300}" or type(error).__name__
+
+
 def in_html(text: object) -> str:
     """`printable` text between the tags, or the quotes, of a page."""
     return escape(printable(text))

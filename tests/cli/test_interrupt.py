@@ -44,10 +44,10 @@ COMMANDS = [
     (("encode", "long.flac", "-o", "out/long.smel"), 1.0),
     (("train", "models/tiny", "--corpus", "manifest=clips.csv", "--no-figures", "--no-cache",
       "-o", "out/model.safetensors"), 1.0),
-    (("train", "models/tiny", "--corpus", "manifest=clips.csv", "--no-figures",
+    (("train", "models/tiny", "--corpus", "manifest=clips.csv",
       "-o", "out/model.safetensors"), 6.0),
     (("evaluate", "models/tiny", "--corpus", "manifest=clips.csv", "--protocol", "speaker-folds",
-      "--run", "out/run"), 7.0),
+      "--seeds", "30", "--run", "out/run"), 7.0),
 ]  # fmt: skip
 
 
@@ -56,7 +56,7 @@ def test_an_interrupted_command(recordings, tmp_path, arguments, after_s):
     (tmp_path / "out").mkdir()
     for file in recordings.iterdir():
         (tmp_path / file.name).symlink_to(file)
-    command = [sys.executable, "-c", "from serkit.cli.main import main; main()", *arguments]
+    command = [sys.executable, "-m", "serkit", *arguments]
     environment = os.environ | {"XDG_CACHE_HOME": str(tmp_path / "cache")}
     process = subprocess.Popen(
         command, cwd=tmp_path, env=environment, text=True, start_new_session=True,
@@ -66,7 +66,9 @@ def test_an_interrupted_command(recordings, tmp_path, arguments, after_s):
     assert process.poll() is None, process.communicate()
     os.killpg(process.pid, signal.SIGINT)
     out, err = process.communicate(timeout=PATIENCE_S)
-    assert (process.returncode, out, err) == (130, "", "serkit: interrupted\n")
+    assert (process.returncode, out) == (130, "")
+    assert err.splitlines()[-1] == "serkit: interrupted"
+    assert "Traceback" not in err
     unfinished = [path for path in tmp_path.rglob("*") if path.name.startswith(".")]
     assert unfinished == []
     for _ in range(PATIENCE_S * 10):

@@ -105,7 +105,10 @@ def test_tables_of_an_evaluation(tmp_path):
     table = Table(f"t{RED}", ("a|b", "\u202e"), ((f"x\ny{RED}", "&_\x07"),))
     for text in (table.to_markdown(), table.to_latex(), table.to_html()):
         assert not acts(text)
-    assert r"| x\ny\x1b[31mred\x1b[0m | &_\x07 |" in table.to_markdown()
+    shown = r"| x\\ny\\x1b\[31mred\\x1b\[0m | &_\\x07 |"
+    assert shown in table.to_markdown()
+    evil = Table("t", ("a",), (("![x](http://h/i.png) <script> `c` a\\|b",),)).to_markdown()
+    assert r"| !\[x](http://h/i.png) &lt;script> \`c\` a\\\|b |" in evil
     assert r"x\textbackslash{}ny" in table.to_latex()
 
 
@@ -141,3 +144,17 @@ def test_messages_of_libraries_stay_out_of_answers(strange, tmp_path):
     assert (done.returncode, done.stderr) == (0, "")
     assert json.loads(done.stdout)[0]["warnings"][0]["code"] == "truncated"
     assert "Xing" in run(tmp_path, "--debug", "predict", path, "--format", "json").stderr
+
+
+def test_a_name_goes_from_an_answer_into_a_manifest(strange):
+    """JSON holds bytes that are no UTF-8 as PEP 383 has them, there and back."""
+    name = STRANGE[4]
+    done = run(strange, "predict", f"./{name}", "--format", "json")
+    (answer,) = json.loads(done.stdout)
+    row = {"audio": answer["file"], "label": "sad", "speaker": "a"}
+    (strange / "answers.jsonl").write_text(json.dumps(row))
+    found = run(strange, "corpus", "stats", "manifest=answers.jsonl", "--format", "json")
+    assert json.loads(found.stdout)["utterances"] == 1
+    (strange / "answers.jsonl").write_text(json.dumps(row | {"label": "s\udce9d"}))
+    refused = run(strange, "corpus", "stats", "manifest=answers.jsonl")
+    assert "the label is 's\\udce9d', half of a character" in refused.stderr

@@ -59,6 +59,8 @@ def test_shuffle_is_marked_and_the_others_are_not():
         "shuffle",
         "k-fold",
         "fixed",
+        "emobox-emodb",
+        "emobox-crema-d",
     }
 
 

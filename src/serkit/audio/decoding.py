@@ -28,6 +28,7 @@ from serkit.audio.formats import (
 )
 from serkit.audio.lengths import chunks_fit, present_share
 from serkit.errors import AudioError, MissingExtraError
+from serkit.text import one_line
 
 Samples = NDArray[np.float32]
 
@@ -253,7 +254,7 @@ def _by_ffmpeg(
     announced_s = _announced_s(container, opened, track)
 
     def blocks() -> Iterator[Samples]:
-        # Interleaved: of planes beyond the eighth PyAV 18 reads what is none.
+        # Interleaved: of planes beyond the eighth PyAV 18 reads memory that is not theirs.
         interleaved = av.AudioResampler(format="flt")
         done, cause = 0, ""
         frames = opened.decode(track)
@@ -284,9 +285,3 @@ def _announced_s(container: Container, opened: Any, track: Any) -> float:
     if track.duration and track.time_base is not None:
         return float(track.duration * track.time_base)
     return (opened.duration or 0) / 1e6
-
-
-def one_line(error: BaseException) -> str:
-    """The message of a library's error without line breaks; its type where it says nothing."""
-    text = getattr(error, "strerror", None) or str(error)
-    return " ".join(text.split()) or type(error).__name__

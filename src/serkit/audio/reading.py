@@ -12,9 +12,10 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from serkit.audio.decoding import BLOCK_FRAMES, Decoded, TruncatedError, decode, mono, one_line
+from serkit.audio.decoding import BLOCK_FRAMES, Decoded, TruncatedError, decode, mono
 from serkit.errors import AudioError
 from serkit.files import NotAFileError, open_file
+from serkit.text import one_line
 
 SAMPLE_RATE = 16_000
 """Sampling rate of everything inside serkit, in Hz."""

@@ -79,7 +79,7 @@ def encode(
     from serkit.codec import StoredBytes, rmse
     from serkit.files import open_atomically, refuse_unwritable
 
-    refuse_unwritable(out, source=audio)
+    refuse_unwritable(out, sources=[audio])
     write = _writer(mode, rank_ratio, kbps, quality, blocks)
     with _named(audio, AudioError), open_atomically(out) as file:
         coded = write(file, _recording(audio, "Coding"))
@@ -181,7 +181,7 @@ def decode(
     from serkit.runtime.png import png as drawn
     from serkit.runtime.pooling import Pooled
 
-    refuse_unwritable(npy, png, preview, source=coded)
+    refuse_unwritable(npy, png, preview, sources=[coded])
     picture, kept, n_frames = Pooled(_MOST_COLUMNS), [], 0
     with ExitStack() as opened:
         opened.enter_context(_named(coded, PacketError))

@@ -73,6 +73,7 @@ def evaluate(
 
     Corpora are looked for in the folder that SERKIT_CORPORA names.
     """
+    from serkit.corpora import files_of
     from serkit.evaluation import require_free, save_run
     from serkit.evaluation.figures import as_json, figures, tables
     from serkit.evaluation.report import write_report
@@ -82,8 +83,9 @@ def evaluate(
     from serkit.training import MAX_CLIP_S
 
     refuse_unwritable(
-        json_file, report, markdown, latex, run / "manifest.json" if run is not None else None
-    )
+        json_file, report, markdown, latex, run / "manifest.json" if run is not None else None,
+        sources=[subject, *files_of([*(corpus or ()), *(anchor or ())])],
+    )  # fmt: skip
     n_jobs = jobs or os.cpu_count() or 1
     longest_s = max_clip_s or MAX_CLIP_S
     if subject in available_models() or subject.endswith(SUFFIX):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from typing import Annotated
 
@@ -71,7 +72,7 @@ def main() -> None:
     except (SerkitError, OSError) as error:
         if _debug:
             raise
-        complain(error)
+        complain(_worded(error))
         sys.exit(2)
     except SystemExit as error:
         if error.code == _INTERRUPTED:
@@ -79,6 +80,13 @@ def main() -> None:
         raise
     finally:
         _end_workers()
+
+
+def _worded(error: Exception) -> str:
+    """The message; of an error of the system without its number, and with its file first."""
+    if isinstance(error, OSError) and error.strerror and error.filename is not None:
+        return f"{os.fsdecode(error.filename)}: {error.strerror}"
+    return str(error)
 
 
 def _end_workers() -> None:

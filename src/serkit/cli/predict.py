@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import traceback
 from enum import StrEnum
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from serkit.audio.formats import SUFFIXES
 from serkit.cli.progress import late_bar, progress
 from serkit.cli.streams import complain
 from serkit.text import printable
@@ -53,8 +55,16 @@ def predict(
     A recording that cannot be read gets one line on stderr; the others still get their
     answers, and the exit code is then 2.
     """
+    from serkit.files import refuse_unwritable
     from serkit.runtime import Prediction, load
 
+    if report is not None and report.suffix.lower() in SUFFIXES:
+        raise OSError(
+            errno.EINVAL,
+            "has a recording's suffix; expected F.html",
+            str(report),
+        )
+    refuse_unwritable(report, sources=[*audio, model])
     recognizer = load(model)
     with late_bar("Listening: seconds", after=_LONG_S) as on_seconds:
         answers = recognizer.predict_many(

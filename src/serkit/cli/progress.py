@@ -35,11 +35,12 @@ def bar(what: str, total: float | None = None) -> Iterator[Callable[[float], obj
         return
     from rich.console import Console
     from rich.markup import escape
-    from rich.progress import Progress
+    from rich.progress import Progress, TimeElapsedColumn
 
     outermost = _shown is None
     if _shown is None:
-        _shown = Progress(console=Console(stderr=True), transient=True)
+        columns = (*Progress.get_default_columns(), TimeElapsedColumn())
+        _shown = Progress(*columns, console=Console(stderr=True), transient=True)
         _shown.start()
     display = _shown
     task = display.add_task(escape(printable(what)), total=total)
@@ -100,5 +101,8 @@ def late_bar(what: str, *, after: float) -> Iterator[Callable[[float], object]]:
 
 
 def tracker(what: str) -> Callable[[Iterable[Any], int], Iterable[Any]]:
-    """`progress` as the rooms that do the work call it: `track(items, total)`."""
-    return lambda items, total: progress(items, total=total, what=what)
+    """`progress` as the rooms that do the work call it, from the first item: `track(items, total)`.
+
+    An item there may take minutes.
+    """
+    return lambda items, total: progress(items, total=total, what=what, at_least=1)

@@ -56,7 +56,7 @@ def quantize(
     seed: Annotated[int, typer.Option(min=0, help="Of the split and of fine-tuning.")] = 0,
     jobs: Annotated[int, typer.Option(min=0, help="Processes; 0 for one a core.")] = 0,
     name: Annotated[
-        str, typer.Option(metavar="NAME", help="What the model is called; as its file, if empty.")
+        str, typer.Option(metavar="NAME", help="Model name; default: the file's stem.")
     ] = "",
     max_clip_s: Annotated[
         float | None,
@@ -77,11 +77,11 @@ def quantize(
         raise MissingExtraError(error.name or "torch", "train", "quantising a model") from error
     from dataclasses import asdict
 
-    from serkit.corpora import load_all
+    from serkit.corpora import files_of, load_all
     from serkit.files import refuse_unwritable, write_atomically
     from serkit.runtime import load, save_model
 
-    refuse_unwritable(out, json_file)
+    refuse_unwritable(out, json_file, sources=[model, *files_of(corpus)])
     plan = _plan(
         bits=bits,
         search=search,

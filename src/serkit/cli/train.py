@@ -45,7 +45,7 @@ def train(
         typer.Option("--full-precision", help="Leave out the recipe's quantisation."),
     ] = False,
     name: Annotated[
-        str, typer.Option(metavar="NAME", help="What the model is called; as its file, if empty.")
+        str, typer.Option(metavar="NAME", help="Model name; default: the file's stem.")
     ] = "",
     licence: Annotated[
         str | None, typer.Option(metavar="TEXT", help="Licence of your own data, for the card.")
@@ -79,12 +79,13 @@ def train(
         from serkit.errors import MissingExtraError
 
         raise MissingExtraError(error.name or "torch", "train", "training a model") from error
+    from serkit.corpora import files_of
     from serkit.files import refuse_unwritable, write_atomically
     from serkit.runtime import save_model
 
-    refuse_unwritable(out, log)
+    refuse_unwritable(out, log, sources=[recipe, *files_of(corpus or ())])
     if commercial_use and licence is None:
-        raise RecipeError("--commercial-use is said of a --licence; give one")
+        raise RecipeError("--commercial-use needs --licence")
     plan = load_recipe(recipe)
     left_out: dict[str, Any] = {"quantisation": None} if full_precision else {}
     plan = plan.model_copy(update=left_out if figures else {**left_out, "acceptance": ()})
@@ -120,6 +121,11 @@ def train(
     epochs = getattr(plan.optimiser, "max_epochs", 1)
     with _EpochBar(epochs, keep) as on_epoch:
         model = fit_final(plan, data, corpora, seed=seed, learn=learn, on_epoch=on_epoch)
+    if model.card.typical is None:
+        complain(
+            f"{len(data)} recordings are too few, or of too few speakers, to tell what is far from "
+            "them: the model will not warn of it"
+        )
     if log is not None:
         write_atomically(log, "".join(lines))
     if plan.acceptance:

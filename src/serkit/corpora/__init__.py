@@ -3,7 +3,7 @@
 from serkit.corpora.emotions import ADDED_EMOTIONS, EMOTIONS, keep_labels, merge
 from serkit.corpora.friends import episode
 from serkit.corpora.manifest import read as read_manifest
-from serkit.corpora.registry import ROOT_VARIABLE, load, load_all, names
+from serkit.corpora.registry import ROOT_VARIABLE, files_of, load, load_all, names
 from serkit.corpora.stretches import Stretch, pieces
 from serkit.corpora.survey import Stats, Survey, audio_files, count, inspect
 from serkit.corpora.utterances import Corpus, CorpusInfo, Oddity, Utterance
@@ -22,6 +22,7 @@ __all__ = [
     "audio_files",
     "count",
     "episode",
+    "files_of",
     "inspect",
     "keep_labels",
     "load",

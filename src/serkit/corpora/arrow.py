@@ -12,8 +12,8 @@ from serkit.corpora.foreign import optional
 _BATCH_ROWS = 256
 # Places in the tables of Arrow's messages (format/Message.fbs).
 _HEADER_TYPE, _HEADER, _CUSTOM_METADATA = 1, 2, 4
-_SCHEMA, _DICTIONARY_BATCH, _RECORD_BATCH = 1, 2, 3
-_DICTIONARY_DATA, _COMPRESSION = 1, 3
+_DICTIONARY_BATCH, _RECORD_BATCH = 2, 3
+_COMPRESSION = 3
 
 
 def require() -> Any:
@@ -37,13 +37,13 @@ def batches(path: Path) -> Iterator[Any]:
 
     Raises:
         MissingExtraError: pyarrow is not installed.
-        ValueError: A batch is compressed, where a few bytes could stand for gigabytes; or it
-            contradicts itself. Arrow's own errors are of this kind too.
+        ValueError: A batch is compressed, or a column a dictionary, where a few bytes could stand
+            for gigabytes; or it contradicts itself. Arrow's own errors are of this kind too.
     """
     pa = require()
     with pa.memory_map(str(path)) as source:
         for message in pa.ipc.MessageReader.open_stream(source):
-            _refuse_compression(message.metadata.to_pybytes())
+            _refuse_bombs(message.metadata.to_pybytes())
         source.seek(0)
         with pa.ipc.open_stream(source) as reader:
             plain = [field.name for field in reader.schema if _is_plain(pa, field.type)]
@@ -59,8 +59,6 @@ def _is_plain(pa: Any, kind: Any) -> bool:
     types = pa.types
     if types.is_struct(kind):
         return all(_is_plain(pa, kind.field(i).type) for i in range(kind.num_fields))
-    if types.is_dictionary(kind):
-        kind = kind.value_type
     return bool(
         types.is_primitive(kind)
         or types.is_string(kind)
@@ -70,24 +68,26 @@ def _is_plain(pa: Any, kind: Any) -> bool:
     )
 
 
-def _refuse_compression(message: bytes) -> None:
-    """Look into a message, a table in FlatBuffers' format, which pyarrow does not show."""
+def _refuse_bombs(message: bytes) -> None:
+    """Refuse what would grow when read; pyarrow does not show these fields of its FlatBuffers."""
     try:
         root = struct.unpack_from("<I", message)[0]
         kind = _field(message, root, _HEADER_TYPE)
         kind = message[kind] if kind else 0
         batch = _table(message, root, _HEADER)
-        if kind == _DICTIONARY_BATCH and batch:
-            batch = _table(message, batch, _DICTIONARY_DATA)
-        batches = kind in (_DICTIONARY_BATCH, _RECORD_BATCH)
         # Before version 1.0 the compression was written down in the message's own metadata.
-        compressed = batches and (
+        compressed = kind == _RECORD_BATCH and (
             not batch
             or _field(message, batch, _COMPRESSION)
             or _field(message, root, _CUSTOM_METADATA)
         )
     except (struct.error, IndexError) as error:
         raise ValueError(f"a message is damaged: {error}") from error
+    if kind == _DICTIONARY_BATCH:
+        # A value that many rows point to would be copied for each of them.
+        raise ValueError(
+            "a column is stored as a dictionary; cast it to plain values, and save the dataset anew"
+        )
     if compressed:
         raise ValueError("its Arrow file is compressed; save the dataset anew with save_to_disk")
 

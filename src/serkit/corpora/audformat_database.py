@@ -21,7 +21,7 @@ from typing import Any
 
 from serkit.corpora.assembly import assemble
 from serkit.corpora.emotions import in_order
-from serkit.corpora.foreign import in_our_words, one_line, optional
+from serkit.corpora.foreign import in_our_words, optional
 from serkit.corpora.friends import SPLITS
 from serkit.corpora.parquet import copied
 from serkit.corpora.tables import content_of
@@ -29,6 +29,7 @@ from serkit.corpora.utterances import Corpus, CorpusInfo, Oddity, Utterance
 from serkit.errors import CorpusError
 from serkit.files import lies_within
 from serkit.plain import from_yaml
+from serkit.text import one_line
 
 MAX_TABLES = 256
 

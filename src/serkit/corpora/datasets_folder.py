@@ -22,12 +22,13 @@ from serkit.audio.formats import HEAD_BYTES, container_of
 from serkit.corpora import arrow
 from serkit.corpora.assembly import assemble
 from serkit.corpora.emotions import in_order
-from serkit.corpora.foreign import in_our_words, one_line
+from serkit.corpora.foreign import in_our_words
 from serkit.corpora.tables import content_of
 from serkit.corpora.utterances import Corpus, CorpusInfo, Oddity, Utterance
 from serkit.errors import CorpusError
 from serkit.files import lies_within
 from serkit.plain import from_json
+from serkit.text import one_line
 
 _COLUMNS = {
     "audio": ("audio", "speech", "file"),

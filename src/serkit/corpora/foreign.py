@@ -37,11 +37,6 @@ def in_our_words(name: str) -> str:
     return _NAMES.get(plain.replace("_", " ").replace("-", " "), plain)
 
 
-def one_line(error: BaseException) -> str:
-    """The message of another project's error, cut and without its line breaks."""
-    return f"{' '.join(str(error).split()):.300}" or type(error).__name__
-
-
 def optional(module: str, purpose: str, *, extra: str | None = None) -> Any:
     """Import a module that comes with an extra.
 

@@ -139,7 +139,7 @@ def _json_rows(path: Path, text: str) -> Iterator[tuple[int, _Row | str]]:
         if not source.strip():
             continue
         try:
-            row = from_json(source)
+            row = from_json(source, file_names=True)
         except ValueError as error:
             yield line, str(error)
             continue
@@ -200,7 +200,13 @@ def _text(row: _Row, name: str) -> str:
         return ""
     if isinstance(cell, bool) or not isinstance(cell, str | int):
         raise _BadRowError(f"the {name} is {cell!r:.80}, expected a text")
-    return str(cell).strip()
+    text = str(cell).strip()
+    # A name may hold bytes that are no UTF-8 (PEP 383); words may not.
+    try:
+        text.encode(errors="surrogateescape" if name == "audio" else "strict")
+    except UnicodeEncodeError:
+        raise _BadRowError(f"the {name} is {text!a:.80}, half of a character") from None
+    return text
 
 
 def _seconds(row: _Row, name: str) -> float | None:

@@ -88,6 +88,11 @@ def load(spec: str) -> Corpus:
     return _READERS[name](Path(path).expanduser() if given else _default_path(name))
 
 
+def files_of(specs: Iterable[str]) -> tuple[str, ...]:
+    """The paths that corpora are given by, `NAME=PATH` each; those by name alone have none here."""
+    return tuple(spec.partition("=")[2].strip() for spec in specs if "=" in spec)
+
+
 def load_all(specs: Iterable[str], *, labels: Iterable[str]) -> tuple[Corpus, ...]:
     """Read several corpora, as `load` does each.
 

@@ -30,7 +30,7 @@ def content_of(path: Path, root: Path) -> bytes:
         root: The corpus's folder, out of which no link may lead.
 
     Raises:
-        OSError: It cannot be read, or is none; `strerror` says why.
+        OSError: It cannot be read, or is not a regular file; `strerror` says why.
     """
     if not lies_within(path, root):
         raise OSError(errno.EINVAL, "is a link out of the corpus's folder", str(path))

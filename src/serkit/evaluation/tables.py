@@ -7,6 +7,9 @@ from dataclasses import dataclass
 
 from serkit.text import in_html, printable
 
+# What would end a cell, or begin a link, a picture, code or a tag.
+_MARKDOWN = {c: f"\\{c}" for c in "\\|[`"} | {"<": "&lt;"}
+
 _LATEX = {c: f"\\{c}" for c in "&%$#_{}"} | {
     "\\": r"\textbackslash{}",
     "~": r"\textasciitilde{}",
@@ -84,7 +87,7 @@ class Table:
 
 
 def _markdown(text: str) -> str:
-    return printable(text).replace("|", "\\|")
+    return "".join(_MARKDOWN.get(character, character) for character in printable(text))
 
 
 def _latex(text: str) -> str:

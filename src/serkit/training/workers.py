@@ -83,7 +83,8 @@ def in_processes(
             return
     raise ProtocolError(
         f"worker processes were killed {1 + MOST_LOSSES} times, and {len(waiting)} of "
-        f"{len(tasks)} tasks are not done; the memory may be short: use fewer jobs"
+        f"{len(tasks)} tasks are not done; the memory may be short: use fewer jobs; or they cannot "
+        "start: serkit --debug shows what they print"
     )
 
 

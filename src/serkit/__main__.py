@@ -1,0 +1,6 @@
+"""`python -m serkit`: the command line."""
+
+from serkit.cli import run
+
+if __name__ == "__main__":
+    run()
