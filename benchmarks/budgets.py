@@ -68,7 +68,7 @@ def measured(command: str, folder: Path, most_s: float) -> dict[str, Any]:
     terminal, shown = pty.openpty()
     start = time.monotonic()
     process = subprocess.Popen(
-        [sys.executable, "-c", "from serkit.cli.main import main; main()", *command.split()],
+        [sys.executable, "-m", "serkit", *command.split()],
         cwd=folder,
         env={**os.environ, "TERM": "xterm", "COLUMNS": "200"},
         stdin=subprocess.DEVNULL,

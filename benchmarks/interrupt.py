@@ -64,7 +64,7 @@ def make_recordings(root: Path) -> None:
 
 def interrupted(root: Path, arguments: tuple[str, ...], after_s: float) -> dict[str, Any] | None:
     """Start a command and interrupt it; None if it had ended before."""
-    command = [sys.executable, "-c", "from serkit.cli.main import main; main()", *arguments]
+    command = [sys.executable, "-m", "serkit", *arguments]
     with tempfile.TemporaryDirectory() as cache:
         process = subprocess.Popen(
             command, cwd=root, env=os.environ | {"XDG_CACHE_HOME": cache}, text=True,

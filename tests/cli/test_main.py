@@ -197,7 +197,7 @@ def test_a_bar_is_shown_on_a_terminal_only(recordings):
     assert serkit(*arguments).stderr == ""
     ours, theirs = pty.openpty()
     with os.fdopen(ours, "rb", buffering=0) as terminal:
-        command = [sys.executable, "-c", "from serkit.cli.main import main; main()", *arguments]
+        command = [sys.executable, "-m", "serkit", *arguments]
         done = subprocess.run(
             list(map(str, command)), stderr=theirs, stdout=subprocess.PIPE, check=True
         )
