@@ -9,6 +9,7 @@ python benchmarks/interrupt.py
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -90,18 +91,22 @@ def interrupted(root: Path, arguments: tuple[str, ...], after_s: float) -> dict[
 
 
 def _alive(group: int) -> int:
-    """How many processes of a group still run, half a second later."""
+    """How many processes of a group still run, half a second later; ended ones do not count."""
     time.sleep(0.5)
-    try:
-        os.killpg(group, 0)
-    except ProcessLookupError:
-        return 0
-    return 1
+    alive = 0
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):
+            # After the name in brackets: state, parent, group (proc(5)).
+            state, _, own, *_ = path.read_text().rpartition(")")[2].split()
+            alive += state != "Z" and int(own) == group
+    return alive
 
 
 def main() -> None:
     """Every command at every moment."""
     rows = []
+    # What a shell starts in the background ignores the signal, and so would the commands.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
         make_recordings(root)

@@ -51,6 +51,14 @@ COMMANDS = [
 ]  # fmt: skip
 
 
+@pytest.fixture(autouse=True)
+def _heard():
+    """What a shell starts in the background ignores Ctrl-C, and hands that on to its children."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 @pytest.mark.parametrize(("arguments", "after_s"), COMMANDS)
 def test_an_interrupted_command(recordings, tmp_path, arguments, after_s):
     (tmp_path / "out").mkdir()
