@@ -54,7 +54,7 @@ def test_half_a_character_in_a_key():
     [
         ("!!python/object/apply:os.system ['true']", r"line 1: the tag .*os\.system"),
         ("- 1\n- !!binary aaaa", "line 2: the tag .*binary"),
-        ("a: 2001-13-45", "a date that is none"),
+        ("a: 2001-13-45", "an impossible date"),
         ("a: .nan", "a: the number nan"),
         ("a: 0x" + "f" * 5000, "a number of 5002 digits"),
         ("a: " + "1:" * 10_000 + "1", "a number of 20001 digits"),

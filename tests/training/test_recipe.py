@@ -63,7 +63,7 @@ def test_a_file_is_read_and_a_recipe_travels_as_json(tmp_path):
         (GOOD + "optimiser: {learning_rate: -1}", "optimiser.gradient.learning_rate: "),
         (GOOD + "validation_share: 1.5", "validation_share: "),
         (GOOD + "clip: .inf", "clip: the number inf"),
-        (GOOD + "source: 2001-13-45", "a date that is none"),
+        (GOOD + "source: 2001-13-45", "an impossible date"),
         (GOOD + f"clip: {'9' * 10_000}", "a number of 10000 digits"),
         (GOOD + "source: " + "[" * 100_000, "nested too deeply"),
         ("# " + "x" * (1 << 20), "larger than"),
