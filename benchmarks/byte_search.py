@@ -1,14 +1,13 @@
 """The search by bytes on disk beside the search by importance, on the splits of `quantisation.py`.
 
-Needs the corpora: SERKIT_CORPORA=/folder python benchmarks/byte_search.py
+Needs the corpora: SERKIT_CORPORA=/folder python benchmarks/byte_search.py [CORPUS ...]
 """
 
 from __future__ import annotations
 
 from serkit.training import Quantisation
 
-from harness import machine, versions, write_result
-from quantisation import FINE_TUNING, MARGIN, PAPERS_NETWORK, every_table
+from quantisation import FINE_TUNING, MARGIN, PAPERS_NETWORK, every_table, measure
 
 
 def plans(network: str) -> dict[str, Quantisation]:
@@ -24,16 +23,7 @@ def plans(network: str) -> dict[str, Quantisation]:
 
 def main() -> None:
     """The paper's network and a smaller one."""
-    write_result(
-        "byte_search",
-        {
-            "machine": machine(),
-            "versions": versions(["serkit", "numpy", "torch"]),
-            "fine_tuning": FINE_TUNING,
-            "margin": MARGIN,
-            "tables": list(every_table(plans, (PAPERS_NETWORK, "128-64"))),
-        },
-    )
+    measure("byte_search", every_table(plans, (PAPERS_NETWORK, "128-64")))
 
 
 if __name__ == "__main__":

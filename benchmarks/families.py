@@ -4,31 +4,33 @@ The multilayer perceptron's figures are those of `quantisation.py`; the convolut
 LSTM and the GRU with attention learn here from the frames, on the same splits and seeds, and are
 quantised by the same code.
 
-Needs the corpora: SERKIT_CORPORA=/folder python benchmarks/families.py
+Needs the corpora: SERKIT_CORPORA=/folder python benchmarks/families.py [CORPUS ...]
 """
 
 from __future__ import annotations
 
 import os
+import sys
+from collections.abc import Iterator
 from typing import Any
 
 from serkit.evaluation import find_protocol
 from serkit.training import load_recipe, load_utterances, make_dataset
 
-from harness import machine, versions, write_result
-from quantisation import FINE_TUNING, MARGIN, SEEDS, SPEAKER_SEEDS, plans, tried
+from quantisation import SEEDS, SPEAKER_SEEDS, measure, plans, tried
 
 FAMILIES = ("cnn", "lstm", "attention-gru")
 
 
-def main() -> None:
-    """EmoDB and TESS shuffled, as in the paper; EmoDB by speaker besides."""
-    tables: list[dict[str, Any]] = []
+def every_table() -> Iterator[dict[str, Any]]:
+    """EmoDB and TESS shuffled, as in the paper; EmoDB by speaker as well."""
     for column, protocol, n_seeds in (
         ("emodb", "shuffle", SEEDS),
         ("tess", "shuffle", SEEDS),
         ("emodb", "loso", SPEAKER_SEEDS),
     ):
+        if column not in (sys.argv[1:] or [column]):
+            continue
         folder = "layer-importance-adaptive-quantization"
         base = load_recipe(f"{folder}/table2-{column}")
         way = find_protocol(protocol)
@@ -43,20 +45,10 @@ def main() -> None:
                     "validation": "utterance" if way.speaker_dependent else "speaker",
                 }
             )
-            # The families hear the same frames.
+            # The families use the same frames.
             data = data or make_dataset(recipe, utterances, jobs=os.cpu_count() or 1)
-            tables.append(tried(recipe, family, plans(family), data, way, n_seeds))
-            write_result(
-                "families",
-                {
-                    "machine": machine(),
-                    "versions": versions(["serkit", "numpy", "torch"]),
-                    "margin": MARGIN,
-                    "fine_tuning": FINE_TUNING,
-                    "tables": tables,
-                },
-            )
+            yield tried(recipe, family, plans(family), data, way, n_seeds)
 
 
 if __name__ == "__main__":
-    main()
+    measure("families", every_table())
