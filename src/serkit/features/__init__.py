@@ -1,8 +1,10 @@
 """Samples -> frames -> functionals, in NumPy alone."""
 
+from serkit.features.analysis import extract, extract_of_log_mel
 from serkit.features.cepstrum import dct_matrix, delta, mfcc
 from serkit.features.chroma import chroma, chroma_filter_bank
 from serkit.features.cost import Cost
+from serkit.features.descriptors import DESCRIPTOR_NAMES, Descriptor
 from serkit.features.energy import rms, zero_crossings
 from serkit.features.frames import centre, frame, window
 from serkit.features.functionals import FUNCTIONAL_NAMES, functionals
@@ -13,13 +15,8 @@ from serkit.features.mel import (
     whisper_log_mel,
 )
 from serkit.features.pitch import Pitch, pitch
-from serkit.features.recipe import (
-    DESCRIPTOR_NAMES,
-    RECIPE_VERSION,
-    Descriptor,
-    FeatureRecipe,
-    extract,
-)
+from serkit.features.recipe import RECIPE_VERSION, DescriptorRecipe, FeatureRecipe, LogMelRecipe
+from serkit.features.sequences import Features, Sequences, joined, stacked
 from serkit.features.shape import SHAPE_NAMES, spectral_shape
 from serkit.features.spectrum import fft_frequencies, power_spectrum
 
@@ -28,9 +25,13 @@ __all__ = [
     "FUNCTIONAL_NAMES",
     "RECIPE_VERSION",
     "SHAPE_NAMES",
+    "Sequences",
     "Cost",
     "Descriptor",
+    "DescriptorRecipe",
+    "Features",
     "FeatureRecipe",
+    "LogMelRecipe",
     "Pitch",
     "amser_log_mel",
     "centre",
@@ -39,7 +40,9 @@ __all__ = [
     "dct_matrix",
     "delta",
     "extract",
+    "extract_of_log_mel",
     "fft_frequencies",
+    "joined",
     "frame",
     "functionals",
     "mel_filter_bank",
@@ -49,6 +52,7 @@ __all__ = [
     "power_to_db",
     "rms",
     "spectral_shape",
+    "stacked",
     "whisper_log_mel",
     "window",
     "zero_crossings",
