@@ -8,17 +8,13 @@ from serkit.features.descriptors import DESCRIPTOR_NAMES, Descriptor
 from serkit.features.energy import rms, zero_crossings
 from serkit.features.frames import centre, frame, window
 from serkit.features.functionals import FUNCTIONAL_NAMES, functionals
-from serkit.features.mel import (
-    amser_log_mel,
-    mel_filter_bank,
-    power_to_db,
-    whisper_log_mel,
-)
+from serkit.features.mel import mel_filter_bank, power_to_db
 from serkit.features.pitch import Pitch, pitch
 from serkit.features.recipe import RECIPE_VERSION, DescriptorRecipe, FeatureRecipe, LogMelRecipe
 from serkit.features.sequences import Features, Sequences, joined, stacked
 from serkit.features.shape import SHAPE_NAMES, spectral_shape
 from serkit.features.spectrum import fft_frequencies, power_spectrum
+from serkit.features.whisper import whisper_log_mel
 
 __all__ = [
     "DESCRIPTOR_NAMES",
@@ -33,7 +29,6 @@ __all__ = [
     "FeatureRecipe",
     "LogMelRecipe",
     "Pitch",
-    "amser_log_mel",
     "centre",
     "chroma",
     "chroma_filter_bank",

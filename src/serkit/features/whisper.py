@@ -1,7 +1,7 @@
 """Whisper's log-mel spectrogram, and its steps for sound that arrives in blocks.
 
-Radford et al., *Robust Speech Recognition via Large-Scale Weak Supervision* (2022), 2.2; constants as
-in `whisper/audio.py` of the reference implementation.
+Radford et al., *Robust Speech Recognition via Large-Scale Weak Supervision* (2022), 2.2, with the
+constants of the reference implementation's `whisper/audio.py`.
 """
 
 from __future__ import annotations
