@@ -1,6 +1,6 @@
 """The container of models, bases and profiles: a safetensors file that describes itself.
 
-The metadata of the file hold one JSON text, the description, with the name and version of a format.
+The metadata of the file hold one JSON text, the description, with the name and version of a kind.
 Everything is checked before any tensor is read: the size of the file, the version, and the names,
 shapes and types of the tensors. A file cannot make the reader allocate more than its own length.
 """
@@ -70,13 +70,13 @@ class Contents:
     """
 
     def __init__(
-        self, path: Path, file_bytes: int, description: dict[str, Any], file: Any, format: Format
+        self, path: Path, file_bytes: int, description: dict[str, Any], file: Any, kind: Format
     ) -> None:
         self.path = path
         self.file_bytes = file_bytes
         self.description = description
         self._file = file
-        self._error = format.error
+        self._error = kind.error
 
     def tensors(self, specs: Mapping[str, TensorSpec]) -> dict[str, NDArray[Any]]:
         """Read the tensors, float16 as float32.
@@ -124,12 +124,12 @@ class Contents:
 
 
 @contextmanager
-def open_container(path: str | os.PathLike[str], format: Format) -> Iterator[Contents]:
+def open_container(path: str | os.PathLike[str], kind: Format) -> Iterator[Contents]:
     """Open a file of a format and check its description's format and version.
 
     Args:
         path: The file.
-        format: What it must be.
+        kind: What it must be.
 
     Raises:
         SerkitError: Of the format: the file is missing, too large, damaged, or of another format
@@ -138,30 +138,30 @@ def open_container(path: str | os.PathLike[str], format: Format) -> Iterator[Con
     from safetensors import SafetensorError, safe_open
 
     path = Path(path)
-    file_bytes = _size_of(path, format)
+    file_bytes = _size_of(path, kind)
     try:
         with safe_open(path, framework="numpy") as file:
             text = (file.metadata() or {}).get(METADATA_KEY)
             if text is None:
-                raise format.error(
+                raise kind.error(
                     f"{path}: a safetensors file without the entry {METADATA_KEY!r} in its "
-                    f"metadata; expected a {format.noun} written by serkit"
+                    f"metadata; expected a {kind.noun} written by serkit"
                 )
-            yield Contents(path, file_bytes, parse_description(path, text, format), file, format)
+            yield Contents(path, file_bytes, parse_description(path, text, kind), file, kind)
     except (SafetensorError, OSError) as error:
-        raise format.error(
-            f"{path}: not a {format.noun} file, or truncated or damaged "
+        raise kind.error(
+            f"{path}: not a {kind.noun} file, or truncated or damaged "
             f"({printable(error):.300}); get a fresh copy"
         ) from error
 
 
-def parse_description(path: Path, text: str, format: Format) -> dict[str, Any]:
+def parse_description(path: Path, text: str, kind: Format) -> dict[str, Any]:
     """The description in a file's metadata, its format and version checked.
 
     Args:
         path: The file, for messages.
         text: The JSON text.
-        format: What the file must be.
+        kind: What the file must be.
 
     Raises:
         SerkitError: Of the format: the text is no plain JSON, or of another format or version.
@@ -169,31 +169,31 @@ def parse_description(path: Path, text: str, format: Format) -> dict[str, Any]:
     try:
         values = from_json(text)
     except ValueError as error:
-        raise format.error(f"{path}: its description is not plain JSON: {error}") from error
-    if not isinstance(values, dict) or values.get("format") != format.name:
-        raise format.error(f"{path}: its description is not that of a {format.name}")
-    if type(values.get("version")) is not int or values["version"] != format.version:
-        raise format.error(
+        raise kind.error(f"{path}: its description is not plain JSON: {error}") from error
+    if not isinstance(values, dict) or values.get("format") != kind.name:
+        raise kind.error(f"{path}: its description is not that of a {kind.name}")
+    if type(values.get("version")) is not int or values["version"] != kind.version:
+        raise kind.error(
             f"{path}: format version {values.get('version')!r:.40}; this serkit reads version "
-            f"{format.version}: install the serkit that wrote it, or make the {format.noun} again"
+            f"{kind.version}: install the serkit that wrote it, or make the {kind.noun} again"
         )
     return values
 
 
 def container_bytes(
-    format: Format, description: Mapping[str, Any], tensors: Mapping[str, NDArray[Any]]
+    kind: Format, description: Mapping[str, Any], tensors: Mapping[str, NDArray[Any]]
 ) -> bytes:
     """The content of a file.
 
     Args:
-        format: Its kind.
+        kind: Its format.
         description: JSON values, without format and version.
         tensors: By name; float32 is stored as float16 where that is exact.
     """
     from safetensors.numpy import save
 
     stored = {name: np.ascontiguousarray(_smallest(values)) for name, values in tensors.items()}
-    values = {"format": format.name, "version": format.version, **description}
+    values = {"format": kind.name, "version": kind.version, **description}
     text = json.dumps(values, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
     return save(stored, metadata={METADATA_KEY: text})
 
@@ -206,20 +206,19 @@ def _smallest(values: NDArray[Any]) -> NDArray[Any]:
     return half if np.array_equal(half.astype(np.float32), values) else values
 
 
-def _size_of(path: Path, format: Format) -> int:
+def _size_of(path: Path, kind: Format) -> int:
     try:
         status = path.stat()
     except FileNotFoundError:
-        raise format.error(f"{path}: no such file") from None
+        raise kind.error(f"{path}: no such file") from None
     except (OSError, ValueError) as error:
-        raise format.error(f"{path}: cannot be opened: {error}") from error
+        raise kind.error(f"{path}: cannot be opened: {error}") from error
     if path.is_dir():
-        raise format.error(f"{path}: is a directory; expected a {format.noun} file")
+        raise kind.error(f"{path}: is a directory; expected a {kind.noun} file")
     if not stat.S_ISREG(status.st_mode):
-        raise format.error(f"{path}: is a pipe or a device; expected a {format.noun} file")
-    if status.st_size > format.max_bytes:
-        raise format.error(
-            f"{path}: {status.st_size} bytes; a {format.noun} file has at most "
-            f"{format.max_bytes} bytes"
+        raise kind.error(f"{path}: is a pipe or a device; expected a {kind.noun} file")
+    if status.st_size > kind.max_bytes:
+        raise kind.error(
+            f"{path}: {status.st_size} bytes; a {kind.noun} file has at most {kind.max_bytes} bytes"
         )
     return status.st_size

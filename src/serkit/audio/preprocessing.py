@@ -9,8 +9,6 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from serkit.audio.reading import SAMPLE_RATE
-
 Samples = NDArray[np.float32]
 
 

@@ -11,7 +11,7 @@ from serkit.features.functionals import FUNCTIONAL_NAMES, functionals
 from serkit.features.mel import mel_filter_bank, power_to_db
 from serkit.features.pitch import Pitch, pitch
 from serkit.features.recipe import RECIPE_VERSION, DescriptorRecipe, FeatureRecipe, LogMelRecipe
-from serkit.features.sequences import Features, Sequences, joined, stacked
+from serkit.features.sequences import Features, Sequences, joined, stacked, stacked_twice
 from serkit.features.shape import SHAPE_NAMES, spectral_shape
 from serkit.features.spectrum import fft_frequencies, power_spectrum
 from serkit.features.whisper import whisper_log_mel
@@ -21,14 +21,14 @@ __all__ = [
     "FUNCTIONAL_NAMES",
     "RECIPE_VERSION",
     "SHAPE_NAMES",
-    "Sequences",
     "Cost",
     "Descriptor",
     "DescriptorRecipe",
-    "Features",
     "FeatureRecipe",
+    "Features",
     "LogMelRecipe",
     "Pitch",
+    "Sequences",
     "centre",
     "chroma",
     "chroma_filter_bank",
@@ -37,9 +37,9 @@ __all__ = [
     "extract",
     "extract_of_log_mel",
     "fft_frequencies",
-    "joined",
     "frame",
     "functionals",
+    "joined",
     "mel_filter_bank",
     "mfcc",
     "pitch",
@@ -48,6 +48,7 @@ __all__ = [
     "rms",
     "spectral_shape",
     "stacked",
+    "stacked_twice",
     "whisper_log_mel",
     "window",
     "zero_crossings",

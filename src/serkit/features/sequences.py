@@ -63,6 +63,17 @@ def stacked(recordings: Sequence[Array]) -> Features:
     return Sequences(np.stack([_padded(one, int(lengths.max())) for one in recordings]), lengths)
 
 
+def stacked_twice(recordings: Sequence[Sequence[Array]]) -> Features:
+    """`stacked` for two leading axes."""
+    rows = [stacked(one) for one in recordings]
+    first = joined(rows)
+    leading = (len(recordings), len(recordings[0]))
+    if isinstance(first, Sequences):
+        shape = (*leading, *first.values.shape[1:])
+        return Sequences(first.values.reshape(shape), first.lengths.reshape(leading))
+    return first.reshape(*leading, -1)
+
+
 def joined(parts: Sequence[Features], axis: int = 0) -> Features:
     """Features of one kind, concatenated along an axis of recordings."""
     vectors = [part for part in parts if not isinstance(part, Sequences)]

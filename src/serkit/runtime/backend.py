@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,6 +39,10 @@ class Backend(Protocol):
     @property
     def file_bytes(self) -> int:
         """Size of the file."""
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """JSON values that its card is shown with, such as the number of parameters."""
 
     def outputs(self, windows: Sequence[Array]) -> Outputs:
         """Classify windows.

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, fields
 from typing import Any
 
-from serkit.audio import MAX_WINDOW_S, MIN_WINDOW_S, SAMPLE_RATE
+from serkit.audio import MAX_WINDOW_S, MIN_WINDOW_S, SAMPLE_RATE, WINDOW_S
 from serkit.errors import ModelError, RecipeError
 from serkit.runtime.card import ModelCard, TrainingCorpus
 from serkit.runtime.inputs import INPUTS, Input, kind_of
@@ -67,7 +67,7 @@ def check_card(values: Mapping[str, Any]) -> ModelCard:
     require(_is_name(values.get("name")), "name", "a name")
     rate = values.get("sample_rate")
     require(type(rate) is int and rate == SAMPLE_RATE, "sample_rate", str(SAMPLE_RATE))
-    window_s = values.get("window_s", ModelCard.window_s)
+    window_s = values.get("window_s", WINDOW_S)
     require(
         _is_number(window_s, MIN_WINDOW_S, MAX_WINDOW_S),
         "window_s",
@@ -75,9 +75,7 @@ def check_card(values: Mapping[str, Any]) -> ModelCard:
     )
     temperature, clip = values.get("temperature"), values.get("clip")
     require(_is_number(temperature, LEAST, MOST), "temperature", f"{LEAST:g} to {MOST:g}")
-    require(
-        clip is None or _is_number(clip, LEAST, MOST), "clip", f"null or {LEAST:g} to {MOST:g}"
-    )
+    require(clip is None or _is_number(clip, LEAST, MOST), "clip", f"null or {LEAST:g} to {MOST:g}")
     require(isinstance(values.get("corpora"), list), "corpora", "a list")
     for key in ("figures", "recipe"):
         require(isinstance(values.get(key), dict), key, "an object")

@@ -3,49 +3,44 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
 from typing import Any
 
 from serkit.errors import ModelError
-from serkit.runtime.layers import (
-    GRU,
-    LSTM,
-    AttentionPooling,
-    Convolution,
-    MeanPooling,
-    PackedWeight,
-    weighted,
-)
-from serkit.runtime.model import Model
+from serkit.features import FeatureRecipe, LogMelRecipe
+from serkit.runtime.backend import Backend
+from serkit.runtime.card import ModelCard
+from serkit.runtime.card_description import describe_card
+from serkit.runtime.inputs import Embedding, Input, Waveform
 from serkit.runtime.typical import Typical
 from serkit.text import printable
 
 
-def card_as_json(model: Model) -> str:
-    """Everything the model file says about itself, and its size, as JSON."""
-    values = asdict(model.card) | {"seen": model.card.seen.to_dict()} | _size(model)
+def card_as_json(backend: Backend) -> str:
+    """Everything a model file says about itself, and its size, as JSON."""
+    values = describe_card(backend.card) | {"file_bytes": backend.file_bytes} | backend.facts
     return json.dumps(values, indent=2)
 
 
-def card_as_text(model: Model) -> str:
+def card_as_text(backend: Backend) -> str:
     """The card as a page of text.
 
     Raises:
         ModelError: The figures on it are not what serkit writes.
     """
-    card = model.card
-    size = _size(model)
-    lines = [
-        f"{card.name}: {', '.join(card.labels)}",
-        "",
-        f"size         {size['file_bytes']} bytes, {size['n_parameters']} parameters",
-        f"features     {card.features.name}: {card.features.n_features} numbers a "
-        f"{'frame' if card.features.per_frame else 'recording'}",
-        f"network      {_layers(model)}{_packed(model)}",
-        f"temperature  {card.temperature:.3f}",
-        f"made with    serkit {card.created_with}",
-        f"typical      {_typical(card.typical)}",
-    ]
+    card = backend.card
+    facts = {name.replace("_", " "): value for name, value in backend.facts.items()}
+    rows = {
+        "size": f"{backend.file_bytes} bytes",
+        "input": _input(card.input),
+        **facts,
+        "windows": f"{card.window_s:g} s",
+        "temperature": f"{card.temperature:.3f}",
+        "made with": f"serkit {card.created_with}",
+        "typical": _typical(card.typical),
+    }
+    width = max(map(len, rows))
+    lines = [f"{card.name}: {', '.join(card.labels)}", ""]
+    lines += [f"{name:<{width}}  {value}" for name, value in rows.items()]
     try:
         for protocol in card.figures.get("protocols", []):
             lines += ["", *_figures(protocol)]
@@ -61,13 +56,13 @@ def card_as_text(model: Model) -> str:
         )
     if not all(corpus.name in card.seen.samples for corpus in card.corpora):
         lines.append("  (recognised by name only: the file has no sketch of their recordings)")
-    lines += ["", licence_note(model)]
+    lines += ["", licence_note(card)]
     return "\n".join(map(printable, lines))
 
 
-def licence_note(model: Model) -> str:
+def licence_note(card: ModelCard) -> str:
     """What the licences of the training corpora mean for commercial use."""
-    bound = [c for c in model.card.corpora if not c.commercial_use]
+    bound = [c for c in card.corpora if not c.commercial_use]
     if not bound:
         return "Commercial use: no licence of a training corpus speaks against it."
     named = ", ".join(f"{c.title} ({c.licence})" for c in bound)
@@ -78,17 +73,16 @@ def licence_note(model: Model) -> str:
     )
 
 
-def _layers(model: Model) -> str:
-    """Widths, as in `180-64-7`, with the kinds of layers that are not fully connected."""
-    names = {Convolution: "conv ", LSTM: "lstm ", GRU: "gru "}
-    parts = [str(model.card.features.n_features)]
-    for layer in model.layers:
-        if isinstance(layer, AttentionPooling | MeanPooling):
-            parts.append("attention" if isinstance(layer, AttentionPooling) else "mean")
-        else:
-            width = len(layer.bias) // (4 if isinstance(layer, LSTM | GRU) else 1)
-            parts.append(f"{names.get(type(layer), '')}{width}")
-    return "-".join(parts)
+def _input(value: Input) -> str:
+    match value:
+        case FeatureRecipe() | LogMelRecipe():
+            unit = "frame" if value.per_frame else "recording"
+            kind = "log-mel, " if isinstance(value, LogMelRecipe) else ""
+            return f"{kind}{value.name}: {value.n_features} numbers per {unit}"
+        case Embedding():
+            return f"{value.width} numbers computed by {value.model}"
+        case Waveform():
+            return "the waveform"
 
 
 def _typical(typical: Typical | None) -> str:
@@ -98,19 +92,6 @@ def _typical(typical: Typical | None) -> str:
         f"{100 * typical.share:.3g} % of the recordings of held-out speakers lie within "
         f"{typical.limit:.2f}"
     )
-
-
-def _packed(model: Model) -> str:
-    """The bits of each layer, where any is packed."""
-    weights = [layer.weight for layer in weighted(model.layers)]
-    if not any(isinstance(weight, PackedWeight) for weight in weights):
-        return ""
-    bits = (str(w.bits) if isinstance(w, PackedWeight) else "32" for w in weights)
-    return f", weights of {', '.join(bits)} bits"
-
-
-def _size(model: Model) -> dict[str, int]:
-    return {"file_bytes": model.file_bytes, "n_parameters": model.n_parameters}
 
 
 def _figures(protocol: dict[str, Any]) -> list[str]:

@@ -5,7 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-Code = Literal["truncated", "lost-packets", "narrowband", "clipped", "too-quiet", "short", "far-from-training"]
+Code = Literal[
+    "truncated",
+    "lost-packets",
+    "narrowband",
+    "clipped",
+    "too-quiet",
+    "short",
+    "far-from-training",
+]
 
 CODES: tuple[Code, ...] = get_args(Code)
 """Every code, in the order in which cautions are listed."""

@@ -6,8 +6,19 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
+from serkit.codec import log_mel_of
 from serkit.errors import RecipeError
-from serkit.features import FeatureRecipe, LogMelRecipe
+from serkit.features import (
+    DescriptorRecipe,
+    FeatureRecipe,
+    LogMelRecipe,
+    extract,
+    extract_of_log_mel,
+)
+from serkit.features.whisper import scaled
 
 MAX_WIDTH = 1 << 16
 
@@ -83,3 +94,23 @@ INPUTS: dict[str, type[Input]] = {
 def kind_of(value: Input) -> str:
     """The key of an input in a card."""
     return next(kind for kind, cls in INPUTS.items() if type(value) is cls)
+
+
+def features_of(recipe: DescriptorRecipe, samples: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The features of a recording under either kind of recipe.
+
+    Args:
+        recipe: A recipe for sound or for log-mel.
+        samples: Mono at 16 kHz, shape `[n_samples]`, float32.
+
+    Returns:
+        As `serkit.features.extract`.
+
+    Raises:
+        AudioError: The recording is shorter than a log-mel frame of 10 ms.
+    """
+    if isinstance(recipe, LogMelRecipe):
+        return extract_of_log_mel(recipe, scaled(log_mel_of(samples)))
+    if isinstance(recipe, FeatureRecipe):
+        return extract(recipe, samples)
+    raise TypeError(f"{type(recipe).__name__} is no recipe of serkit.features")

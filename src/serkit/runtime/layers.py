@@ -88,6 +88,11 @@ class Layer:
         raise NotImplementedError
 
     @property
+    def label(self) -> str:
+        """Its kind and width in the summary of a network."""
+        return self.kind
+
+    @property
     def values(self) -> dict[str, Any]:
         """The values of its options."""
         return {name: getattr(self, name) for name in self.options}
@@ -134,6 +139,13 @@ class WeightedLayer(Layer):
         raise NotImplementedError
 
     @property
+    def label(self) -> str:
+        """Its kind and width in the summary of a network; of a dense layer the width alone."""
+        if self.pools:
+            return self.kind
+        return f"{self.kind} {self.n_outputs}" if self.needs_frames else str(self.n_outputs)
+
+    @property
     def matrix(self) -> Array:
         """The weights in full, float32."""
         if isinstance(self.weight, PackedWeight):
@@ -176,7 +188,7 @@ class Dense(WeightedLayer):
     @property
     def n_inputs(self) -> int:
         """Width of its input."""
-        return self.weight.shape[1]
+        return int(self.weight.shape[1])
 
     @property
     def n_outputs(self) -> int:
@@ -218,7 +230,7 @@ class Convolution(WeightedLayer):
     @property
     def n_inputs(self) -> int:
         """Width of its input."""
-        return self.weight.shape[1] // self.kernel
+        return int(self.weight.shape[1]) // self.kernel
 
     @property
     def n_outputs(self) -> int:
@@ -265,7 +277,7 @@ class _Recurrent(WeightedLayer):
     @property
     def n_inputs(self) -> int:
         """Width of its input."""
-        return self.weight.shape[1] - self.n_outputs
+        return int(self.weight.shape[1]) - self.n_outputs
 
     @property
     def n_outputs(self) -> int:
@@ -367,7 +379,7 @@ class AttentionPooling(WeightedLayer):
     @property
     def n_inputs(self) -> int:
         """Width of its input."""
-        return self.weight.shape[1]
+        return int(self.weight.shape[1])
 
     @property
     def n_outputs(self) -> int:

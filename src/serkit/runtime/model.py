@@ -8,9 +8,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from serkit.errors import ModelError
 from serkit.features import DescriptorRecipe, Features, Sequences
 from serkit.runtime.card import ModelCard
+from serkit.runtime.inputs import kind_of
 from serkit.runtime.layers import Layer, weighted
+from serkit.runtime.weights import PackedWeight
 
 Array = NDArray[np.float32]
 
@@ -47,9 +50,32 @@ class Model:
         return isinstance(self.card.input, DescriptorRecipe) and self.card.input.per_frame
 
     @property
+    def recipe(self) -> DescriptorRecipe:
+        """The recipe of its features.
+
+        Raises:
+            ModelError: It takes an embedding.
+        """
+        if not isinstance(self.card.input, DescriptorRecipe):
+            kind = kind_of(self.card.input)
+            raise ModelError(f"{self.card.name} takes {kind}; expected features or log-mel")
+        return self.card.input
+
+    @property
     def n_parameters(self) -> int:
         """Number of weights and biases of the network, without the normalisation."""
         return sum(layer.weight.size + layer.bias.size for layer in weighted(self.layers))
+
+    @property
+    def summary(self) -> str:
+        """Kinds, widths and bits of the layers, as in `180-64-7, weights of 4, 8 bits`."""
+        parts = [str(self.n_features), *(layer.label for layer in self.layers)]
+        bits = [
+            str(layer.weight.bits) if isinstance(layer.weight, PackedWeight) else "32"
+            for layer in weighted(self.layers)
+        ]
+        packed = f", weights of {', '.join(bits)} bits" if set(bits) - {"32"} else ""
+        return "-".join(parts) + packed
 
     def with_card(self, **changes: Any) -> Model:
         """The same model with some fields of its card changed."""

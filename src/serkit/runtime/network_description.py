@@ -166,12 +166,10 @@ def _check_layer(i: int, described: object, width: int, framed: bool) -> LayerDe
     inputs = described.get("inputs")
     if type(inputs) is not int or inputs != width:
         raise ModelError(f"layer {i} takes {inputs!r:.40} inputs; expected {width}")
-    n_outputs = width
-    if not kind.pools:
-        n_outputs = described.get("outputs")
-        most = MAX_FRAME_WIDTH if framed else MAX_WIDTH
-        if type(n_outputs) is not int or not 1 <= n_outputs <= most:
-            raise ModelError(f"layer {i} has {n_outputs!r:.40} as outputs; expected 1 to {most}")
+    n_outputs = width if kind.pools else described.get("outputs")
+    most = MAX_FRAME_WIDTH if framed else MAX_WIDTH
+    if type(n_outputs) is not int or not 1 <= n_outputs <= most:
+        raise ModelError(f"layer {i} has {n_outputs!r:.40} as outputs; expected 1 to {most}")
     values = {}
     for key, option in kind.options.items():
         values[key] = described.get(key)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -69,6 +70,11 @@ class NumpyBackend:
     def file_bytes(self) -> int:
         """Size of the file."""
         return self.model.file_bytes
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """Number of parameters, and the layers with their widths and bits."""
+        return {"n_parameters": self.model.n_parameters, "network": self.model.summary}
 
     def outputs(self, windows: Sequence[Array]) -> Outputs:
         """Classify windows, as `Backend.outputs`."""

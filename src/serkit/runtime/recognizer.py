@@ -40,7 +40,7 @@ class _Classified:
     @property
     def length(self) -> int:
         """Number of samples or frames."""
-        return self.content.shape[-1]
+        return int(self.content.shape[-1])
 
 
 class Recognizer:
@@ -154,11 +154,11 @@ class Recognizer:
         chosen = self._chosen(labels)
         with opened(source, self.card) as stream:
             for window in self._classified(stream, chosen, hop_s=hop_s):
-                silent = window.probabilities is None
+                probabilities = window.probabilities
                 yield Window(
                     window.start / stream.rate,
                     (window.start + window.length) / stream.rate,
-                    {} if silent else self._scores(chosen, window.probabilities),
+                    {} if probabilities is None else self._scores(chosen, probabilities),
                     window_cautions(window.content) + self._far(window.distance or 0.0),
                 )
 

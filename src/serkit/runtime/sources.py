@@ -19,7 +19,7 @@ from serkit.codec.frontend import log_mel_blocks
 from serkit.codec.packets import FRAMES_PER_SECOND
 from serkit.errors import AudioError, PacketError
 from serkit.features import LogMelRecipe
-from serkit.features.whisper import FLOOR, in_units, normalised
+from serkit.features.whisper import FLOOR, scaled
 from serkit.files import open_file
 from serkit.runtime.card import ModelCard
 from serkit.runtime.caution import Caution
@@ -29,6 +29,7 @@ Array = NDArray[np.float32]
 
 # Samples within one step of 16-bit audio are digital silence.
 _SILENT_RANGE = 2.0 / 32768.0
+_SILENT_LOG_MEL = float(scaled(np.array([FLOOR], np.float32))[0])
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +84,7 @@ def is_silent(window: Array) -> bool:
     """Whether a window of samples or log-mel frames is digital silence."""
     if window.ndim == 1:
         return bool(np.ptp(window) < _SILENT_RANGE)
-    return bool(window.max() <= in_units(np.float32(FLOOR)))
+    return bool(window.max() <= _SILENT_LOG_MEL)
 
 
 def window_cautions(window: Array) -> tuple[Caution, ...]:
@@ -130,7 +131,7 @@ def _sound(source: Source) -> Stream:
 
 def _log_mel_of_sound(source: Source) -> Stream:
     sound = _sound(source)
-    blocks = (in_units(block) for block in log_mel_blocks(sound.blocks))
+    blocks = (scaled(block) for block in log_mel_blocks(sound.blocks))
     return Stream(blocks, FRAMES_PER_SECOND, sound.cautions)
 
 
