@@ -91,5 +91,5 @@ def test_a_payload_with_something_left_is_refused():
 
 
 def test_a_number_without_an_end_is_refused():
-    with pytest.raises(PacketError, match="impossibly large"):
+    with pytest.raises(PacketError, match="out of range"):
         get_large(Reader(b"\xff" * 60))

@@ -12,7 +12,7 @@ NOISE = (0.1 * rng.standard_normal(16_000) * np.sin(np.arange(16_000) / 3000)).a
 
 
 @pytest.mark.parametrize("n", [160, 200, 201, 319, 320, 5119, 5120, 5121, 5320, 10_240, 16_000])
-def test_it_is_whispers(n):
+def test_frames_in_blocks_are_whispers(n):
     found = normalised(log_mel_of(NOISE[:n]))
     expected = whisper_log_mel(NOISE[:n])
     assert found.shape == expected.shape == (80, n // 160)

@@ -51,7 +51,7 @@ def test_golden_bytes():
 
 
 def test_a_number_has_one_form():
-    with pytest.raises(PacketError, match="ends with an empty byte"):
+    with pytest.raises(PacketError, match="ends with a zero byte"):
         read_packet(sealed(bytes.fromhex("a6 0500 8300 616263")))
 
 
@@ -69,14 +69,17 @@ def test_a_file_is_cut_into_its_packets(several):
     ("content", "message"),
     [
         (b"", "is cut off: 0 bytes, expected at least 1"),
-        (b"\x56" + PLAIN.to_bytes()[1:], "no packet starts here: found the byte 0x56"),
+        (
+            b"\x56" + PLAIN.to_bytes()[1:],
+            "the first byte is 0x56; expected 0xa4 to 0xa6",
+        ),
         (b"\xaa" + PLAIN.to_bytes()[1:], "version 2; this serkit reads 1"),
         (b"\xa7" + PLAIN.to_bytes()[1:], "unknown mode 3"),
         (PLAIN.to_bytes()[:-1], "cut off"),
-        (PLAIN.to_bytes()[:-5] + b"x" + PLAIN.to_bytes()[-4:], "checksum does not fit"),
+        (PLAIN.to_bytes()[:-5] + b"x" + PLAIN.to_bytes()[-4:], "checksum does not match"),
         (PLAIN.to_bytes() + b"x", "1 bytes follow the packet"),
         (bytes.fromhex("a60500 ffffffff0f"), f"4294967295 bytes; expected at most {MAX_PAYLOAD}"),
-        (bytes.fromhex("a60500 ffffffffff01"), "a number of more than 5 bytes"),
+        (bytes.fromhex("a60500 ffffffffff01"), "a varint of more than 5 bytes"),
         (bytes.fromhex("a60500 8064"), "is cut off: 5 bytes, expected at least 12805"),
     ],
 )

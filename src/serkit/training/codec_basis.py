@@ -23,7 +23,7 @@ from serkit.codec.basis import (
 from serkit.codec.blocks import quantised
 from serkit.codec.context import (
     LARGEST,
-    MOST_HIDDEN,
+    MAX_HIDDEN,
     N_CLASSES,
     N_INPUTS,
     SHIFT,
@@ -175,7 +175,7 @@ class _Network(nn.Module):
 
     def forward(self, inputs: Tensor, places: Tensor, levels: Tensor) -> Tensor:
         """Logits of magnitudes, of coefficients at some places of a block and some steps."""
-        hidden = self.inner(inputs).clamp(0.0, MOST_HIDDEN)
+        hidden = self.inner(inputs).clamp(0.0, MAX_HIDDEN)
         scale = self.outer(hidden)[:, 0] + self.prior[places] - levels
         logits: Tensor = self.head((scale[:, None] - 32.0) / 16.0)
         return logits
