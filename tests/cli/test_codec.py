@@ -211,7 +211,7 @@ def long_recording(tmp_path_factory):
 
 @pytest.mark.parametrize(
     ("options", "growth_mb"),
-    # On top of 10 to 14 MB of buffers, the whole log-mel would take 19 MB. --kbps samples 10 MB of it.
+    # Buffers take 10 to 14 MB, the sample of --kbps another 10; the whole log-mel would add 19.
     [(("--quality", "0"), 20), (("--kbps", "1"), 24), (("--mode", "svd"), 20)],
 )
 def test_memory_does_not_grow_with_the_recording(
