@@ -202,7 +202,7 @@ def test_a_refused_packet_leaves_no_trace():
     decoder, parts = Decoder(), []
     for packet in PACKETS:
         parts.append(decoder.push(packet))
-        for wrong, message in (
+        for refused, message in (
             (bytes(spoiled), "checksum"),
             (foreign, "the packet's basis is 00000000"),
             (far, "s are missing before the packet; expected at most 60 s"),
@@ -213,7 +213,7 @@ def test_a_refused_packet_leaves_no_trace():
             (longer, "does not end|out of range"),
         ):
             with pytest.raises(PacketError, match=message):
-                decoder.push(wrong)
+                decoder.push(refused)
     parts.append(decoder.flush())
     np.testing.assert_array_equal(np.concatenate(parts, axis=1), expected)
 

@@ -91,9 +91,9 @@ def test_settings_out_of_range_are_refused(options, message):
 
 def test_other_arrays_than_mono_floats_are_refused():
     encoder = Encoder()
-    for wrong in (np.zeros(400, np.int16), np.zeros((400, 2), np.float32)):
+    for samples in (np.zeros(400, np.int16), np.zeros((400, 2), np.float32)):
         with pytest.raises(AudioError, match="expected one channel of floats"):
-            encoder.push(wrong)
+            encoder.push(samples)
     whole = encoder.push(VOICE.astype(np.float64)) + encoder.flush()
     assert whole == PACKETS
     assert encoder.flush() == []

@@ -39,29 +39,29 @@ packets = st.builds(
 
 
 @given(packets)
-def test_a_packet_comes_back(packet):
+def test_a_packet_is_read_back(packet):
     assert read_packet(packet.to_bytes()) == packet
 
 
 def test_golden_bytes():
-    """By hand from docs/packet-format.md, but for the checksum, which is zlib's."""
+    """Written by hand from docs/packet-format.md, with the checksum of zlib."""
     assert PLAIN.to_bytes() == sealed(bytes.fromhex("a6 0500 03 616263"))
     assert FULL.to_bytes() == sealed(bytes.fromhex("a6 ffff c0c407 01020304 07 80fe 00"))
     assert zlib.crc32(b"123456789") == 0xCBF43926  # the checksum is CRC-32/ISO-HDLC
 
 
-def test_a_number_has_one_form():
+def test_a_varint_has_one_form():
     with pytest.raises(PacketError, match="ends with a zero byte"):
         read_packet(sealed(bytes.fromhex("a6 0500 8300 616263")))
 
 
-def test_eight_bytes_is_all_a_packet_adds():
+def test_a_packet_adds_eight_bytes():
     assert len(PLAIN.to_bytes()) == len(PLAIN.payload) + 8
 
 
 @given(st.lists(packets, min_size=1, max_size=6))
-def test_a_file_is_cut_into_its_packets(several):
-    contents = [packet.to_bytes() for packet in several]
+def test_a_file_is_split_into_its_packets(sent):
+    contents = [packet.to_bytes() for packet in sent]
     assert list(split(b"".join(contents))) == contents
 
 
@@ -83,13 +83,13 @@ def test_a_file_is_cut_into_its_packets(several):
         (bytes.fromhex("a60500 8064"), "is cut off: 5 bytes, expected at least 12805"),
     ],
 )
-def test_what_is_no_packet(content, message):
+def test_malformed_packets_are_refused(content, message):
     with pytest.raises(PacketError, match=message):
         read_packet(content)
 
 
 @given(st.data())
-def test_a_flipped_bit_never_passes(data):
+def test_a_flipped_bit_is_always_detected(data):
     packet = replace(data.draw(packets), payload=b"0123456789")
     content = bytearray(packet.to_bytes())
     place = data.draw(st.integers(0, 8 * len(content) - 1))
@@ -100,6 +100,6 @@ def test_a_flipped_bit_never_passes(data):
 
 @settings(max_examples=300)
 @given(st.binary(max_size=60), st.booleans())
-def test_any_bytes_are_a_packet_or_a_packet_error(content, begun):
+def test_any_bytes_are_a_packet_or_a_packet_error(content, with_magic):
     with suppress(PacketError):
-        read_packet(sealed(b"\xa6" + content) if begun else content)
+        read_packet(sealed(b"\xa6" + content) if with_magic else content)
