@@ -71,7 +71,12 @@ def normalised(log_mel: Array, *, peak: float | None = None) -> Array:
     if not log_mel.size:
         return log_mel
     raised = clamped(log_mel, float(log_mel.max()) if peak is None else peak)
-    mapped: Array = (raised + _OFFSET) / _SCALE
+    return scaled(raised)
+
+
+def scaled(log_mel: Array) -> Array:
+    """`(x + 4) / 4`, the units of Whisper's encoder."""
+    mapped: Array = (log_mel + _OFFSET) / _SCALE
     return mapped
 
 
