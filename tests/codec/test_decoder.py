@@ -243,6 +243,7 @@ def test_the_running_peak_is_the_maximum_received_and_then_the_senders():
     assert decoder.running_peak == decoder.peak
 
 
+@settings(deadline=None, max_examples=25)
 @given(st.lists(st.integers(1, len(PACKETS) - 1), max_size=6))
 def test_the_running_peak_does_not_depend_on_the_chunks(cuts):
     together, alone = Decoder(), Decoder()

@@ -37,6 +37,7 @@ def test_a_packet_is_ready_within_the_delay():
     for place in range(0, 32_000, 40):
         for _ in encoder.push(VOICE[place : place + 40]):
             arrived.append((place + 40) / 16_000)
+    assert len(arrived) == 6
     for number, time in enumerate(arrived):
         assert time - number * BLOCK_FRAMES / 100 <= DELAY_S
 
