@@ -82,7 +82,7 @@ def test_any_packets_decode_or_are_a_packet_error(packets_sent, reorder):
     decoder = Decoder(reorder=reorder)
     for packet in packets_sent:
         try:
-            # Gaps of 60 s at most before each packet that waits, and 30 s in it.
+            # For each waiting packet at most 60 s of gap and 30 s of frames.
             check(decoder.push(packet.to_bytes()), most=9_000 * (reorder + 1))
         except PacketError:
             continue
