@@ -1,7 +1,7 @@
-"""Write docs/packet-vectors.json: packets of synthetic sound, and what the reference reads in them.
+"""Write docs/packet-vectors.json: packets of synthetic sound, and their content by the reference.
 
-The quantiser weighs floating-point numbers, so that another machine may choose other packets as
-good as these; what is in them is exact on all.
+The quantiser compares floating-point costs, so that another machine may choose other, equally good
+packets. Their content is exact on all machines.
 """
 
 import dataclasses
@@ -46,7 +46,7 @@ def voice(seconds: float, gain: float = 0.1, seed: int = 0) -> np.ndarray:
 
 
 def sound_packets() -> dict[str, tuple[bytes, str | None]]:
-    """Packets by name, and the one each follows where it does not say when it starts."""
+    """Packets by name, each with the packet it follows unless timed."""
     live = list(split(encode_basis(voice(1.1), 5, blocks_per_packet=1)))
     gap = np.concatenate([voice(0.64), np.zeros(11_200, np.float32), voice(0.4, seed=1)])
     (several,) = split(encode_basis(gap, 3, blocks_per_packet=8))
@@ -84,14 +84,14 @@ def no_rows() -> bytes:
 
 
 def broken_packets() -> dict[str, bytes]:
-    """Packets by what is wrong with them; but for the first, the checksum is right."""
+    """Packets by defect; all but the first have a valid checksum."""
     (first,) = split(encode_basis(voice(0.32), 0))
     good = read_packet(first)
 
     def changed(**fields: object) -> bytes:
         return dataclasses.replace(good, **fields).to_bytes()
 
-    def begun(byte: int) -> bytes:
+    def starting(byte: int) -> bytes:
         return resealed(bytes([byte]) + first[1:])
 
     large = Writer()
@@ -104,9 +104,9 @@ def broken_packets() -> dict[str, bytes]:
     infinite = svd.payload[:1] + b"\0\x7c" + svd.payload[3:]
     return {
         "checksum": first[:-1] + bytes([first[-1] ^ 1]),
-        "not the magic": begun(0xB6),
-        "version 2": begun(0xAA),
-        "mode 3": begun(0xA7),
+        "not the magic": starting(0xB6),
+        "version 2": starting(0xAA),
+        "mode 3": starting(0xA7),
         "cut off": first[:-1],
         "a byte after the packet": first + b"\0",
         "a varint of six bytes": resealed(first[:3] + b"\x80\x80\x80\x80\x80\0" + first[4:]),
@@ -132,8 +132,8 @@ def resealed(content: bytes) -> bytes:
 
 def described(name: str, data: bytes, after: str | None, begins: int) -> dict[str, object]:
     """A vector, as the reference decodes it."""
-    found = decode(data)
-    packet = found.packet
+    decoded = decode(data)
+    packet = decoded.packet
     fields = {
         "name": name,
         "hex": data.hex(),
@@ -146,29 +146,29 @@ def described(name: str, data: bytes, after: str | None, begins: int) -> dict[st
         "frames": packet.n_frames,
         "peak": packet.peak,
     }
-    return fields | integers(found) | values(found.frames)
+    return fields | integers(decoded) | values(decoded.frames)
 
 
-def integers(found: Decoded) -> dict[str, object]:
-    """The whole numbers of a payload, as the file has them."""
-    if found.packet.mode == "svdq":
-        return {"exponent": found.exponent, "means": found.means, "columns": found.columns}
-    if found.packet.mode == "svd":
-        return {"rank": found.packet.payload[0]}
+def integers(decoded: Decoded) -> dict[str, object]:
+    """The integers of a payload."""
+    if decoded.packet.mode == "svdq":
+        return {"exponent": decoded.exponent, "means": decoded.means, "columns": decoded.columns}
+    if decoded.packet.mode == "svd":
+        return {"rank": decoded.packet.payload[0]}
     blocks = [
         {"flat": block.level}
         if block.kind is None
         else {"kind": block.kind, "rows": len(block.rows)}
-        for block in found.blocks
+        for block in decoded.blocks
     ]
     coefficients = [
         [i, t, k, value]
-        for i, block in enumerate(found.blocks)
+        for i, block in enumerate(decoded.blocks)
         for t, row in enumerate(block.rows)
         for k, value in enumerate(row)
         if value
     ]
-    return {"quality": found.quality, "blocks": blocks, "coefficients": coefficients}
+    return {"quality": decoded.quality, "blocks": blocks, "coefficients": coefficients}
 
 
 def values(frames: np.ndarray) -> dict[str, object]:
@@ -200,7 +200,7 @@ def main() -> None:
 
 
 def entry(fields: dict[str, object]) -> str:
-    """A vector, a field a line."""
+    """A vector with one field per line."""
     lines = [f'   "{key}": {json.dumps(one, separators=(",", ":"))}' for key, one in fields.items()]
     return "  {\n" + ",\n".join(lines) + "\n  }"
 

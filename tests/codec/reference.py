@@ -1,7 +1,7 @@
-"""A second decoder, written from docs/packet-format.md and nothing else.
+"""A second decoder, written from docs/packet-format.md alone.
 
-Slow and plain: whole numbers and lists for all that must be exact, NumPy for the last products. The
-tests hold `serkit.codec` against it; a port may be read off it.
+Slow and plain: integers and lists where the result must be exact, NumPy for the last products. The
+tests compare `serkit.codec` with it, and it may serve as a model for ports.
 """
 
 import hashlib
@@ -44,7 +44,7 @@ class Packet:
 
 @dataclass
 class Block:
-    """A block of `basis`: flat (its level), or of a kind, with the rows of its coefficients."""
+    """A block of `basis`: flat with a level, or of a kind with rows of coefficients."""
 
     level: int | None
     kind: int | None
@@ -53,7 +53,7 @@ class Block:
 
 @dataclass
 class Decoded:
-    """A packet, the whole numbers of its payload, and its frames `[80, n_frames]`."""
+    """A packet, the integers of its payload, and its frames `[80, n_frames]`."""
 
     packet: Packet
     frames: np.ndarray
@@ -75,7 +75,7 @@ def decode(data: bytes) -> Decoded:
 
 
 def start(packet: Packet, timed: Packet) -> int:
-    """Where a packet of `basis` starts, told from a timed one before it."""
+    """The start of a `basis` packet, from an earlier timed one."""
     return timed.start + 32 * ((packet.sequence - timed.sequence) % 2**13)
 
 
@@ -122,7 +122,7 @@ def read_packet(data: bytes) -> Packet:
 
 
 class Number:
-    """A payload as one number, from which symbols are read."""
+    """A payload as one integer, from which symbols are read."""
 
     def __init__(self, payload: bytes) -> None:
         check(not payload.endswith(b"\0"), "zero byte at the end")
@@ -204,11 +204,11 @@ def svdq(packet: Packet) -> Decoded:
 
 
 def classes(quality: int, kind: int, t: int, before: list[list[int]], f: list[int]) -> list[int]:
-    """The class of each coefficient of row t, from the levels of the rows before."""
+    """The class of each coefficient of row t, from the levels of the previous rows."""
     p1, p2, p3 = ([*before[::-1], [0] * 80, [0] * 80, [0] * 80])[:3]
     step_level = round(8 * math.log(4 * 2 ** (-quality / 5)))
     sums = [sum(p) // 4 for p in (p1, p2, p1[:6], p1[6:20], p1[20:])]
-    found = []
+    selected = []
     for k in range(LISTS["limits"][quality][t]):
         prior = LISTS["context.prior"][kind][t][k]
         near = [
@@ -222,8 +222,8 @@ def classes(quality: int, kind: int, t: int, before: list[list[int]], f: list[in
             for row, bias in zip(LISTS["context.inner"], LISTS["context.inner_bias"], strict=True)
         ]
         out = sum(map(int.__mul__, LISTS["context.outer"], hidden)) + LISTS["context.outer_bias"][0]
-        found.append(min(max(out // 64 + prior - step_level, 0), 63))
-    return found
+        selected.append(min(max(out // 64 + prior - step_level, 0), 63))
+    return selected
 
 
 def basis(packet: Packet) -> Decoded:

@@ -12,38 +12,38 @@ NOISE = (0.1 * rng.standard_normal(16_000) * np.sin(np.arange(16_000) / 3000)).a
 
 
 @pytest.mark.parametrize("n", [160, 200, 201, 319, 320, 5119, 5120, 5121, 5320, 10_240, 16_000])
-def test_it_is_whispers(n):
-    found = normalised(log_mel_of(NOISE[:n]))
+def test_frames_in_blocks_are_whispers(n):
+    log_mel = normalised(log_mel_of(NOISE[:n]))
     expected = whisper_log_mel(NOISE[:n])
-    assert found.shape == expected.shape == (80, n // 160)
-    np.testing.assert_allclose(found, expected, atol=1e-5)
+    assert log_mel.shape == expected.shape == (80, n // 160)
+    np.testing.assert_allclose(log_mel, expected, atol=1e-5)
 
 
 @settings(deadline=None, max_examples=30)
 @given(st.integers(0, 16_000), st.lists(st.integers(0, 6000), max_size=12))
-def test_chunks_change_nothing(n, cuts):
+def test_blocks_do_not_depend_on_the_chunks(n, cuts):
     whole = LogMelStream()
     expected = whole.push(NOISE[:n]) + whole.flush()
-    stream, found = LogMelStream(), []
+    stream, blocks = LogMelStream(), []
     for part in np.split(NOISE[:n], sorted(min(cut, n) for cut in cuts)):
-        found += stream.push(part)
-    found += stream.flush()
-    assert len(found) == len(expected)
-    for ours, theirs in zip(found, expected, strict=True):
-        np.testing.assert_array_equal(ours, theirs)
-    assert all(block.shape[1] == BLOCK_FRAMES for block in found[:-1])
+        blocks += stream.push(part)
+    blocks += stream.flush()
+    assert len(blocks) == len(expected)
+    for block, of_whole in zip(blocks, expected, strict=True):
+        np.testing.assert_array_equal(block, of_whole)
+    assert all(block.shape[1] == BLOCK_FRAMES for block in blocks[:-1])
 
 
-def test_a_recording_below_a_frame_is_refused():
+def test_a_recording_shorter_than_a_frame_is_refused():
     with pytest.raises(AudioError, match="shorter than a frame"):
         log_mel_of(NOISE[:159])
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, 3e38])
-def test_a_sample_that_is_no_number_leaves_no_trace(value):
-    stream, spoiled = LogMelStream(), NOISE[:500].copy()
-    spoiled[7] = value
+def test_refused_samples_leave_no_trace(value):
+    stream, damaged = LogMelStream(), NOISE[:500].copy()
+    damaged[7] = value
     with pytest.raises(AudioError, match="not finite or beyond"):
-        stream.push(spoiled)
-    found = stream.push(NOISE) + stream.flush()
-    np.testing.assert_array_equal(np.concatenate(found, axis=1), log_mel_of(NOISE))
+        stream.push(damaged)
+    blocks = stream.push(NOISE) + stream.flush()
+    np.testing.assert_array_equal(np.concatenate(blocks, axis=1), log_mel_of(NOISE))

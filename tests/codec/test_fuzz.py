@@ -1,4 +1,4 @@
-"""Streams that nobody sent: frames come out or a `PacketError`."""
+"""Random and damaged streams decode or are a `PacketError`."""
 
 import numpy as np
 import pytest
@@ -10,10 +10,10 @@ from serkit.codec import (
     Mode,
     Packet,
     decode,
+    decoding,
     encode_basis,
     encode_low_rank,
     read_packet,
-    recording,
     shipped_basis,
     split,
 )
@@ -61,14 +61,14 @@ packets = st.builds(
 
 
 def changed(content, place, mask):
-    """With the bits of one byte turned over."""
-    found = bytearray(content)
-    if found:
-        found[place % len(found)] ^= mask
-    return bytes(found)
+    """The content with some bits of one byte flipped."""
+    altered = bytearray(content)
+    if altered:
+        altered[place % len(altered)] ^= mask
+    return bytes(altered)
 
 
-def whole(frames, most):
+def check(frames, most):
     assert frames.dtype == np.float32
     assert frames.shape[0] == 80
     assert frames.shape[1] <= most
@@ -77,44 +77,44 @@ def whole(frames, most):
 
 @settings(deadline=None, max_examples=300)
 @given(st.lists(packets, max_size=8), st.integers(0, 5))
-def test_any_packets_are_frames_or_a_packet_error(several, reorder):
-    """With checksums that fit, so that headers and payloads are what is wrong."""
+def test_any_packets_decode_or_are_a_packet_error(packets_sent, reorder):
+    """With valid checksums, so that headers and payloads are tested."""
     decoder = Decoder(reorder=reorder)
-    for packet in several:
+    for packet in packets_sent:
         try:
-            # Gaps of 60 s at most before each packet that waits, and 30 s in it.
-            whole(decoder.push(packet.to_bytes()), most=9_000 * (reorder + 1))
+            # For each waiting packet at most 60 s of gap and 30 s of frames.
+            check(decoder.push(packet.to_bytes()), most=9_000 * (reorder + 1))
         except PacketError:
             continue
-    whole(decoder.flush(), most=9_000 * (reorder + 1))
+    check(decoder.flush(), most=9_000 * (reorder + 1))
 
 
 @settings(deadline=None, max_examples=150)
 @given(st.sampled_from(STREAMS), st.integers(0, 1 << 14), st.integers(0, 255), st.integers(0))
-def test_a_spoiled_file_is_a_packet_error(stream, place, mask, cut):
-    """A byte changed, or cut off anywhere but between packets."""
-    spoiled = changed(stream, place, mask)[: len(stream) - cut % len(stream)]
+def test_a_damaged_file_is_a_packet_error(stream, place, mask, cut):
+    """A byte changed, or cut anywhere but between packets."""
+    damaged = changed(stream, place, mask)[: len(stream) - cut % len(stream)]
     ends = np.cumsum([len(packet) for packet in split(stream)])
-    if spoiled == stream[: len(spoiled)] and len(spoiled) in ends:
-        whole(decode(spoiled).log_mel, most=200)
+    if damaged == stream[: len(damaged)] and len(damaged) in ends:
+        check(decode(damaged).log_mel, most=200)
     else:
         with pytest.raises(PacketError):
-            decode(spoiled)
+            decode(damaged)
 
 
 def test_a_long_packet_may_be_lost():
-    """Those that wait for it take a stream further than a gap may be."""
+    """The packets that wait for it span more than the longest gap."""
     stream = encode_low_rank(np.tile(SOUND, 140)[: 175 * 16_000], ratio=0.02)
-    several = list(split(stream))
+    packets_sent = list(split(stream))
     decoder = Decoder()
-    parts = [decoder.push(packet) for i, packet in enumerate(several) if i != 1]
+    parts = [decoder.push(packet) for i, packet in enumerate(packets_sent) if i != 1]
     frames = np.concatenate([*parts, decoder.flush()], axis=1)
     assert frames.shape == (80, 17_500)
     assert decoder.concealed == 3000
 
 
 def flat_packets(starts):
-    """Packets of silence, a block each, that begin at these frames."""
+    """Packets of one silent block that start at these frames."""
     flat = next(iter(split(encode_basis(np.zeros(5_000, np.float32), 5))))
     payload, digest = read_packet(flat).payload, shipped_basis().digest
     return [
@@ -123,57 +123,56 @@ def flat_packets(starts):
     ]
 
 
-def test_the_gaps_of_a_stream_have_a_budget():
-    """A packet of twenty bytes a minute would fill any memory."""
+def test_the_missing_part_of_a_stream_is_limited():
+    """Else twenty bytes a minute would fill any memory."""
     packets = flat_packets(range(0, 6000 * 70, 6000))
-    message = r"missing, and 0\.\d+ s have come; expected at most 60 s and 9 times what has come"
+    message = r"missing and 0\.\d+ s received; expected at most 60 s and 9 times the received part"
     with pytest.raises(PacketError, match=message):
         decode(b"".join(packets))
-    decoder, taken = Decoder(), 0
+    decoder, accepted = Decoder(), 0
     for packet in packets:
         try:
             decoder.push(packet)
-            taken += 1
+            accepted += 1
         except PacketError:
             continue
     decoder.flush()
-    assert taken == 2
-    assert decoder.concealed <= 6000 + 9 * 32 * taken
+    assert accepted == 2
+    assert decoder.concealed <= 6000 + 9 * 32 * accepted
 
 
 @pytest.mark.parametrize("apart", [320, 352])
-def test_nine_of_ten_packets_may_be_lost_and_no_more(apart):
+def test_at_most_nine_of_ten_packets_may_be_lost(apart):
     packets = flat_packets(range(0, 600 * apart, apart))
     if apart == 320:
-        found = decode(b"".join(packets))
-        assert found.concealed == 599 * (apart - 32)
+        assert decode(b"".join(packets)).concealed == 599 * (apart - 32)
     else:
-        with pytest.raises(PacketError, match="begin a new decoder"):
+        with pytest.raises(PacketError, match="start a new decoder"):
             decode(b"".join(packets))
 
 
-def test_a_file_of_many_hours_is_not_held(monkeypatch):
-    monkeypatch.setattr(recording, "MOST_HOURS", 0.01)
+def test_a_file_of_many_hours_is_not_decoded_into_one_array(monkeypatch):
+    monkeypatch.setattr(decoding, "MAX_HOURS", 0.01)
     stream = b"".join(flat_packets(range(0, 6400, 32)))
-    with pytest.raises(PacketError, match=r"more than 0\.01 hours; take it block by block"):
+    with pytest.raises(PacketError, match=r"more than 0\.01 hours; decode it block by block"):
         decode(stream)
-    assert sum(block.shape[1] for block in recording.Decoding(stream).blocks()) == 6400
+    assert sum(block.shape[1] for block in decoding.Decoding(stream).blocks()) == 6400
 
 
-def test_two_streams_in_a_file_are_told_apart():
+def test_two_streams_in_a_file_are_refused():
     with pytest.raises(PacketError, match="the ends of 2 streams"):
         decode(STREAMS[0] + encode_basis(SOUND[:9_000], 3))
 
 
-def test_a_packet_alone_is_heard_from_its_own_beginning():
+def test_a_single_packet_starts_at_its_own_first_frame():
     packet = Packet(Mode.BASIS, SEQUENCES - 1, PACKETS[0].payload)
-    found = decode(packet.to_bytes())
-    assert (found.log_mel.shape, found.first_frame) == ((80, 32), None)
+    decoded = decode(packet.to_bytes())
+    assert (decoded.log_mel.shape, decoded.first_frame) == ((80, 32), None)
 
 
-def test_values_beyond_all_measure():
-    """Finite as float16, and no energies of any sound."""
+def test_values_out_of_range_are_refused():
+    """Finite as float16, but no energies of a sound."""
     numbers = np.full(80 + 1 + 5, 60_000.0, "<f2")
     packet = Packet(Mode.SVD, 0, b"\x01" + numbers.tobytes(), 0, n_frames=5)
-    with pytest.raises(PacketError, match="beyond all measure"):
+    with pytest.raises(PacketError, match="log-mel values beyond 128"):
         Decoder().push(packet.to_bytes())

@@ -39,29 +39,29 @@ packets = st.builds(
 
 
 @given(packets)
-def test_a_packet_comes_back(packet):
+def test_a_packet_is_read_back(packet):
     assert read_packet(packet.to_bytes()) == packet
 
 
 def test_golden_bytes():
-    """By hand from docs/packet-format.md, but for the checksum, which is zlib's."""
+    """Written by hand from docs/packet-format.md, with the checksum of zlib."""
     assert PLAIN.to_bytes() == sealed(bytes.fromhex("a6 0500 03 616263"))
     assert FULL.to_bytes() == sealed(bytes.fromhex("a6 ffff c0c407 01020304 07 80fe 00"))
     assert zlib.crc32(b"123456789") == 0xCBF43926  # the checksum is CRC-32/ISO-HDLC
 
 
-def test_a_number_has_one_form():
-    with pytest.raises(PacketError, match="ends with an empty byte"):
+def test_a_varint_has_one_form():
+    with pytest.raises(PacketError, match="ends with a zero byte"):
         read_packet(sealed(bytes.fromhex("a6 0500 8300 616263")))
 
 
-def test_eight_bytes_is_all_a_packet_adds():
+def test_a_packet_adds_eight_bytes():
     assert len(PLAIN.to_bytes()) == len(PLAIN.payload) + 8
 
 
 @given(st.lists(packets, min_size=1, max_size=6))
-def test_a_file_is_cut_into_its_packets(several):
-    contents = [packet.to_bytes() for packet in several]
+def test_a_file_is_split_into_its_packets(sent):
+    contents = [packet.to_bytes() for packet in sent]
     assert list(split(b"".join(contents))) == contents
 
 
@@ -69,24 +69,27 @@ def test_a_file_is_cut_into_its_packets(several):
     ("content", "message"),
     [
         (b"", "is cut off: 0 bytes, expected at least 1"),
-        (b"\x56" + PLAIN.to_bytes()[1:], "no packet starts here: found the byte 0x56"),
+        (
+            b"\x56" + PLAIN.to_bytes()[1:],
+            "the first byte is 0x56; expected 0xa4 to 0xa6",
+        ),
         (b"\xaa" + PLAIN.to_bytes()[1:], "version 2; this serkit reads 1"),
         (b"\xa7" + PLAIN.to_bytes()[1:], "unknown mode 3"),
         (PLAIN.to_bytes()[:-1], "cut off"),
-        (PLAIN.to_bytes()[:-5] + b"x" + PLAIN.to_bytes()[-4:], "checksum does not fit"),
+        (PLAIN.to_bytes()[:-5] + b"x" + PLAIN.to_bytes()[-4:], "checksum does not match"),
         (PLAIN.to_bytes() + b"x", "1 bytes follow the packet"),
         (bytes.fromhex("a60500 ffffffff0f"), f"4294967295 bytes; expected at most {MAX_PAYLOAD}"),
-        (bytes.fromhex("a60500 ffffffffff01"), "a number of more than 5 bytes"),
+        (bytes.fromhex("a60500 ffffffffff01"), "a varint of more than 5 bytes"),
         (bytes.fromhex("a60500 8064"), "is cut off: 5 bytes, expected at least 12805"),
     ],
 )
-def test_what_is_no_packet(content, message):
+def test_malformed_packets_are_refused(content, message):
     with pytest.raises(PacketError, match=message):
         read_packet(content)
 
 
 @given(st.data())
-def test_a_flipped_bit_never_passes(data):
+def test_a_flipped_bit_is_always_detected(data):
     packet = replace(data.draw(packets), payload=b"0123456789")
     content = bytearray(packet.to_bytes())
     place = data.draw(st.integers(0, 8 * len(content) - 1))
@@ -97,6 +100,6 @@ def test_a_flipped_bit_never_passes(data):
 
 @settings(max_examples=300)
 @given(st.binary(max_size=60), st.booleans())
-def test_any_bytes_are_a_packet_or_a_packet_error(content, begun):
+def test_any_bytes_are_a_packet_or_a_packet_error(content, with_magic):
     with suppress(PacketError):
-        read_packet(sealed(b"\xa6" + content) if begun else content)
+        read_packet(sealed(b"\xa6" + content) if with_magic else content)

@@ -6,7 +6,7 @@ from serkit.features import whisper_log_mel
 
 
 def buzz():
-    """Log-mel of a buzz of changing pitch through two resonances."""
+    """Log-mel of a pulse train of varying pitch through two resonances."""
     rng = np.random.default_rng(0)
     time = np.arange(32_000) / 16_000
     phase = np.cumsum(120 + 40 * np.sin(5 * time)) / 16_000
@@ -18,32 +18,32 @@ def buzz():
     return whisper_log_mel((0.1 * sound / np.abs(sound).max()).astype(np.float32))
 
 
-def test_the_voice_guessed_has_the_log_mel_it_was_guessed_from():
-    wanted = buzz()
-    voice = griffin_lim(wanted)
+def test_the_preview_has_the_log_mel_of_its_input():
+    original = buzz()
+    voice = griffin_lim(original)
     assert (len(voice), voice.dtype) == (32_000, np.float32)
-    found = whisper_log_mel(voice)
-    loud = wanted > wanted.max() - 0.75
-    assert np.abs(found - wanted)[loud].mean() < 0.03
-    assert np.corrcoef(found[loud], wanted[loud])[0, 1] > 0.95
+    log_mel = whisper_log_mel(voice)
+    loud = original > original.max() - 0.75
+    assert np.abs(log_mel - original)[loud].mean() < 0.03
+    assert np.corrcoef(log_mel[loud], original[loud])[0, 1] > 0.95
 
 
-def test_errors_of_coding_are_heard_no_louder_than_they_are():
-    wanted = buzz()
-    coded = wanted + (0.1 * np.random.default_rng(1).standard_normal(wanted.shape))
-    found = whisper_log_mel(griffin_lim(coded.astype(np.float32)))
-    assert np.sqrt(np.mean((found - wanted) ** 2)) < 0.1
+def test_coding_errors_are_not_amplified():
+    original = buzz()
+    coded = original + (0.1 * np.random.default_rng(1).standard_normal(original.shape))
+    log_mel = whisper_log_mel(griffin_lim(coded.astype(np.float32)))
+    assert np.sqrt(np.mean((log_mel - original) ** 2)) < 0.1
 
 
 def test_silence_stays_silent():
     assert np.abs(griffin_lim(np.full((80, 50), -1.5, np.float32))).max() < 1e-3
 
 
-def test_a_loud_voice_does_not_clip():
+def test_a_loud_preview_does_not_clip():
     assert np.abs(griffin_lim(np.full((80, 50), 3.0, np.float32))).max() == 1.0
 
 
-def test_a_long_recording_is_guessed_in_stretches():
+def test_a_long_recording_is_inverted_in_chunks():
     frames = np.full((80, 6100), -0.5, np.float32)
     voice = griffin_lim(frames)
     assert voice.shape == (976_000,)

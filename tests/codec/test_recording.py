@@ -1,24 +1,25 @@
-"""A recording in blocks is what it is at once."""
+"""Whole recordings, in memory and block by block."""
 
 import io
 
 import numpy as np
 import pytest
 
+from codec.voices import PACKETS, STREAM, VOICE
 from serkit.codec import (
-    Coded,
     Decoder,
     Decoding,
     Encoder,
     Mode,
     Packet,
     decode,
+    decoding,
     encode_at_rate,
     encode_basis,
     encode_low_rank,
     log_mel_of,
     normalised,
-    recording,
+    rate_search,
     rmse,
     split,
     write_at_rate,
@@ -48,17 +49,17 @@ def written(write, *args, **options):
 
 
 @pytest.mark.parametrize("seconds", [0.01, 1.0, 7.3])
-def test_in_blocks_as_at_once(seconds):
+def test_a_recording_in_blocks_gives_the_packets_of_the_whole(seconds):
     samples = voice(seconds)
     live = Encoder(5, blocks_per_packet=16)
-    found, coded = written(write_basis, blocks(samples), 5)
-    assert found == b"".join(live.push(samples) + live.flush()) == encode_basis(samples, 5)
+    stream, coded = written(write_basis, blocks(samples), 5)
+    assert stream == b"".join(live.push(samples) + live.flush()) == encode_basis(samples, 5)
     assert (coded.n_samples, coded.quality) == (len(samples), 5)
     for options in ({"ratio": 0.125}, {"rmse": 0.1}):
-        found, _ = written(write_low_rank, blocks(samples), **options)
-        assert found == encode_low_rank(samples, **options)
-    found, _ = written(write_at_rate, blocks(samples), 1.5)
-    assert found == encode_at_rate(samples, 1.5)
+        stream, _ = written(write_low_rank, blocks(samples), **options)
+        assert stream == encode_low_rank(samples, **options)
+    stream, _ = written(write_at_rate, blocks(samples), 1.5)
+    assert stream == encode_at_rate(samples, 1.5)
 
 
 @pytest.mark.parametrize(
@@ -68,14 +69,14 @@ def test_in_blocks_as_at_once(seconds):
         ({"rmse": 0.1}, Mode.SVDQ, lambda part: encode_svdq(part, 0.4)),
     ],
 )
-def test_low_rank_is_clamped_by_the_maximum_of_all(options, mode, code):
-    """As written for a whole recording: the loudest sound comes last."""
+def test_low_rank_packets_are_clamped_by_the_peak_of_the_whole(options, mode, code):
+    """The loudest sound comes last."""
     samples = np.concatenate((0.01 * voice(35.0), voice(25.0, seed=1)))
     whole = log_mel_of(samples)
     peak = float(whole.max())
     assert peak - 1.0 > float(whole[:, :3000].max())
     clamped = np.maximum(whole, np.float32(peak - 8.0))
-    wanted = b"".join(
+    expected = b"".join(
         Packet(
             mode,
             i,
@@ -86,103 +87,118 @@ def test_low_rank_is_clamped_by_the_maximum_of_all(options, mode, code):
         ).to_bytes()
         for i in range(2)
     )
-    assert encode_low_rank(samples, **options) == wanted
+    assert encode_low_rank(samples, **options) == expected
 
 
-def best_by_trying(samples, kbps):
-    """The best quality of all that fits, by coding the whole with each."""
-    allowed = kbps * 125.0 * len(samples) / 16_000
+def exhaustive_search(samples, kbps):
+    """The packets at the best quality within a rate, from coding the whole at all sixteen."""
+    max_bytes = kbps * 125.0 * len(samples) / 16_000
     streams = [encode_basis(samples, quality) for quality in range(16)]
-    return max((s for s in streams if len(s) <= allowed), key=len, default=streams[0])
+    return max((s for s in streams if len(s) <= max_bytes), key=len, default=streams[0])
 
 
 @pytest.mark.parametrize("kbps", [0.01, 0.8, 2.0, 100.0])
 def test_the_rate_of_a_short_recording_is_exact(kbps):
     samples = voice(6.0)
-    assert encode_at_rate(samples, kbps) == best_by_trying(samples, kbps)
+    assert encode_at_rate(samples, kbps) == exhaustive_search(samples, kbps)
 
 
-def test_the_rate_of_a_long_recording_is_searched_on_a_part(monkeypatch):
+def test_the_rate_of_a_long_recording_is_searched_on_a_sample(monkeypatch):
     samples = np.concatenate([voice(8.0, seed=seed) for seed in range(5)])
-    monkeypatch.setattr(recording, "_SAMPLED_BLOCKS", 32)
+    monkeypatch.setattr(rate_search, "_MAX_SAMPLED_BLOCKS", 32)
     coded_blocks = []
-    original = recording.Packetiser.packets
+    original = rate_search.Packetiser.packets
 
     def counting(self, groups, **options):
         coded_blocks.append(sum(map(len, groups)))
         return original(self, groups, **options)
 
-    monkeypatch.setattr(recording.Packetiser, "packets", counting)
-    found, _ = written(write_at_rate, blocks(samples, len(samples)), 1.2)
-    # A search among sixteen, and what is left when the whole is coded.
+    monkeypatch.setattr(rate_search.Packetiser, "packets", counting)
+    stream, _ = written(write_at_rate, blocks(samples, len(samples)), 1.2)
+    # A binary search among sixteen, and the last packet of each coding of the whole.
     searched = [n for n in coded_blocks if 0 < n <= 32]
     assert 1 <= len(searched) <= 5
-    # The whole is coded once, and twice more at most.
+    # The whole is coded at most three times.
     assert 1 <= sum(n == 112 for n in coded_blocks) <= 3
-    kbps = 8e-3 * len(found) / (len(samples) / 16_000)
+    kbps = 8e-3 * len(stream) / (len(samples) / 16_000)
     assert 0.8 < kbps <= 1.2 * 1.02
-    best = best_by_trying(samples, 1.2)
-    assert abs(len(best) - len(found)) < 0.3 * len(best)
+    best = exhaustive_search(samples, 1.2)
+    assert abs(len(best) - len(stream)) < 0.3 * len(best)
 
 
-def test_a_sample_that_promises_too_much_is_corrected(monkeypatch):
-    """Speech between the packets that are looked at, which are silent."""
+def test_a_misleading_sample_is_corrected(monkeypatch):
+    """The sampled packets are silent, those between them speech."""
     packet = 16 * 32 * 160
     samples = np.concatenate(
         [np.zeros(packet, np.float32) if i % 4 == 0 else voice(5.12, seed=i) for i in range(12)]
     )
-    monkeypatch.setattr(recording, "_SAMPLED_BLOCKS", 3 * 16)
-    found, coded = written(write_at_rate, blocks(samples), 1.0)
-    kbps = 8e-3 * len(found) / (len(samples) / 16_000)
+    monkeypatch.setattr(rate_search, "_MAX_SAMPLED_BLOCKS", 3 * 16)
+    stream, coded = written(write_at_rate, blocks(samples), 1.0)
+    kbps = 8e-3 * len(stream) / (len(samples) / 16_000)
     assert coded.quality < 15
     assert kbps <= 1.0
-    assert found == encode_basis(samples, coded.quality)
+    assert stream == encode_basis(samples, coded.quality)
 
 
-def test_the_error_is_that_of_the_whole():
+def test_the_rmse_in_blocks_is_that_of_the_whole():
     samples = voice(33.0)
-    wanted = normalised(log_mel_of(samples))
+    original = normalised(log_mel_of(samples))
     for write, options in (
         (write_basis, {"quality": 3}),
         (write_low_rank, {"ratio": 0.125}),
         (write_low_rank, {"rmse": 0.1}),
     ):
         stream, coded = written(write, blocks(samples), **options)
-        error = decode(stream).log_mel - wanted
+        error = decode(stream).log_mel - original
         exact = float(np.sqrt(np.square(error, dtype=np.float64).mean()))
         assert rmse(blocks(samples), coded, stream) == pytest.approx(exact, rel=1e-5)
 
 
-def test_a_recording_that_grows_is_noticed():
+def test_a_recording_that_grows_is_refused():
     stream, coded = written(write_basis, blocks(voice(1.0)), 5)
-    with pytest.raises(AudioError, match="became longer while it was coded"):
+    with pytest.raises(AudioError, match="grew while it was coded"):
         rmse(blocks(voice(2.0)), coded, stream)
 
 
-def test_decoding_gives_what_decode_does(monkeypatch):
-    monkeypatch.setattr(recording, "_FRAMES_AT_ONCE", 300)
+def test_decoding_in_blocks_equals_decode(monkeypatch):
+    monkeypatch.setattr(decoding, "_BATCH_FRAMES", 300)
     samples = voice(35.0)
     for stream in (
         encode_basis(samples, 5, blocks_per_packet=3),
         encode_low_rank(samples, ratio=0.1),
     ):
-        decoding = Decoding(stream)
-        parts = list(decoding.blocks())
+        in_blocks = Decoding(stream)
+        parts = list(in_blocks.blocks())
         whole = decode(stream)
         np.testing.assert_array_equal(np.concatenate(parts, axis=1), whole.log_mel)
-        assert (decoding.n_packets, decoding.concealed) == (whole.packets, whole.concealed)
-        # Without its end a stream is clamped at the largest value of its own frames.
-        several = list(split(stream))[:-1]
+        assert (in_blocks.n_packets, in_blocks.concealed) == (whole.packets, whole.concealed)
+        # Without its last packet a stream is clamped by the largest of its frames.
+        packets = list(split(stream))[:-1]
         decoder = Decoder()
-        frames = np.concatenate((decoder.extend(several), decoder.flush()), axis=1)
-        np.testing.assert_array_equal(decode(b"".join(several)).log_mel, normalised(frames))
+        frames = np.concatenate((decoder.extend(packets), decoder.flush()), axis=1)
+        np.testing.assert_array_equal(decode(b"".join(packets)).log_mel, normalised(frames))
 
 
-def test_nothing_is_too_short_to_be_refused():
+def test_a_recording_shorter_than_a_frame_is_refused():
     for write, options in ((write_basis, {"quality": 5}), (write_at_rate, {"kbps": 2.0}),
                            (write_low_rank, {"ratio": 0.1})):  # fmt: skip
         with pytest.raises(AudioError, match="shorter than a frame"):
             write(io.BytesIO(), blocks(np.zeros(100, np.float32)), **options)
-    with pytest.raises(PacketError, match="94 blocks a packet"):
+    with pytest.raises(PacketError, match="blocks per packet: 94; expected 1 to 93"):
         write_at_rate(io.BytesIO(), blocks(voice(1.0)), 2.0, blocks_per_packet=94)
-    assert Coded(1, 2, 3.0).quality is None
+
+
+@pytest.mark.parametrize("kbps", [0.0, -1.0, float("nan")])
+def test_a_rate_out_of_range_is_refused(kbps):
+    with pytest.raises(PacketError, match="kbit/s; expected above 0"):
+        encode_at_rate(VOICE, kbps)
+
+
+def test_a_file_cut_between_packets_decodes_and_elsewhere_is_refused():
+    ends = np.cumsum([len(packet) for packet in PACKETS])
+    for end in sorted({*range(1, len(STREAM), 37), *ends.tolist()}):
+        if end in ends:
+            assert decode(STREAM[:end]).log_mel.shape[0] == 80
+        else:
+            with pytest.raises(PacketError):
+                decode(STREAM[:end])

@@ -22,15 +22,15 @@ def data_of(vector):
 
 
 def assert_frames(frames, vector, tolerance):
-    for found, name in ((frames[:, 0], "first"), (frames[:, -1], "last"), (frames.mean(), "mean")):
-        np.testing.assert_allclose(found, vector[name], rtol=0, atol=tolerance)
+    for values, name in ((frames[:, 0], "first"), (frames[:, -1], "last"), (frames.mean(), "mean")):
+        np.testing.assert_allclose(values, vector[name], rtol=0, atol=tolerance)
 
 
 @pytest.mark.parametrize("name", VECTORS)
-def test_the_reference_reads_what_a_vector_says(name):
+def test_the_reference_decodes_a_vector(name):
     vector = VECTORS[name]
-    found = reference.decode(data_of(vector))
-    packet = found.packet
+    decoded = reference.decode(data_of(vector))
+    packet = decoded.packet
     assert [packet.mode, packet.sequence, packet.start, packet.basis] == [
         vector[field] for field in ("mode", "sequence", "start", "basis")
     ]
@@ -41,41 +41,41 @@ def test_the_reference_reads_what_a_vector_says(name):
     if packet.mode == "svd":
         assert packet.payload[0] == vector["rank"]
     elif packet.mode == "svdq":
-        assert found.exponent == vector["exponent"]
-        assert found.means == vector["means"]
-        assert found.columns == vector["columns"]
+        assert decoded.exponent == vector["exponent"]
+        assert decoded.means == vector["means"]
+        assert decoded.columns == vector["columns"]
     else:
-        assert found.quality == vector["quality"]
+        assert decoded.quality == vector["quality"]
         blocks = [
             {"kind": block.kind, "rows": len(block.rows)}
             if block.level is None
             else {"flat": block.level}
-            for block in found.blocks
+            for block in decoded.blocks
         ]
         assert blocks == vector["blocks"]
         rows = [np.zeros((length.get("rows", 0), 80), int) for length in blocks]
         for block, row, component, value in vector["coefficients"]:
             rows[block][row, component] = value
-        assert [block.rows for block in found.blocks] == [block.tolist() for block in rows]
-    assert_frames(found.frames, vector, 5.1e-5)
+        assert [block.rows for block in decoded.blocks] == [block.tolist() for block in rows]
+    assert_frames(decoded.frames, vector, 5.1e-5)
 
 
 @pytest.mark.parametrize("name", VECTORS)
-def test_serkit_reads_the_same(name):
+def test_serkit_decodes_a_vector(name):
     vector = VECTORS[name]
     packet = read_packet(data_of(vector))
     assert [packet.mode.name.lower(), packet.sequence] == [vector["mode"], vector["sequence"]]
     assert [packet.start_frame, packet.n_frames] == [vector["start"], vector["frames"]]
     assert packet.peak == (None if vector["peak"] is None else vector["peak"] / 256)
-    wanted = reference.decode(data_of(vector)).frames
+    expected = reference.decode(data_of(vector)).frames
     decoder = Decoder()
     earlier = [] if vector["after"] is None else [data_of(VECTORS[vector["after"]])]
     frames = np.concatenate([decoder.extend([*earlier, data_of(vector)]), decoder.flush()], axis=1)
-    # From the beginning of the stream, or of what was heard of it.
+    # The beginning of the stream, or of the part received.
     origin = VECTORS[vector["after"]]["begins"] if earlier else vector["begins"]
-    assert frames.shape[1] == vector["begins"] - origin + wanted.shape[1]
+    assert frames.shape[1] == vector["begins"] - origin + expected.shape[1]
     frames = frames[:, vector["begins"] - origin :]
-    np.testing.assert_allclose(frames, wanted, rtol=0, atol=1e-4)
+    np.testing.assert_allclose(frames, expected, rtol=0, atol=1e-4)
     assert_frames(frames, vector, 1.5e-4)
 
 
@@ -87,7 +87,7 @@ def test_broken_packets_are_refused(why):
         reference.decode(data_of(BROKEN[why]))
 
 
-def test_the_vectors_are_of_this_basis():
+def test_the_vectors_were_coded_with_the_shipped_basis():
     assert PAGE["basis"] == reference.HASH
 
 
@@ -107,7 +107,7 @@ MODES = st.one_of(
 )
 def test_reference_and_serkit_agree_on_any_stream(mode, n_samples, seed, loudness):
     rng = np.random.default_rng(seed)
-    # Noise, coloured by chance, whose loudness changes in steps.
+    # Noise of random colour and stepwise loudness.
     noise = np.convolve(rng.standard_normal(n_samples), rng.standard_normal(5), "same")
     gains = np.repeat(loudness, -(-n_samples // len(loudness)))[:n_samples]
     samples = (noise * gains).astype(np.float32)
@@ -116,7 +116,7 @@ def test_reference_and_serkit_agree_on_any_stream(mode, n_samples, seed, loudnes
     else:
         stream = encode_low_rank(samples, **{mode[0]: mode[1]})
     packets = list(split(stream))
-    wanted = np.concatenate([reference.decode(packet).frames for packet in packets], axis=1)
+    expected = np.concatenate([reference.decode(packet).frames for packet in packets], axis=1)
     decoder = Decoder()
     frames = np.concatenate([decoder.extend(packets), decoder.flush()], axis=1)
-    np.testing.assert_allclose(frames, wanted, rtol=0, atol=1e-4)
+    np.testing.assert_allclose(frames, expected, rtol=0, atol=1e-4)

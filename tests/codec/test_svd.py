@@ -25,7 +25,7 @@ def rmse(one, other):
     return float(np.sqrt(np.mean(np.square(one.astype(np.float64) - other))))
 
 
-def test_the_rank_is_the_papers_share():
+def test_the_rank_of_a_ratio():
     assert rank_of_ratio(0.125, 300) == 10  # of k = 80
     assert rank_of_ratio(0.125, 40) == 5  # of k = 40
     assert rank_of_ratio(0.125, 47) == 6  # 5.875, to the nearest
@@ -34,7 +34,7 @@ def test_the_rank_is_the_papers_share():
 
 
 @pytest.mark.parametrize("rank", [1, 5, 10, 80])
-def test_the_error_is_that_of_eckart_and_young(rank):
+def test_the_error_is_that_of_the_best_approximation(rank):
     log_mel = speechlike(200)
     payload = encode_svd(log_mel, rank)
     assert len(payload) == 1 + 2 * rank * (80 + 1 + 200)  # U', S' and V' as float16
@@ -43,7 +43,7 @@ def test_the_error_is_that_of_eckart_and_young(rank):
     assert rmse(decode_svd(payload, 200), log_mel) == pytest.approx(least, abs=2e-3)
 
 
-def test_what_the_packet_page_says_a_rate_costs():
+def test_the_sizes_given_in_packet_format_md():
     """r/k = 12.5 % of 3 s and of 0.4 s, in bytes and kbit/s."""
     long = encode_svd(speechlike(300), rank_of_ratio(0.125, 300))
     short = encode_svd(speechlike(40), rank_of_ratio(0.125, 40))
@@ -53,7 +53,7 @@ def test_what_the_packet_page_says_a_rate_costs():
 
 
 @given(st.integers(1, 60), st.floats(0.01, 3.0))
-def test_the_rank_of_an_error_is_the_least(n_frames, error):
+def test_the_rank_of_an_error_is_minimal(n_frames, error):
     log_mel = speechlike(n_frames, n_frames)
     rank = rank_of_error(log_mel, error)
     values = np.linalg.svd(log_mel.astype(np.float64), compute_uv=False)
@@ -67,7 +67,7 @@ def test_the_rank_of_an_error_is_the_least(n_frames, error):
 
 @settings(deadline=None, max_examples=25)
 @given(st.sampled_from([1, 7, 80, 150, 400]), st.floats(0.05, 0.8))
-def test_svdq_keeps_to_its_error_and_is_far_shorter(n_frames, error):
+def test_svdq_meets_its_error_and_is_much_shorter(n_frames, error):
     log_mel = speechlike(n_frames)
     payload = encode_svdq(log_mel, error)
     assert rmse(decode_svdq(payload, n_frames), log_mel) < 1.25 * error
@@ -76,27 +76,27 @@ def test_svdq_keeps_to_its_error_and_is_far_shorter(n_frames, error):
 
 
 @pytest.mark.parametrize("error", [0.05, 0.1, 0.15])
-def test_the_error_asked_for_is_that_of_the_log_mel_as_whisper_takes_it(error):
+def test_the_target_error_is_that_of_the_normalised_log_mel(error):
     rng = np.random.default_rng(0)
     samples = 0.05 * rng.standard_normal(32_000) * np.linspace(0.0, 1.0, 32_000) ** 2
     samples = samples.astype(np.float32)
-    found = decode(encode_low_rank(samples, rmse=error)).log_mel
-    assert 0.6 * error < rmse(found, normalised(log_mel_of(samples))) < 1.25 * error
+    log_mel = decode(encode_low_rank(samples, rmse=error)).log_mel
+    assert 0.6 * error < rmse(log_mel, normalised(log_mel_of(samples))) < 1.25 * error
 
 
 @pytest.mark.parametrize("options", [{"ratio": 0.125}, {"rmse": 0.1}])
 def test_recordings_longer_than_thirty_seconds(options):
     samples = 0.1 * np.random.default_rng(0).standard_normal(31 * 16_000).astype(np.float32)
     stream = encode_low_rank(samples, **options)
-    found = decode(stream)
-    assert (found.packets, found.log_mel.shape) == (2, (80, 3100))
-    wanted = normalised(log_mel_of(samples))
-    assert rmse(found.log_mel, wanted) < 0.12
+    decoded = decode(stream)
+    assert (decoded.packets, decoded.log_mel.shape) == (2, (80, 3100))
+    original = normalised(log_mel_of(samples))
+    assert rmse(decoded.log_mel, original) < 0.12
 
 
 @pytest.mark.parametrize("options", [{}, {"ratio": 0.5, "rmse": 0.1}, {"ratio": 0.0}, {"rmse": 2}])
-def test_what_cannot_be_asked_for(options):
-    with pytest.raises(PacketError, match=r"give the ratio|expected above 0|expected 0.001 to 1"):
+def test_settings_out_of_range_are_refused(options):
+    with pytest.raises(PacketError, match=r"give either|expected above 0|expected 0.001 to 1"):
         encode_low_rank(np.zeros(16_000, np.float32), **options)
 
 
@@ -110,17 +110,17 @@ def test_what_cannot_be_asked_for(options):
         (b"\x01" + b"\xff\x7f" * 181, "not finite"),
     ],
 )
-def test_svd_payloads_that_say_something_else(payload, message):
+def test_malformed_svd_payloads_are_refused(payload, message):
     with pytest.raises(PacketError, match=message):
         decode_svd(payload, 100)
 
 
 @settings(max_examples=200, deadline=None)
 @given(st.binary(max_size=400), st.integers(1, 100))
-def test_any_bytes_are_frames_or_a_packet_error(payload, n_frames):
+def test_any_payload_decodes_or_is_a_packet_error(payload, n_frames):
     for decoder in (decode_svd, decode_svdq):
         try:
-            found = decoder(payload, n_frames)
+            log_mel = decoder(payload, n_frames)
         except PacketError:
             continue
-        assert found.shape == (80, n_frames)
+        assert log_mel.shape == (80, n_frames)

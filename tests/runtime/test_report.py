@@ -36,7 +36,7 @@ def page(model, tmp_path):
         ("bad.wav", AudioError("<script>alert(1)</script>")),
     ]
     out = tmp_path / "new" / "report.html"
-    write_report(out, answers, model=model)
+    write_report(out, answers, backend=NumpyBackend(model))
     return out.read_text("utf-8")
 
 
@@ -69,7 +69,7 @@ def test_warnings_are_a_list_that_screen_readers_announce(page, model, tmp_path)
     cautions = (Caution("truncated", "ends <early>"), Caution("short", "lasts 0.69 s"))
     answer = Prediction("sad", {"sad": 1.0}, 0.69, "toy", warnings=cautions)
     out = tmp_path / "warned.html"
-    write_report(out, [(str(path), answer)], model=model)
+    write_report(out, [(str(path), answer)], backend=NumpyBackend(model))
     text = out.read_text("utf-8")
     assert 'role="note" aria-label="warnings"' in text
     assert "<li>ends &lt;early&gt;</li><li>lasts 0.69 s</li>" in text
@@ -110,7 +110,11 @@ def test_a_recording_that_is_gone_keeps_the_others(page, model, tmp_path):
     soundfile.write(path, 0.1 * np.random.default_rng(0).standard_normal(16_000), 16_000)
     answer = Prediction("sad", {"sad": 1.0}, 1.0, "toy")
     out = tmp_path / "some.html"
-    write_report(out, [(str(tmp_path / "gone.wav"), answer), (str(path), answer)], model=model)
+    write_report(
+        out,
+        [(str(tmp_path / "gone.wav"), answer), (str(path), answer)],
+        backend=NumpyBackend(model),
+    )
     text = out.read_text("utf-8")
     assert "no such file" in text
     assert Page(text).tags.count("img") == 1

@@ -29,7 +29,7 @@ def learned():
         for samples in voices(40, 0)
         for block in np.split(log_mel_of(samples)[:, :192], 6, axis=1)
     ]
-    return learn_basis(blocks, sample=120, steps=60)
+    return learn_basis(blocks, sample=120, steps=60, batch=4096)
 
 
 def test_a_basis_learned_is_whole_and_travels(learned):

@@ -1,7 +1,8 @@
-"""What the product's mode has learned over many speakers, and blocks of log-mel on it.
+"""The learned basis of the mode `basis`, and the transform of blocks on it.
 
-A block of 32 frames is one of a few kinds, each with a mean and left singular vectors of its own.
-It is turned by its kind's vectors, and each component's course over time by a cosine transform.
+A block of 32 frames belongs to one of a few kinds, each with its own mean spectrum and left
+singular vectors. It is projected on the vectors of its kind, and each component is
+cosine-transformed along time.
 """
 
 from __future__ import annotations
@@ -16,39 +17,40 @@ import numpy as np
 from numpy.typing import NDArray
 
 from serkit.codec.context import LARGEST, N_CLASSES, ContextModel
-from serkit.codec.entropy import (
-    PRECISION,
-    Table,
-    frequencies,
-)
+from serkit.codec.entropy import PRECISION, Table, frequencies
 from serkit.codec.frontend import BLOCK_FRAMES
 from serkit.features import dct_matrix
 from serkit.features.whisper import N_MELS
 
 Array = NDArray[np.float32]
 
+# Numbers and steps were chosen by hand and are part of the format (docs/packet-format.md);
+# benchmarks/codec_ablation.py measures what the kinds gain.
 N_QUALITIES = 16
 DEFAULT_QUALITY = 5
+"""About 2 kbit/s of live speech (benchmarks/rate_distortion.py)."""
+
 STEPS = tuple(4.0 * 2.0 ** (-i / 5.0) for i in range(N_QUALITIES))
-"""The quantiser's step at each quality, in units of `log10` energy."""
+"""Quantiser step by quality, in units of `log10` energy."""
 
 N_KINDS = 16
+"""Kinds of blocks."""
 
 
 @dataclass(frozen=True, eq=False)
 class Basis:
-    """What was learned, and both ends have.
+    """The learned parameters that sender and receiver share.
 
     Attributes:
-        mean: Mean log-mel spectrum of each kind of block, shape `[n_kinds, 80]`, float32 that
-            float16 holds.
+        mean: Mean log-mel spectrum of each kind of block, shape `[n_kinds, 80]`, float32 with
+            float16 values.
         vectors: Left singular vectors as rows, the strongest first, shape `[n_kinds, 80, 80]`,
-            likewise.
-        context: What tells how likely a coefficient is.
-        limits: How many components may be other than zero, by quality and row, `[16, 32]`.
-        magnitudes: Frequencies of the magnitudes of each class, shape `[64, 32]`.
-        lengths: Frequencies of the number of rows coded, by quality, and of flat blocks, shape
-            `[16, 34]`.
+            float32 with float16 values.
+        context: Context model of the entropy coder.
+        limits: Coded components by quality and row, shape `[16, 32]`.
+        magnitudes: Frequencies of the magnitudes by class, shape `[64, 32]`.
+        lengths: Frequencies of the number of coded rows by quality, the last that of flat blocks,
+            shape `[16, 34]`.
     """
 
     mean: Array
@@ -59,10 +61,10 @@ class Basis:
     lengths: NDArray[np.uint16]
 
     def tensors(self) -> dict[str, NDArray[Any]]:
-        """By the names they have in a file."""
-        found = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in ("context",)}
+        """Tensors of the file format, by name."""
+        tensors = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "context"}
         context = self.context
-        found |= {
+        tensors |= {
             "mean": self.mean.astype(np.float16),
             "vectors": self.vectors.astype(np.float16),
             "context.prior": context.prior.astype(np.int16),
@@ -71,11 +73,11 @@ class Basis:
             "context.outer": context.outer.astype(np.int16),
             "context.outer_bias": np.array([context.outer_bias], np.int32),
         }
-        return found
+        return tensors
 
     @classmethod
     def of_tensors(cls, tensors: dict[str, NDArray[Any]]) -> Basis:
-        """What `tensors` gave."""
+        """The inverse of `tensors`."""
         own: dict[str, Any] = {
             name: values.astype(np.float32) if values.dtype == np.float16 else values
             for name, values in tensors.items()
@@ -91,105 +93,108 @@ class Basis:
 
     @cached_property
     def digest(self) -> bytes:
-        """The first four bytes of the SHA-256 of its tensors, in the order of their names."""
-        found = hashlib.sha256()
+        """First four bytes of the SHA-256 of the tensors, sorted by name."""
+        digest = hashlib.sha256()
         for name, values in sorted(self.tensors().items()):
-            found.update(name.encode())
-            found.update(values.astype(values.dtype.newbyteorder("<")).tobytes())
-        return found.digest()[:4]
+            digest.update(name.encode())
+            digest.update(values.astype(values.dtype.newbyteorder("<")).tobytes())
+        return digest.digest()[:4]
 
     @cached_property
     def magnitude_tables(self) -> tuple[Table, ...]:
-        """A table for each class."""
+        """Tables of the magnitudes, by class."""
         return tuple(Table(row.tolist()) for row in self.magnitudes)
 
     @cached_property
     def length_tables(self) -> tuple[Table, ...]:
-        """A table for each quality."""
+        """Tables of the number of rows, by quality."""
         return tuple(Table(row.tolist()) for row in self.lengths)
 
     @cached_property
     def levels(self) -> Array:
-        """The means as coefficients: each component's slowest, shape `[n_kinds, 80]`."""
-        found: Array = np.einsum("ijk,ik->ij", self.vectors, self.mean) * np.float32(
-            BLOCK_FRAMES**0.5
-        )
-        return found
+        """Row 0 of the transformed means, shape `[n_kinds, 80]`; the other rows are 0."""
+        projected = np.einsum("ijk,ik->ij", self.vectors, self.mean)
+        levels: Array = projected * np.float32(BLOCK_FRAMES**0.5)
+        return levels
 
     @cached_property
     def expected(self) -> tuple[Array, Array]:
-        """Of each kind the inverse magnitudes expected, `[32, 80]`, and their logarithms' sum."""
+        """Inverse expected magnitudes by kind, `[n_kinds, 32, 80]`, and the sums of their logs."""
         sizes = np.maximum(np.exp(self.context.prior / 8.0), STEPS[DEFAULT_QUALITY] / 4.0)
         rates: Array = (1.0 / sizes).astype(np.float32)
         return rates, np.log(rates).sum(axis=(1, 2))
 
     @cached_property
     def costs(self) -> Array:
-        """Bits of each magnitude in each class, the sign included, shape `[64, 32]`."""
+        """Bits of each magnitude by class, including the sign, shape `[64, 32]`."""
         bits = PRECISION - np.log2(self.magnitudes.astype(np.float64))
         bits[:, 1:] += 1.0
         return bits.astype(np.float32)
 
 
 def step_level(quality: int) -> int:
-    """The step of a quality in eighths of a natural logarithm, as the context network takes it."""
+    """Quantiser step in eighths of a natural logarithm, an input of the context model."""
     return round(8.0 * float(np.log(STEPS[quality])))
 
 
 @lru_cache(maxsize=1)
 def shipped_basis() -> Basis:
-    """The basis that comes with serkit."""
+    """The basis that ships with serkit, written by benchmarks/learn_basis.py."""
     from safetensors.numpy import load
 
     return Basis.of_tensors(load(files("serkit.codec").joinpath("basis.safetensors").read_bytes()))
 
 
 def coefficients(basis: Basis, block: Array) -> Array:
-    """A block on the basis, as each kind: components by temporal frequency.
+    """Transform a block on the basis of each kind.
 
     Args:
         basis: The basis.
-        block: Shape `[80, 32]`.
+        block: Log-mel, shape `[80, 32]`.
 
     Returns:
-        Shape `[n_kinds, 32, 80]`: the slowest row first, the strongest component first.
+        Shape `[n_kinds, 32, 80]`: temporal frequency by component, the lowest and the strongest
+        first.
     """
-    turned = basis.vectors.reshape(-1, N_MELS) @ (block @ _cosines().T)
-    found: Array = turned.reshape(-1, N_MELS, BLOCK_FRAMES).transpose(0, 2, 1)
-    found[:, 0] -= basis.levels
-    return found
+    projected = basis.vectors.reshape(-1, N_MELS) @ (block @ _cosines().T)
+    transformed: Array = projected.reshape(-1, N_MELS, BLOCK_FRAMES).transpose(0, 2, 1)
+    transformed[:, 0] -= basis.levels
+    return transformed
 
 
-def block_of(basis: Basis, found: Array, kind: int) -> Array:
-    """The block that has these coefficients as one of a kind.
+def block_of(basis: Basis, values: Array, kind: int) -> Array:
+    """The inverse of `coefficients` for one kind.
 
     Args:
         basis: The basis.
-        found: Shape `[32, 80]`.
-        kind: Of block.
+        values: Coefficients, shape `[32, 80]`.
+        kind: Kind of block.
+
+    Returns:
+        Log-mel, shape `[80, 32]`.
     """
-    block: Array = basis.vectors[kind].T @ (found.T @ _cosines()) + basis.mean[kind][:, None]
+    block: Array = basis.vectors[kind].T @ (values.T @ _cosines()) + basis.mean[kind][:, None]
     return block
 
 
 def likeliest(basis: Basis, block: Array) -> tuple[int, Array]:
-    """The kind of block under which its coefficients are likeliest, and these.
+    """The kind under which a block is most likely.
 
-    Magnitudes are taken for exponentially distributed around what is expected of them, which is
-    no less than half the coarsest step: what is smaller is not sent in any case.
+    Magnitudes are modelled as exponential. Their expectation is at least a quarter of the default
+    step, as smaller coefficients are not sent.
 
     Args:
         basis: The basis.
-        block: Shape `[80, 32]`.
+        block: Log-mel, shape `[80, 32]`.
 
     Returns:
-        The kind, and the coefficients, shape `[32, 80]`.
+        The kind, and the block's coefficients, shape `[32, 80]`.
     """
-    every = coefficients(basis, block)
-    rates, logarithms = basis.expected
-    surprise = np.einsum("ijk,ijk->i", np.abs(every), rates) - logarithms
+    by_kind = coefficients(basis, block)
+    rates, log_rates = basis.expected
+    surprise = np.einsum("ijk,ijk->i", np.abs(by_kind), rates) - log_rates
     best = int(np.argmin(surprise))
-    return best, every[best]
+    return best, by_kind[best]
 
 
 @lru_cache(maxsize=1)
@@ -198,7 +203,7 @@ def _cosines() -> Array:
 
 
 def plain_frequencies() -> NDArray[np.uint16]:
-    """Frequencies of magnitudes before any are learned: geometric, wider from class to class."""
+    """Initial frequencies of the magnitudes: geometric, with the mean growing by class."""
     means = np.exp((np.arange(N_CLASSES) - 32.0) / 8.0)
     ratios = means / (1.0 + means)
     shares = (1.0 - ratios[:, None]) * ratios[:, None] ** np.arange(LARGEST + 1.0)

@@ -1,8 +1,8 @@
-"""The product's mode: blocks of log-mel <-> payloads.
+"""The mode `basis`: blocks of log-mel <-> payloads.
 
-A block's coefficients on the basis are quantised by rate and distortion together and entropy-coded
-by what the rows before promise (`context`). Blocks do not lean on each other: a lost packet costs
-its own frames and nothing else. Those that share a packet share its header and one large number.
+The coefficients of a block on the basis are quantised by rate-distortion optimisation and
+entropy-coded with tables that the context model selects. Blocks are coded independently, so that a
+lost packet costs its own frames alone. The blocks of a packet share its header and its payload.
 """
 
 from __future__ import annotations
@@ -22,38 +22,44 @@ from serkit.features.whisper import FLOOR, N_MELS
 
 Array = NDArray[np.float32]
 
+# Part of the format (docs/packet-format.md).
 _KIND_BITS = 4
 _FLAT_LENGTH = BLOCK_FRAMES + 1
-_FLAT = 0.05
 _LEVELS_PER_UNIT = 16.0
-_PRICE = 0.13
-_BATCH = 16
+
+# Chosen by hand: the range of a block coded as flat, just below the step of its level.
+_MAX_FLAT_RANGE = 0.05
+# Lagrangian weight of a bit against the squared error in steps. At high rate the slope of
+# D(R) = 2^(-2R) / 12 gives 2 ln(2) / 12 = 0.116; set a little higher by hand.
+_LAMBDA = 0.13
+# Blocks coded at once: enough to amortise NumPy's overhead (chosen by hand).
+_BATCH_BLOCKS = 16
 
 
 def quantised(
-    basis: Basis, found: Array, kinds: NDArray[np.int64], quality: int
+    basis: Basis, values: Array, kinds: NDArray[np.int64], quality: int
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Coefficients as whole multiples of the step, each chosen by error and bits together.
+    """Quantise coefficients to multiples of the step by rate-distortion optimisation.
 
     Args:
         basis: The basis.
-        found: Of blocks, shape `[n_blocks, 32, 80]`.
-        kinds: Of the blocks, shape `[n_blocks]`.
+        values: Coefficients of blocks, shape `[n_blocks, 32, 80]`.
+        kinds: Kind of each block, shape `[n_blocks]`.
         quality: 0 to 15.
 
     Returns:
         The multiples and the classes of their magnitudes, both `[n_blocks, 32, 80]`.
     """
-    scaled = found / np.float32(STEPS[quality])
+    scaled = values / np.float32(STEPS[quality])
     sizes = np.abs(scaled)
-    # Nothing, or one of the two multiples around the coefficient.
+    # Candidates: zero and the two nearest multiples.
     lower = np.floor(sizes).astype(np.int64)
     candidates = np.stack((np.zeros_like(lower), lower, lower + 1))
     errors = np.square(sizes - candidates)
     symbols = np.minimum(candidates, LARGEST)
-    prices = (_PRICE * basis.costs).ravel()
-    magnitudes = np.zeros(found.shape, np.int64)
-    classes = np.zeros(found.shape, np.int64)
+    prices = (_LAMBDA * basis.costs).ravel()
+    magnitudes = np.zeros(values.shape, np.int64)
+    classes = np.zeros(values.shape, np.int64)
     context = RowContext(basis.context, step_level(quality), kinds)
     for row, limit in enumerate(basis.limits[quality].tolist()):
         classes[:, row] = context.classes()
@@ -66,46 +72,46 @@ def quantised(
 
 
 def encode_blocks(basis: Basis, groups: Sequence[Sequence[Array]], quality: int) -> list[bytes]:
-    """The payloads of groups of blocks, each by itself.
+    """Code groups of blocks, each to a payload of its own.
 
     Args:
         basis: The basis.
-        groups: Blocks of shape `[80, n]`, n from 1 to 32; shorter ones are filled up.
-        quality: 0 (least) to 15.
+        groups: Blocks of shape `[80, n]`, n from 1 to 32; shorter ones are padded.
+        quality: 0 (fewest bits) to 15.
     """
     payloads = []
     for batch in _batches(groups, [len(group) for group in groups]):
-        blocks = [_filled(block) for group in batch for block in group]
-        # One at a time, so that rounding does not depend on how many there are.
-        turned = [likeliest(basis, block) for block in blocks]
-        kinds = np.array([kind for kind, _ in turned])
-        found = np.stack([values for _, values in turned])
-        multiples, classes = quantised(basis, found, kinds, quality)
+        blocks = [_padded(block) for group in batch for block in group]
+        # Transformed one by one, so that rounding does not depend on the size of the batch.
+        transformed = [likeliest(basis, block) for block in blocks]
+        kinds = np.array([kind for kind, _ in transformed])
+        values = np.stack([values for _, values in transformed])
+        multiples, classes = quantised(basis, values, kinds, quality)
         first = 0
         for group in batch:
-            ours = slice(first, first + len(group))
+            part = slice(first, first + len(group))
             payloads.append(
-                _write(basis, blocks[ours], kinds[ours], multiples[ours], classes[ours], quality)
+                _write(basis, blocks[part], kinds[part], multiples[part], classes[part], quality)
             )
             first += len(group)
     return payloads
 
 
 def _batches(items: Sequence[Any], sizes: Sequence[int]) -> Iterator[list[Any]]:
-    """Items in a row that together have about so many blocks as are best worked on at once."""
+    """Consecutive items of together at least `_BATCH_BLOCKS` blocks, but for the last batch."""
     batch: list[Any] = []
     total = 0
     for item, size in zip(items, sizes, strict=True):
         batch.append(item)
         total += size
-        if total >= _BATCH:
+        if total >= _BATCH_BLOCKS:
             yield batch
             batch, total = [], 0
     if batch:
         yield batch
 
 
-def _filled(block: Array) -> Array:
+def _padded(block: Array) -> Array:
     return np.pad(block, ((0, 0), (0, BLOCK_FRAMES - block.shape[1])), mode="edge")
 
 
@@ -117,13 +123,13 @@ def _write(
     classes: NDArray[np.int64],
     quality: int,
 ) -> bytes:
-    """Of each block what it is, and then the rows of all, the slowest first."""
+    """Code the head of each block, then the rows of all blocks, the lowest frequency first."""
     writer = Writer()
     writer.put_bits(quality, 4)
     n_rows = []
     for block, kind, rows in zip(blocks, kinds.tolist(), multiples, strict=True):
-        if np.ptp(block) < _FLAT:
-            # Without sound, or all of it below the clamp: its level alone.
+        if np.ptp(block) < _MAX_FLAT_RANGE:
+            # Silence, or all of it clamped.
             n_rows.append(0)
             writer.put(basis.length_tables[quality], _FLAT_LENGTH)
             level = round(float(block.mean() - FLOOR) * _LEVELS_PER_UNIT)
@@ -140,13 +146,13 @@ def _write(
         for i, length in enumerate(n_rows):
             if row >= length:
                 continue
-            values, ours = multiples[i, row, :limit].tolist(), classes[i, row, :limit].tolist()
-            for value, one in zip(values, ours, strict=True):
+            values, chosen = multiples[i, row, :limit].tolist(), classes[i, row, :limit].tolist()
+            for value, index in zip(values, chosen, strict=True):
                 if not value:
-                    put(tables[one], 0)
+                    put(tables[index], 0)
                     continue
                 magnitude = abs(value)
-                put(tables[one], min(magnitude, LARGEST))
+                put(tables[index], min(magnitude, LARGEST))
                 if magnitude >= LARGEST:
                     put_large(writer, magnitude - LARGEST)
                 put_bits(value < 0, 1)
@@ -156,15 +162,15 @@ def _write(
 def decode_blocks(
     basis: Basis, payloads: Sequence[bytes], n_blocks: Sequence[int]
 ) -> list[Array | PacketError]:
-    """The blocks of payloads, each by itself.
+    """Decode payloads, each on its own.
 
     Args:
         basis: The basis they were coded with.
-        payloads: What `encode_blocks` gave.
-        n_blocks: How many blocks each holds.
+        payloads: Payloads of `encode_blocks`.
+        n_blocks: Number of blocks in each.
 
     Returns:
-        Each of shape `[80, 32 * n_blocks]`, or what is wrong with its payload.
+        For each payload its log-mel, shape `[80, 32 * n_blocks]`, or the error in it.
     """
     readers = [
         _Payload(basis, payload, count) for payload, count in zip(payloads, n_blocks, strict=True)
@@ -175,16 +181,16 @@ def decode_blocks(
 
 
 class _Payload:
-    """A payload while it is read.
+    """A payload that is being read.
 
     Attributes:
-        reader: Gives its symbols.
-        quality: Of all its blocks.
-        levels: Of each block that is flat; else None.
-        lengths: How many rows each block has.
-        kinds: Of block.
-        multiples: Shape `[n_blocks, 32, 80]`, zero where nothing was read.
-        wrong: What is wrong with it.
+        reader: Reader of its symbols.
+        quality: Quality of its blocks.
+        levels: Level of each flat block; None for the others.
+        lengths: Number of rows of each block.
+        kinds: Kind of each block.
+        multiples: Quantised coefficients read so far, shape `[n_blocks, 32, 80]`.
+        error: The first error in it, if any.
     """
 
     def __init__(self, basis: Basis, payload: bytes, n_blocks: int) -> None:
@@ -194,7 +200,7 @@ class _Payload:
         self.lengths: list[int] = []
         self.kinds: list[int] = []
         self.multiples = np.zeros((n_blocks, BLOCK_FRAMES, N_MELS), np.int64)
-        self.wrong: PacketError | None = None
+        self.error: PacketError | None = None
         for _ in range(n_blocks):
             length = self.reader.get(basis.length_tables[self.quality])
             flat = length == _FLAT_LENGTH
@@ -204,34 +210,34 @@ class _Payload:
             self.kinds.append(0 if flat else self.reader.get_bits(_KIND_BITS))
 
     def read_row(self, basis: Basis, block: int, row: int, classes: list[int]) -> None:
-        """Read a row of a block, unless something is wrong already."""
-        if self.wrong is not None:
+        """Read a row of a block, unless the payload has an error."""
+        if self.error is not None:
             return
         try:
             self.multiples[block, row, : len(classes)] = _row(basis, self.reader, classes)
         except PacketError as error:
-            self.wrong = error
+            self.error = error
 
     def frames(self, basis: Basis) -> Array | PacketError:
-        """All its blocks, or what is wrong with it."""
+        """Its log-mel, shape `[80, 32 * n_blocks]`, or the error in it."""
         try:
             self.reader.finish()
         except PacketError as error:
-            self.wrong = self.wrong or error
-        if self.wrong is not None:
-            return self.wrong
+            self.error = self.error or error
+        if self.error is not None:
+            return self.error
         values = np.float32(STEPS[self.quality]) * self.multiples.astype(np.float32)
         blocks = [
-            block_of(basis, found, kind)
+            block_of(basis, block, kind)
             if level is None
             else np.full((N_MELS, BLOCK_FRAMES), level, np.float32)
-            for found, kind, level in zip(values, self.kinds, self.levels, strict=True)
+            for block, kind, level in zip(values, self.kinds, self.levels, strict=True)
         ]
         return np.concatenate(blocks, axis=1)
 
 
 def _read_rows(basis: Basis, payloads: Sequence[_Payload]) -> None:
-    """Read the rows of several payloads side by side."""
+    """Read the rows of several payloads in parallel."""
     for quality in sorted({payload.quality for payload in payloads}):
         members = [
             (payload, block)
@@ -244,9 +250,9 @@ def _read_rows(basis: Basis, payloads: Sequence[_Payload]) -> None:
         for row in range(max(payload.lengths[block] for payload, block in members)):
             limit = int(basis.limits[quality, row])
             classes = context.classes()[:, :limit].tolist()
-            for ours, (payload, block) in zip(classes, members, strict=True):
+            for row_classes, (payload, block) in zip(classes, members, strict=True):
                 if row < payload.lengths[block]:
-                    payload.read_row(basis, block, row, ours)
+                    payload.read_row(basis, block, row, row_classes)
             context.take(np.abs([payload.multiples[block, row] for payload, block in members]))
 
 
@@ -254,8 +260,8 @@ def _row(basis: Basis, reader: Reader, classes: list[int]) -> list[int]:
     tables = basis.magnitude_tables
     get, get_bits = reader.get, reader.get_bits
     values = []
-    for one in classes:
-        value = get(tables[one])
+    for index in classes:
+        value = get(tables[index])
         if value:
             if value == LARGEST:
                 value += get_large(reader)

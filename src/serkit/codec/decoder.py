@@ -60,10 +60,10 @@ class Decoder:
 
     @property
     def running_peak(self) -> float:
-        """`peak` once it is known; until then the largest log-mel value received, at first -inf.
+        """Largest log-mel value received so far; `peak` once that is known, -inf before any packet.
 
-        What `normalised` takes while the stream is live. It does not depend on how packets are
-        chunked.
+        The peak by which a live receiver normalises, see `normalised`. It does not depend on how
+        packets are batched.
         """
         return self._largest if self.peak is None else self.peak
 

@@ -1,9 +1,9 @@
-"""Entropy coding: a payload is one large number, as asymmetric numeral systems make it.
+"""Entropy coding with asymmetric numeral systems: a payload is one large integer.
 
-Duda, *Asymmetric numeral systems* (2013), the range variant. A payload of the product has a few
-hundred bits, and as one integer it wastes none of them; only from 1024 bits on 512 at a time are
-moved out of the number, so that long payloads do not get slow. What is written last is read first,
-so the writer collects and turns the order round.
+Duda, *Asymmetric numeral systems* (2013), range variant (rANS). A payload of the mode `basis` has a
+few hundred bits, and as a single integer it wastes none of them. Beyond 1024 bits the state is
+renormalised by 512 bits at a time, so that long payloads stay fast. The last symbol written is the
+first one read; the writer therefore collects the symbols and codes them in reverse.
 """
 
 from __future__ import annotations
@@ -16,38 +16,44 @@ from numpy.typing import NDArray
 
 from serkit.errors import PacketError
 
+# PRECISION, _PIECE_BITS, _ORDER and _MAX_BITS were chosen by hand and are part of the format
+# (docs/packet-format.md).
 PRECISION = 14
-"""Frequencies of a table add up to two to this power."""
+"""The frequencies of a table sum to two to this power."""
 
 _TOTAL = 1 << PRECISION
-_MOVED_BITS = 512
-_MOVED_BYTES = _MOVED_BITS // 8
-_MOVED = (1 << _MOVED_BITS) - 1
-_FULL_BITS = 2 * _MOVED_BITS
+_PIECE_BITS = 512
+_PIECE_BYTES = _PIECE_BITS // 8
+_PIECE_MASK = (1 << _PIECE_BITS) - 1
+_MAX_STATE_BITS = 2 * _PIECE_BITS
 
 
 def frequencies(counts: NDArray[np.float64]) -> NDArray[np.int64]:
-    """Counts as whole frequencies that add up to `2 ** PRECISION`, none of them zero.
+    """Scale counts to whole frequencies above 0 that sum to `2 ** PRECISION`.
 
     Args:
-        counts: Not negative, shape `[n]`.
+        counts: Non-negative, shape `[n]`.
 
     Returns:
         Shape `[n]`.
     """
     shares = counts / counts.sum()
-    found: NDArray[np.int64] = np.maximum(1, np.floor(shares * (_TOTAL - len(counts)))).astype(
+    scaled: NDArray[np.int64] = np.maximum(1, np.floor(shares * (_TOTAL - len(counts)))).astype(
         np.int64
     )
-    found[np.argmax(found)] += _TOTAL - found.sum()
-    return found
+    scaled[np.argmax(scaled)] += _TOTAL - scaled.sum()
+    return scaled
 
 
 class Table:
     """Frequencies of the symbols 0, 1, ...
 
     Args:
-        frequencies: They add up to `2 ** PRECISION`; none is zero.
+        frequencies: Whole numbers above 0 that sum to `2 ** PRECISION`.
+
+    Attributes:
+        limits: Cumulative frequencies, from 0 to `2 ** PRECISION`.
+        spans: Frequency and cumulative frequency of each symbol.
     """
 
     __slots__ = ("limits", "spans")
@@ -62,87 +68,87 @@ class Table:
 
 
 class Writer:
-    """Collects symbols and makes a payload of them."""
+    """Codes symbols to a payload."""
 
     def __init__(self) -> None:
         self._spans: list[tuple[int, int]] = []
 
     def put(self, table: Table, symbol: int) -> None:
-        """Write a symbol of a table."""
+        """Append a symbol of a table."""
         self._spans.append(table.spans[symbol])
 
     def put_bits(self, value: int, n_bits: int) -> None:
-        """Write a number below `2 ** n_bits`, at most `PRECISION` bits."""
+        """Append a number below `2 ** n_bits`, `n_bits` at most `PRECISION`."""
         width = PRECISION - n_bits
         self._spans.append((1 << width, value << width))
 
     def to_bytes(self) -> bytes:
-        """The payload: what was moved out, then the number's bytes, lowest first."""
-        state, moved = 0, []
-        # The reader begins with the number and ends with zero.
+        """The payload: the pieces moved out of the state, then the state, little-endian."""
+        state, pieces = 0, []
+        # The reader starts from the final state and ends at 0.
         for frequency, low in reversed(self._spans):
             quotient, rest = divmod(state, frequency)
-            if quotient >> (_FULL_BITS - PRECISION):
-                moved.append((state & _MOVED).to_bytes(_MOVED_BYTES, "little"))
-                quotient, rest = divmod(state >> _MOVED_BITS, frequency)
+            if quotient >> (_MAX_STATE_BITS - PRECISION):
+                pieces.append((state & _PIECE_MASK).to_bytes(_PIECE_BYTES, "little"))
+                quotient, rest = divmod(state >> _PIECE_BITS, frequency)
             state = (quotient << PRECISION) + rest + low
-        return b"".join(moved) + state.to_bytes((state.bit_length() + 7) // 8, "little")
+        return b"".join(pieces) + state.to_bytes((state.bit_length() + 7) // 8, "little")
 
 
 class Reader:
     """Reads symbols from a payload.
 
     Args:
-        payload: What `Writer.to_bytes` gave.
+        payload: The output of `Writer.to_bytes`.
     """
 
     def __init__(self, payload: bytes) -> None:
-        # The number has more than _MOVED_BYTES where something was moved out, and at most twice.
-        n_moved = max(0, -(-len(payload) // _MOVED_BYTES) - 2)
-        self._state = int.from_bytes(payload[n_moved * _MOVED_BYTES :], "little")
+        # After pieces, the state takes more than one piece's bytes, and at most two pieces'.
+        n_pieces = max(0, -(-len(payload) // _PIECE_BYTES) - 2)
+        self._state = int.from_bytes(payload[n_pieces * _PIECE_BYTES :], "little")
         self._padded = payload.endswith(b"\0")
-        self._moved = [payload[i * _MOVED_BYTES : (i + 1) * _MOVED_BYTES] for i in range(n_moved)]
+        self._pieces = [payload[i * _PIECE_BYTES : (i + 1) * _PIECE_BYTES] for i in range(n_pieces)]
 
     def get(self, table: Table) -> int:
-        """The next symbol, of a table."""
+        """Read a symbol of a table."""
         state = self._state
         rest = state & (_TOTAL - 1)
         limits = table.limits
         symbol = bisect_right(limits, rest) - 1
         low = limits[symbol]
-        self._go_on((limits[symbol + 1] - low) * (state >> PRECISION) + rest - low)
+        self._advance((limits[symbol + 1] - low) * (state >> PRECISION) + rest - low)
         return symbol
 
     def get_bits(self, n_bits: int) -> int:
-        """The next number below `2 ** n_bits`."""
+        """Read a number below `2 ** n_bits`."""
         state = self._state
         width = PRECISION - n_bits
         rest = state & (_TOTAL - 1)
         value = rest >> width
-        self._go_on((state >> PRECISION << width) + (rest & ((1 << width) - 1)))
+        self._advance((state >> PRECISION << width) + (rest & ((1 << width) - 1)))
         return value
 
-    def _go_on(self, state: int) -> None:
-        if self._moved and not state >> _MOVED_BITS:
-            state = state << _MOVED_BITS | int.from_bytes(self._moved.pop(), "little")
+    def _advance(self, state: int) -> None:
+        if self._pieces and not state >> _PIECE_BITS:
+            state = state << _PIECE_BITS | int.from_bytes(self._pieces.pop(), "little")
         self._state = state
 
     def finish(self) -> None:
-        """Refuse a payload that holds more than was read.
+        """Check that the whole payload has been read.
 
         Raises:
-            PacketError: It does.
+            PacketError: It has not.
         """
-        if self._state or self._moved or self._padded:
-            raise PacketError("the payload does not end where its symbols do")
+        if self._state or self._pieces or self._padded:
+            raise PacketError("the payload does not end with its last symbol")
 
 
 _ORDER = 3
-_MOST_BITS = 12
+_MAX_BITS = 12
 
 
 def put_large(writer: Writer, value: int) -> None:
-    """Write a number from 0 on, the smaller the shorter (exponential Golomb code of order 3)."""
+    """Append a non-negative number in the exponential Golomb code of order 3."""
     value += 1 << _ORDER
     n_bits = value.bit_length() - 1
     for _ in range(n_bits - _ORDER):
@@ -152,14 +158,14 @@ def put_large(writer: Writer, value: int) -> None:
 
 
 def get_large(reader: Reader) -> int:
-    """What `put_large` wrote.
+    """Read a number written by `put_large`.
 
     Raises:
-        PacketError: The number is impossibly large.
+        PacketError: The number has more than 12 bits.
     """
     n_bits = _ORDER
     while reader.get_bits(1):
         n_bits += 1
-        if n_bits > _MOST_BITS:
-            raise PacketError("a coefficient of the payload is impossibly large")
+        if n_bits > _MAX_BITS:
+            raise PacketError("a coefficient of the payload is out of range")
     return (1 << n_bits) + reader.get_bits(n_bits) - (1 << _ORDER)

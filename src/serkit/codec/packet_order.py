@@ -12,8 +12,8 @@ from serkit.codec.packets import SEQUENCES, Mode, Packet
 class PacketOrder:
     """Places packets on a receiver's frame axis by their start times and sequence numbers.
 
-    The axis is the sender's, but for a stream joined late in which no packet has given its start
-    yet: sequence numbers alone do not tell how often they have wrapped around.
+    The axis is the sender's, unless the stream was joined between timed packets: sequence numbers
+    alone do not determine how often they have wrapped around.
 
     Attributes:
         sequence: Sequence number of the latest packet placed; None before the first.

@@ -1,4 +1,4 @@
-"""Packets on the wire, as `docs/packet-format.md` specifies them."""
+"""Packets and their bytes, as specified in `docs/packet-format.md`."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from serkit.errors import PacketError
 MAGIC = 0xA
 VERSION = 1
 SEQUENCES = 1 << 13
-"""Sequence numbers count from 0 to one below this, and again from 0."""
+"""Sequence numbers are counted modulo this."""
 
 MAX_PAYLOAD = 1 << 20
 """Bytes per payload at most."""
@@ -31,7 +31,7 @@ _PEAK_UNIT = 256.0
 
 
 class Mode(IntEnum):
-    """How a payload is coded."""
+    """The coding of a payload."""
 
     SVD = 0
     SVDQ = 1
@@ -40,20 +40,19 @@ class Mode(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Packet:
-    """A stretch of log-mel frames, coded.
+    """Coded log-mel frames with their header.
 
     Attributes:
-        mode: How the payload is coded.
-        sequence: Of `Mode.BASIS` the number of its first block, else its own; 0 to
-            `SEQUENCES - 1`.
+        mode: Coding of the payload.
+        sequence: Sequence number, 0 to `SEQUENCES - 1`: of the first block in `Mode.BASIS`, of the
+            packet in the other modes.
         payload: The coded frames.
-        start_frame: Where it starts, in frames of 10 ms from the beginning of the stream; None
-            where it follows from the sequence number.
-        basis: Of `Mode.BASIS`, where `start_frame` is given: the first four bytes of the basis's
-            hash; else empty.
-        n_frames: How many frames it holds, where that is not the mode's usual number.
-        peak: Of the packet a stream ends with: the largest value of the whole stream, to a 256th,
-            from which the receiver takes Whisper's clamp.
+        start_frame: Start in frames of 10 ms from the beginning of the stream; None if it follows
+            from the sequence number.
+        basis: First four bytes of the hash of the basis, in `Mode.BASIS` with a `start_frame`; else
+            empty.
+        n_frames: Number of frames; None for one block of `Mode.BASIS`.
+        peak: Largest log-mel value of the stream in steps of 1/256, in its last packet; else None.
     """
 
     mode: Mode
@@ -65,7 +64,7 @@ class Packet:
     peak: float | None = None
 
     def to_bytes(self) -> bytes:
-        """As it is sent."""
+        """The packet's bytes."""
         flags = _TIMED * (self.start_frame is not None) | _SIZED * (self.n_frames is not None)
         flags |= _LAST * (self.peak is not None)
         parts = [
@@ -86,12 +85,12 @@ class Packet:
 
     @property
     def start_s(self) -> float | None:
-        """Where it starts in seconds, as far as it says."""
+        """Start in seconds; None without a `start_frame`."""
         return None if self.start_frame is None else self.start_frame / FRAMES_PER_SECOND
 
 
 class Content(Protocol):
-    """Bytes, or what can be sliced like them, as `StoredBytes` can."""
+    """Bytes, or an object that is sliced like them, such as `StoredBytes`."""
 
     def __len__(self) -> int: ...
 
@@ -99,10 +98,10 @@ class Content(Protocol):
 
 
 class StoredBytes:
-    """The content of an open file, read as it is asked for.
+    """The content of an open file, read on demand.
 
     Args:
-        file: Can be searched and read; its length must stay as it is.
+        file: A readable, seekable file of constant length.
     """
 
     def __init__(self, file: BinaryIO) -> None:
@@ -122,26 +121,28 @@ def read_packet(content: bytes) -> Packet:
     """Read one packet.
 
     Args:
-        content: Its bytes, and nothing else.
+        content: The bytes of exactly one packet.
 
     Raises:
-        PacketError: It is no packet, of another version, cut off, or damaged.
+        PacketError: They are not a packet, of another version, cut off or damaged.
     """
     packet, end = _read(content, 0)
     if end != len(content):
-        raise PacketError(f"{len(content) - end} bytes follow the packet; hand in one at a time")
+        raise PacketError(f"{len(content) - end} bytes follow the packet; expected one packet")
     return packet
 
 
 def split(stream: Content) -> Iterator[bytes]:
-    """The packets of a file or a stretch of a stream, one after another.
+    """Split a file into its packets.
 
     Args:
-        stream: Packets without gaps.
+        stream: Consecutive packets.
+
+    Yields:
+        The bytes of each packet.
 
     Raises:
-        PacketError: There is none; or where one is damaged or cut off, when those before it have
-            been given.
+        PacketError: There is no packet, or the next one is damaged or cut off.
     """
     if not len(stream):
         raise PacketError("the file holds no packet")
@@ -153,7 +154,7 @@ def split(stream: Content) -> Iterator[bytes]:
 
 
 def _read(content: Content, start: int) -> tuple[Packet, int]:
-    """A packet that starts somewhere, and where it ends."""
+    """The packet that starts at a byte, and the byte after its end."""
     where = f" at byte {start}" if start else ""
 
     def take(place: int, length: int) -> bytes:
@@ -170,20 +171,22 @@ def _read(content: Content, start: int) -> tuple[Packet, int]:
             byte = take(place + i, 1)[0]
             value |= (byte & 0x7F) << (7 * i)
             if i and not byte:
-                raise PacketError(f"the packet{where} has a number that ends with an empty byte")
+                raise PacketError(f"the packet{where} has a varint that ends with a zero byte")
             if byte < 0x80:
                 return value, place + i + 1
-        raise PacketError(f"the packet{where} has a number of more than 5 bytes")
+        raise PacketError(f"the packet{where} has a varint of more than 5 bytes")
 
     first = take(start, 1)[0]
     if first >> 4 != MAGIC:
-        raise PacketError(f"no packet starts{where or ' here'}: found the byte 0x{first:02x}")
+        raise PacketError(
+            f"not a packet{where}: the first byte is 0x{first:02x}; expected 0xa4 to 0xa6"
+        )
     if first >> 2 & 3 != VERSION:
         raise PacketError(
-            f"the packet{where} is of version {first >> 2 & 3}; this serkit reads {VERSION}"
+            f"the packet{where} has version {first >> 2 & 3}; this serkit reads {VERSION}"
         )
     if first & 3 not in Mode.__members__.values():
-        raise PacketError(f"the packet{where} is of the unknown mode {first & 3}")
+        raise PacketError(f"the packet{where} has the unknown mode {first & 3}")
     mode = Mode(first & 3)
     (flags,) = struct.unpack("<H", take(start + 1, 2))
     place = start + 3
@@ -201,13 +204,14 @@ def _read(content: Content, start: int) -> tuple[Packet, int]:
     length, place = varint(place)
     if length > MAX_PAYLOAD:
         raise PacketError(
-            f"the packet{where} says its payload has {length} bytes; expected at most {MAX_PAYLOAD}"
+            f"the packet{where} announces a payload of {length} bytes; expected at most "
+            f"{MAX_PAYLOAD}"
         )
     payload = take(place, length)
     place += length
     (checksum,) = struct.unpack("<I", take(place, _CHECKSUM))
     if checksum != zlib.crc32(content[start:place]):
-        raise PacketError(f"the packet{where} is damaged: its checksum does not fit")
+        raise PacketError(f"the packet{where} is damaged: its checksum does not match")
     packet = Packet(mode, flags % SEQUENCES, payload, start_frame, basis, n_frames, peak)
     return packet, place + _CHECKSUM
 

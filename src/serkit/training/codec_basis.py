@@ -1,4 +1,4 @@
-"""Learning a basis of the codec from log-mel spectrograms."""
+"""Training of the codec's basis on log-mel spectrograms."""
 
 from __future__ import annotations
 
@@ -23,79 +23,90 @@ from serkit.codec.basis import (
 from serkit.codec.blocks import quantised
 from serkit.codec.context import (
     LARGEST,
-    MOST_HIDDEN,
+    MAX_HIDDEN,
     N_CLASSES,
     N_INPUTS,
     SHIFT,
     ContextModel,
     RowContext,
 )
-from serkit.codec.entropy import frequencies
+from serkit.codec.entropy import PRECISION, frequencies
 from serkit.codec.frontend import BLOCK_FRAMES
 from serkit.features.whisper import N_MELS
 
 Array = NDArray[np.float32]
 
-_HIDDEN = 24
+# Chosen by hand, like the other numbers of this module; benchmarks/codec_ablation.py measures the
+# gain of each step.
+_N_HIDDEN = 24
 _UNIT = 1 << SHIFT
+_KIND_ITERATIONS = 5
+_CONTEXT_ROUNDS = 2
+# Components are coded up to the last that is not 0 in more than this share of the blocks.
 _RARE = 3e-4
-_ROUNDS = 5
-_FOR_TABLES = 1500
-_NOTHING = np.zeros((1, BLOCK_FRAMES, N_MELS), np.float32)
+# Blocks per quality from which the tables are counted.
+_TABLE_BLOCKS = 1500
+_NO_PRIOR = np.zeros((1, BLOCK_FRAMES, N_MELS), np.float32)
 
 
 def learn_basis(
-    blocks: Sequence[Array], *, seed: int = 0, sample: int = 6000, steps: int = 3000
+    blocks: Sequence[Array],
+    *,
+    seed: int = 0,
+    sample: int = 6000,
+    steps: int = 3000,
+    batch: int = 32_768,
 ) -> Basis:
-    """Learn mean, singular vectors, context network and tables.
+    """Learn kinds of blocks, context network and frequency tables.
 
-    The vectors come from all blocks; the network and the tables from a sample of them at every
-    quality, as the quantiser leaves them with the tables of the round before.
+    The kinds are learned from all blocks, network and tables from a sample, quantised with the
+    tables of the previous round.
 
     Args:
-        blocks: Log-mel of speech, each of shape `[80, 32]`.
-        seed: Of the sample and of the network.
-        sample: Blocks the network and the tables are learned from.
-        steps: Of the network's training.
+        blocks: Log-mel of speech, each block of shape `[80, 32]`.
+        seed: Seed of the sample and of the network.
+        sample: Number of blocks from which network and tables are learned.
+        steps: Training steps of the network.
+        batch: Coefficients per training step.
     """
     rng = np.random.default_rng(seed)
-    every = np.stack(blocks)
-    mean, vectors, prior = _kinds(every)
+    stacked = np.stack(blocks)
+    mean, vectors, prior = _kinds(stacked)
     basis = _untrained(mean, vectors, prior)
-    chosen = every[rng.choice(len(every), min(sample, len(every)), replace=False)]
-    turned = [likeliest(basis, block) for block in chosen]
-    kinds = np.array([kind for kind, _ in turned])
-    found = np.stack([values for _, values in turned])
-    for _ in range(2):
-        parts = _parts(len(found), rng)
+    sampled = stacked[rng.choice(len(stacked), min(sample, len(stacked)), replace=False)]
+    transformed = [likeliest(basis, block) for block in sampled]
+    kinds = np.array([kind for kind, _ in transformed])
+    values = np.stack([values for _, values in transformed])
+    for _ in range(_CONTEXT_ROUNDS):
+        parts = _parts(len(values), rng)
         coded = [
-            (kinds[part], quantised(basis, found[part], kinds[part], quality)[0])
+            (kinds[part], quantised(basis, values[part], kinds[part], quality)[0])
             for quality, part in enumerate(parts)
         ]
-        basis = replace(basis, context=_fit_context(basis.context, coded, steps, seed))
-        basis = _fit_tables(basis, found, kinds, rng)
+        context = _fit_context(basis.context, coded, steps=steps, batch=batch, seed=seed)
+        basis = _fit_tables(replace(basis, context=context), values, kinds, rng)
     return basis
 
 
 def _kinds(blocks: Array) -> tuple[Array, Array, Array]:
-    """Mean, vectors and expected magnitudes of each kind of block.
+    """Cluster blocks into kinds by Lloyd's algorithm, starting from groups of equal loudness.
 
-    Each block goes to the kind that tells it best, and each kind is learned anew from its blocks
-    (Lloyd's iteration), beginning with groups from faint to loud.
+    Returns:
+        Mean `[n_kinds, 80]`, vectors `[n_kinds, 80, 80]` and prior `[n_kinds, 32, 80]`.
     """
     order = np.argsort(np.argsort(blocks.mean(axis=(1, 2))))
     kinds = order * N_KINDS // len(blocks)
-    for _ in range(_ROUNDS):
-        # A kind that has lost all its blocks begins anew with all of them.
+    for _ in range(_KIND_ITERATIONS):
+        # A kind without blocks restarts from all of them.
         members = [blocks[kinds == kind] for kind in range(N_KINDS)]
-        members = [one if len(one) else blocks for one in members]
-        mean = np.stack([one.mean(axis=(0, 2)) for one in members])
-        vectors = np.stack([_vectors(one) for one in members])
-        found = [_untrained(mean[[k]], vectors[[k]], _NOTHING) for k in range(N_KINDS)]
+        members = [own if len(own) else blocks for own in members]
+        mean = np.stack([own.mean(axis=(0, 2)) for own in members])
+        vectors = np.stack([_vectors(own) for own in members])
+        bases = [_untrained(mean[[k]], vectors[[k]], _NO_PRIOR) for k in range(N_KINDS)]
         prior = np.stack(
             [
-                np.mean([np.abs(coefficients(basis, b)[0]) for b in one], axis=0)
-                for basis, one in zip(found, members, strict=True)
+                np.mean([np.abs(coefficients(basis, block)[0]) for block in own], axis=0)
+                for basis, own in zip(bases, members, strict=True)
             ]
         )
         basis = _untrained(mean, vectors, np.round(8.0 * np.log(prior + 0.05)))
@@ -104,20 +115,22 @@ def _kinds(blocks: Array) -> tuple[Array, Array, Array]:
 
 
 def _vectors(blocks: Array) -> Array:
+    """Left singular vectors of the frames as rows, the strongest first, shape `[80, 80]`."""
     centred = blocks - blocks.mean(axis=(0, 2))[:, None]
     flat = centred.transpose(1, 0, 2).reshape(N_MELS, -1).astype(np.float64)
-    _, found = np.linalg.eigh(flat @ flat.T)
-    return _half(found[:, ::-1].T)
+    _, eigenvectors = np.linalg.eigh(flat @ flat.T)
+    return _half(eigenvectors[:, ::-1].T)
 
 
 def _half(values: NDArray[Any]) -> Array:
-    """As float16 stores it."""
+    """Rounded to float16, as the file stores it."""
     return np.ascontiguousarray(values.astype(np.float16).astype(np.float32))
 
 
 def _untrained(mean: Array, vectors: Array, prior: Array) -> Basis:
-    hidden = np.zeros((_HIDDEN, N_INPUTS), np.float32)
-    flat = np.zeros(_HIDDEN, np.float32)
+    """A basis whose context is the prior alone, with uniform lengths and geometric magnitudes."""
+    hidden = np.zeros((_N_HIDDEN, N_INPUTS), np.float32)
+    flat = np.zeros(_N_HIDDEN, np.float32)
     context = ContextModel(prior.astype(np.float32), hidden, flat, flat, float(32 * _UNIT))
     return Basis(
         _half(mean),
@@ -130,7 +143,7 @@ def _untrained(mean: Array, vectors: Array, prior: Array) -> Basis:
 
 
 def _parts(n: int, rng: np.random.Generator) -> list[NDArray[np.int64]]:
-    """The sample dealt to the qualities, the middle ones, which are used most, getting more."""
+    """Indices of the sample split among the qualities, with more for those in common use."""
     weights = np.array([2, 3, 4, 5, 5, 5, 4, 4, 3, 3, 2, 2, 1, 1, 1, 1], np.float64)
     limits = np.round(np.cumsum(weights)[:-1] / weights.sum() * n).astype(int)
     return np.split(rng.permutation(n), limits)
@@ -139,7 +152,7 @@ def _parts(n: int, rng: np.random.Generator) -> list[NDArray[np.int64]]:
 def _inputs(
     context: ContextModel, coded: Iterable[tuple[NDArray[np.int64], NDArray[np.int64]]]
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Inputs, places in the block, levels of the step and magnitudes of all coefficients."""
+    """Inputs, prior indices, step levels and magnitudes of all coefficients."""
     inputs, places, levels, targets = [], [], [], []
     for quality, (kinds, multiples) in enumerate(coded):
         magnitudes = np.abs(multiples)
@@ -161,21 +174,30 @@ def _inputs(
 
 
 class _Network(nn.Module):
-    """The context network before its weights are rounded, and a head that only training needs."""
+    """The context network before rounding, with a head that is used in training alone."""
 
     def __init__(self, prior: Array) -> None:
         super().__init__()
         self.prior = nn.Parameter(torch.from_numpy(prior.ravel().copy()))
-        self.inner = nn.Linear(N_INPUTS, _HIDDEN)
-        self.outer = nn.Linear(_HIDDEN, 1)
+        self.inner = nn.Linear(N_INPUTS, _N_HIDDEN)
+        self.outer = nn.Linear(_N_HIDDEN, 1)
         nn.init.normal_(self.inner.weight, std=0.1)
         nn.init.normal_(self.outer.weight, std=0.02)
         nn.init.constant_(self.outer.bias, 32.0)
         self.head = nn.Sequential(nn.Linear(1, 32), nn.Tanh(), nn.Linear(32, LARGEST + 1))
 
     def forward(self, inputs: Tensor, places: Tensor, levels: Tensor) -> Tensor:
-        """Logits of magnitudes, of coefficients at some places of a block and some steps."""
-        hidden = self.inner(inputs).clamp(0.0, MOST_HIDDEN)
+        """Logits of the magnitudes.
+
+        Args:
+            inputs: Inputs of the network, shape `[n, 24]`.
+            places: Indices into the prior, shape `[n]`.
+            levels: Step levels, shape `[n]`.
+
+        Returns:
+            Shape `[n, 32]`.
+        """
+        hidden = self.inner(inputs).clamp(0.0, MAX_HIDDEN)
         scale = self.outer(hidden)[:, 0] + self.prior[places] - levels
         logits: Tensor = self.head((scale[:, None] - 32.0) / 16.0)
         return logits
@@ -184,20 +206,31 @@ class _Network(nn.Module):
 def _fit_context(
     context: ContextModel,
     coded: Sequence[tuple[NDArray[np.int64], NDArray[np.int64]]],
+    *,
     steps: int,
+    batch: int,
     seed: int,
 ) -> ContextModel:
+    """Train the network on quantised blocks and round its weights.
+
+    Args:
+        context: The network of the previous round, whose prior is the starting point.
+        coded: Kinds and multiples by quality.
+        steps: Training steps.
+        batch: Coefficients per step.
+        seed: Seed of weights and batches.
+    """
     torch.manual_seed(seed)
     inputs, places, levels, targets = _inputs(context, coded)
     network = _Network(context.prior)
-    quick = [network.prior, *network.head.parameters()]
+    fast = [network.prior, *network.head.parameters()]
     slow = [*network.inner.parameters(), *network.outer.parameters()]
-    optimiser = torch.optim.Adam([{"params": quick}, {"params": slow}])
+    optimiser = torch.optim.Adam([{"params": fast}, {"params": slow}])
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, [0.05, 4e-3], total_steps=steps)
     for _ in range(steps):
-        batch = torch.randint(len(targets), (32_768,))
-        logits = network(inputs[batch].float(), places[batch], levels[batch])
-        loss = nn.functional.cross_entropy(logits, targets[batch])
+        chosen = torch.randint(len(targets), (batch,))
+        logits = network(inputs[chosen].float(), places[chosen], levels[chosen])
+        loss = nn.functional.cross_entropy(logits, targets[chosen])
         optimiser.zero_grad()
         torch.autograd.backward(loss)
         optimiser.step()
@@ -218,17 +251,17 @@ def _fit_context(
 
 
 def _fit_tables(
-    basis: Basis, found: Array, kinds: NDArray[np.int64], rng: np.random.Generator
+    basis: Basis, values: Array, kinds: NDArray[np.int64], rng: np.random.Generator
 ) -> Basis:
-    """Limits and frequencies, as the quantiser leaves coefficients."""
+    """Set limits and frequencies to those of quantised coefficients."""
     counts = np.zeros((N_CLASSES, LARGEST + 1))
     limits = np.zeros((N_QUALITIES, BLOCK_FRAMES), np.uint8)
     lengths = np.zeros((N_QUALITIES, BLOCK_FRAMES + 2))
-    open_ = replace(basis, limits=np.full_like(basis.limits, N_MELS))
+    unlimited = replace(basis, limits=np.full_like(basis.limits, N_MELS))
     for quality in range(N_QUALITIES):
-        chosen = rng.choice(len(found), min(_FOR_TABLES, len(found)), replace=False)
-        part = found[chosen]
-        multiples, classes = quantised(open_, part, kinds[chosen], quality)
+        chosen = rng.choice(len(values), min(_TABLE_BLOCKS, len(values)), replace=False)
+        part = values[chosen]
+        multiples, classes = quantised(unlimited, part, kinds[chosen], quality)
         magnitudes = np.abs(multiples)
         present = (magnitudes > 0).mean(axis=0) > _RARE
         limits[quality] = [int(np.flatnonzero(row)[-1]) + 1 if row.any() else 0 for row in present]
@@ -237,13 +270,13 @@ def _fit_tables(
         np.add.at(counts, (classes[:, inside], counted[:, inside]), 1)
         rows = np.where((magnitudes * inside).any(axis=2), np.arange(1, BLOCK_FRAMES + 1), 0)
         lengths[quality] = np.bincount(rows.max(axis=1), minlength=BLOCK_FRAMES + 2)
-    smooth = plain_frequencies() / float(1 << 14)
-    tables = np.stack([frequencies(row) for row in counts + smooth]).astype(np.uint16)
+    pseudocounts = plain_frequencies() / float(1 << PRECISION)
+    tables = np.stack([frequencies(row) for row in counts + pseudocounts]).astype(np.uint16)
     lengths[:, -1] = 0.02 * lengths.sum(axis=1)
-    every = lengths + 0.1 + 0.2 * lengths.sum(axis=0) / N_QUALITIES
+    smoothed = lengths + 0.1 + 0.2 * lengths.sum(axis=0) / N_QUALITIES
     return replace(
         basis,
         limits=limits,
         magnitudes=tables,
-        lengths=np.stack([frequencies(row) for row in every]).astype(np.uint16),
+        lengths=np.stack([frequencies(row) for row in smoothed]).astype(np.uint16),
     )

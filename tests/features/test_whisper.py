@@ -1,10 +1,11 @@
-"""Whisper's and AMSER's log-mel pictures against transformers and librosa."""
+"""Whisper's log-mel spectrogram against transformers."""
 
 import numpy as np
 import pytest
 from transformers import WhisperFeatureExtractor
 
 from serkit.features import whisper_log_mel
+from serkit.features.whisper import FLOOR, clamped, log_mel_frames, normalised
 
 
 @pytest.fixture(params=["noise", "chirp", "speech-like", "click", "silence"])
@@ -25,13 +26,27 @@ def samples(request):
 @pytest.mark.parametrize("n_mels", [80, 128])
 def test_whisper_log_mel_is_transformers(samples, n_mels):
     extractor = WhisperFeatureExtractor(feature_size=n_mels)
-    theirs = extractor(samples, sampling_rate=16_000, return_tensors="np")["input_features"][0]
-    ours = whisper_log_mel(samples, n_mels=n_mels, duration_s=30.0)
-    assert ours.shape == theirs.shape == (n_mels, 3000)
-    np.testing.assert_allclose(ours, theirs, atol=1e-4, rtol=0)
+    expected = extractor(samples, sampling_rate=16_000, return_tensors="np")["input_features"][0]
+    log_mel = whisper_log_mel(samples, n_mels=n_mels, duration_s=30.0)
+    assert log_mel.shape == expected.shape == (n_mels, 3000)
+    np.testing.assert_allclose(log_mel, expected, atol=1e-4, rtol=0)
 
 
 def test_whisper_log_mel_of_a_short_recording():
     assert whisper_log_mel(np.ones(100, np.float32)).shape == (80, 0)
     assert whisper_log_mel(np.ones(160, np.float32)).shape == (80, 1)
     assert whisper_log_mel(np.zeros(0, np.float32)).shape == (80, 0)
+
+
+def test_frames_of_unpadded_samples():
+    for n, n_frames in ((399, 0), (400, 1), (559, 1), (560, 2)):
+        assert log_mel_frames(np.ones(n, np.float32)).shape == (80, n_frames)
+    np.testing.assert_allclose(log_mel_frames(np.zeros(400, np.float32)), FLOOR, rtol=1e-6)
+
+
+def test_the_clamp_and_the_mapping():
+    log_mel = np.array([[-9.0, -6.5], [-2.0, 0.0]], np.float32)
+    np.testing.assert_array_equal(clamped(log_mel, 1.0), [[-7.0, -6.5], [-2.0, 0.0]])
+    np.testing.assert_array_equal(normalised(log_mel), [[-1.0, -0.625], [0.5, 1.0]])
+    np.testing.assert_array_equal(normalised(log_mel, peak=2.0), [[-0.5, -0.5], [0.5, 1.0]])
+    assert normalised(log_mel[:, :0]).shape == (2, 0)
