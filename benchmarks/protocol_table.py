@@ -17,17 +17,8 @@ from typing import Any
 import numpy as np
 from rich.progress import track
 
-from serkit.evaluation import (
-    Learner,
-    Outcome,
-    compare,
-    confusion,
-    evaluate,
-    find_protocol,
-    speaker_interval,
-    unweighted_average_recall,
-    weighted_accuracy,
-)
+from serkit.evaluation import Learner, Outcome, compare, evaluate, find_protocol
+from serkit.metrics import confusion, speaker_interval, unweighted_average_recall, weighted_accuracy
 from serkit.training import Dataset, Recipe, fit, load_recipe, load_utterances, make_dataset
 
 from baselines import svm, with_egemaps

@@ -2,8 +2,9 @@ import numpy as np
 import pytest
 
 from serkit.errors import ProtocolError
-from serkit.evaluation import Comparison, FoldResult, Interval, Outcome, compare, find_protocol
+from serkit.evaluation import Comparison, FoldResult, Outcome, compare, find_protocol
 from serkit.evaluation.figures import figures
+from serkit.metrics import Interval
 
 from toys import LABELS, make_data
 

@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
-from serkit.evaluation import expected_calibration_error, find_protocol, shrink
+from serkit.evaluation import find_protocol, shrink
 from serkit.evaluation.shrinking import Scores, Shrunk
+from serkit.metrics import expected_calibration_error
 from serkit.runtime.model import softmax
 from serkit.training import HoldOut, Quantisation, fit
 

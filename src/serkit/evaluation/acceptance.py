@@ -9,15 +9,15 @@ import numpy as np
 
 from serkit.corpora import Utterance
 from serkit.errors import ProtocolError
-from serkit.evaluation.metrics import (
+from serkit.evaluation.outcome import FoldResult, Outcome
+from serkit.evaluation.protocols import find_protocol
+from serkit.evaluation.run import evaluate, split_utterances
+from serkit.metrics import (
     confusion,
     expected_calibration_error,
     speaker_interval,
     unweighted_average_recall,
 )
-from serkit.evaluation.outcome import FoldResult, Outcome
-from serkit.evaluation.protocols import find_protocol
-from serkit.evaluation.run import evaluate, split_utterances
 from serkit.training import Acceptance, Dataset, Recipe
 
 

@@ -9,14 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from serkit.errors import ProtocolError
-from serkit.evaluation.metrics import (
+from serkit.evaluation.outcome import Outcome
+from serkit.metrics import (
     Interval,
     clustered_intervals,
     confusion,
     per_speaker,
     unweighted_average_recall,
 )
-from serkit.evaluation.outcome import Outcome
 
 _SURE = 0.05
 

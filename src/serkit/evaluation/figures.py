@@ -11,7 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from serkit.evaluation.affect import AROUSAL, VALENCE, regroup, share_within
-from serkit.evaluation.metrics import (
+from serkit.evaluation.outcome import Outcome, fingerprints
+from serkit.evaluation.tables import Table
+from serkit.metrics import (
     N_BINS,
     Interval,
     calibration_error,
@@ -27,8 +29,6 @@ from serkit.evaluation.metrics import (
     weighted_accuracy,
     weighted_f1,
 )
-from serkit.evaluation.outcome import Outcome, fingerprints
-from serkit.evaluation.tables import Table
 
 Counts = NDArray[np.float64]
 

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from serkit.corpora import Utterance
-from serkit.evaluation.metrics import confusion
 from serkit.evaluation.protocols import SPEAKER_DEPENDENT, Protocol
+from serkit.metrics import confusion
 
 TRAINED_ON = "trained on this corpus"
 """The mark on every figure of a model tested on a corpus of its training."""

@@ -8,16 +8,16 @@ from dataclasses import dataclass
 from serkit.compression.quantize import Quantised, quantize
 from serkit.corpora import Corpus
 from serkit.evaluation.final import learned_from
-from serkit.evaluation.metrics import (
+from serkit.evaluation.outcome import TRAINED_ON
+from serkit.evaluation.protocols import SPEAKER_DEPENDENT, Protocol
+from serkit.evaluation.run import guarded_folds
+from serkit.evaluation.seen import seen_by_content, seen_by_name
+from serkit.metrics import (
     confusion,
     expected_calibration_error,
     unweighted_average_recall,
     weighted_accuracy,
 )
-from serkit.evaluation.outcome import TRAINED_ON
-from serkit.evaluation.protocols import SPEAKER_DEPENDENT, Protocol
-from serkit.evaluation.run import guarded_folds
-from serkit.evaluation.seen import seen_by_content, seen_by_name
 from serkit.runtime import Model, PackedWeight, weighted
 from serkit.runtime.model import softmax
 from serkit.training import Dataset, HoldOut, Quantisation, Recipe
