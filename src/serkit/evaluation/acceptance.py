@@ -9,15 +9,10 @@ import numpy as np
 
 from serkit.corpora import Utterance
 from serkit.errors import ProtocolError
+from serkit.evaluation.figures import Figures, corpus_figures
 from serkit.evaluation.outcome import FoldResult, Outcome
 from serkit.evaluation.protocols import find_protocol
 from serkit.evaluation.run import evaluate, split_utterances
-from serkit.metrics import (
-    confusion,
-    expected_calibration_error,
-    speaker_interval,
-    unweighted_average_recall,
-)
 from serkit.training import Acceptance, Dataset, Recipe
 
 
@@ -144,14 +139,9 @@ def _check(
 
 
 def summary(outcome: Outcome) -> dict[str, Any]:
-    """Figures of an outcome, a row a corpus, as JSON values.
-
-    UA and calibration error are means over the seeds; the interval resamples the speakers of
-    the mean over seeds.
-    """
+    """UA and ECE of each tested corpus, as `figures` gives them, in JSON values for a card."""
     protocol = outcome.protocol
-    corpora = sorted({outcome.utterances[i].corpus for r in outcome.results for i in r.test})
-    rows = [_row(outcome, corpus) for corpus in corpora]
+    rows = [_row(found) for found in corpus_figures(outcome)]
     result = {
         "protocol": protocol.name,
         "title": outcome.title,
@@ -165,37 +155,21 @@ def summary(outcome: Outcome) -> dict[str, Any]:
     return result
 
 
-def _row(outcome: Outcome, corpus: str) -> dict[str, Any]:
-    n_labels = len(outcome.labels)
-    uas, errors, targets, predictions, speakers = [], [], [], [], []
-    for seed in outcome.seeds:
-        test, probabilities = outcome.pooled(seed)
-        here = np.array([outcome.utterances[i].corpus == corpus for i in test])
-        test, probabilities = test[here], probabilities[here]
-        truth, predicted = outcome.targets[test], probabilities.argmax(axis=1)
-        uas.append(unweighted_average_recall(confusion(truth, predicted, n_labels)))
-        errors.append(expected_calibration_error(truth, probabilities))
-        targets.append(truth)
-        predictions.append(predicted)
-        speakers += [outcome.utterances[i].speaker_key for i in test]
-    interval = speaker_interval(
-        unweighted_average_recall,
-        np.concatenate(targets),
-        np.concatenate(predictions),
-        speakers,
-        n_labels,
-    )
+def _row(found: Figures) -> dict[str, Any]:
+    ua, ece = found.headlines["ua"], found.headlines["ece"]
     return {
-        "corpus": corpus,
-        "ua": _rounded(np.mean(uas)),
-        "ua_sd": _rounded(np.std(uas, ddof=1)) if len(uas) > 1 else None,
-        "ua_interval": [_rounded(interval.low), _rounded(interval.high)] if interval else None,
-        "ece": _rounded(np.mean(errors)),
-        "utterances": len(targets[0]),
-        "speakers": len(set(speakers)),
+        "corpus": found.name,
+        "ua": _rounded(ua.value),
+        "ua_sd": _rounded(ua.sd),
+        "ua_interval": [_rounded(ua.interval.low), _rounded(ua.interval.high)]
+        if ua.interval
+        else None,
+        "ece": _rounded(ece.value),
+        "utterances": found.utterances,
+        "speakers": len(found.speakers),
     }
 
 
-def _rounded(figure: float | np.floating[Any]) -> float:
-    """To a thousandth of a per cent: a card is part of a small file."""
-    return round(float(figure), 5)
+def _rounded(value: float | np.floating[Any] | None) -> float | None:
+    """To five decimals, as a card is part of a small file."""
+    return None if value is None else round(float(value), 5)

@@ -23,6 +23,7 @@ from serkit.metrics.intervals import (
     per_speaker,
     speaker_interval,
 )
+from serkit.metrics.seeds import mean_over_seeds
 
 __all__ = [
     "N_BINS",
@@ -34,6 +35,7 @@ __all__ = [
     "f1s",
     "macro_f1",
     "mean_interval",
+    "mean_over_seeds",
     "per_speaker",
     "precisions",
     "recalls",
