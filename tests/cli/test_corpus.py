@@ -44,7 +44,7 @@ def test_the_table(emodb):
 
 
 def test_json(emodb):
-    answer = json.loads(run(f"emodb={emodb}", "--format", "json").stdout)
+    answer = json.loads(run(f"emodb={emodb}", "--json").stdout)
     assert answer["name"] == "emodb"
     assert answer["utterances"] == 4
     assert answer["duration_s"] == pytest.approx(0.4)

@@ -6,7 +6,7 @@ import soundfile
 
 from serkit.runtime import load, save_model
 
-from command import serkit
+from command import in_process as serkit
 
 RECIPE = """
 name: tones
@@ -62,10 +62,10 @@ def quantize(place, *arguments, corpus="all.csv", model="full.safetensors"):
     "options", [(), ("--fine-tuning", "3", "--no-per-row"), ("--search", "bytes")]
 )
 def test_a_model_gets_small_and_every_trial_is_written(place, options):
-    done = quantize(place, "--json", place / "f.json", *options)
+    done = quantize(place, *options)
     assert done.returncode == 0, done.stderr
     small = load(place / "small.safetensors").model
-    values = json.loads((place / "f.json").read_text())
+    values = json.loads(quantize(place, "--json", *options).stdout)
     assert values["bits"] == [layer.weight.bits for layer in small.layers]
     assert values["bytes"] == small.file_bytes < values["bytes_before"]
     assert f"{small.file_bytes} bytes" in done.stdout
@@ -80,9 +80,9 @@ def test_a_model_gets_small_and_every_trial_is_written(place, options):
 
 
 def test_given_bits_are_taken_and_need_no_trials(place):
-    done = quantize(place, "--bits", "3", "--json", place / "f.json", "--protocol", "loso")
+    done = quantize(place, "--bits", "3", "--json", "--protocol", "loso")
     assert done.returncode == 0, done.stderr
-    values = json.loads((place / "f.json").read_text())
+    values = json.loads(done.stdout)
     assert (values["bits"], values["trials"], values["average_bits"]) == ([3, 3], [], 3.0)
 
 
@@ -130,12 +130,12 @@ def test_what_a_model_was_quantised_on_is_on_its_card(place, others):
 def test_it_calibrates_on_its_validation_speakers(place, others):
     full = load(place / "full.safetensors").model
     save_model(full.with_card(temperature=7.0), place / "warm.safetensors")
-    done = quantize(place, "--bits", "8", "--json", place / "f.json", model="warm.safetensors",
-                    corpus="others.csv")  # fmt: skip
+    warm = {"model": "warm.safetensors", "corpus": "others.csv"}
+    done = quantize(place, "--bits", "8", **warm)
     assert done.returncode == 0, done.stderr
-    assert "by the validation speakers of the fold" in done.stdout
+    assert "calibrated on the validation speakers of the fold" in done.stdout
     assert load(place / "small.safetensors").model.card.temperature < 1.0
-    values = json.loads((place / "f.json").read_text())
+    values = json.loads(quantize(place, "--bits", "8", "--json", **warm).stdout)
     before, after = values["test"]["before"], values["test"]["after"]
     assert f"ECE {100 * after['ece']:.1f} % (before: {100 * before['ece']:.1f} %)" in done.stdout
     assert after["ece"] < before["ece"] - 0.1
@@ -150,7 +150,7 @@ def test_on_what_a_model_knows_it_becomes_no_surer_than_it_was(place, corpus):
     full = load(place / "full.safetensors").model
     save_model(full.with_card(temperature=7.0), place / "warm.safetensors")
     done = quantize(place, "--bits", "8", model="warm.safetensors", corpus=corpus)
-    assert "by the full model's probabilities" in done.stdout
+    assert "calibrated on the full model's probabilities" in done.stdout
     assert "(trained on this corpus)" in done.stdout
     assert "UA and ECE on it flatter" in done.stderr
     temperature = load(place / "small.safetensors").model.card.temperature

@@ -1,4 +1,4 @@
-"""The emotion words of the project, and the merging and choosing of labels."""
+"""The emotion labels of the project, and how a corpus's own are merged."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 from serkit.corpora.utterances import Utterance
-from serkit.errors import CorpusError
 
 EMOTIONS = (
     "angry",
@@ -52,30 +51,3 @@ def merge(utterances: Iterable[Utterance], merges: Mapping[str, str]) -> tuple[U
         replace(utterance, label=merges.get(utterance.label, utterance.label))
         for utterance in utterances
     )
-
-
-def keep_labels(utterances: Iterable[Utterance], labels: Iterable[str]) -> tuple[Utterance, ...]:
-    """Keep the utterances whose label is one of `labels`.
-
-    Args:
-        utterances: Any utterances.
-        labels: The labels wanted.
-
-    Returns:
-        The utterances kept, in the same order.
-
-    Raises:
-        CorpusError: A label wanted is neither one of the utterances' nor a word of the
-            project, which is a misspelling; or nothing is left.
-    """
-    everything, wanted = tuple(utterances), set(labels)
-    present = {utterance.label for utterance in everything}
-    unknown = wanted - present - {*EMOTIONS, *ADDED_EMOTIONS}
-    kept = tuple(utterance for utterance in everything if utterance.label in wanted)
-    if unknown or not kept:
-        misses = ", ".join(sorted(unknown or wanted)) or "(no label given)"
-        raise CorpusError(
-            f"no utterance is labelled {misses}; "
-            f"the labels are {', '.join(in_order(present)) or 'none'}"
-        )
-    return kept

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from serkit.evaluation.run_folder import load_run, require_free, save_run
     from serkit.evaluation.seen import Seen, refuse_seen, seen_by_content, seen_by_name
     from serkit.evaluation.shrinking import Shrunk, shrink
-    from serkit.evaluation.trained import evaluate_model, told_apart
+    from serkit.evaluation.trained import evaluate_model
 
 _EXPORTS: dict[str, tuple[str, ...]] = {
     "serkit.evaluation.acceptance": (
@@ -77,7 +77,7 @@ _EXPORTS: dict[str, tuple[str, ...]] = {
     ),
     "serkit.evaluation.seen": ("Seen", "refuse_seen", "seen_by_content", "seen_by_name"),
     "serkit.evaluation.shrinking": ("Shrunk", "shrink"),
-    "serkit.evaluation.trained": ("evaluate_model", "told_apart"),
+    "serkit.evaluation.trained": ("evaluate_model",),
 }
 
 __getattr__ = lazily(__name__, _EXPORTS)
@@ -117,7 +117,6 @@ __all__ = [
     "share_within",
     "shrink",
     "split_utterances",
-    "told_apart",
     "under_licence",
     "without_copies",
 ]

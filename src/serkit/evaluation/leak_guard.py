@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 import os
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import combinations
 
 import numpy as np
 
-from serkit.corpora import Utterance
+from serkit.corpora import Utterance, episode
 from serkit.errors import ProtocolError
 from serkit.evaluation.folds import Fold, Index
 from serkit.evaluation.protocols import Protocol
@@ -61,6 +62,12 @@ def guard(
                 raise ProtocolError(
                     f"{where} the sessions {', '.join(sorted(sessions)[:5])} are {between}; "
                     "the protocol session keeps them apart"
+                )
+            episodes = _shared_episodes(first, second, utterances)
+            if episodes:
+                raise ProtocolError(
+                    f"{where} the episodes {', '.join(sorted(episodes)[:5])}, which both MELD and "
+                    f"EmoryNLP transcribe, are {between}; leave them out of one of the corpora"
                 )
 
 
@@ -234,6 +241,18 @@ def _contents(utterances: Sequence[Utterance], hashes: Sequence[str]) -> dict[in
 def _shared(first: Index, second: Index, key: Callable[[int], str | None]) -> set[str]:
     one, other = ({key(i) for i in part.tolist()} for part in (first, second))
     return {value for value in one & other if value is not None}
+
+
+def _shared_episodes(first: Index, second: Index, utterances: Sequence[Utterance]) -> set[str]:
+    """Episodes of a series that one corpus has in the first part, and another in the second."""
+    one: dict[str, set[str]] = defaultdict(set)
+    other: dict[str, set[str]] = defaultdict(set)
+    for part, corpora_of in ((first, one), (second, other)):
+        for utterance in (utterances[i] for i in part.tolist()):
+            name = episode(utterance)
+            if name is not None:
+                corpora_of[name].add(utterance.corpus)
+    return {name for name in one.keys() & other.keys() if len(one[name] | other[name]) > 1}
 
 
 def _called(utterance: Utterance) -> str:

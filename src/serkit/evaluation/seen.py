@@ -42,22 +42,22 @@ class Seen:
 
 
 def seen_by_name(card: ModelCard, tested: Iterable[Corpus]) -> tuple[str, ...]:
-    """Names of tested corpora that a model was trained on.
+    """Names of the tested corpora that are among a model's training corpora.
 
-    A published corpus goes by its name, whatever copy is at hand: `emodb_4class`, a selection of
-    `emodb`, counts as that. A manifest's name says nothing, so it counts only beside a
-    training corpus of which the card has no sketch.
+    A published corpus is recognised by its name, as another copy of it may be resampled or
+    transcoded. A manifest's name identifies nothing, so it counts only against training corpora
+    without a sketch on the card.
 
     Args:
-        card: The model's.
-        tested: The corpora.
+        card: The model's card.
+        tested: The corpora to test on.
     """
-    found = set()
+    found: set[str] = set()
     for corpus in tested:
         published = corpus.name in corpora.names() and corpus.root.is_dir()
-        learned = (c.name for c in card.corpora if published or c.name not in card.seen.samples)
-        names = {u.corpus for u in corpus.utterances}
-        found |= {n for n in names for one in learned if one == n or one.startswith(f"{n}_")}
+        learned = {c.name for c in card.corpora if published or c.name not in card.seen.samples}
+        learned |= {corpora.base_name(name) for name in learned}
+        found |= learned & {u.corpus for u in corpus.utterances}
     return tuple(sorted(found))
 
 

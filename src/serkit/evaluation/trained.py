@@ -8,13 +8,13 @@ from functools import partial
 import numpy as np
 
 from serkit.audio import SAMPLE_RATE, content_hash
-from serkit.corpora import Corpus, Utterance
+from serkit.corpora import Utterance
 from serkit.errors import AudioError, CorpusError
 from serkit.evaluation.execution import carry_out
 from serkit.evaluation.outcome import FoldResult, Outcome
 from serkit.evaluation.protocols import Protocol
 from serkit.evaluation.seen import seen_by_content
-from serkit.runtime import Model, ModelCard, Recognizer
+from serkit.runtime import Model, Recognizer
 from serkit.training.data import MAX_CLIP_S, read_utterance
 
 Answer = tuple[int, str, tuple[float, ...]]
@@ -28,21 +28,6 @@ AS_IS = Protocol(
     speaker_dependent=False,
     split=lambda *_: [],
 )
-
-
-def told_apart(card: ModelCard, corpora: Iterable[Corpus]) -> tuple[Utterance, ...]:
-    """The utterances whose label is one of a model's.
-
-    Raises:
-        CorpusError: There is none.
-    """
-    found = tuple(u for corpus in corpora for u in corpus.utterances if u.label in card.labels)
-    if not found:
-        raise CorpusError(
-            f"no utterance is labelled with an emotion that {card.name} tells apart: "
-            f"{', '.join(card.labels)}"
-        )
-    return found
 
 
 def evaluate_model(
