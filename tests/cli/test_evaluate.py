@@ -204,4 +204,4 @@ def test_a_folder_of_something_else_is_refused_before_anything_is_heard(place, t
     (tmp_path / "notes.txt").touch()
     done = in_process("evaluate", "tiny", "--corpus", "tess=/nowhere", "--run", tmp_path)
     assert done.returncode == 2
-    assert "is no run's folder and not empty" in done.stderr
+    assert "is not empty and not the folder of a run" in done.stderr

@@ -146,7 +146,7 @@ def test_anchors_only_ever_train():
         assert sum(THREE[i].corpus == "three" for i in fold.train) == 24
         held = np.concatenate((fold.validation, fold.test))
         assert all(THREE[i].corpus != "three" for i in held)
-    assert "three only trains" in protocol.title
+    assert "three for training only" in protocol.title
     with pytest.raises(ProtocolError, match="anchor corpus four"):
         folds_of(find_protocol("loso").anchored(["four"]), THREE)
 
@@ -204,7 +204,7 @@ def test_one_file_under_two_names_is_one_file(tmp_path):
         Utterance(tmp_path / "b.wav", "sad", "y", "toys", start_s=1.0),
     ]
     fold = Fold("y", np.array([0]), np.array([1]), np.array([2]))
-    with pytest.raises(ProtocolError, match="share a stretch of sound"):
+    with pytest.raises(ProtocolError, match="overlap in time"):
         guard(find_protocol("loso"), [fold], utterances, hold_out=HoldOut("speaker", 0.2))
 
 
@@ -258,7 +258,7 @@ def test_stretches_of_one_file_must_not_overlap_across_parts(times, leaks):
         guard(find_protocol("loso"), [fold], utterances, hold_out=HoldOut("speaker", 0.2))
 
     if leaks:
-        with pytest.raises(ProtocolError, match=r"both\.wav .*share a stretch of sound"):
+        with pytest.raises(ProtocolError, match=r"both\.wav .*overlap in time"):
             check()
     else:
         check()

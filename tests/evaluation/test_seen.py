@@ -53,7 +53,7 @@ def learned(tmp_path_factory):
 
 
 def refused(card, corpus, **options):
-    with pytest.raises(ProtocolError, match="has learned from about") as error:
+    with pytest.raises(ProtocolError, match="was trained on about") as error:
         refuse_seen(card, [corpus], corpus.utterances, **options)
     return str(error.value)
 

@@ -41,7 +41,7 @@ def test_a_loss_that_matters_is_warned_of(after, words):
 
 def test_what_was_seen_or_packed_before_is_warned_of():
     (seen,) = shrunk(seen=True).warnings
-    assert "flatter" in seen
+    assert "optimistic" in seen
     (packed,) = shrunk(repacked=True).warnings
     assert "--full-precision" in packed
 

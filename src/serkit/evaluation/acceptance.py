@@ -1,4 +1,4 @@
-"""The figures on a model's card: its recipe under the protocols the recipe names."""
+"""The figures on a model's card: its recipe, evaluated under the protocols that it names."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ def accept(
     """Evaluate a recipe under each protocol it names.
 
     Args:
-        recipe: What was trained.
+        recipe: The recipe.
         data: Features of all its utterances.
-        jobs: Processes that work at the same time.
-        track: Given a protocol's name, what wraps its results to show progress.
+        jobs: Number of parallel processes.
+        track: Function from a protocol's name to a wrapper of its results that shows progress.
 
     Returns:
-        JSON values for `ModelCard.figures`: per protocol and corpus UA with its interval,
-        calibration error and counts.
+        JSON values for `ModelCard.figures`: UA with its interval, ECE and counts per protocol and
+        corpus.
 
     Raises:
         ProtocolError: A protocol is unknown, cannot be carried out, or leaks.
@@ -56,16 +56,16 @@ def accept(
 def check_acceptance(
     recipe: Recipe, utterances: Sequence[Utterance], hashes: Sequence[str] = ()
 ) -> None:
-    """Find out before any training that a recipe cannot be carried out on some utterances.
+    """Check before training that a recipe's hold-out and protocols fit some utterances.
 
     Args:
-        recipe: Says who is held out, and names the protocols.
-        utterances: All of them.
-        hashes: `content_hash` of each utterance's audio; copies are not noticed if empty.
+        recipe: The recipe.
+        utterances: All utterances it is trained on.
+        hashes: `content_hash` of each utterance's audio; if empty, copies are not detected.
 
     Raises:
-        ProtocolError: Nobody can be held out, or a protocol is unknown, cannot be carried out, or
-            leaks.
+        ProtocolError: No speaker can be held out, or a protocol is unknown, does not fit the
+            utterances, or leaks.
     """
     recipe.hold_out.split(utterances, np.arange(len(utterances)), seed=0)
     for wanted in recipe.acceptance:
@@ -73,20 +73,20 @@ def check_acceptance(
 
 
 def fit_acceptance(recipe: Recipe, utterances: Sequence[Utterance]) -> tuple[Recipe, list[str]]:
-    """Replace the protocols of a recipe that its author chose for other corpora.
+    """Replace those protocols of a recipe that do not fit the user's own data.
 
-    What cannot be carried out on these utterances gives way to one that can: `loso` up to ten
-    speakers and `speaker-folds` above, or `session` where speakers share sessions.
+    The replacement is `loso` for up to ten speakers and `speaker-folds` for more, or `session` if
+    speakers share sessions.
 
     Args:
-        recipe: Of somebody else.
-        utterances: Of one's own.
+        recipe: A recipe written for other corpora.
+        utterances: The user's utterances.
 
     Returns:
-        The recipe, and a line for each protocol replaced, which says why and by what.
+        The recipe, and one line per replaced protocol with the reason and the replacement.
 
     Raises:
-        ProtocolError: A protocol is unknown, or nobody can be held out.
+        ProtocolError: A protocol is unknown, or no speaker can be held out.
     """
     check_acceptance(recipe.model_copy(update={"acceptance": ()}), utterances)
     kept: list[Acceptance] = []
@@ -112,14 +112,14 @@ def fit_acceptance(recipe: Recipe, utterances: Sequence[Utterance]) -> tuple[Rec
     return recipe.model_copy(update={"acceptance": tuple(kept)}), notes
 
 
-_MOST_LEFT_OUT = 10
-"""More speakers than this are not left out one by one."""
+_MAX_LOSO_SPEAKERS = 10
+"""With more speakers, `speaker-folds` replaces `loso`."""
 
 
 def _fitting(
     recipe: Recipe, wanted: Acceptance, utterances: Sequence[Utterance]
 ) -> Acceptance | None:
-    few = len({u.speaker_key for u in utterances}) <= _MOST_LEFT_OUT
+    few = len({u.speaker_key for u in utterances}) <= _MAX_LOSO_SPEAKERS
     for name in ("loso" if few else "speaker-folds", "session"):
         other = wanted.model_copy(update={"protocol": name})
         try:

@@ -1,4 +1,4 @@
-"""Whether one system is better than another on the same utterances."""
+"""Comparison of two systems on the same utterances, with an interval and a p-value."""
 
 from __future__ import annotations
 
