@@ -37,7 +37,7 @@ def test_the_table(emodb):
     assert ["all", "1", "3", "4"] in rows
     assert "4 utterances, 0.00 h, 2 speakers, 2 classes" in result.stdout
     assert "3 oddities:" in result.stdout
-    assert "wav/stray.wav: not named like 03a01Fa; passed over" in result.stdout
+    assert "wav/stray.wav: not named like 03a01Fa; skipped" in result.stdout
     assert "wav/16b10Fb.wav: sounds exactly like wav/16b10Fa.wav" in result.stdout
     assert max(map(len, result.stdout.split("oddities")[0].splitlines())) <= 80
     assert result.stderr == ""

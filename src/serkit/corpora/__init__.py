@@ -1,4 +1,4 @@
-"""A corpus on disk -> utterances: audio, text, label, speaker, session, corpus."""
+"""Readers of corpora on disk: audio, text, label, speaker and session of every utterance."""
 
 from serkit.corpora.emotions import ADDED_EMOTIONS, EMOTIONS, merge
 from serkit.corpora.friends import episode

@@ -18,31 +18,28 @@ EMOTIONS = (
     "calm",
     "bored",
 )
-"""The words every reader maps its corpus's names to, in the order tables show them."""
+"""Labels that every reader maps a corpus's own names to, in the order of tables."""
 
 ADDED_EMOTIONS = ("excited", "frustrated", "peaceful", "powerful", "other")
-"""Words that a corpus adds because none of `EMOTIONS` says the same."""
+"""Labels of some corpora that have no equivalent among `EMOTIONS`."""
 
 
 def in_order(labels: Iterable[str]) -> tuple[str, ...]:
-    """Labels without repetition: the project's words first, in their order, then others by name.
+    """Distinct labels: `EMOTIONS` and `ADDED_EMOTIONS` first, then others by name.
 
     Args:
-        labels: Labels in any order, with any repetition.
-
-    Returns:
-        Each label once.
+        labels: Labels in any order, with repetitions.
     """
     order = {label: place for place, label in enumerate((*EMOTIONS, *ADDED_EMOTIONS))}
     return tuple(sorted(set(labels), key=lambda label: (order.get(label, len(order)), label)))
 
 
 def merge(utterances: Iterable[Utterance], merges: Mapping[str, str]) -> tuple[Utterance, ...]:
-    """Give utterances of one label another one, as in `{"excited": "happy"}`.
+    """Merge labels, as in `{"excited": "happy"}`.
 
     Args:
-        utterances: Any utterances.
-        merges: From label to label; labels not named stay.
+        utterances: The utterances.
+        merges: Mapping of label to label; other labels stay.
 
     Returns:
         The utterances in the same order.

@@ -92,5 +92,5 @@ def read_splits(
             try:
                 utterances.append(parse(row, split))
             except OddFileError as odd:
-                oddities.append(Oddity(table, f"line {line}: {odd}; passed over"))
+                oddities.append(Oddity(table, f"line {line}: {odd}; skipped"))
     return assemble(info, root, utterances, oddities)

@@ -1,4 +1,4 @@
-"""The corpora by name. A new reader is one module and one line here."""
+"""The readers by name. A new reader is one module and one line here."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from serkit.corpora.utterances import Corpus, Utterance
 from serkit.errors import CorpusError
 
 ROOT_VARIABLE = "SERKIT_CORPORA"
-"""Environment variable with the folder that holds the corpora, each under its name."""
+"""Environment variable that names the folder of all corpora, each in a subfolder of its name."""
 
 _READERS: dict[str, Callable[[Path], Corpus]] = {
     "ravdess": ravdess.read,
@@ -71,15 +71,15 @@ def load(spec: str) -> Corpus:
     """Read a corpus.
 
     Args:
-        spec: `NAME` for the folder of that name in `$SERKIT_CORPORA`, or `NAME=PATH`. Upper
-            case and hyphens in the name do not matter.
+        spec: `NAME` for the folder of that name in `$SERKIT_CORPORA`, or `NAME=PATH`. Case and
+            hyphens in the name do not matter.
 
     Returns:
         The corpus.
 
     Raises:
-        CorpusError: The name is unknown, no path is known for it, or the corpus there is not
-            what its reader expects.
+        CorpusError: The name is unknown, there is no path for it, or the reader finds no corpus
+            there.
     """
     asked, given, path = spec.partition("=")
     name = asked.strip().lower().replace("-", "_")
@@ -89,12 +89,12 @@ def load(spec: str) -> Corpus:
         known = ", ".join(_READERS)
         raise CorpusError(f"unknown corpus {asked!r}; {hint}the known ones are {known}")
     if given and not path.strip():
-        raise CorpusError(f"no path after {name}=; give one, or leave the = out")
+        raise CorpusError(f"no path after {name}=; add one, or leave the = out")
     return _READERS[name](Path(path).expanduser() if given else _default_path(name))
 
 
 def files_of(specs: Iterable[str]) -> tuple[str, ...]:
-    """The paths that corpora are given by, `NAME=PATH` each; those by name alone have none here."""
+    """Paths in specs of the form `NAME=PATH`."""
     return tuple(spec.partition("=")[2].strip() for spec in specs if "=" in spec)
 
 
@@ -166,7 +166,7 @@ def _default_path(name: str) -> Path:
     root, folder = os.environ.get(ROOT_VARIABLE), base_name(name)
     if not root:
         raise CorpusError(
-            f"where {name} lies is not known; write {name}=PATH, or set {ROOT_VARIABLE} to the "
-            f"folder that holds the folder {folder}"
+            f"no path for {name}; write {name}=PATH, or set {ROOT_VARIABLE} to the folder that "
+            f"holds the folder {folder}"
         )
     return Path(root).expanduser() / folder
