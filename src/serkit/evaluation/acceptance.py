@@ -141,7 +141,7 @@ def _check(
 def summary(outcome: Outcome) -> dict[str, Any]:
     """UA and ECE of each tested corpus, as `figures` gives them, in JSON values for a card."""
     protocol = outcome.protocol
-    rows = [_row(found) for found in corpus_figures(outcome)]
+    rows = [_row(figures) for figures in corpus_figures(outcome)]
     result = {
         "protocol": protocol.name,
         "title": outcome.title,
@@ -155,18 +155,18 @@ def summary(outcome: Outcome) -> dict[str, Any]:
     return result
 
 
-def _row(found: Figures) -> dict[str, Any]:
-    ua, ece = found.headlines["ua"], found.headlines["ece"]
+def _row(figures: Figures) -> dict[str, Any]:
+    ua, ece = figures.headlines["ua"], figures.headlines["ece"]
     return {
-        "corpus": found.name,
+        "corpus": figures.name,
         "ua": _rounded(ua.value),
         "ua_sd": _rounded(ua.sd),
         "ua_interval": [_rounded(ua.interval.low), _rounded(ua.interval.high)]
         if ua.interval
         else None,
         "ece": _rounded(ece.value),
-        "utterances": found.utterances,
-        "speakers": len(found.speakers),
+        "utterances": figures.utterances,
+        "speakers": len(figures.speakers),
     }
 
 

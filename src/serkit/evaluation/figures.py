@@ -191,12 +191,12 @@ def _all_metrics(row: Counts, n_labels: int) -> list[float]:
     ]
 
 
-def tables(outcome: Outcome, found: Sequence[Figures]) -> list[Table]:
+def tables(outcome: Outcome, by_corpus: Sequence[Figures]) -> list[Table]:
     """Tables of headlines, classes, folds, arousal and valence, every row with the run's marks.
 
     Args:
         outcome: The outcome.
-        found: Its `figures`.
+        by_corpus: Its `figures`.
     """
     name, labels = outcome.protocol.name, outcome.labels
     headlines = Table(
@@ -211,10 +211,10 @@ def tables(outcome: Outcome, found: Sequence[Figures]) -> list[Table]:
                 str(len(outcome.seeds)),
                 *map(str, f.headlines.values()),
             )
-            for f in found
+            for f in by_corpus
         ),
     )
-    whole = found[-1]
+    whole = by_corpus[-1]
     classes = Table(
         f"Classes ({whole.name}), in %",
         ("class", "occurrences", "precision", "recall", "F1"),
@@ -256,13 +256,13 @@ def _fold_figures(outcome: Outcome) -> Iterator[dict[str, Any]]:
         }
 
 
-def _affect_table(found: Figures, labels: Sequence[str]) -> Table:
+def _affect_table(whole: Figures, labels: Sequence[str]) -> Table:
     rows = []
     for what, groups in (("arousal", AROUSAL), ("valence", VALENCE)):
-        names, matrix = regroup(found.matrix, labels, groups)
+        names, matrix = regroup(whole.matrix, labels, groups)
         if len(names) < 2 or not matrix.sum():
             continue
-        share = share_within(found.matrix, labels, groups)
+        share = share_within(whole.matrix, labels, groups)
         rows.append(
             (
                 what,
@@ -280,12 +280,12 @@ def _affect_table(found: Figures, labels: Sequence[str]) -> Table:
     )
 
 
-def as_json(outcome: Outcome, found: Sequence[Figures]) -> dict[str, Any]:
+def as_json(outcome: Outcome, by_corpus: Sequence[Figures]) -> dict[str, Any]:
     """The outcome's figures as JSON values.
 
     Args:
         outcome: The outcome.
-        found: Its `figures`.
+        by_corpus: Its `figures`.
     """
     return {
         "protocol": outcome.protocol.name,
@@ -314,7 +314,7 @@ def as_json(outcome: Outcome, found: Sequence[Figures]) -> dict[str, Any]:
                 "errors_inside_arousal": share_within(f.matrix, outcome.labels, AROUSAL),
                 "errors_inside_valence": share_within(f.matrix, outcome.labels, VALENCE),
             }
-            for f in found
+            for f in by_corpus
         ],
     }
 

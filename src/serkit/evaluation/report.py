@@ -20,22 +20,22 @@ _PACKAGES = ("numpy", "torch", "soundfile", "soxr")
 
 
 def write_report(
-    path: Path, outcome: Outcome, found: Sequence[Figures], *, model: str, command: str
+    path: Path, outcome: Outcome, figures: Sequence[Figures], *, model: str, command: str
 ) -> None:
     """Write the page.
 
     Args:
         path: The HTML file.
         outcome: The outcome.
-        found: Its figures.
+        figures: Its figures.
         model: Name of the model or recipe.
         command: The command line that produced it.
 
     Raises:
         OSError: The page cannot be written.
     """
-    sections = [f"<section>{table.to_html()}</section>" for table in tables(outcome, found)]
-    sections += [_plots(outcome, f) for f in found]
+    sections = [f"<section>{table.to_html()}</section>" for table in tables(outcome, figures)]
+    sections += [_plots(outcome, f) for f in figures]
     page = Template(files("serkit.evaluation").joinpath("report.html").read_text("utf-8"))
     marks = ", ".join(outcome.marks)
     write_atomically(
@@ -52,15 +52,17 @@ def write_report(
     )
 
 
-def _plots(outcome: Outcome, found: Figures) -> str:
+def _plots(outcome: Outcome, figures: Figures) -> str:
     marks = f" ({', '.join(outcome.marks)})" if outcome.marks else ""
     plots = (
-        ("Confusion: true class by predicted", confusion_plot(found.matrix, outcome.labels)),
-        ("Reliability", reliability_plot(found.curve)),
-        ("UA of each speaker, %", speaker_plot(found.speakers)),
+        ("Confusion: true class by predicted", confusion_plot(figures.matrix, outcome.labels)),
+        ("Reliability", reliability_plot(figures.curve)),
+        ("UA of each speaker, %", speaker_plot(figures.speakers)),
     )
     divs = "".join(f"<div><h2>{in_html(title)}</h2>{svg}</div>" for title, svg in plots)
-    return f'<section><h2>{in_html(found.name + marks)}</h2><div class="row">{divs}</div></section>'
+    return (
+        f'<section><h2>{in_html(figures.name + marks)}</h2><div class="row">{divs}</div></section>'
+    )
 
 
 def _versions() -> list[str]:

@@ -88,17 +88,17 @@ class RunFolder:
         if not (path / _MANIFEST).exists():
             folder._write(manifest)
             return folder
-        found = folder.manifest()
+        stored = folder.manifest()
         for field, what in _COMPARED.items():
-            if found.get(field) != _as_read(manifest[field]):
+            if stored.get(field) != _as_read(manifest[field]):
                 raise ProtocolError(
                     f"the run in {path} was made with another {what}"
-                    f"{_difference(found.get(field), manifest[field])}; name a new folder, or "
+                    f"{_difference(stored.get(field), manifest[field])}; name a new folder, or "
                     "remove this one"
                 )
-        added = [key for key in planned if key not in folder._planned(found)]
+        added = [key for key in planned if key not in folder._planned(stored)]
         if added:
-            folder._write(manifest | {"planned": [*found["planned"], *added]})
+            folder._write(manifest | {"planned": [*stored["planned"], *added]})
         return folder
 
     def _write(self, manifest: Mapping[str, Any]) -> None:
@@ -124,7 +124,7 @@ class RunFolder:
         """
         try:
             content = read_bounded(self._within(self.path / _MANIFEST), MAX_BYTES)
-            found = from_json(content, file_names=True)
+            manifest = from_json(content, file_names=True)
         except OSError as error:
             raise ProtocolError(
                 f"{self.path} holds no run: {error.strerror or error}; expected a folder written "
@@ -132,13 +132,13 @@ class RunFolder:
             ) from error
         except ValueError as error:
             raise ProtocolError(f"{self.path / _MANIFEST} is damaged: {error}") from error
-        if not isinstance(found, dict) or found.get("format") != FORMAT_VERSION:
-            version = found.get("format") if isinstance(found, dict) else None
+        if not isinstance(manifest, dict) or manifest.get("format") != FORMAT_VERSION:
+            version = manifest.get("format") if isinstance(manifest, dict) else None
             raise ProtocolError(
                 f"the run in {self.path} has another format of the folder: found {version}, "
                 f"expected {FORMAT_VERSION}; run it again into a new folder"
             )
-        return found
+        return manifest
 
     def keep(self, result: FoldResult) -> None:
         """Write a finished fold atomically."""
@@ -395,10 +395,10 @@ def _fingerprint(data: Dataset) -> str:
     return digest.hexdigest()
 
 
-def _difference(found: object, wanted: object) -> str:
-    if isinstance(found, str) and isinstance(wanted, str):
-        return f": found {found}, expected {wanted}"
-    if isinstance(found, dict) and isinstance(wanted, dict):
-        fields = sorted(k for k in found.keys() | wanted.keys() if found.get(k) != wanted.get(k))
+def _difference(stored: object, wanted: object) -> str:
+    if isinstance(stored, str) and isinstance(wanted, str):
+        return f": found {stored}, expected {wanted}"
+    if isinstance(stored, dict) and isinstance(wanted, dict):
+        fields = sorted(k for k in stored.keys() | wanted.keys() if stored.get(k) != wanted.get(k))
         return f" (different {', '.join(fields)})"
     return ""
