@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 from safetensors.numpy import save
 
 from serkit.codec import BLOCK_FRAMES, Basis, log_mel_of
-from serkit.codec.frontend import clamped
 from serkit.corpora import Utterance, load
+from serkit.features.whisper import clamped
 from serkit.files import write_atomically
 from serkit.training import read_utterance
 from serkit.training.codec_basis import learn_basis

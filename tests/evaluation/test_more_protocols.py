@@ -4,6 +4,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from serkit.adaptation import HoldOut
 from serkit.corpora import Utterance, episode, load
 from serkit.errors import ProtocolError
 from serkit.evaluation import (
@@ -14,7 +15,6 @@ from serkit.evaluation import (
     split_utterances,
     without_copies,
 )
-from serkit.training import HoldOut
 
 from toys import LABELS, make_data
 

@@ -136,13 +136,13 @@ def _test_model(
         save_run,
         seen_by_name,
     )
-    from serkit.runtime import load
+    from serkit.runtime import load_network
 
     if not specs:
         raise CorpusError("a trained model needs --corpus, the corpus to test it on")
     if run is not None:
         require_free(run, begun=False)
-    model = load(subject).model
+    model = load_network(subject)
     card = model.card
     corpora, utterances = load_labelled(specs, labels=card.labels)
     if not allow_seen:

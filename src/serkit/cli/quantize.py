@@ -78,7 +78,7 @@ def quantize(
         raise MissingExtraError(error.name or "torch", "train", "quantising a model") from error
     from serkit.corpora import files_of, load_labelled
     from serkit.files import refuse_unwritable
-    from serkit.runtime import load, save_model
+    from serkit.runtime import load_network, save_model
 
     refuse_unwritable(out, sources=[model, *files_of(corpus)])
     plan = _plan(
@@ -89,12 +89,12 @@ def quantize(
         per_row=per_row,
         fine_tuning=fine_tuning,
     )
-    full = load(model).model
+    full = load_network(model)
     split = find_protocol(protocol)
     corpora, utterances = load_labelled(corpus, labels=full.card.labels)
     recipe = Recipe.of_card(full.card) if fine_tuning else None
     data = extract_dataset(
-        full.card.features,
+        full.recipe,
         full.card.labels,
         utterances,
         augmentation=recipe.augmentation if recipe else None,
