@@ -7,7 +7,7 @@ import pytest
 import soundfile
 import yaml
 
-from serkit.runtime import TrainingCorpus, load, save_model
+from serkit.runtime import TrainingCorpus, load_network, save_model
 
 from command import in_process, serkit
 from toys import LABELS, make_recipe
@@ -113,7 +113,7 @@ def test_every_row_of_a_speaker_dependent_protocol_says_so(place, tmp_path):
 
 
 def trained_on(path, *names):
-    model = load("tiny").model
+    model = load_network("tiny")
     corpora = tuple(TrainingCorpus(n, n, "none", True, 1, 1) for n in names)
     save_model(model.with_card(corpora=corpora), path)
     return path
@@ -150,7 +150,7 @@ def test_a_finished_model_is_evaluated_and_compared_with_the_core_alone(place, t
     path = os.pathsep.join(filter(None, (str(tmp_path), os.environ.get("PYTHONPATH"))))
     alone = {"env": os.environ | {"PYTHONPATH": path}}
     corpus = f"manifest={place / 'all.csv'}"
-    tiny = load("tiny").model
+    tiny = load_network("tiny")
     save_model(tiny.with_card(temperature=2 * tiny.card.temperature), tmp_path / "b.safetensors")
     for model, run, jobs in (("tiny", "a", 1), (tmp_path / "b.safetensors", "b", 2)):
         done = serkit(

@@ -8,8 +8,7 @@ import numpy as np
 import pytest
 import soundfile
 
-import serkit as package
-from serkit.runtime import save_model
+from serkit.runtime import load_network, save_model
 
 from command import serkit
 
@@ -85,7 +84,7 @@ def test_corpus_stats(strange):
 
 
 def test_a_model_of_strange_words(strange):
-    tiny = package.load("tiny").model
+    tiny = load_network("tiny")
     labels = (RED, "[bold]", "a\nb", "\u202e")
     save_model(tiny.with_card(name=f"x{RED}", labels=labels), strange / "m.safetensors")
     done = run(strange, "predict", "./-.wav", "--model", "m.safetensors")

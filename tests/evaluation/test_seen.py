@@ -11,7 +11,7 @@ from serkit import corpora
 from serkit.audio import content_hash, read
 from serkit.errors import ProtocolError
 from serkit.evaluation import evaluate_model, learned_from, refuse_seen, seen_by_name
-from serkit.runtime import Sketch, TrainingCorpus, load
+from serkit.runtime import Sketch, TrainingCorpus, load_network
 from serkit.training import Dataset, fit
 
 from toys import LABELS, make_data, make_recipe
@@ -136,7 +136,7 @@ def test_a_published_corpus_is_recognised_by_its_name_whatever_copy_is_at_hand(t
     """A resampled or transcoded copy has other content, but the same recordings."""
     corpus = published(tmp_path)
     assert seen_by_name(card_of("emodb"), [corpus]) == ("emodb",)
-    assert seen_by_name(load("ravdess8").model.card, [corpus]) == ()
+    assert seen_by_name(load_network("ravdess8").card, [corpus]) == ()
 
 
 def test_a_name_that_merely_begins_alike_is_another_corpus(tmp_path):
@@ -162,14 +162,14 @@ def test_a_manifest_called_as_a_published_corpus_is_not_that(tmp_path):
 def test_shipped_models_know_their_corpora(corpora_root, tmp_path):
     corpus = corpora.load(f"emodb={corpora_root / 'emodb'}")
     with pytest.raises(ProtocolError, match="tiny was trained on emodb"):
-        refuse_seen(load("tiny").model.card, [corpus], corpus.utterances)
+        refuse_seen(load_network("tiny").card, [corpus], corpus.utterances)
 
 
 @pytest.mark.corpora
 def test_a_manifest_of_a_fifth_of_emodb_is_found_among_all_that_tiny_learned_from(
     corpora_root, tmp_path
 ):
-    card = load("tiny").model.card
+    card = load_network("tiny").card
     labels = card.labels
     contents = {}
     loaded = {n: corpora.load(f"{n}={corpora_root / n}") for n in ("emodb", "nemo")}
