@@ -15,7 +15,7 @@ from sklearn.svm import SVC
 
 from serkit.audio import SAMPLE_RATE, read
 from serkit.corpora import Utterance
-from serkit.evaluation import confusion, unweighted_average_recall
+from serkit.metrics import confusion, unweighted_average_recall
 from serkit.training import Dataset, Recipe
 
 Array = NDArray[np.float32]

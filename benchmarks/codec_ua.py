@@ -29,15 +29,9 @@ from serkit.codec import (
     split,
 )
 from serkit.corpora import Utterance, load
-from serkit.evaluation import (
-    Fold,
-    confusion,
-    find_protocol,
-    guarded_folds,
-    unweighted_average_recall,
-)
-from serkit.evaluation.metrics import clustered_intervals, per_speaker
+from serkit.evaluation import Fold, find_protocol, guarded_folds
 from serkit.features import Descriptor, FeatureRecipe
+from serkit.metrics import clustered_intervals, confusion, per_speaker, unweighted_average_recall
 from serkit.training import Dataset, Network, Optimiser, Recipe, fit, one_thread, worker_pool
 from serkit.training.data import padded_stack, read_utterance
 

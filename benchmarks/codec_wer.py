@@ -37,7 +37,7 @@ from serkit.codec import (
     normalised,
     shipped_basis,
 )
-from serkit.evaluation.metrics import clustered_intervals
+from serkit.metrics import clustered_intervals
 from serkit.training import worker_pool
 
 from harness import machine, versions, write_result

@@ -17,17 +17,9 @@ from typing import Any
 import numpy as np
 from rich.progress import track
 
-from serkit.evaluation import (
-    Learner,
-    Outcome,
-    compare,
-    confusion,
-    evaluate,
-    find_protocol,
-    speaker_interval,
-    unweighted_average_recall,
-    weighted_accuracy,
-)
+from serkit.evaluation import Learner, Outcome, compare, evaluate, find_protocol
+from serkit.evaluation.figures import figures
+from serkit.metrics import confusion, unweighted_average_recall
 from serkit.training import Dataset, Recipe, fit, load_recipe, load_utterances, make_dataset
 
 from baselines import svm, with_egemaps
@@ -100,33 +92,25 @@ def systems(task: Task) -> list[tuple[str, Recipe, Learner, bool]]:
     ]
 
 
-def figures(outcome: Outcome) -> dict[str, Any]:
-    """WA and UA with intervals over speakers, and UA by fold and by corpus."""
-    n = len(outcome.labels)
-    truth, predicted, speakers = [], [], []
-    for seed in outcome.seeds:
-        test, probabilities = outcome.pooled(seed)
-        truth.append(outcome.targets[test])
-        predicted.append(probabilities.argmax(axis=1))
-        speakers += [outcome.utterances[i].speaker_key for i in test]
-    found: dict[str, Any] = {}
-    for name, metric in (("wa", weighted_accuracy), ("ua", unweighted_average_recall)):
-        values = [metric(outcome.matrix(seed)) for seed in outcome.seeds]
-        interval = speaker_interval(
-            metric, np.concatenate(truth), np.concatenate(predicted), speakers, n
-        )
-        found[name] = {
-            "mean": float(np.mean(values)),
-            "sd": float(np.std(values, ddof=1)),
+def summarised(outcome: Outcome) -> dict[str, Any]:
+    """WA and UA with intervals over speakers, and UA by fold."""
+    found = figures(outcome)[-1]
+    row: dict[str, Any] = {}
+    for name in ("wa", "ua"):
+        figure = found.headlines[name]
+        interval = figure.interval
+        row[name] = {
+            "mean": figure.value,
+            "sd": figure.sd,
             "interval": [interval.low, interval.high] if interval else None,
         }
     by_fold: dict[str, list[float]] = {}
     for result in outcome.results:
         answers = result.probabilities.argmax(axis=1)
-        matrix = confusion(outcome.targets[result.test], answers, n)
+        matrix = confusion(outcome.targets[result.test], answers, len(outcome.labels))
         by_fold.setdefault(result.fold, []).append(unweighted_average_recall(matrix))
-    found["ua_by_fold"] = {fold: float(np.mean(values)) for fold, values in by_fold.items()}
-    return found
+    row["ua_by_fold"] = {fold: float(np.mean(values)) for fold, values in by_fold.items()}
+    return row
 
 
 def compared(best: Outcome, other: Outcome) -> dict[str, Any]:
@@ -171,7 +155,7 @@ def main() -> None:
                 "protocol": protocol,
                 "title": outcome.protocol.title,
                 "speaker_dependent": outcome.protocol.speaker_dependent,
-                **figures(outcome),
+                **summarised(outcome),
             }
             if name != best and protocol == task.protocol:
                 row["best_against_this"] = compared(outcomes[best, protocol], outcome)

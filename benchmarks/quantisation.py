@@ -27,16 +27,8 @@ from rich.progress import track
 
 from serkit.compression.quantize import quantize
 from serkit.errors import CorpusError
-from serkit.evaluation import (
-    Fold,
-    Protocol,
-    confusion,
-    find_protocol,
-    guarded_folds,
-    mean_interval,
-    unweighted_average_recall,
-    weighted_accuracy,
-)
+from serkit.evaluation import Fold, Protocol, find_protocol, guarded_folds
+from serkit.metrics import confusion, mean_interval, unweighted_average_recall, weighted_accuracy
 from serkit.runtime import Model, save_model
 from serkit.training import (
     Dataset,

@@ -15,14 +15,8 @@ from typing import Any
 import numpy as np
 
 from serkit.compression.quantize import quantize
-from serkit.evaluation import (
-    Fold,
-    confusion,
-    expected_calibration_error,
-    find_protocol,
-    guarded_folds,
-    unweighted_average_recall,
-)
+from serkit.evaluation import Fold, find_protocol, guarded_folds
+from serkit.metrics import confusion, expected_calibration_error, unweighted_average_recall
 from serkit.runtime import Model
 from serkit.runtime.model import softmax
 from serkit.training import (

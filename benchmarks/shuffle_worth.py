@@ -13,13 +13,8 @@ import os
 import numpy as np
 from rich.progress import track
 
-from serkit.evaluation import (
-    evaluate,
-    find_protocol,
-    mean_interval,
-    unweighted_average_recall,
-    weighted_accuracy,
-)
+from serkit.evaluation import evaluate, find_protocol
+from serkit.metrics import mean_interval, unweighted_average_recall, weighted_accuracy
 from serkit.training import load_recipe, load_utterances, make_dataset
 
 from harness import machine, versions, write_result

@@ -73,15 +73,19 @@ def main() -> None:
                 jobs=jobs,
                 track=lambda results, total, name=name: track(results, name, total),
             )
-            found = compare(parents.setdefault(protocol, outcome), outcome)
             summed = summary(outcome)
             row["protocols"][protocol] = {
                 "title": outcome.title,
                 "mean_ua": summed["mean_ua"],
                 "ua": {r["corpus"]: r["ua"] for r in summed["rows"]},
-                "pooled_difference": found.difference,
-                "pooled_interval": [found.interval.low, found.interval.high],
             }
+            full = parents.setdefault(protocol, outcome)
+            if full is not outcome:
+                found = compare(full, outcome)
+                row["protocols"][protocol] |= {
+                    "pooled_difference": found.difference,
+                    "pooled_interval": [found.interval.low, found.interval.high],
+                }
         rows.append(row)
         print(name, size, {p: v["mean_ua"] for p, v in row["protocols"].items()})
     write_result(

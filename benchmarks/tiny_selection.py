@@ -14,13 +14,8 @@ import os
 import numpy as np
 from rich.progress import track
 
-from serkit.evaluation import (
-    Outcome,
-    confusion,
-    evaluate,
-    find_protocol,
-    unweighted_average_recall,
-)
+from serkit.evaluation import Outcome, evaluate, find_protocol
+from serkit.metrics import confusion, unweighted_average_recall
 from serkit.training import Dataset, Recipe, load_recipe, load_utterances, make_dataset
 
 from harness import machine, versions, write_result

@@ -28,8 +28,7 @@ from spoiling import CONDITIONS, SYNTHETIC, at_level, clipped, narrowband, speec
 
 import serkit
 from serkit.corpora import Utterance, load
-from serkit.evaluation import confusion, unweighted_average_recall
-from serkit.evaluation.metrics import speaker_interval
+from serkit.metrics import confusion, speaker_interval, unweighted_average_recall
 from serkit.runtime import CODES, Model, Prediction, Recognizer, SoundCheck
 from serkit.training import (
     Dataset,

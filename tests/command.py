@@ -1,7 +1,11 @@
 """The command as a user runs it."""
 
+import contextlib
+import io
+import os
 import subprocess
 import sys
+from unittest import mock
 
 
 def serkit(*arguments, **options):
@@ -10,6 +14,30 @@ def serkit(*arguments, **options):
     return subprocess.run(
         list(map(str, command)), capture_output=True, text=True, check=False, **options
     )
+
+
+def in_process(*arguments, env=None, cwd="."):
+    """Run the command in this process, which spares it the imports.
+
+    What only a process of its own shows is left out: signals, memory, descriptors of C libraries.
+    """
+    from serkit.cli import main
+
+    out, err, code = io.StringIO(), io.StringIO(), 0
+    command = ["serkit", *map(str, arguments)]
+    with (
+        mock.patch.object(sys, "argv", command),
+        mock.patch.object(main, "keep_libraries_quiet"),
+        mock.patch.dict(os.environ, env or {}),
+        contextlib.chdir(cwd),
+        contextlib.redirect_stdout(out),
+        contextlib.redirect_stderr(err),
+    ):
+        try:
+            main.main()
+        except SystemExit as error:
+            code = error.code or 0
+    return subprocess.CompletedProcess(command, code, out.getvalue(), err.getvalue())
 
 
 # The high-water mark of the process itself; getrusage would count what it was forked from.

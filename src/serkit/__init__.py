@@ -55,6 +55,7 @@ _ROOMS = (
     "errors",
     "evaluation",
     "features",
+    "metrics",
     "networks",
     "runtime",
     "training",

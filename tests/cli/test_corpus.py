@@ -37,14 +37,14 @@ def test_the_table(emodb):
     assert ["all", "1", "3", "4"] in rows
     assert "4 utterances, 0.00 h, 2 speakers, 2 classes" in result.stdout
     assert "3 oddities:" in result.stdout
-    assert "wav/stray.wav: not named like 03a01Fa; passed over" in result.stdout
+    assert "wav/stray.wav: not named like 03a01Fa; skipped" in result.stdout
     assert "wav/16b10Fb.wav: sounds exactly like wav/16b10Fa.wav" in result.stdout
     assert max(map(len, result.stdout.split("oddities")[0].splitlines())) <= 80
     assert result.stderr == ""
 
 
 def test_json(emodb):
-    answer = json.loads(run(f"emodb={emodb}", "--format", "json").stdout)
+    answer = json.loads(run(f"emodb={emodb}", "--json").stdout)
     assert answer["name"] == "emodb"
     assert answer["utterances"] == 4
     assert answer["duration_s"] == pytest.approx(0.4)

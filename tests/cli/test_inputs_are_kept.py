@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from command import serkit
+from command import in_process
 
 
 @pytest.fixture
@@ -28,7 +28,7 @@ def place(tmp_path):
         (("evaluate", "tiny", "--corpus", "manifest=mine.csv", "--markdown", "mine.csv"),
          "mine.csv: is the input"),
         (("evaluate", "recipe.yaml", "--protocol", "loso", "--corpus", "manifest=mine.csv",
-          "--json", "recipe.yaml"), "recipe.yaml: is the input"),
+          "--latex", "recipe.yaml"), "recipe.yaml: is the input"),
         (("quantize", "tiny", "--corpus", "manifest=mine.csv", "-o", "mine.csv"),
          "mine.csv: is the input"),
         (("train", "models/tiny", "--corpus", "manifest=mine.csv", "-o", "mine.csv"),
@@ -37,7 +37,7 @@ def place(tmp_path):
 )  # fmt: skip
 def test_an_output_that_is_an_input(place, arguments, message):
     before = {path: path.read_bytes() for path in place.iterdir()}
-    done = serkit(*arguments, cwd=place)
+    done = in_process(*arguments, cwd=place)
     assert done.returncode == 2
     assert done.stderr.startswith(f"serkit: {message}")
     assert {path: path.read_bytes() for path in place.iterdir()} == before

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from command import serkit
+from command import in_process, serkit
 
 RATE = 16_000
 
@@ -35,7 +35,7 @@ def recordings(tmp_path):
 
 
 def test_json_is_an_array_of_one_object_a_file(recordings):
-    done = serkit("predict", recordings["good"], recordings["other"], "--format", "json")
+    done = in_process("predict", recordings["good"], recordings["other"], "--format", "json")
     assert done.returncode == 0
     assert done.stderr == ""
     answers = json.loads(done.stdout)
@@ -50,7 +50,7 @@ def test_json_is_an_array_of_one_object_a_file(recordings):
 
 
 def test_a_bad_file_costs_only_its_own_answer(recordings, tmp_path):
-    done = serkit(
+    done = in_process(
         "predict", recordings["short"], recordings["good"], tmp_path / "no.wav", "-f", "json"
     )
     assert done.returncode == 2
@@ -64,7 +64,7 @@ def test_a_bad_file_costs_only_its_own_answer(recordings, tmp_path):
 
 
 def test_silence_is_an_answer(recordings):
-    done = serkit("predict", recordings["silent"], "-f", "json")
+    done = in_process("predict", recordings["silent"], "-f", "json")
     assert done.returncode == 0
     (answer,) = json.loads(done.stdout)
     assert answer["label"] is None
@@ -72,7 +72,7 @@ def test_silence_is_an_answer(recordings):
 
 
 def test_csv(recordings):
-    done = serkit("predict", *recordings.values(), "-f", "csv", "--labels", "sad,happy")
+    done = in_process("predict", *recordings.values(), "-f", "csv", "--labels", "sad,happy")
     rows = list(csv.DictReader(io.StringIO(done.stdout)))
     assert [row["label"] for row in rows[2:]] == ["", ""]
     assert float(rows[0]["happy"]) + float(rows[0]["sad"]) == pytest.approx(1, abs=1e-5)
@@ -81,7 +81,7 @@ def test_csv(recordings):
 
 
 def test_table(recordings):
-    done = serkit("predict", *recordings.values())
+    done = in_process("predict", *recordings.values())
     lines = done.stdout.splitlines()
     assert lines[0].split() == [
         "recording",
@@ -108,20 +108,20 @@ def telephone(tmp_path):
 
 
 def test_warnings_are_objects_in_json(telephone):
-    (answer,) = json.loads(serkit("predict", telephone, "-f", "json").stdout)
+    (answer,) = json.loads(in_process("predict", telephone, "-f", "json").stdout)
     assert answer["label"]
     assert [w["code"] for w in answer["warnings"]][:3] == ["truncated", "narrowband", "short"]
     assert all(set(w) == {"code", "message"} and w["message"] for w in answer["warnings"])
 
 
 def test_warnings_are_codes_in_csv(telephone):
-    (row,) = csv.DictReader(io.StringIO(serkit("predict", telephone, "-f", "csv").stdout))
+    (row,) = csv.DictReader(io.StringIO(in_process("predict", telephone, "-f", "csv").stdout))
     assert row["warnings"].split(";")[:3] == ["truncated", "narrowband", "short"]
     assert row["error"] == ""
 
 
 def test_warnings_are_a_mark_and_a_line_each_in_the_table(telephone, recordings):
-    lines = serkit("predict", telephone, recordings["silent"]).stdout.splitlines()
+    lines = in_process("predict", telephone, recordings["silent"]).stdout.splitlines()
     assert lines[1].split()[2] == "!"
     assert "!" not in lines[2]
     foot = [line for line in lines[3:] if line.startswith("! ")]
@@ -132,7 +132,7 @@ def test_warnings_are_a_mark_and_a_line_each_in_the_table(telephone, recordings)
 
 def test_the_report(recordings, tmp_path):
     page = tmp_path / "report.html"
-    done = serkit("predict", *recordings.values(), "--report", page)
+    done = in_process("predict", *recordings.values(), "--report", page)
     assert done.returncode == 2
     assert page.read_text().count("<section>") == 4
 
@@ -148,7 +148,7 @@ def test_the_report(recordings, tmp_path):
     ],
 )
 def test_a_wrong_option_is_one_line_and_exit_2(recordings, arguments, message):
-    done = serkit("predict", recordings["good"], *arguments)
+    done = in_process("predict", recordings["good"], *arguments)
     assert done.returncode == 2
     assert message in done.stderr
     assert one_line(done.stderr)
@@ -170,17 +170,17 @@ def test_debug_shows_the_trace_of_a_file_passed_over(recordings, tmp_path):
 
 
 def test_models():
-    done = serkit("models")
+    done = in_process("models")
     assert done.returncode == 0
     listed = [line.split()[0] for line in done.stdout.splitlines() if line[0] != " "]
     assert listed == ["model", "emodb7", "ravdess8", "tiny"]
 
 
 def test_the_card():
-    text = serkit("models", "show", "tiny").stdout
+    text = in_process("models", "show", "tiny").stdout
     for expected in ("leave one corpus out", "UA", "ECE", "bytes", "Commercial use: no", "RAVDESS"):
         assert expected in text
-    card = json.loads(serkit("models", "show", "tiny", "--json").stdout)
+    card = json.loads(in_process("models", "show", "tiny", "--json").stdout)
     assert card["labels"] == ["angry", "happy", "neutral", "sad"]
     assert {c["name"] for c in card["corpora"]} == {"ravdess", "emodb", "tess", "nemo"}
 
@@ -188,8 +188,8 @@ def test_the_card():
 def test_version_and_help():
     import serkit as package
 
-    assert serkit("--version").stdout.strip() == f"serkit {package.__version__}"
-    assert "predict" in serkit("--help").stdout
+    assert in_process("--version").stdout.strip() == f"serkit {package.__version__}"
+    assert "predict" in in_process("--help").stdout
 
 
 def test_a_bar_is_shown_on_a_terminal_only(recordings):

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import soundfile
 
-from serkit.runtime import load, load_network, save_model
+from serkit.runtime import load_network, save_model
 
-from command import serkit
+from command import in_process as serkit
 
 RECIPE = """
 name: tones
@@ -62,10 +62,10 @@ def quantize(place, *arguments, corpus="all.csv", model="full.safetensors"):
     "options", [(), ("--fine-tuning", "3", "--no-per-row"), ("--search", "bytes")]
 )
 def test_a_model_gets_small_and_every_trial_is_written(place, options):
-    done = quantize(place, "--json", place / "f.json", *options)
+    done = quantize(place, *options)
     assert done.returncode == 0, done.stderr
     small = load_network(place / "small.safetensors")
-    values = json.loads((place / "f.json").read_text())
+    values = json.loads(quantize(place, "--json", *options).stdout)
     assert values["bits"] == [layer.weight.bits for layer in small.layers]
     assert values["bytes"] == small.file_bytes < values["bytes_before"]
     assert f"{small.file_bytes} bytes" in done.stdout
@@ -80,9 +80,9 @@ def test_a_model_gets_small_and_every_trial_is_written(place, options):
 
 
 def test_given_bits_are_taken_and_need_no_trials(place):
-    done = quantize(place, "--bits", "3", "--json", place / "f.json", "--protocol", "loso")
+    done = quantize(place, "--bits", "3", "--json", "--protocol", "loso")
     assert done.returncode == 0, done.stderr
-    values = json.loads((place / "f.json").read_text())
+    values = json.loads(done.stdout)
     assert (values["bits"], values["trials"], values["average_bits"]) == ([3, 3], [], 3.0)
 
 
@@ -124,18 +124,18 @@ def test_what_a_model_was_quantised_on_is_on_its_card(place, others):
         "evaluate", place / "small.safetensors", "--corpus", f"manifest={place / 'renamed.csv'}"
     )
     assert tested.returncode == 2
-    assert "has learned from about 40 of these 40 recordings" in tested.stderr
+    assert "was trained on about 40 of these 40 recordings" in tested.stderr
 
 
 def test_it_calibrates_on_its_validation_speakers(place, others):
     full = load_network(place / "full.safetensors")
     save_model(full.with_card(temperature=7.0), place / "warm.safetensors")
-    done = quantize(place, "--bits", "8", "--json", place / "f.json", model="warm.safetensors",
-                    corpus="others.csv")  # fmt: skip
+    warm = {"model": "warm.safetensors", "corpus": "others.csv"}
+    done = quantize(place, "--bits", "8", **warm)
     assert done.returncode == 0, done.stderr
-    assert "by the validation speakers of the fold" in done.stdout
-    assert load(place / "small.safetensors").card.temperature < 1.0
-    values = json.loads((place / "f.json").read_text())
+    assert "calibrated on the validation speakers of the fold" in done.stdout
+    assert load_network(place / "small.safetensors").card.temperature < 1.0
+    values = json.loads(quantize(place, "--bits", "8", "--json", **warm).stdout)
     before, after = values["test"]["before"], values["test"]["after"]
     assert f"ECE {100 * after['ece']:.1f} % (before: {100 * before['ece']:.1f} %)" in done.stdout
     assert after["ece"] < before["ece"] - 0.1
@@ -150,10 +150,10 @@ def test_on_what_a_model_knows_it_becomes_no_surer_than_it_was(place, corpus):
     full = load_network(place / "full.safetensors")
     save_model(full.with_card(temperature=7.0), place / "warm.safetensors")
     done = quantize(place, "--bits", "8", model="warm.safetensors", corpus=corpus)
-    assert "by the full model's probabilities" in done.stdout
+    assert "calibrated on the full model's probabilities" in done.stdout
     assert "(trained on this corpus)" in done.stdout
-    assert "UA and ECE on it flatter" in done.stderr
-    temperature = load(place / "small.safetensors").card.temperature
+    assert "UA and ECE on it are optimistic" in done.stderr
+    temperature = load_network(place / "small.safetensors").card.temperature
     assert temperature == pytest.approx(7.0, rel=0.05)
 
 
@@ -177,7 +177,7 @@ def test_the_card_is_the_small_models_own(place, tmp_path):
     assert "UA 100.0" in serkit("models", "show", place / "figures.safetensors").stdout
     done = quantize(place, "--bits", "3", model="figures.safetensors")
     assert done.returncode == 0, done.stderr
-    card = load(place / "small.safetensors").card
+    card = load_network(place / "small.safetensors").card
     assert card.figures == {}
     assert card.recipe["quantisation"] == {"bits": 3}
 

@@ -8,8 +8,7 @@ import numpy as np
 import pytest
 import soundfile
 
-import serkit as package
-from serkit.runtime import save_model
+from serkit.runtime import load_network, save_model
 
 from command import serkit
 
@@ -80,14 +79,12 @@ def test_corpus_stats(strange):
     assert done.returncode == 0, done.stderr
     assert not acts(done.stdout)
     assert "[red]" in done.stdout
-    as_json = json.loads(
-        run(strange, "corpus", "stats", f"manifest={manifest}", "--format", "json").stdout
-    )
+    as_json = json.loads(run(strange, "corpus", "stats", f"manifest={manifest}", "--json").stdout)
     assert as_json["speakers"] == {"[red]\u202ex": {RED: 4}}
 
 
 def test_a_model_of_strange_words(strange):
-    tiny = package.load("tiny").model
+    tiny = load_network("tiny")
     labels = (RED, "[bold]", "a\nb", "\u202e")
     save_model(tiny.with_card(name=f"x{RED}", labels=labels), strange / "m.safetensors")
     done = run(strange, "predict", "./-.wav", "--model", "m.safetensors")
@@ -125,13 +122,13 @@ def test_a_folder_that_is_no_utf_8(tmp_path):
         rows.append(f"{name},{('angry', 'sad', 'happy', 'neutral')[i % 4]},s{i // 8}")
     (folder / "mine.csv").write_text("\n".join(rows))
     evaluate = (
-        "evaluate", "tiny", "--corpus", f"manifest={folder / 'mine.csv'}", "--json", "figures.json",
+        "evaluate", "tiny", "--corpus", f"manifest={folder / 'mine.csv'}", "--latex", "table.tex",
         "--run", "run", "--markdown", "table.md", "--report", "page.html",
     )  # fmt: skip
     done = run(tmp_path, *evaluate)
     assert (done.returncode, done.stderr) == (0, "")
-    same = run(tmp_path, "compare", "run", "run")
-    assert (same.returncode, same.stderr) == (0, "")
+    itself = run(tmp_path, "compare", "run", "run")
+    assert "compared with itself" in itself.stderr
 
 
 def test_messages_of_libraries_stay_out_of_answers(strange, tmp_path):
@@ -153,7 +150,7 @@ def test_a_name_goes_from_an_answer_into_a_manifest(strange):
     (answer,) = json.loads(done.stdout)
     row = {"audio": answer["file"], "label": "sad", "speaker": "a"}
     (strange / "answers.jsonl").write_text(json.dumps(row))
-    found = run(strange, "corpus", "stats", "manifest=answers.jsonl", "--format", "json")
+    found = run(strange, "corpus", "stats", "manifest=answers.jsonl", "--json")
     assert json.loads(found.stdout)["utterances"] == 1
     (strange / "answers.jsonl").write_text(json.dumps(row | {"label": "s\udce9d"}))
     refused = run(strange, "corpus", "stats", "manifest=answers.jsonl")

@@ -8,6 +8,8 @@ import soundfile
 
 import serkit
 
+from command import in_process as run
+
 RECIPE = """
 name: tones
 corpora: [manifest]
@@ -18,11 +20,6 @@ optimiser: {max_epochs: 20, learning_rate: 0.02, patience: 20}
 validation_share: 0.25
 acceptance: [{protocol: loso, seeds: 2}]
 """
-
-
-def run(*arguments):
-    command = [sys.executable, "-m", "serkit", *arguments]
-    return subprocess.run(list(map(str, command)), capture_output=True, text=True, check=False)
 
 
 @pytest.fixture

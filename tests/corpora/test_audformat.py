@@ -76,8 +76,8 @@ def test_missing_files_and_cells_are_reported(database, tmp_path):
     corpus = load(f"audformat={saved(database, tmp_path, 'a.wav', 'b.wav')}")
     assert [u.audio.name for u in corpus.utterances] == ["a.wav"]
     assert {(odd.path.name, odd.problem) for odd in corpus.oddities} == {
-        ("b.wav", "has no speaker; passed over"),
-        ("c.wav", "does not exist; passed over"),
+        ("b.wav", "has no speaker; skipped"),
+        ("c.wav", "does not exist; skipped"),
     }
 
 
@@ -140,7 +140,7 @@ def test_audio_outside_the_database_is_passed_over(database, tmp_path):
     corpus = load(f"audformat={root}")
     assert [u.audio.name for u in corpus.utterances] == ["a.wav"]
     assert {odd.problem for odd in corpus.oddities} == {
-        "lies outside the database's folder; passed over"
+        "lies outside the database's folder; skipped"
     }
 
 
@@ -166,9 +166,9 @@ def test_stretches_that_are_none(audformat, database, tmp_path):
     corpus = load(f"audformat={saved(database, tmp_path, *files)}")
     assert [(u.audio.name, u.start_s, u.end_s) for u in corpus.utterances] == [("d.wav", 0.5, None)]
     assert [odd.problem for odd in corpus.oddities] == [
-        "has a stretch from -1 s to 1 s; passed over",
-        "has a stretch from 2 s to 1 s; passed over",
-        "has a stretch from 0 s to 0 s; passed over",
+        "has a stretch from -1 s to 1 s; skipped",
+        "has a stretch from 2 s to 1 s; skipped",
+        "has a stretch from 0 s to 0 s; skipped",
     ]
 
 

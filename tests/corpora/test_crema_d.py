@@ -55,7 +55,7 @@ def test_a_stray_file_is_reported(clips, name, problem):
 
 def test_what_is_missing_is_named(clips):
     (odd,) = crema_d.read(clips("AudioWAV/1001_DFA_ANG_XX.wav")).oddities
-    assert "1 utterances where the complete corpus has 7442" in odd.problem
+    assert "1 utterances; the complete corpus has 7442" in odd.problem
     assert "speaker 1002 is missing" in odd.problem
     assert "label angry lacks 1270 of 1271" in odd.problem
 

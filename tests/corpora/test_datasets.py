@@ -113,8 +113,7 @@ def test_paths_in_plain_columns(datasets, tmp_path):
         (inside, "surprised", "1"),
     ]
     assert [odd.problem for odd in corpus.oddities] == [
-        f"row {number} has no audio file within the dataset; passed over"
-        for number in range(2, count)
+        f"row {number} has no audio file within the dataset; skipped" for number in range(2, count)
     ]
 
 
@@ -127,8 +126,8 @@ def test_rows_without_label_or_speaker_are_reported(datasets, tmp_path):
     table(datasets, rows).save_to_disk(tmp_path / "mine")
     corpus = load(f"datasets={tmp_path / 'mine'}")
     assert [odd.problem for odd in corpus.oddities] == [
-        "row 1 has no label; passed over",
-        "row 2 has no label and no speaker; passed over",
+        "row 1 has no label; skipped",
+        "row 2 has no label and no speaker; skipped",
     ]
 
 
@@ -203,7 +202,7 @@ def test_a_file_of_rows_that_links_out_of_the_folder(datasets, tmp_path):
     (rows,) = root.glob("*.arrow")
     rows.rename(tmp_path / "rows")
     rows.symlink_to(tmp_path / "rows")
-    with pytest.raises(CorpusError, match="is a link out of the dataset's folder"):
+    with pytest.raises(CorpusError, match="is a link that leads out of the dataset's folder"):
         load(f"datasets={root}")
 
 

@@ -1,7 +1,7 @@
 import pytest
 
 from serkit.corpora import EMOTIONS
-from serkit.corpora.foreign import in_our_words
+from serkit.corpora.foreign import label_of
 
 
 @pytest.mark.parametrize(
@@ -17,8 +17,8 @@ from serkit.corpora.foreign import in_our_words
     ],
 )
 def test_other_words_for_the_same(name, word):
-    assert in_our_words(name) == word
+    assert label_of(name) == word
 
 
 def test_our_own_words_stay():
-    assert tuple(map(in_our_words, EMOTIONS)) == EMOTIONS
+    assert tuple(map(label_of, EMOTIONS)) == EMOTIONS

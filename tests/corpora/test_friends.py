@@ -2,7 +2,7 @@
 
 import pytest
 
-from serkit.corpora import emorynlp, episode, meld
+from serkit.corpora import Utterance, emorynlp, episode, meld
 from serkit.corpora.tables import decoded
 from serkit.errors import CorpusError
 
@@ -190,3 +190,7 @@ def test_the_episode_is_the_same_in_both(tmp_path, meld_root):
     (tmp_path / "emorynlp_test_final.csv").write_text(EMORY_HEADER + "A.,['X'],Sad,3,1,8,21,,\n")
     assert {episode(u) for u in meld.read(meld_root).utterances} == {"s08e21"}
     assert [episode(u) for u in emorynlp.read(tmp_path).utterances] == ["s08e21"]
+
+
+def test_other_corpora_have_no_episodes():
+    assert episode(Utterance(None, "sad", "1F", "iemocap", session="s08e21/1")) is None

@@ -103,7 +103,7 @@ def test_the_published_sizes():
 def test_what_is_missing_is_named(tmp_path):
     build(tmp_path, "Ses01F_impro01", [("F000", "ang", "x")])
     (odd,) = iemocap.read_4class(tmp_path).oddities
-    assert "1 utterances where the complete corpus has 5531" in odd.problem
+    assert "1 utterances; the complete corpus has 5531" in odd.problem
     assert "speaker Ses01M is missing" in odd.problem
     assert "label angry lacks 1102 of 1103" in odd.problem
     assert "label sad is missing" in odd.problem
@@ -121,10 +121,10 @@ def test_odd_lines_and_missing_sentences_are_reported(tmp_path):
     assert len(corpus.utterances) == 1
     problems = [odd.problem for odd in corpus.oddities[:-1]]
     assert problems == [
-        "line 7: unknown emotion yyy; passed over",
-        "line 11: no sentence file of Ses03M_impro01_F002; passed over",
-        "line 15 is no evaluation; passed over",
-        "Ses03M_impro01_F000 a second time; passed over",
+        "line 7: unknown emotion yyy; skipped",
+        "line 11: no sentence file of Ses03M_impro01_F002; skipped",
+        "line 15 is not an evaluation; skipped",
+        "Ses03M_impro01_F000 a second time; skipped",
     ]
 
 

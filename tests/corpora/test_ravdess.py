@@ -101,7 +101,7 @@ def test_what_is_missing_is_named(clips):
     (odd,) = ravdess.read(root).oddities
     assert odd.path == root
     assert odd.problem == (
-        "1379 utterances where the complete corpus has 1440: "
+        "1379 utterances; the complete corpus has 1440: "
         "speaker 03 lacks 1 of 60; speaker 07 is missing"
     )
     for name in names:
@@ -129,7 +129,7 @@ def test_a_file_instead_of_a_folder(tmp_path):
 
 
 def test_a_folder_without_any_clip(clips):
-    with pytest.raises(CorpusError, match=r"holds no utterance.*first odd file.*other\.wav"):
+    with pytest.raises(CorpusError, match=r"holds no utterance.*first oddity.*other\.wav"):
         ravdess.read(clips("other.wav"))
 
 

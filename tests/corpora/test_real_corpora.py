@@ -41,7 +41,7 @@ def test_a_complete_corpus_has_no_oddities(name):
 
 def test_what_the_part_of_nemo_lacks_is_named():
     (odd,) = load("nemo").oddities
-    assert "900 utterances where the complete corpus has 4481" in odd.problem
+    assert "900 utterances; the complete corpus has 4481" in odd.problem
     assert "no utterance is fearful or surprised" in odd.problem
 
 

@@ -3,9 +3,8 @@ from pathlib import Path
 
 import pytest
 
-from serkit.corpora import EMOTIONS, Utterance, count, keep_labels, merge
+from serkit.corpora import EMOTIONS, Utterance, count, merge
 from serkit.corpora.emotions import in_order
-from serkit.errors import CorpusError
 
 
 def utterance(label: str, speaker: str = "1") -> Utterance:
@@ -38,18 +37,6 @@ def test_labels_stand_in_the_order_of_the_vocabulary():
 def test_merging_names_what_becomes_what():
     merged = merge([utterance("excited"), utterance("sad")], {"excited": "happy"})
     assert [u.label for u in merged] == ["happy", "sad"]
-
-
-def test_keeping_labels_keeps_the_order():
-    utterances = [utterance("sad", "1"), utterance("calm", "2"), utterance("angry", "3")]
-    kept = keep_labels(utterances, ["angry", "sad", "happy"])
-    assert [u.speaker for u in kept] == ["1", "3"]
-
-
-@pytest.mark.parametrize("labels", [["angry", "hapy"], ["happy"], []])
-def test_keeping_a_label_that_does_not_occur(labels):
-    with pytest.raises(CorpusError, match=r"the labels are angry, sad"):
-        keep_labels([utterance("sad"), utterance("angry")], labels)
 
 
 def test_counting():

@@ -5,9 +5,16 @@ import numpy as np
 import pytest
 
 from serkit.adaptation import HoldOut
-from serkit.corpora import Utterance, load
+from serkit.corpora import Utterance, episode, load
 from serkit.errors import ProtocolError
-from serkit.evaluation import Fold, find_protocol, guard, require_classes, without_copies
+from serkit.evaluation import (
+    Fold,
+    find_protocol,
+    guard,
+    require_classes,
+    split_utterances,
+    without_copies,
+)
 
 from toys import LABELS, make_data
 
@@ -139,7 +146,7 @@ def test_anchors_only_ever_train():
         assert sum(THREE[i].corpus == "three" for i in fold.train) == 24
         held = np.concatenate((fold.validation, fold.test))
         assert all(THREE[i].corpus != "three" for i in held)
-    assert "three only trains" in protocol.title
+    assert "three for training only" in protocol.title
     with pytest.raises(ProtocolError, match="anchor corpus four"):
         folds_of(find_protocol("loso").anchored(["four"]), THREE)
 
@@ -197,7 +204,7 @@ def test_one_file_under_two_names_is_one_file(tmp_path):
         Utterance(tmp_path / "b.wav", "sad", "y", "toys", start_s=1.0),
     ]
     fold = Fold("y", np.array([0]), np.array([1]), np.array([2]))
-    with pytest.raises(ProtocolError, match="share a stretch of sound"):
+    with pytest.raises(ProtocolError, match="overlap in time"):
         guard(find_protocol("loso"), [fold], utterances, hold_out=HoldOut("speaker", 0.2))
 
 
@@ -251,7 +258,63 @@ def test_stretches_of_one_file_must_not_overlap_across_parts(times, leaks):
         guard(find_protocol("loso"), [fold], utterances, hold_out=HoldOut("speaker", 0.2))
 
     if leaks:
-        with pytest.raises(ProtocolError, match=r"both\.wav .*share a stretch of sound"):
+        with pytest.raises(ProtocolError, match=r"both\.wav .*overlap in time"):
             check()
     else:
         check()
+
+
+def friends(corpus, episodes):
+    """Four speakers in each episode; no line is said twice."""
+    return tuple(
+        Utterance(
+            None,
+            label,
+            f"{who}{'abcd'[number % 2]}",
+            corpus,
+            session=f"{name}/{corpus}{number}",
+            text=f"{corpus} {number} {name} {who} {label}",
+        )
+        for number, name in enumerate(episodes)
+        for who in ("Ann", "Ben")
+        for label in LABELS
+    )
+
+
+BY_CLIP = HoldOut("utterance", 0.1)
+
+
+@pytest.mark.parametrize("name", ["cross:train=meld,test=emorynlp", "leave-one-corpus-out"])
+def test_an_episode_of_both_friends_corpora_must_not_cross(name):
+    """MELD and EmoryNLP transcribe the same series; neither words nor speakers need be equal."""
+    meld = friends("meld", ["s01e01", "s01e02", "s03e19"])
+    protocol = find_protocol(name)
+    assert folds_of(protocol, meld + friends("emorynlp", ["s02e01", "s02e02"]), BY_CLIP)
+    poisoned = meld + friends("emorynlp", ["s02e01", "s03e19"])
+    with pytest.raises(ProtocolError, match=r"the episodes s03e19, .* are in training and in test"):
+        folds_of(protocol, poisoned, BY_CLIP)
+    clean = tuple(u for u in poisoned if (u.corpus, episode(u)) != ("meld", "s03e19"))
+    assert folds_of(protocol, clean, BY_CLIP)
+
+
+def test_dialogues_of_an_episode_may_be_apart_within_one_corpus():
+    """They are different words, and the published splits of MELD do so."""
+    dialogues = friends("meld", ["s01e01", "s01e01", "s01e01"])
+    utterances = tuple(replace(u, speaker=f"{u.speaker} in {u.session}") for u in dialogues)
+    assert len(folds_of(find_protocol("session"), utterances)) == 3
+
+
+@pytest.mark.corpora
+def test_emorynlp_is_no_test_of_what_learned_from_all_of_meld(corpora_root):
+    both = [
+        [u for u in load(f"{name}={corpora_root / name}").utterances if u.label in LABELS]
+        for name in ("meld", "emorynlp")
+    ]
+    words = {" ".join(u.text.split()).casefold() for u in both[0]}
+    other = [u for u in both[1] if " ".join(u.text.split()).casefold() not in words]
+    protocol = find_protocol("cross:train=meld,test=emorynlp")
+    with pytest.raises(ProtocolError, match="which both MELD and EmoryNLP transcribe"):
+        split_utterances(both[0] + other, protocol, BY_CLIP, seed=0)
+    learned = {episode(u) for u in both[0]}
+    left = [u for u in other if episode(u) not in learned]
+    assert split_utterances(both[0] + left, protocol, BY_CLIP, seed=0)

@@ -4,14 +4,8 @@ import numpy as np
 import pytest
 
 from serkit.errors import ProtocolError
-from serkit.evaluation import (
-    Fold,
-    accept,
-    evaluate,
-    find_protocol,
-    guarded_folds,
-    unweighted_average_recall,
-)
+from serkit.evaluation import Fold, accept, evaluate, find_protocol, guarded_folds
+from serkit.metrics import unweighted_average_recall
 from serkit.training import Acceptance, Network, Optimiser
 
 from toys import make_data, make_recipe

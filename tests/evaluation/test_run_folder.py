@@ -70,7 +70,7 @@ def test_more_seeds_are_added_to_a_run(tmp_path):
     [
         ({"recipe": make_recipe(clip=3.0)}, "another recipe .*clip, optimiser"),
         ({"protocol": find_protocol("speaker-folds")}, "another protocol"),
-        ({"data": make_data(n_speakers=4, per_class=3, seed=1)}, "another data"),
+        ({"data": make_data(n_speakers=4, per_class=3, seed=1)}, "another dataset"),
     ],
 )
 def test_a_folder_of_another_run_is_refused(tmp_path, changes, message):
@@ -88,7 +88,7 @@ def test_recordings_are_known_by_what_they_sound_like(tmp_path):
     nearly = replace(heard, features=np.nextafter(DATA.features, np.float32(9)))
     evaluate(QUICK, nearly, LOSO, seeds=[0], folder=tmp_path)
     other = replace(heard, hashes=("x", *hashes[1:]))
-    with pytest.raises(ProtocolError, match="another data"):
+    with pytest.raises(ProtocolError, match="another dataset"):
         evaluate(QUICK, other, LOSO, seeds=[0], folder=tmp_path)
 
 
@@ -119,7 +119,7 @@ def test_an_unfinished_run_is_no_result(tmp_path):
     evaluate(QUICK, DATA, LOSO, seeds=[0, 1], folder=tmp_path)
     for file in sorted((tmp_path / "folds").glob("1-*"))[:3]:
         file.unlink()
-    with pytest.raises(ProtocolError, match=r"3 of 8 folds are missing, toys/. of seed 1"):
+    with pytest.raises(ProtocolError, match=r"3 of 8 folds are missing, such as toys/. of seed 1"):
         load_run(tmp_path)
     evaluate(QUICK, DATA, LOSO, seeds=[0, 1], folder=tmp_path)
     same(load_run(tmp_path), evaluate(QUICK, DATA, LOSO, seeds=[0, 1]))

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from serkit.adaptation import HoldOut
-from serkit.evaluation import expected_calibration_error, find_protocol, shrink
+from serkit.evaluation import find_protocol, shrink
 from serkit.evaluation.shrinking import Scores, Shrunk
+from serkit.metrics import expected_calibration_error
 from serkit.runtime.model import softmax
 from serkit.training import Quantisation, fit
 
@@ -41,7 +42,7 @@ def test_a_loss_that_matters_is_warned_of(after, words):
 
 def test_what_was_seen_or_packed_before_is_warned_of():
     (seen,) = shrunk(seen=True).warnings
-    assert "flatter" in seen
+    assert "optimistic" in seen
     (packed,) = shrunk(repacked=True).warnings
     assert "--full-precision" in packed
 

@@ -9,7 +9,7 @@ import soundfile
 
 import serkit
 from serkit import corpora
-from serkit.evaluation import confusion, unweighted_average_recall
+from serkit.metrics import confusion, unweighted_average_recall
 
 
 @pytest.mark.corpora

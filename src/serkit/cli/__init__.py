@@ -1,4 +1,4 @@
-"""The command line: one thin command per verb."""
+"""The command line: one thin module per command."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import sys
 
 
 def run() -> None:
-    """The `serkit` command; Ctrl-C while it is being imported ends it without a trace as well."""
+    """Run the `serkit` command; Ctrl-C during its import ends it without a traceback too."""
     try:
         from serkit.cli.main import main
     except KeyboardInterrupt:

@@ -1,12 +1,12 @@
-"""`serkit corpus`: what a corpus on disk holds, and what is odd about it."""
+"""`serkit corpus`: utterance counts of a corpus on disk, and its oddities."""
 
 from __future__ import annotations
 
-from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from serkit.cli.options import AsJson, print_json
 from serkit.text import printable
 
 if TYPE_CHECKING:
@@ -20,13 +20,6 @@ ODDITIES_SHOWN = 20
 SPEAKERS_SHOWN = 30
 
 
-class Format(StrEnum):
-    """How the answer is written."""
-
-    table = "table"
-    json = "json"
-
-
 @app.callback()
 def _corpus() -> None:
     """Look at a corpus on disk."""
@@ -38,27 +31,27 @@ def stats(
         str,
         typer.Argument(
             metavar="NAME[=PATH]",
-            help="A corpus by name, in $SERKIT_CORPORA unless a path is given.",
+            help="Corpus; read from the folder $SERKIT_CORPORA unless a path is given.",
         ),
     ],
-    output: Annotated[Format, typer.Option("--format", help="How to write it.")] = Format.table,
+    as_json: AsJson = False,
     everything: Annotated[
         bool, typer.Option("--all", help="Show every speaker and every odd file.")
     ] = False,
 ) -> None:
-    """Count a corpus by speaker and label, and list its odd files."""
+    """Count utterances by speaker and label, and list odd files."""
     from serkit.corpora import load
 
     corpus = load(spec)
     survey = _inspected(corpus)
-    if output is Format.json:
-        typer.echo(_as_json(corpus, survey))
+    if as_json:
+        print_json(_values(corpus, survey))
     else:
         _print(corpus, survey, everything=everything)
 
 
 def _inspected(corpus: Corpus) -> Survey:
-    """Inspect a corpus behind progress bars on stderr, if that is a terminal."""
+    """Inspect a corpus, with progress bars if stderr is a terminal."""
     from serkit.audio import SAMPLE_RATE
     from serkit.cli.progress import bar
     from serkit.corpora import audio_files, inspect
@@ -74,11 +67,10 @@ def _inspected(corpus: Corpus) -> Survey:
         )
 
 
-def _as_json(corpus: Corpus, survey: Survey) -> str:
-    import json
-
+def _values(corpus: Corpus, survey: Survey) -> dict[str, Any]:
+    """The counts and oddities as JSON values."""
     table = survey.stats
-    answer: dict[str, Any] = {
+    return {
         "name": corpus.name,
         "root": str(corpus.root),
         "title": corpus.info.title,
@@ -95,7 +87,6 @@ def _as_json(corpus: Corpus, survey: Survey) -> str:
             {"path": str(oddity.path), "problem": oddity.problem} for oddity in survey.oddities
         ],
     }
-    return json.dumps(answer, indent=2)
 
 
 def _print(corpus: Corpus, survey: Survey, *, everything: bool) -> None:
@@ -124,7 +115,7 @@ def _print(corpus: Corpus, survey: Survey, *, everything: bool) -> None:
 
 
 def _table(stats: Stats, shown: int) -> Table:
-    """Speakers as rows, classes as columns; the smallest speakers beyond `shown` as one row."""
+    """Speakers as rows, classes as columns; speakers beyond the largest `shown` are summed up."""
     from rich import box
     from rich.table import Table
     from rich.text import Text
@@ -134,11 +125,11 @@ def _table(stats: Stats, shown: int) -> Table:
     others = [row[1] for row in rows if row not in kept]
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True, show_footer=True)
     totals = [sum(column) for column in zip(*stats.counts, strict=True)]
-    # 80 columns: six for each class, nine for the sums and edges.
+    # 80 columns: six per class, nine for the sums and edges.
     room = 80 - 9 - 6 * len(stats.labels)
     table.add_column("speaker", footer="all", no_wrap=True, max_width=max(8, min(20, room)))
     for label, total in zip(stats.labels, totals, strict=True):
-        # With many classes the headings give way, the numbers never.
+        # With many classes headings are shortened, numbers never.
         width = max(3, len(str(total)))
         table.add_column(
             Text(printable(label)),

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import json
-import os
 import shlex
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from serkit.cli.options import AsJson, Jobs, MaxClip, print_json
 from serkit.cli.progress import tracker
 from serkit.cli.streams import say
 from serkit.errors import CorpusError, MissingExtraError, ProtocolError
 
 if TYPE_CHECKING:
     from serkit.evaluation import Outcome
-    from serkit.runtime import Model
 
 
 def evaluate(
@@ -25,158 +23,128 @@ def evaluate(
         str,
         typer.Argument(
             metavar="MODEL|RECIPE",
-            help="A model (shipped, or a .safetensors file) tested as it is; or a recipe "
-            "(shipped, or a YAML file) trained and tested on every fold.",
+            help="A model (shipped, or a .safetensors file), tested as it is; or a recipe "
+            "(shipped, or a YAML file), trained and tested on every fold.",
         ),
     ],
     corpus: Annotated[
         list[str] | None,
-        typer.Option(metavar="NAME[=PATH]", help="What to test on; repeatable."),
+        typer.Option(metavar="NAME[=PATH]", help="Corpus to test on; repeatable."),
     ] = None,
     protocol: Annotated[
-        str | None,
-        typer.Option(metavar="P", help="How to split, such as loso; only for a recipe."),
+        str | None, typer.Option(metavar="P", help="Split of a recipe's data, such as loso.")
     ] = None,
     anchor: Annotated[
         list[str] | None,
-        typer.Option(metavar="NAME[=PATH]", help="A corpus that only ever trains; repeatable."),
+        typer.Option(
+            metavar="NAME[=PATH]", help="Corpus of a recipe to train on only; repeatable."
+        ),
     ] = None,
     seeds: Annotated[
         int | None, typer.Option(min=1, help="Repetitions of a recipe, with seeds 0, 1, ...")
     ] = None,
-    jobs: Annotated[int, typer.Option(min=0, help="Processes; 0 for one a core.")] = 0,
+    jobs: Jobs = 0,
     ray: Annotated[
-        str | None, typer.Option(metavar="ADDR", help="Work on this Ray cluster; local for here.")
+        str | None,
+        typer.Option(metavar="ADDR", help="Ray cluster to train a recipe on; local starts one."),
     ] = None,
     run: Annotated[
         Path | None,
-        typer.Option(metavar="DIR", help="Keep finished folds here; a second call goes on."),
+        typer.Option(metavar="DIR", help="Folder for finished folds; resumes the run in it."),
     ] = None,
-    cache: Annotated[bool, typer.Option(help="Keep features of recipes for the next time.")] = True,
+    cache: Annotated[bool, typer.Option(help="Cache the features of recipes.")] = True,
     allow_seen: Annotated[
         bool, typer.Option("--allow-seen", help="Test a model on recordings of its training.")
     ] = False,
-    max_clip_s: Annotated[
-        float | None,
-        typer.Option(min=1.0, metavar="S", help="Longest utterance, in seconds; 600 if not given."),
-    ] = None,
-    json_file: Annotated[
-        Path | None, typer.Option("--json", metavar="F", help="Write all figures.")
-    ] = None,
+    max_clip_s: MaxClip = None,
+    as_json: AsJson = False,
     report: Annotated[
-        Path | None, typer.Option(metavar="F.html", help="Write a page with pictures.")
+        Path | None, typer.Option(metavar="F.html", help="Write an HTML page with plots.")
     ] = None,
-    markdown: Annotated[Path | None, typer.Option(metavar="F", help="Write the tables.")] = None,
-    latex: Annotated[Path | None, typer.Option(metavar="F", help="Write the tables.")] = None,
+    markdown: Annotated[
+        Path | None, typer.Option(metavar="F", help="Write the tables as Markdown.")
+    ] = None,
+    latex: Annotated[
+        Path | None, typer.Option(metavar="F", help="Write the tables as LaTeX.")
+    ] = None,
 ) -> None:
-    """Measure a model or a recipe, without fooling anyone.
+    """Evaluate a model or a recipe.
 
-    Corpora are looked for in the folder that SERKIT_CORPORA names.
+    Corpora without a path are read from the folder named by SERKIT_CORPORA.
     """
     from serkit.corpora import files_of
-    from serkit.evaluation import require_free, save_run
-    from serkit.evaluation.figures import as_json, figures, tables
+    from serkit.evaluation.figures import as_json as figures_as_json
+    from serkit.evaluation.figures import figures as figures_of
+    from serkit.evaluation.figures import tables
     from serkit.evaluation.report import write_report
     from serkit.files import refuse_unwritable, write_atomically
-    from serkit.runtime import available_models, load_network
+    from serkit.runtime import available_models
     from serkit.runtime.shipped import SUFFIX
     from serkit.training import MAX_CLIP_S
 
     refuse_unwritable(
-        json_file, report, markdown, latex, run / "manifest.json" if run is not None else None,
+        report, markdown, latex, run / "manifest.json" if run is not None else None,
         sources=[subject, *files_of([*(corpus or ()), *(anchor or ())])],
     )  # fmt: skip
-    n_jobs = jobs or os.cpu_count() or 1
     longest_s = max_clip_s or MAX_CLIP_S
     if subject in available_models() or subject.endswith(SUFFIX):
-        for given, option in (
-            (protocol, "--protocol"),
-            (anchor, "--anchor"),
-            (seeds, "--seeds"),
-            (ray, "--ray"),
-        ):
-            if given:
+        given = {"protocol": protocol, "anchor": anchor, "seeds": seeds, "ray": ray}
+        for option, value in given.items():
+            if value:
                 raise ProtocolError(
-                    f"{option} is for recipes; {subject} is a trained model, which is tested as "
+                    f"--{option} is for recipes; {subject} is a trained model, which is tested as "
                     "it is on all utterances"
                 )
-        if run is not None:
-            require_free(run, begun=False)
-        model = load_network(subject)
-        name = model.card.name
-        outcome = _test_model(
-            model, corpus or [], n_jobs, allow_seen=allow_seen, max_clip_s=longest_s
+        name, outcome = _test_model(
+            subject, corpus or [], run, jobs=jobs, allow_seen=allow_seen, max_clip_s=longest_s
         )
-        if run is not None:
-            save_run(run, outcome, model.card.recipe)
     else:
-        try:
-            from serkit.evaluation import evaluate as evaluate_recipe
-            from serkit.training import FeatureCache, load_recipe, load_utterances, make_dataset
-        except ModuleNotFoundError as error:
-            raise MissingExtraError(
-                error.name or "torch", "train", "evaluating a recipe"
-            ) from error
-        if run is not None:
-            require_free(run)
-        recipe = load_recipe(subject)
-        name = recipe.name
-        if protocol is None:
-            raise ProtocolError("a recipe needs --protocol, such as --protocol loso")
-        from serkit.corpora import load as load_corpus
-        from serkit.evaluation import find_protocol
-
-        anchors = [load_corpus(spec) for spec in anchor or ()]
-        held = sorted({u.corpus for loaded in anchors for u in loaded.utterances})
-        way = find_protocol(protocol).anchored(held)
-        specs = [*(corpus or recipe.corpora), *(anchor or ())]
-        _, utterances = load_utterances(recipe, specs)
-        kept = FeatureCache.default() if cache else None
-        data = make_dataset(
-            recipe,
-            utterances,
-            jobs=n_jobs,
-            cache=kept,
-            track=tracker("Extracting features"),
-            max_clip_s=longest_s,
-        )
-        outcome = evaluate_recipe(
-            recipe,
-            data,
-            way,
-            seeds=range(seeds or 1),
-            jobs=n_jobs,
-            ray_address=ray,
-            folder=run,
-            track=tracker("Training and testing"),
-        )
-    found = figures(outcome)
-    made = tables(outcome, found)
+        name, outcome = _test_recipe(
+            subject, corpus or [], anchor or [], protocol, run,
+            seeds=seeds or 1, jobs=jobs, ray=ray, cache=cache, max_clip_s=longest_s,
+        )  # fmt: skip
+    figures = figures_of(outcome)
+    pages = tables(outcome, figures)
     command = shlex.join(["serkit", *sys.argv[1:]])
-    for table in made[:1]:
-        typer.echo(table.to_markdown(), nl=False)
-    if json_file is not None:
-        values = {"model": name, "command": command, **as_json(outcome, found)}
-        write_atomically(json_file, json.dumps(values, indent=1) + "\n")
     if markdown is not None:
-        write_atomically(markdown, "\n".join(table.to_markdown() for table in made))
+        write_atomically(markdown, "\n".join(table.to_markdown() for table in pages))
     if latex is not None:
-        write_atomically(latex, "\n".join(table.to_latex() for table in made))
+        write_atomically(latex, "\n".join(table.to_latex() for table in pages))
     if report is not None:
-        write_report(report, outcome, found, model=name, command=command)
+        write_report(report, outcome, figures, model=name, command=command)
+    if as_json:
+        print_json({"model": name, "command": command, **figures_as_json(outcome, figures)})
+    else:
+        typer.echo(pages[0].to_markdown(), nl=False)
 
 
 def _test_model(
-    model: Model, specs: list[str], jobs: int, *, allow_seen: bool, max_clip_s: float
-) -> Outcome:
-    from serkit.corpora import load_all
-    from serkit.evaluation import evaluate_model, refuse_seen, seen_by_name, told_apart
+    subject: str,
+    specs: list[str],
+    run: Path | None,
+    *,
+    jobs: int,
+    allow_seen: bool,
+    max_clip_s: float,
+) -> tuple[str, Outcome]:
+    """Name and outcome of a trained model."""
+    from serkit.corpora import load_labelled
+    from serkit.evaluation import (
+        evaluate_model,
+        refuse_seen,
+        require_free,
+        save_run,
+        seen_by_name,
+    )
+    from serkit.runtime import load_network
 
     if not specs:
-        raise CorpusError("a trained model needs --corpus, what to test it on")
+        raise CorpusError("a trained model needs --corpus, the corpus to test it on")
+    if run is not None:
+        require_free(run, begun=False)
+    model = load_network(subject)
     card = model.card
-    corpora = load_all(specs, labels=card.labels)
-    utterances = told_apart(card, corpora)
+    corpora, utterances = load_labelled(specs, labels=card.labels)
     if not allow_seen:
         refuse_seen(
             card,
@@ -186,23 +154,75 @@ def _test_model(
             track=tracker("Comparing recordings"),
             max_clip_s=max_clip_s,
         )
-    seen = bool(seen_by_name(card, corpora))
-    return evaluate_model(
+    outcome = evaluate_model(
         model,
         utterances,
-        seen=seen,
+        seen=bool(seen_by_name(card, corpora)),
         jobs=jobs,
-        track=tracker("Listening"),
+        track=tracker("Recognising"),
         max_clip_s=max_clip_s,
     )
+    if run is not None:
+        save_run(run, outcome, card.recipe)
+    return card.name, outcome
+
+
+def _test_recipe(
+    subject: str,
+    specs: list[str],
+    anchors: list[str],
+    protocol: str | None,
+    run: Path | None,
+    *,
+    seeds: int,
+    jobs: int,
+    ray: str | None,
+    cache: bool,
+    max_clip_s: float,
+) -> tuple[str, Outcome]:
+    """Name and outcome of a recipe."""
+    try:
+        from serkit.evaluation import evaluate, find_protocol, require_free
+        from serkit.training import FeatureCache, load_recipe, load_utterances, make_dataset
+    except ModuleNotFoundError as error:
+        raise MissingExtraError(error.name or "torch", "train", "evaluating a recipe") from error
+    from serkit.corpora import load
+
+    if run is not None:
+        require_free(run)
+    recipe = load_recipe(subject)
+    if protocol is None:
+        raise ProtocolError("a recipe needs --protocol, such as --protocol loso")
+    only_train = sorted({u.corpus for spec in anchors for u in load(spec).utterances})
+    split = find_protocol(protocol).anchored(only_train)
+    _, utterances = load_utterances(recipe, [*(specs or recipe.corpora), *anchors])
+    data = make_dataset(
+        recipe,
+        utterances,
+        jobs=jobs,
+        cache=FeatureCache.default() if cache else None,
+        track=tracker("Extracting features"),
+        max_clip_s=max_clip_s,
+    )
+    outcome = evaluate(
+        recipe,
+        data,
+        split,
+        seeds=range(seeds),
+        jobs=jobs,
+        ray_address=ray,
+        folder=run,
+        track=tracker("Training and testing"),
+    )
+    return recipe.name, outcome
 
 
 def compare(
     first: Annotated[Path, typer.Argument(metavar="RUN", help="Folder of one run.")],
-    second: Annotated[Path, typer.Argument(metavar="RUN", help="Folder of another.")],
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    second: Annotated[Path, typer.Argument(metavar="RUN", help="Folder of another run.")],
+    as_json: AsJson = False,
 ) -> None:
-    """Say whether the second run is better than the first, on the same utterances."""
+    """Compare the UA of two runs on the same utterances."""
     from dataclasses import asdict
 
     from serkit.evaluation import compare as compare_runs
@@ -210,20 +230,15 @@ def compare(
 
     found = compare_runs(load_run(first), load_run(second))
     if as_json:
-        values: dict[str, Any] = {
-            **asdict(found),
-            "difference": found.difference,
-            "verdict": found.verdict,
-        }
-        typer.echo(json.dumps(values, indent=2))
+        print_json(asdict(found) | {"difference": found.difference, "verdict": found.verdict})
         return
     interval = "no interval"
     if found.interval is not None:
         low, high = found.interval.low, found.interval.high
         interval = f"95 % interval over speakers [{100 * low:+.1f}, {100 * high:+.1f}]"
-    told = [*dict.fromkeys(found.protocols), *found.marks]
+    names = [*dict.fromkeys(found.protocols), *found.marks]
     say(
-        f"UA {100 * found.first:.1f} % and {100 * found.second:.1f} % ({', '.join(told)}): "
+        f"UA {100 * found.first:.1f} % and {100 * found.second:.1f} % ({', '.join(names)}): "
         f"the second is {found.verdict}",
         f"difference {100 * found.difference:+.1f} points, "
         f"{interval}, p = {found.p_value:.4f} (sign flips), "
@@ -231,7 +246,4 @@ def compare(
         f"seed{'s' * (len(found.seeds) > 1)} {', '.join(map(str, found.seeds))}",
     )
     if len(found.seeds) == 1:
-        say(
-            "one training each: this tells the models apart, not the recipes; evaluate with more "
-            "--seeds for that"
-        )
+        say("one seed: this compares two trained models, not their recipes; add --seeds for that")

@@ -51,7 +51,7 @@ def _show_version(wanted: bool) -> None:
 
 @app.callback()
 def _options(
-    debug: Annotated[bool, typer.Option("--debug", help="Show the trace of an error.")] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks.")] = False,
     version: Annotated[
         bool,
         typer.Option(
@@ -64,7 +64,7 @@ def _options(
 
 
 def main() -> None:
-    """Run a command; an error of serkit's is one line on stderr and exit code 2."""
+    """Run a command; a `SerkitError` or `OSError` is one line on stderr and exit code 2."""
     if "--debug" not in sys.argv[1:]:
         keep_libraries_quiet()
     try:
@@ -72,7 +72,7 @@ def main() -> None:
     except (SerkitError, OSError) as error:
         if _debug:
             raise
-        complain(_worded(error))
+        complain(_message(error))
         sys.exit(2)
     except SystemExit as error:
         if error.code == _INTERRUPTED:
@@ -82,15 +82,15 @@ def main() -> None:
         _end_workers()
 
 
-def _worded(error: Exception) -> str:
-    """The message; of an error of the system without its number, and with its file first."""
+def _message(error: Exception) -> str:
+    """The message of an error; an `OSError` as `file: reason`, without its number."""
     if isinstance(error, OSError) and error.strerror and error.filename is not None:
         return f"{os.fsdecode(error.filename)}: {error.strerror}"
     return str(error)
 
 
 def _end_workers() -> None:
-    """An interpreter that ends waits for its workers, and they for what they are doing."""
+    """Terminate worker processes, which the interpreter would otherwise wait for."""
     if "concurrent.futures.process" in sys.modules:
         from multiprocessing import active_children
 

@@ -1,4 +1,4 @@
-"""`serkit models`: what ships, and the card of each model."""
+"""`serkit models`: the shipped models, and the card of each model."""
 
 from __future__ import annotations
 
@@ -7,11 +7,13 @@ from typing import Annotated
 
 import typer
 
+from serkit.cli.options import AsJson
+
 app = typer.Typer(help="List the shipped models, or show a model's card.", rich_markup_mode=None)
 
 
 def name_of(file: Path) -> str:
-    """What a model is called if nobody says: as its file."""
+    """Default name of a model: the stem of its file."""
     return file.stem.encode("utf-8", "replace").decode()
 
 
@@ -42,8 +44,8 @@ def list_models(context: typer.Context) -> None:
 
 @app.command()
 def show(
-    name: Annotated[str, typer.Argument(metavar="MODEL", help="Shipped model or path of a file.")],
-    as_json: Annotated[bool, typer.Option("--json", help="The card as JSON.")] = False,
+    name: Annotated[str, typer.Argument(metavar="MODEL", help="Shipped model, or path of a file.")],
+    as_json: AsJson = False,
 ) -> None:
     """Show a model's card: figures, size, training corpora and their licences."""
     from serkit.runtime import load

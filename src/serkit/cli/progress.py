@@ -1,4 +1,4 @@
-"""The one progress bar of the command line."""
+"""Progress bars on stderr."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-# What is on the terminal; a bar opened within another's time is shown below it.
+# The display on the terminal; a bar opened while another is shown goes below it.
 _shown: Progress | None = None
 
 
 @contextmanager
 def bar(what: str, total: float | None = None) -> Iterator[Callable[[float], object]]:
-    """Show a bar on stderr; nothing where that is no terminal.
+    """Show a progress bar on stderr if that is a terminal.
 
     Args:
-        what: Named before the bar.
-        total: How much there is to do; None if nobody knows.
+        what: Text before the bar.
+        total: Amount of work; None if unknown.
 
     Yields:
-        To be called with how much has been done since the last call.
+        A function to call with the amount done since the last call.
     """
     global _shown
     if not sys.stderr.isatty():
@@ -54,15 +54,13 @@ def bar(what: str, total: float | None = None) -> Iterator[Callable[[float], obj
 
 
 def progress(items: Iterable[T], *, total: int, what: str, at_least: int = 5) -> Iterator[T]:
-    """Pass items on and show a bar on stderr while they are worked on.
-
-    Nothing is shown where stderr is no terminal, or for fewer than `at_least` items.
+    """Yield items, with a progress bar on stderr if that is a terminal.
 
     Args:
-        items: What is worked on.
-        total: How many there are.
-        what: Named before the bar.
-        at_least: Fewer items than this need no bar.
+        items: The items.
+        total: Their number.
+        what: Text before the bar.
+        at_least: No bar is shown for fewer items.
     """
     if total < at_least:
         yield from items
@@ -75,14 +73,14 @@ def progress(items: Iterable[T], *, total: int, what: str, at_least: int = 5) ->
 
 @contextmanager
 def late_bar(what: str, *, after: float) -> Iterator[Callable[[float], object]]:
-    """A `bar` that is not shown before so much is done: short work needs none.
+    """A `bar` that appears only once some work is done, as short work needs none.
 
     Args:
-        what: Named before the bar.
-        after: How much.
+        what: Text before the bar.
+        after: Amount of work before it appears.
 
     Yields:
-        As `bar` does.
+        As for `bar`.
     """
     with ExitStack() as opened:
         done = 0.0
@@ -101,8 +99,8 @@ def late_bar(what: str, *, after: float) -> Iterator[Callable[[float], object]]:
 
 
 def tracker(what: str) -> Callable[[Iterable[Any], int], Iterable[Any]]:
-    """`progress` as the rooms that do the work call it, from the first item: `track(items, total)`.
+    """`progress` as a function `track(items, total)`, shown for a single item too.
 
-    An item there may take minutes.
+    One item may take minutes.
     """
     return lambda items, total: progress(items, total=total, what=what, at_least=1)

@@ -1,4 +1,4 @@
-"""What the command prints: one line a line, and apart from what C libraries print."""
+"""Output of the commands: escaped lines, kept apart from the output of C libraries."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ from serkit.text import printable
 
 
 def say(*lines: str) -> None:
-    """Print lines to stdout. Names in them may come from strangers, and are shown escaped."""
+    """Print lines to stdout, with control characters escaped: names in them may be untrusted."""
     for line in lines:
         typer.echo(printable(line))
 
 
 def complain(message: object) -> None:
-    """Print one line to stderr, as from serkit."""
+    """Print one line to stderr, prefixed with `serkit:`."""
     typer.echo(f"serkit: {printable(message)}", err=True)
 
 
 def keep_libraries_quiet() -> None:
-    """Send what C libraries write to descriptors 1 and 2 nowhere, in this process and its workers.
+    """Discard what C libraries write to descriptors 1 and 2, in this process and its workers.
 
-    libsndfile and mpg123 report damaged files there, in the midst of JSON. Python's `stdout` and
-    `stderr` go on where they went before. What they cannot encode they write with backslashes.
+    libsndfile and mpg123 report damaged files there, which would corrupt JSON output. Python's
+    `stdout` and `stderr` keep their destinations; characters they cannot encode are escaped.
     """
     silence = os.open(os.devnull, os.O_WRONLY)
     for name, descriptor in (("stdout", 1), ("stderr", 2)):
@@ -33,12 +33,12 @@ def keep_libraries_quiet() -> None:
         try:
             stream.flush()
             own = os.dup(descriptor)
-        except (OSError, ValueError, AttributeError):  # closed by whoever started this
+        except (OSError, ValueError, AttributeError):  # closed by the parent process
             continue
-        again = os.fdopen(
+        stream = os.fdopen(
             own, "w", encoding=stream.encoding, errors="backslashreplace", buffering=1
         )
-        setattr(sys, name, again)
-        setattr(sys, f"__{name}__", again)  # which rich measures the terminal by
+        setattr(sys, name, stream)
+        setattr(sys, f"__{name}__", stream)  # rich measures the terminal by it
         os.dup2(silence, descriptor)
     os.close(silence)

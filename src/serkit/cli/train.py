@@ -1,8 +1,7 @@
-"""`serkit train`: a recipe and its corpora -> a model file."""
+"""`serkit train`: a model file from a recipe and its corpora."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from serkit.cli.models import name_of
+from serkit.cli.options import Jobs, MaxClip
 from serkit.cli.progress import tracker
 from serkit.cli.streams import complain, say
 from serkit.errors import RecipeError
@@ -22,27 +22,23 @@ def train(
     recipe: Annotated[
         str, typer.Argument(metavar="RECIPE", help="Shipped recipe or path of a YAML file.")
     ],
-    out: Annotated[Path, typer.Option("--out", "-o", metavar="FILE", help="The model file.")],
+    out: Annotated[Path, typer.Option("--out", "-o", metavar="FILE", help="Model file to write.")],
     corpus: Annotated[
         list[str] | None,
-        typer.Option(metavar="NAME[=PATH]", help="Instead of the recipe's corpora; repeatable."),
+        typer.Option(metavar="NAME[=PATH]", help="Corpus instead of the recipe's; repeatable."),
     ] = None,
-    seed: Annotated[int, typer.Option(min=0, help="Of the weights and the speakers held out.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of training and of the hold-out.")] = 0,
     log: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Write the training log (JSON lines).")
     ] = None,
-    jobs: Annotated[int, typer.Option(min=0, help="Processes; 0 for one a core.")] = 0,
-    cache: Annotated[bool, typer.Option(help="Keep features for the next time.")] = True,
+    jobs: Jobs = 0,
+    cache: Annotated[bool, typer.Option(help="Cache the features.")] = True,
     figures: Annotated[
         bool, typer.Option(help="Evaluate under the recipe's protocols, for the card.")
     ] = True,
-    max_clip_s: Annotated[
-        float | None,
-        typer.Option(min=1.0, metavar="S", help="Longest utterance, in seconds; 600 if not given."),
-    ] = None,
+    max_clip_s: MaxClip = None,
     full_precision: Annotated[
-        bool,
-        typer.Option("--full-precision", help="Leave out the recipe's quantisation."),
+        bool, typer.Option("--full-precision", help="Skip the recipe's quantisation.")
     ] = False,
     name: Annotated[
         str, typer.Option(metavar="NAME", help="Model name; default: the file's stem.")
@@ -51,12 +47,12 @@ def train(
         str | None, typer.Option(metavar="TEXT", help="Licence of your own data, for the card.")
     ] = None,
     commercial_use: Annotated[
-        bool, typer.Option("--commercial-use", help="That licence allows commercial use.")
+        bool, typer.Option("--commercial-use", help="Your data may be used commercially.")
     ] = False,
 ) -> None:
-    """Train a model by a recipe, evaluate it, and write its file.
+    """Train and evaluate a recipe, and write the model file.
 
-    Corpora are looked for in the folder that SERKIT_CORPORA names.
+    Corpora without a path are read from the folder named by SERKIT_CORPORA.
     """
     try:
         from serkit.compression.quantize import learn
@@ -99,13 +95,11 @@ def train(
         for note in notes:
             complain(note)
     check_acceptance(plan, utterances)
-    n_jobs = jobs or os.cpu_count() or 1
-    kept = FeatureCache.default() if cache else None
     data = make_dataset(
         plan,
         utterances,
-        jobs=n_jobs,
-        cache=kept,
+        jobs=jobs,
+        cache=FeatureCache.default() if cache else None,
         track=tracker("Extracting features"),
         max_clip_s=max_clip_s or MAX_CLIP_S,
     )
@@ -123,21 +117,23 @@ def train(
         model = fit_final(plan, data, corpora, seed=seed, learn=learn, on_epoch=on_epoch)
     if model.card.typical is None:
         complain(
-            f"{len(data)} recordings are too few, or of too few speakers, to tell what is far from "
-            "them: the model will not warn of it"
+            f"{len(data)} recordings are too few, or of too few speakers, to detect atypical "
+            "input: the model will not warn of it"
         )
     if log is not None:
         write_atomically(log, "".join(lines))
     if plan.acceptance:
-        found = accept(plan, data, jobs=n_jobs, track=lambda name: tracker(f"Evaluating: {name}"))
-        model = model.with_card(figures=found)
+        card_figures = accept(
+            plan, data, jobs=jobs, track=lambda name: tracker(f"Evaluating: {name}")
+        )
+        model = model.with_card(figures=card_figures)
     model = model.with_card(name=name or name_of(out))
     size = save_model(model, out)
     say(f"{out}: {size} bytes, {model.n_parameters} parameters, {len(data)} recordings")
 
 
 class _EpochBar:
-    """A progress bar over epochs on a terminal; training may end before it is full."""
+    """A progress bar over epochs on a terminal; early stopping may end it before it is full."""
 
     def __init__(self, total: int, keep: Callable[[Epoch], None]) -> None:
         from rich.console import Console
@@ -157,5 +153,5 @@ class _EpochBar:
 
     def _on_epoch(self, epoch: Epoch) -> None:
         self._keep(epoch)
-        said = f"Training (validation UA {epoch.validation_ua:.3f})"
-        self._bar.update(self._task, completed=epoch.number, description=said)
+        description = f"Training (validation UA {epoch.validation_ua:.3f})"
+        self._bar.update(self._task, completed=epoch.number, description=description)

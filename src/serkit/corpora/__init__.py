@@ -1,9 +1,9 @@
-"""A corpus on disk -> utterances: audio, text, label, speaker, session, corpus."""
+"""Readers of corpora on disk: audio, text, label, speaker and session of every utterance."""
 
-from serkit.corpora.emotions import ADDED_EMOTIONS, EMOTIONS, keep_labels, merge
+from serkit.corpora.emotions import ADDED_EMOTIONS, EMOTIONS, merge
 from serkit.corpora.friends import episode
 from serkit.corpora.manifest import read as read_manifest
-from serkit.corpora.registry import ROOT_VARIABLE, files_of, load, load_all, names
+from serkit.corpora.registry import ROOT_VARIABLE, base_name, files_of, load, load_labelled, names
 from serkit.corpora.stretches import Stretch, pieces
 from serkit.corpora.survey import Stats, Survey, audio_files, count, inspect
 from serkit.corpora.utterances import Corpus, CorpusInfo, Oddity, Utterance
@@ -20,13 +20,13 @@ __all__ = [
     "Survey",
     "Utterance",
     "audio_files",
+    "base_name",
     "count",
     "episode",
     "files_of",
     "inspect",
-    "keep_labels",
     "load",
-    "load_all",
+    "load_labelled",
     "merge",
     "names",
     "pieces",

@@ -1,4 +1,4 @@
-"""Arrow streams from strangers: batches whose every offset has been checked."""
+"""Untrusted Arrow streams, read in validated batches."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 from serkit.corpora.foreign import optional
 
 _BATCH_ROWS = 256
-# Places in the tables of Arrow's messages (format/Message.fbs).
+# Numbers of fields and of types in Arrow's messages (format/Message.fbs).
 _HEADER_TYPE, _HEADER, _CUSTOM_METADATA = 1, 2, 4
 _DICTIONARY_BATCH, _RECORD_BATCH = 2, 3
 _COMPRESSION = 3
@@ -20,25 +20,25 @@ def require() -> Any:
     """The module pyarrow.
 
     Raises:
-        MissingExtraError: It is not installed.
+        MissingExtraError: pyarrow is not installed.
     """
     return optional("pyarrow", "reading a saved Hugging Face dataset", extra="datasets")
 
 
 def batches(path: Path) -> Iterator[Any]:
-    """The batches of a file in Arrow's stream format, in memory that does not grow with it.
+    """Read a file in Arrow's stream format, in constant memory.
 
     Args:
         path: A regular file.
 
     Yields:
-        Record batches of at most 256 rows, of columns that are numbers, texts, bytes, or objects
-        of these; other columns are left out.
+        Record batches of at most 256 rows, with the columns of numbers, text, bytes, or structs of
+        these; other columns are left out.
 
     Raises:
         MissingExtraError: pyarrow is not installed.
-        ValueError: A batch is compressed, or a column a dictionary, where a few bytes could stand
-            for gigabytes; or it contradicts itself. Arrow's own errors are of this kind too.
+        ValueError: A batch is compressed or a column is a dictionary, which may expand to
+            gigabytes; or the file is damaged.
     """
     pa = require()
     with pa.memory_map(str(path)) as source:
@@ -48,7 +48,7 @@ def batches(path: Path) -> Iterator[Any]:
         with pa.ipc.open_stream(source) as reader:
             plain = [field.name for field in reader.schema if _is_plain(pa, field.type)]
             for batch in reader:
-                # Arrow trusts what it reads until it is told not to.
+                # Arrow does not validate offsets unless asked to.
                 chosen = batch.select(plain)
                 chosen.validate(full=True)
                 for start in range(0, chosen.num_rows, _BATCH_ROWS):
@@ -69,13 +69,13 @@ def _is_plain(pa: Any, kind: Any) -> bool:
 
 
 def _refuse_bombs(message: bytes) -> None:
-    """Refuse what would grow when read; pyarrow does not show these fields of its FlatBuffers."""
+    """Refuse messages that expand when read; pyarrow does not expose these FlatBuffers fields."""
     try:
         root = struct.unpack_from("<I", message)[0]
         kind = _field(message, root, _HEADER_TYPE)
         kind = message[kind] if kind else 0
         batch = _table(message, root, _HEADER)
-        # Before version 1.0 the compression was written down in the message's own metadata.
+        # Before version 1.0 the compression was in the message's custom metadata.
         compressed = kind == _RECORD_BATCH and (
             not batch
             or _field(message, batch, _COMPRESSION)
@@ -84,16 +84,17 @@ def _refuse_bombs(message: bytes) -> None:
     except (struct.error, IndexError) as error:
         raise ValueError(f"a message is damaged: {error}") from error
     if kind == _DICTIONARY_BATCH:
-        # A value that many rows point to would be copied for each of them.
+        # A value shared by many rows would be copied for each of them.
         raise ValueError(
-            "a column is stored as a dictionary; cast it to plain values, and save the dataset anew"
+            "a column is stored as a dictionary; cast it to plain values, and save the dataset "
+            "again"
         )
     if compressed:
-        raise ValueError("its Arrow file is compressed; save the dataset anew with save_to_disk")
+        raise ValueError("its Arrow file is compressed; save the dataset again with save_to_disk")
 
 
 def _field(message: bytes, table: int, number: int) -> int:
-    """Where a field of a table lies; 0 where the table leaves it out."""
+    """Position of a field of a table; 0 if absent."""
     directory = table - struct.unpack_from("<i", message, table)[0]
     place = 4 + 2 * number
     if directory < 0 or place >= struct.unpack_from("<H", message, directory)[0]:
@@ -103,6 +104,6 @@ def _field(message: bytes, table: int, number: int) -> int:
 
 
 def _table(message: bytes, table: int, number: int) -> int:
-    """Where the table lies to which a field of another points; 0 where it is left out."""
+    """Position of the table that a field refers to; 0 if absent."""
     field = _field(message, table, number)
     return field + int(struct.unpack_from("<I", message, field)[0]) if field else 0

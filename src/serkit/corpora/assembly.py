@@ -1,4 +1,4 @@
-"""From what a reader found to a `Corpus`: the emptiness and completeness checks all share."""
+"""Assembly of a `Corpus`, with the checks for emptiness and completeness that readers share."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ _SHOWN = 8
 
 
 def existing_folder(root: Path, info: CorpusInfo) -> Path:
-    """The folder of a corpus, if it is one.
+    """The folder of a corpus, checked to exist.
 
     Raises:
         CorpusError: There is no such folder.
     """
     if not root.is_dir():
-        found = "is not a folder" if root.exists() else "does not exist"
+        problem = "is not a folder" if root.exists() else "does not exist"
         raise CorpusError(
-            f"{root} {found}; expected the folder of {info.title}, which holds {info.layout} "
+            f"{root} {problem}; expected the folder of {info.title}, which holds {info.layout} "
             f"(get it from {info.url})"
         )
     return root
@@ -33,23 +33,23 @@ def assemble(
     utterances: Sequence[Utterance],
     oddities: Iterable[Oddity] = (),
 ) -> Corpus:
-    """Make the corpus, and add an oddity that names what is missing from it.
+    """Make a corpus, with an oddity that names what is missing from it.
 
     Args:
-        info: What is known about the corpus.
-        root: Where it was read.
-        utterances: What was found, in order.
-        oddities: What the reader passed over.
+        info: Description of the corpus.
+        root: Its folder.
+        utterances: The utterances, in order.
+        oddities: What the reader skipped.
 
     Returns:
         The corpus.
 
     Raises:
-        CorpusError: There is no utterance at all.
+        CorpusError: There is no utterance.
     """
     odd = list(oddities)
     if not utterances:
-        first = f"; the first odd file is {odd[0].path}: {odd[0].problem}" if odd else ""
+        first = f"; the first oddity is {odd[0].path}: {odd[0].problem}" if odd else ""
         raise CorpusError(
             f"{root} holds no utterance of {info.title}; expected files like {info.layout}{first}"
         )
@@ -60,14 +60,14 @@ def assemble(
 
 
 def what_is_missing(info: CorpusInfo, utterances: Sequence[Utterance]) -> str | None:
-    """Compare the number of utterances, of each speaker and label, with the complete corpus.
+    """Compare the numbers of utterances per speaker and label with the complete corpus.
 
     Args:
-        info: What is known about the corpus.
-        utterances: What was found.
+        info: Description of the corpus.
+        utterances: The utterances read.
 
     Returns:
-        One line naming what is missing or too much, or None where the number is right or open.
+        One line about the differences; None if the total is right or open.
     """
     if info.expected is None or len(utterances) == info.expected:
         return None
@@ -80,14 +80,14 @@ def what_is_missing(info: CorpusInfo, utterances: Sequence[Utterance]) -> str | 
     unseen = [label for label in info.labels if label not in {*labels, *info.label_counts}]
     if unseen:
         details.append(f"no utterance is {' or '.join(unseen)}")
-    found_of = f"{len(utterances)} utterances where the complete corpus has {info.expected}"
-    return f"{found_of}: {'; '.join(details)}" if details else found_of
+    totals = f"{len(utterances)} utterances; the complete corpus has {info.expected}"
+    return f"{totals}: {'; '.join(details)}" if details else totals
 
 
 def _differences(
     what: str, expected: Mapping[str, int | None], found: Mapping[str, int]
 ) -> list[str]:
-    """Who or what has too few or too many utterances, in words."""
+    """Speakers or labels with too few or too many utterances, in words."""
     details = []
     for name, number in expected.items():
         seen = found.get(name, 0)

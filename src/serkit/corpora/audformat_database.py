@@ -1,11 +1,11 @@
 """A database in audEERING's format: `db.yaml` and its tables (https://audeering.github.io/audformat/).
 
 The label is the scheme `emotion`; the schemes `speaker`, `session` and `transcription` and the
-splits are used where there are any.
+splits are read if present.
 
-audformat's own loader can be made to run code, by tags in the header and by pickled copies of the
-tables. It never sees the folder: the header is parsed here as plain data, what is needed of it and
-the tables, `.parquet` or `.csv`, go into a temporary folder, and audformat reads that.
+audformat's loader can execute code, through tags in the header and pickled copies of the tables.
+It is therefore given a temporary folder instead of the database's own: a header of plain data, with
+the fields needed, and copies of the tables in `.parquet` or `.csv`.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from typing import Any
 
 from serkit.corpora.assembly import assemble
 from serkit.corpora.emotions import in_order
-from serkit.corpora.foreign import in_our_words, optional
+from serkit.corpora.foreign import label_of, optional
 from serkit.corpora.friends import SPLITS
 from serkit.corpora.parquet import copied
 from serkit.corpora.tables import content_of
@@ -35,7 +35,7 @@ MAX_TABLES = 256
 
 _HEADER = "db.yaml"
 _COMMERCIAL = ("commercial", "unrestricted")
-# What audformat's header has, but for attachments, which name files and are not needed.
+# The header's fields and sections, without attachments, which name files.
 _FIELDS = ("name", "source", "usage", "languages", "author", "license")
 _SECTIONS = ("media", "misc_tables", "raters", "schemes", "splits", "tables")
 _TABLES = ("misc_tables", "tables")
@@ -48,20 +48,20 @@ def read(root: Path) -> Corpus:
         root: The folder that holds `db.yaml`, the tables and the audio files.
 
     Returns:
-        The corpus, under the database's name, in the order of the table. Rows without emotion
-        or speaker, and audio files that are missing or outside the folder, are its oddities.
+        The corpus, with the database's name, in the order of the table. Rows without emotion or
+        speaker, and audio files that are missing or outside the folder, are oddities.
 
     Raises:
         MissingExtraError: audformat is not installed.
         CorpusError: There is no database, it cannot be loaded, a table is pickled or has an id
-            that is no file name, or it has no emotions or no speakers.
+            that is not a file name, or there are no emotions or no speakers.
     """
     audformat = optional("audformat", "reading an audformat database")
     if not os.path.lexists(root / _HEADER):
         raise CorpusError(
             f"{root} holds no {_HEADER}; expected the folder of an audformat database"
         )
-    # audformat raises whatever pandas, Arrow and its own checks raise on damaged files.
+    # On damaged files audformat passes on any error of pandas and Arrow.
     try:
         header = _header(from_yaml(content_of(root / _HEADER, root)))
         database = _database(audformat, root, header)
@@ -78,8 +78,8 @@ def read(root: Path) -> Corpus:
         raise CorpusError(f"{root} has no scheme 'emotion'; its schemes are {schemes:.200}")
     if table["speaker"].isna().all():
         raise CorpusError(
-            f"{root} has no scheme 'speaker'; without speakers no split can keep them apart, so "
-            "write a manifest that names them"
+            f"{root} has no scheme 'speaker', which splits by speaker need; write a manifest that "
+            "names the speakers"
         )
     utterances: list[Utterance] = []
     oddities: list[Oddity] = []
@@ -92,12 +92,12 @@ def read(root: Path) -> Corpus:
         if not problem and not 0.0 <= (start_s or 0.0) < (math.inf if end_s is None else end_s):
             problem = f"has a stretch from {start_s or 0.0:g} s to {end_s or 0.0:g} s"
         if problem:
-            oddities.append(Oddity(root / file, f"{problem}; passed over"))
+            oddities.append(Oddity(root / file, f"{problem}; skipped"))
             continue
         utterances.append(
             Utterance(
                 root / file,
-                in_our_words(str(cells["emotion"])),
+                label_of(str(cells["emotion"])),
                 str(cells["speaker"]),
                 database.name,
                 session=cells["session"],
@@ -111,12 +111,12 @@ def read(root: Path) -> Corpus:
 
 
 def _seconds(time: Any) -> float | None:
-    # NaT, for no time, differs from itself.
+    # NaT (no time) is not equal to itself.
     return float(time.total_seconds()) if time == time else None
 
 
 def _problem(root: Path, file: str) -> str | None:
-    """Why a file that a table names is not opened."""
+    """Why a file named in a table cannot be opened; None if it can."""
     path = root / file
     try:
         exists = path.is_file()
@@ -128,7 +128,7 @@ def _problem(root: Path, file: str) -> str | None:
 
 
 def _header(values: Any) -> dict[str, Any]:
-    """What is needed of a header; `_name` and the like would overwrite audformat's own values."""
+    """The required part of a header, without keys such as `_name`, which audformat uses itself."""
     if not isinstance(values, dict):
         raise ValueError(f"{_HEADER} is a {type(values).__name__}; expected an object")
     header = {key: values[key] for key in _FIELDS if key in values}
@@ -168,7 +168,7 @@ def _public(section: str, values: Any) -> dict[str, Any]:
 
 
 def _id(section: str, name: Any) -> str:
-    """An id, which for a table is part of a file's name."""
+    """An id, checked because a table's id is part of a file name."""
     if (
         isinstance(name, str)
         and 0 < len(name) <= 100
@@ -183,7 +183,7 @@ def _id(section: str, name: Any) -> str:
 
 
 def _database(audformat: Any, root: Path, header: Mapping[str, Any]) -> Any:
-    """The database, by audformat, from a copy of the plain header and tables."""
+    """Load the database with audformat from a copy of its header and tables."""
     yaml = optional("yaml", "reading an audformat database", extra="audformat")
     with TemporaryDirectory(prefix="serkit-") as temporary:
         folder = Path(temporary)
@@ -193,7 +193,7 @@ def _database(audformat: Any, root: Path, header: Mapping[str, Any]) -> Any:
                 _copy_table(root, folder, f"db.{name}")
         database = audformat.Database.load(str(folder), load_data=True, verbose=False)
     for name in (*database.tables, *database.misc_tables):
-        # Each of n equal rows would be joined with all n of the next table.
+        # A join of n equal rows with n of another table has n² rows.
         if database[name].index.has_duplicates:
             raise ValueError(f"the table {name} has the same row twice; expected each once")
     return database
@@ -217,7 +217,7 @@ def _copy_table(root: Path, folder: Path, stem: str) -> None:
 def _places(audformat: Any, database: Any, split: str) -> Any:
     """File, start and end of the utterances in a published split."""
     ids = [name for name, described in database.splits.items() if described.type == split]
-    if not ids:  # which audformat would take for no restriction
+    if not ids:  # audformat would return all splits
         return ()
     return audformat.utils.to_segmented_index(database.get("emotion", splits=ids).index)
 

@@ -1,4 +1,4 @@
-"""Folders of clips whose names carry the labels: the walk that all their readers share."""
+"""The reader of folders of clips that are labelled by their file names."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from serkit.corpora.assembly import assemble, existing_folder
 from serkit.corpora.utterances import Corpus, CorpusInfo, Oddity, Utterance
 from serkit.files import lies_within
 
-# Companions that corpora ship with, and what file managers leave behind.
+# Documents that corpora ship with, and files that file managers leave behind.
 _DOCUMENTS = (".txt", ".md", ".pdf", ".html", ".csv", ".tsv", ".json", ".doc", ".docx", ".xlsx")
 _LEFT_BEHIND = (".DS_Store", "Thumbs.db", "desktop.ini")
 
 
 class OddFileError(Exception):
-    """A file or row that is no utterance of the corpus; the message says why. Stays in a reader."""
+    """A file or row that is not an utterance of the corpus; internal to the readers."""
 
 
 def files_below(root: Path) -> Iterator[Path]:
-    """Every file below a folder except documents, in the order of the relative paths.
+    """Every file below a folder except documents, sorted by path.
 
     Links to folders are followed, each folder once. A link to a folder outside counts as a file.
 
@@ -47,7 +47,7 @@ def files_below(root: Path) -> Iterator[Path]:
 
 
 def _leads_out(path: Path, root: Path) -> bool:
-    """Whether a link leaves the corpus; what else lies in a folder of it cannot."""
+    """Whether a path is a link that leads out of the corpus."""
     return path.is_symlink() and not lies_within(path, root)
 
 
@@ -59,12 +59,12 @@ def require_clip(path: Path, root: Path) -> None:
         root: The corpus's folder.
 
     Raises:
-        OddFileError: It is a link out of the folder, or no regular file.
+        OddFileError: It is a link that leads out of the folder, or not a regular file.
     """
     if _leads_out(path, root):
-        raise OddFileError("is a link out of the corpus's folder; passed over")
+        raise OddFileError("is a link out of the corpus's folder; skipped")
     if not path.is_file():
-        raise OddFileError("is a broken link, a device or a pipe; passed over")
+        raise OddFileError("is a broken link, a device or a pipe; skipped")
 
 
 def read_clips(
@@ -78,14 +78,13 @@ def read_clips(
 
     Args:
         root: The corpus's folder.
-        info: What is known about the corpus.
-        parse: Makes the utterance of a clip from its path; returns None for a clip that is
-            not part of the selection asked for, raises `OddFileError` for a file that is not
-            a clip of the corpus.
-        within: The subfolder that holds the clips; if there is none, `root` itself does.
+        info: Description of the corpus.
+        parse: Turns the path of a clip into an utterance; returns None for a clip outside the
+            selection, raises `OddFileError` for a file that is not a clip of the corpus.
+        within: Subfolder of the clips; if it does not exist, `root` is read.
 
     Returns:
-        The corpus, with the files passed over as its oddities.
+        The corpus, with the skipped files as oddities.
 
     Raises:
         CorpusError: The folder is missing or holds no clip.
@@ -99,13 +98,13 @@ def read_clips(
         try:
             require_clip(path, root)
             if path.suffix.lower() not in SUFFIXES:
-                raise OddFileError(f"not one of {', '.join(SUFFIXES)}; passed over")
+                raise OddFileError(f"not one of {', '.join(SUFFIXES)}; skipped")
             utterance = parse(path)
             if utterance is None:
                 continue
             same = first.setdefault((utterance.speaker, path.stem.lower()), path)
             if same != path:
-                raise OddFileError(f"a second copy of {same.relative_to(folder)}; passed over")
+                raise OddFileError(f"a second copy of {same.relative_to(folder)}; skipped")
         except OddFileError as odd:
             oddities.append(Oddity(path, str(odd)))
         else:

@@ -1,8 +1,8 @@
 """CREMA-D: `AudioWAV/1001_DFA_ANG_XX.wav`, and the votes in `processedResults/summaryTable.csv`.
 
-Actor, sentence, intended emotion, intended level. The table has, by `FileName`, the emotion that
-most raters heard as `VoiceVote`: one letter, or several separated by colons where they tie
-(Cao et al., 2014; https://github.com/CheyneyComputerScience/CREMA-D).
+The name holds actor, sentence, intended emotion and intended level. The table gives, by `FileName`,
+the emotion that most raters heard (`VoiceVote`): one letter, or several with colons for a tie (Cao
+et al., 2014; https://github.com/CheyneyComputerScience/CREMA-D).
 """
 
 from __future__ import annotations
@@ -71,27 +71,25 @@ INFO_RATED = replace(
 def _utterance(path: Path) -> Utterance:
     match = _NAME.fullmatch(path.stem)
     if not match:
-        raise OddFileError("not named like 1001_DFA_ANG_XX; passed over")
+        raise OddFileError("not named like 1001_DFA_ANG_XX; skipped")
     speaker, sentence, emotion = match.groups()
     if speaker not in INFO.speakers:
-        raise OddFileError(f"unknown actor {speaker}, expected 1001 to 1091; passed over")
+        raise OddFileError(f"unknown actor {speaker}, expected 1001 to 1091; skipped")
     if sentence not in _TEXTS:
-        raise OddFileError(
-            f"unknown sentence {sentence}, expected {', '.join(_TEXTS)}; passed over"
-        )
+        raise OddFileError(f"unknown sentence {sentence}, expected {', '.join(_TEXTS)}; skipped")
     if emotion not in _LABELS:
-        raise OddFileError(f"unknown emotion {emotion}, expected {', '.join(_LABELS)}; passed over")
+        raise OddFileError(f"unknown emotion {emotion}, expected {', '.join(_LABELS)}; skipped")
     return Utterance(path, _LABELS[emotion], speaker, "crema_d", text=_TEXTS[sentence])
 
 
 def read(root: Path) -> Corpus:
-    """Read CREMA-D with the emotions the actors were asked for.
+    """Read CREMA-D with the emotions that the actors intended.
 
     Args:
         root: The folder that holds `AudioWAV`, or the clips themselves.
 
     Returns:
-        The corpus. Foreign files are its oddities.
+        The corpus, with foreign files as oddities.
 
     Raises:
         CorpusError: The folder is missing or holds no clip.
@@ -102,8 +100,7 @@ def read(root: Path) -> Corpus:
 def read_rated(root: Path) -> Corpus:
     """Read CREMA-D with the emotions that most raters heard in the voice alone.
 
-    Clips without a vote, or whose first vote is shared by several emotions, are left out; one
-    oddity counts them.
+    Clips without a vote, or with a tie, are left out; one oddity counts them.
 
     Args:
         root: The folder that holds `AudioWAV` and `processedResults`.
@@ -127,7 +124,7 @@ def read_rated(root: Path) -> Corpus:
         if all(letter in _VOTES for letter in vote.split(":")):
             votes[row["FileName"]] = vote
         else:
-            oddities.append(Oddity(table, f"line {line}: unknown vote {vote!r:.80}; passed over"))
+            oddities.append(Oddity(table, f"line {line}: unknown vote {vote!r:.80}; skipped"))
     left_out: list[str] = []
 
     def parse(path: Path) -> Utterance | None:

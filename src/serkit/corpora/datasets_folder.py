@@ -1,11 +1,11 @@
 """A Hugging Face dataset saved on disk by `save_to_disk` (https://huggingface.co/docs/datasets).
 
-Columns by their usual names: see `_COLUMNS`. Audio that the dataset holds as bytes is written once
-to `$XDG_CACHE_HOME/serkit/datasets` (or `~/.cache/serkit/datasets`), since the rest of serkit names
-recordings by their files.
+Columns are recognised by their usual names (`_COLUMNS`). Audio stored as bytes is written once to
+`$XDG_CACHE_HOME/serkit/datasets` (or `~/.cache/serkit/datasets`), as serkit refers to recordings by
+file.
 
-The Arrow files are read with pyarrow. The library datasets would take what the dataset says about
-itself for names of files to write, of addresses to fetch and of modules to import.
+The Arrow files are read with pyarrow: the library datasets would trust metadata of the dataset as
+names of files to write, addresses to fetch and modules to import.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from serkit.audio.formats import HEAD_BYTES, container_of
 from serkit.corpora import arrow
 from serkit.corpora.assembly import assemble
 from serkit.corpora.emotions import in_order
-from serkit.corpora.foreign import in_our_words
+from serkit.corpora.foreign import label_of
 from serkit.corpora.tables import content_of
 from serkit.corpora.utterances import Corpus, CorpusInfo, Oddity, Utterance
 from serkit.errors import CorpusError
@@ -43,12 +43,12 @@ _SPLITS = {"train": "train", "validation": "dev", "valid": "dev", "dev": "dev", 
 
 @dataclass(frozen=True, slots=True)
 class _Part:
-    """One split of a dataset, or the only one.
+    """One split of a dataset.
 
     Attributes:
-        name: The split's; empty if there are none.
+        name: Name of the split; empty for a dataset without splits.
         files: Its Arrow files.
-        info: What `dataset_info.json` says.
+        info: Content of `dataset_info.json`.
     """
 
     name: str
@@ -60,23 +60,22 @@ def read(root: Path) -> Corpus:
     """Read a saved dataset.
 
     Args:
-        root: The folder that `Dataset.save_to_disk` or `DatasetDict.save_to_disk` wrote; its name
-            is the corpus's.
+        root: The folder written by `Dataset.save_to_disk` or `DatasetDict.save_to_disk`; its name
+            becomes the corpus's.
 
     Returns:
-        The corpus, in the order of the rows, with the published split where there are several.
-        Rows without audio, label or speaker are its oddities; so are those whose audio is a file
-        outside the folder.
+        The corpus, in the order of the rows, with the published split if there are several. Rows
+        without audio, label or speaker, or with an audio file outside the folder, are oddities.
 
     Raises:
         MissingExtraError: pyarrow is not installed.
-        CorpusError: There is no dataset, it cannot be loaded, or it lacks a column.
+        CorpusError: There is no dataset, or it cannot be loaded or lacks a column.
     """
     arrow.require()
     name = root.resolve().name
     utterances: list[Utterance] = []
     oddities: list[Oddity] = []
-    # Arrow raises errors of many kinds on damaged files.
+    # On damaged files Arrow raises errors of many types.
     try:
         parts = _parts(root)
         for part in parts:
@@ -88,12 +87,12 @@ def read(root: Path) -> Corpus:
                 if audio is None:
                     what = " and no ".join(missing) or "audio file within the dataset"
                     row = f"row {number} of {part.name}" if part.name else f"row {number}"
-                    oddities.append(Oddity(root, f"{row} has no {what}; passed over"))
+                    oddities.append(Oddity(root, f"{row} has no {what}; skipped"))
                     continue
                 utterances.append(
                     Utterance(
                         audio,
-                        in_our_words(str(cells["label"])),
+                        label_of(str(cells["label"])),
                         str(cells["speaker"]),
                         name,
                         session=_words(cells.get("session")),
@@ -112,7 +111,7 @@ def read(root: Path) -> Corpus:
 
 
 def _parts(root: Path) -> tuple[_Part, ...]:
-    """The splits, each in a folder below `root` of its own, or the one in `root` itself."""
+    """The splits, each in a subfolder of `root`, or the single one in `root` itself."""
     if (root / "dataset_dict.json").exists():
         names = _json(root, root / "dataset_dict.json").get("splits")
         if not isinstance(names, list) or not all(map(_is_file_name, names)):
@@ -131,7 +130,7 @@ def _parts(root: Path) -> tuple[_Part, ...]:
 def _part(root: Path, folder: Path, name: str) -> _Part:
     state = _json(root, folder / "state.json")
     if any(state.get(key) for key in ("_indices_files", "_indices_data_files")):
-        raise ValueError("it has indices apart from its rows; save it anew with a newer datasets")
+        raise ValueError("its indices are stored separately; save it again with a newer datasets")
     described = state.get("_data_files")
     files = described if isinstance(described, list) else []
     found = [file.get("filename") if isinstance(file, dict) else None for file in files]
@@ -142,14 +141,14 @@ def _part(root: Path, folder: Path, name: str) -> _Part:
     paths = tuple(folder / str(file) for file in found)
     for path in paths:
         if not path.is_file():
-            raise ValueError(f"{path.name} does not exist, or is no file")
+            raise ValueError(f"{path.name} does not exist, or is not a file")
         if not lies_within(path, root):
-            raise ValueError(f"{path.name} is a link out of the dataset's folder")
+            raise ValueError(f"{path.name} is a link that leads out of the dataset's folder")
     return _Part(name, paths, _json(root, folder / "dataset_info.json"))
 
 
 def _is_file_name(name: object) -> bool:
-    """A name of something in a folder, and of nothing anywhere else."""
+    """Whether a name can only refer to an entry of a folder."""
     return (
         isinstance(name, str)
         and 0 < len(name) <= 200
@@ -166,17 +165,17 @@ def _json(root: Path, path: Path) -> Mapping[str, Any]:
 
 
 def _rows(root: Path, part: _Part) -> Iterator[Mapping[str, Any]]:
-    """The rows of a split with our names of the columns, labels as words."""
+    """Rows of a split, with the columns named as in `_COLUMNS` and labels as text."""
     for file in part.files:
         for batch in arrow.batches(file):
             names = batch.schema.names
             columns = {
-                ours: next((name for name in theirs if name in names), None)
-                for ours, theirs in _COLUMNS.items()
+                key: next((name for name in usual if name in names), None)
+                for key, usual in _COLUMNS.items()
             }
-            missing = [ours for ours in _REQUIRED if columns[ours] is None]
+            missing = [key for key in _REQUIRED if columns[key] is None]
             if missing:
-                expected = "; ".join(f"{ours}: {', '.join(_COLUMNS[ours])}" for ours in missing)
+                expected = "; ".join(f"{key}: {', '.join(_COLUMNS[key])}" for key in missing)
                 raise CorpusError(
                     f"the dataset {root} has the columns {', '.join(names):.200}; expected also "
                     f"one of each of {expected}"
@@ -184,21 +183,21 @@ def _rows(root: Path, part: _Part) -> Iterator[Mapping[str, Any]]:
             words = _class_names(part.info, columns["label"])
             chosen = batch.select([name for name in columns.values() if name])
             for row in chosen.to_pylist():
-                cells = {ours: row[name] for ours, name in columns.items() if name}
+                cells = {key: row[name] for key, name in columns.items() if name}
                 if words and isinstance(cells["label"], int):
-                    # datasets writes -1 for a class that is not known.
+                    # datasets stores -1 for an unknown class.
                     known = 0 <= cells["label"] < len(words)
                     cells["label"] = words[cells["label"]] if known else None
                 elif isinstance(cells["label"], int):
                     raise CorpusError(
                         f"the labels of the dataset {root} are numbers without names; expected a "
-                        "ClassLabel column or words"
+                        "ClassLabel column or text"
                     )
                 yield {**cells, "speaker": _words(cells["speaker"])}
 
 
 def _class_names(info: Mapping[str, Any], label: str | None) -> list[str] | None:
-    """The words that numbers of a column stand for."""
+    """Names of the classes of an integer column; None without names."""
     features = info.get("features")
     described = features.get(label) if isinstance(features, dict) else None
     names = described.get("names") if isinstance(described, dict) else None
@@ -212,7 +211,7 @@ def _words(cell: object) -> str | None:
 
 
 def _file(root: Path, audio: Any, place: tuple[str, int]) -> Path | None:
-    """The file of a recording: the one in the dataset, or one written with its bytes."""
+    """The file of a recording: a file of the dataset, or one written from its bytes."""
     given: Mapping[str, Any] = {"path": audio} if isinstance(audio, str) else audio
     content: bytes | None = given.get("bytes")
     if content:
@@ -225,7 +224,7 @@ def _file(root: Path, audio: Any, place: tuple[str, int]) -> Path | None:
 
 
 def _kept(content: bytes, place: tuple[str, int]) -> Path:
-    """A file in the cache, whose name is a hash: no name that a dataset says becomes a path."""
+    """Write bytes to a file in the cache, named by their hash and not by the dataset."""
     digest = hashlib.blake2b(content, digest_size=16)
     digest.update(repr(place).encode())
     name = digest.hexdigest()
@@ -234,7 +233,7 @@ def _kept(content: bytes, place: tuple[str, int]) -> Path:
     file = _cache() / name[:2] / f"{name}{suffix}"
     if not file.is_file():
         file.parent.mkdir(parents=True, exist_ok=True)
-        # Readers in parallel must never see half a file.
+        # A parallel reader must not see an incomplete file.
         handle, unfinished = tempfile.mkstemp(dir=file.parent)
         with os.fdopen(handle, "wb") as writer:
             writer.write(content)

@@ -1,7 +1,7 @@
 """EmoDB, the Berlin database of emotional speech: `wav/SSTTTEV.wav`.
 
-Speaker, text, the letter of the German emotion word, version (Burkhardt et al., 2005;
-http://emodb.bilderbar.info).
+The name holds speaker, text, the initial of the German emotion word, and version (Burkhardt et al.,
+2005; http://emodb.bilderbar.info).
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ INFO = CorpusInfo(
 def _utterance(path: Path) -> Utterance:
     match = _NAME.fullmatch(path.stem)
     if not match:
-        raise OddFileError("not named like 03a01Fa; passed over")
+        raise OddFileError("not named like 03a01Fa; skipped")
     speaker, text, emotion = match.groups()
     _known("speaker", speaker, INFO.speakers)
     _known("text code", text, _TEXTS)
@@ -76,7 +76,7 @@ def _utterance(path: Path) -> Utterance:
 
 def _known(what: str, code: str, codes: Mapping[str, object]) -> None:
     if code not in codes:
-        raise OddFileError(f"unknown {what} {code}, expected {', '.join(codes)}; passed over")
+        raise OddFileError(f"unknown {what} {code}, expected {', '.join(codes)}; skipped")
 
 
 def read(root: Path) -> Corpus:
@@ -86,7 +86,7 @@ def read(root: Path) -> Corpus:
         root: The folder that holds `wav`, or the clips themselves.
 
     Returns:
-        The corpus. Foreign files are its oddities.
+        The corpus, with foreign files as oddities.
 
     Raises:
         CorpusError: The folder is missing or holds no clip.

@@ -24,7 +24,7 @@ _LABELS = {
     "powerful": "powerful",
 }
 _COLUMNS = ("Utterance", "Speaker", "Emotion", "Scene_ID", "Season", "Episode")
-# A Python list of strings, which quotes a name with an apostrophe differently.
+# The cell is a Python list of strings; names with an apostrophe are in double quotes.
 _NAMES = re.compile(r"'([^']*)'|\"([^\"]*)\"")
 
 INFO = CorpusInfo(
@@ -62,7 +62,7 @@ def _utterance(row: Mapping[str, str], split: str) -> Utterance:
 def read(root: Path) -> Corpus:
     """Read EmoryNLP.
 
-    The session is the scene, as `s01e15/scene1`. Who speak together are one speaker.
+    The session is the scene, as in `s01e15/scene1`. People speaking together are one speaker.
 
     Args:
         root: The folder that holds the tables.

@@ -1,6 +1,7 @@
 """EMOVO, Italian: `f1/dis-f1-b1.wav`.
 
-Emotion, speaker, sentence (Costantini et al., 2014; http://voice.fub.it/activities/corpora/emovo).
+The name holds emotion, speaker and sentence (Costantini et al., 2014;
+http://voice.fub.it/activities/corpora/emovo).
 """
 
 from __future__ import annotations
@@ -57,7 +58,7 @@ INFO = CorpusInfo(
 def _utterance(path: Path) -> Utterance:
     match = _NAME.fullmatch(path.stem)
     if not match:
-        raise OddFileError("not named like dis-f1-b1; passed over")
+        raise OddFileError("not named like dis-f1-b1; skipped")
     emotion, speaker, sentence = (code.lower() for code in match.groups())
     for what, code, known in (
         ("emotion", emotion, _LABELS),
@@ -65,7 +66,7 @@ def _utterance(path: Path) -> Utterance:
         ("sentence", sentence, _TEXTS),
     ):
         if code not in known:
-            raise OddFileError(f"unknown {what} {code}, expected {', '.join(known)}; passed over")
+            raise OddFileError(f"unknown {what} {code}, expected {', '.join(known)}; skipped")
     return Utterance(path, _LABELS[emotion], speaker, "emovo", text=_TEXTS[sentence])
 
 
@@ -76,7 +77,7 @@ def read(root: Path) -> Corpus:
         root: The folder that holds the folders of the speakers, at any depth.
 
     Returns:
-        The corpus. Foreign files are its oddities.
+        The corpus, with foreign files as oddities.
 
     Raises:
         CorpusError: The folder is missing or holds no clip.

@@ -1,4 +1,4 @@
-"""What the readers of databases in other projects' formats share."""
+"""Helpers for readers of databases in the formats of other projects."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from typing import Any
 
 from serkit.errors import MissingExtraError
 
-# The nouns and abbreviations that such databases use, by the project's words.
-_WORDS = {
+# Names of emotions in such databases, by label.
+_NAMES_OF = {
     "angry": ("anger", "ang"),
     "happy": ("happiness", "joy", "joyful", "hap"),
     "neutral": ("neu",),
@@ -21,35 +21,35 @@ _WORDS = {
     "excited": ("excitement", "exc"),
     "frustrated": ("frustration", "fru"),
 }
-_NAMES = {name: word for word, names in _WORDS.items() for name in names}
+_LABEL_OF = {name: label for label, names in _NAMES_OF.items() for name in names}
 
 
-def in_our_words(name: str) -> str:
-    """The project's word for an emotion that another project named.
+def label_of(name: str) -> str:
+    """The label for an emotion's name in another project.
 
     Args:
         name: For instance `Anger`, `joy` or `pleasant_surprise`.
 
     Returns:
-        The word; a name not known here in lower case.
+        The label; for an unknown name, the name in lower case.
     """
     plain = name.strip().lower()
-    return _NAMES.get(plain.replace("_", " ").replace("-", " "), plain)
+    return _LABEL_OF.get(plain.replace("_", " ").replace("-", " "), plain)
 
 
 def optional(module: str, purpose: str, *, extra: str | None = None) -> Any:
-    """Import a module that comes with an extra.
+    """Import a module of an optional extra.
 
     Args:
         module: The module.
         purpose: What needs it, for the message.
-        extra: The extra that installs it, if not of the module's name.
+        extra: The extra that installs it; default: the package's name.
 
     Returns:
         The module.
 
     Raises:
-        MissingExtraError: It is not installed.
+        MissingExtraError: The module is not installed.
     """
     try:
         return import_module(module)

@@ -1,4 +1,4 @@
-"""What MELD and EmoryNLP share: the dialogues of one series, split as published."""
+"""MELD and EmoryNLP: tables of dialogues from the same series, *Friends*, split as published."""
 
 from __future__ import annotations
 
@@ -13,22 +13,25 @@ from serkit.corpora.utterances import Corpus, CorpusInfo, Oddity, Utterance
 SPLITS = ("train", "dev", "test")
 """The published splits, in order."""
 
-_MOST_DIGITS = 3
+_CORPORA = ("meld", "emorynlp")
+_MAX_DIGITS = 3
 
 
-def episode(utterance: Utterance) -> str:
-    """The episode an utterance of MELD or EmoryNLP is from.
+def episode(utterance: Utterance) -> str | None:
+    """The episode that an utterance of MELD or EmoryNLP is from.
 
-    The two corpora overlap: what learns from one and is tested on the other has to leave out
-    the episodes tested on.
+    The two corpora transcribe the same episodes, so a model trained on one must not be tested on an
+    episode of the other that it has learned from.
 
     Args:
-        utterance: One that a reader of these corpora made.
+        utterance: An utterance of any corpus.
 
     Returns:
-        For instance `s03e19`, the same for both corpora.
+        For instance `s03e19`, the same in both corpora; None for other corpora.
     """
-    return (utterance.session or "").partition("/")[0]
+    if utterance.corpus not in _CORPORA or utterance.session is None:
+        return None
+    return utterance.session.partition("/")[0]
 
 
 def session_of(season: str, number: str, dialogue: str) -> str:
@@ -43,12 +46,12 @@ def session_of(season: str, number: str, dialogue: str) -> str:
         For instance `s03e19/train-dia0`.
 
     Raises:
-        OddFileError: Season or episode is no number.
+        OddFileError: Season or episode is not a number.
     """
-    if not all(part.isdecimal() and len(part) <= _MOST_DIGITS for part in (season, number)):
+    if not all(part.isdecimal() and len(part) <= _MAX_DIGITS for part in (season, number)):
         raise OddFileError(
             f"season {season!r:.40} and episode {number!r:.40} are not numbers of at most "
-            f"{_MOST_DIGITS} digits"
+            f"{_MAX_DIGITS} digits"
         )
     return f"s{int(season):02d}e{int(number):02d}/{dialogue}"
 
@@ -60,21 +63,21 @@ def read_splits(
     columns: Sequence[str],
     parse: Callable[[Mapping[str, str], str], Utterance],
 ) -> Corpus:
-    """Read a corpus that is one table a split.
+    """Read a corpus of one table per split.
 
     Args:
-        root: The folder that holds the tables, at any depth.
-        info: What is known about the corpus.
-        file_name: The name of a table, with `{split}` in it.
-        columns: The columns needed.
-        parse: Makes an utterance from a row and the split; raises `OddFileError` for a row
-            that is none.
+        root: Folder that holds the tables, at any depth.
+        info: Description of the corpus.
+        file_name: Name of a table, with `{split}` in it.
+        columns: Required columns.
+        parse: Turns a row and its split into an utterance; raises `OddFileError` for an invalid
+            row.
 
     Returns:
-        The corpus, in the order of the tables. Missing tables and odd rows are its oddities.
+        The corpus, in the order of the tables. Missing tables and invalid rows are oddities.
 
     Raises:
-        CorpusError: The folder is missing or holds no row.
+        CorpusError: The folder is missing or holds no valid row.
     """
     existing_folder(root, info)
     utterances: list[Utterance] = []
@@ -89,5 +92,5 @@ def read_splits(
             try:
                 utterances.append(parse(row, split))
             except OddFileError as odd:
-                oddities.append(Oddity(table, f"line {line}: {odd}; passed over"))
+                oddities.append(Oddity(table, f"line {line}: {odd}; skipped"))
     return assemble(info, root, utterances, oddities)

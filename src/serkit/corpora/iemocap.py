@@ -1,15 +1,15 @@
 """IEMOCAP, as released: evaluations, sentence files and transcripts by session.
 
-- `SessionN/dialog/EmoEvaluation/Ses01F_impro01.txt`: a line
-  `[1.2500 - 2.5000]<tab>Ses01F_impro01_F000<tab>neu<tab>[2.5000, 2.5000, 2.5000]` an utterance,
-  whose label is the raters' majority, `xxx` where there is none;
+- `SessionN/dialog/EmoEvaluation/Ses01F_impro01.txt`: one line per utterance,
+  `[1.2500 - 2.5000]<tab>Ses01F_impro01_F000<tab>neu<tab>[2.5000, 2.5000, 2.5000]`, with the raters'
+  majority label, or `xxx` without a majority;
 - `SessionN/sentences/wav/Ses01F_impro01/Ses01F_impro01_F000.wav`;
-- `SessionN/dialog/transcriptions/Ses01F_impro01.txt`: a line
-  `Ses01F_impro01_F000 [001.2500-002.5000]: What is said.` an utterance.
+- `SessionN/dialog/transcriptions/Ses01F_impro01.txt`: one line per utterance,
+  `Ses01F_impro01_F000 [001.2500-002.5000]: The transcript.`
 
-Of the 10039 utterances 7532 have a majority. Papers on speech use four classes with excited
-counted as happy (5531); those on conversations six (7380 by these files; 7433 in feature sets that
-circulate with 53 more happy ones).
+7532 of 10039 utterances have a majority label. Papers on speech use four classes, with excited
+merged into happy (5531 utterances); papers on conversations use six (7380 in these files; 7433 in
+some feature sets, which have 53 more labelled happy).
 
 (Busso et al., 2008; https://sail.usc.edu/iemocap/)
 """
@@ -56,7 +56,7 @@ _COUNTS = {
 _EVALUATION = re.compile(
     r"\[[\d.]+ *- *[\d.]+\]\s+((Ses\d\d)[FM]_\w{1,40}_([FM])\w{0,15}\d)\s+([a-z]{3})\s+\[.*\]"
 )
-_MOST_CHARACTERS = 2000
+_MAX_CHARACTERS = 2000
 _TRANSCRIPT = re.compile(r"(Ses\d\d[FM]_\w+) \[[^\]]*\]: ?(.*)")
 
 INFO = CorpusInfo(
@@ -104,16 +104,16 @@ INFO_6CLASS = _selection(
 
 
 def read(root: Path) -> Corpus:
-    """Read every utterance on whose emotion a majority of the raters agrees.
+    """Read every utterance with a majority label.
 
-    The session is `Ses01` to `Ses05`, the speaker the session with F or M for who speaks (not
-    for who wears the markers, which the name of the dialogue says).
+    The session is `Ses01` to `Ses05`. The speaker is the session with F or M for the person who
+    speaks (the letter in the dialogue's name is that of the person wearing the markers).
 
     Args:
         root: The folder that holds `Session1` to `Session5`.
 
     Returns:
-        The corpus. Utterances without a sentence file and unknown lines are its oddities.
+        The corpus, with utterances without a sentence file and unknown lines as oddities.
 
     Raises:
         CorpusError: The folder is missing or holds no evaluation.
@@ -122,12 +122,12 @@ def read(root: Path) -> Corpus:
 
 
 def read_4class(root: Path) -> Corpus:
-    """Read angry, happy with excited, neutral and sad; arguments and errors as for `read`."""
+    """Read angry, happy merged with excited, neutral and sad; otherwise as `read`."""
     return _read(root, INFO_4CLASS, {"excited": "happy"})
 
 
 def read_6class(root: Path) -> Corpus:
-    """Read the six most frequent emotions; arguments and errors as for `read`."""
+    """Read the six most frequent emotions; otherwise as `read`."""
     return _read(root, INFO_6CLASS)
 
 
@@ -144,7 +144,7 @@ def _read(root: Path, info: CorpusInfo, merges: dict[str, str] | None = None) ->
         for path in _documents(session / "dialog" / "EmoEvaluation"):
             for name, utterance in _evaluated(path, root, session, texts, oddities):
                 if name in utterances:
-                    oddities.append(Oddity(path, f"{name} a second time; passed over"))
+                    oddities.append(Oddity(path, f"{name} a second time; skipped"))
                 else:
                     utterances[name] = utterance
     merged = merge(utterances.values(), merges or {})
@@ -153,20 +153,20 @@ def _read(root: Path, info: CorpusInfo, merges: dict[str, str] | None = None) ->
 
 
 def _documents(folder: Path) -> list[Path]:
-    # The release holds hidden copies made by a file manager: ._Ses01F_impro01.txt.
+    # The release holds hidden files of a file manager, such as ._Ses01F_impro01.txt.
     return sorted(path for path in folder.glob("*.txt") if not path.name.startswith("."))
 
 
 def _lines(path: Path, root: Path, oddities: list[Oddity]) -> Iterator[tuple[int, str]]:
-    """The numbered lines of a document, but for those too long to be any of the release's."""
+    """Numbered lines of a document, without lines longer than any of the release."""
     try:
         text = decoded(content_of(path, root))
     except OSError as error:
         oddities.append(Oddity(path, f"cannot be read: {error.strerror}"))
         return
     for number, line in enumerate(text.splitlines(), start=1):
-        if len(line) > _MOST_CHARACTERS:
-            oddities.append(Oddity(path, f"line {number} has {len(line)} characters; passed over"))
+        if len(line) > _MAX_CHARACTERS:
+            oddities.append(Oddity(path, f"line {number} has {len(line)} characters; skipped"))
         else:
             yield number, line
 
@@ -174,24 +174,24 @@ def _lines(path: Path, root: Path, oddities: list[Oddity]) -> Iterator[tuple[int
 def _evaluated(
     path: Path, root: Path, session: Path, texts: dict[str, str], oddities: list[Oddity]
 ) -> Iterator[tuple[str, Utterance]]:
-    """The utterances of one evaluation file that have a majority label and a sentence file."""
+    """Utterances of one evaluation file with a majority label and a sentence file."""
     for number, line in _lines(path, root, oddities):
         if not line.startswith("["):
             continue
         match = _EVALUATION.fullmatch(line.strip())
         if not match:
-            oddities.append(Oddity(path, f"line {number} is no evaluation; passed over"))
+            oddities.append(Oddity(path, f"line {number} is not an evaluation; skipped"))
             continue
         name, ses, sex, code = match.groups()
         if code == _NO_MAJORITY:
             continue
         if code not in _LABELS:
-            problem = f"line {number}: unknown emotion {code}; passed over"
+            problem = f"line {number}: unknown emotion {code}; skipped"
             oddities.append(Oddity(path, problem))
             continue
         audio = _sentence(root, session, name)
         if audio is None:
-            problem = f"line {number}: no sentence file of {name}; passed over"
+            problem = f"line {number}: no sentence file of {name}; skipped"
             oddities.append(Oddity(path, problem))
             continue
         speaker = f"{ses}{sex}"

@@ -24,18 +24,18 @@ from serkit.plain import from_json
 from serkit.text import printable
 
 MAX_BYTES = 64 << 20
-"""A larger manifest is refused unread."""
+"""Largest accepted manifest."""
 
 REQUIRED = ("audio", "label", "speaker")
 OPTIONAL = ("session", "text", "start", "end")
 
 _SHOWN = 5
-_MOST_S = 1_000_000
+_MAX_S = 1_000_000
 _Row = Mapping[str, Any]
 
 
 class _BadRowError(Exception):
-    """What is wrong with one row."""
+    """An invalid row; the message is the problem."""
 
 
 def read(path: Path, labels: Collection[str] | None = None) -> Corpus:
@@ -43,16 +43,16 @@ def read(path: Path, labels: Collection[str] | None = None) -> Corpus:
 
     Args:
         path: A `.csv` or `.jsonl` file. Its stem is the name of the corpus.
-        labels: The labels allowed; any if not given.
+        labels: Allowed labels; default: any.
 
     Returns:
-        The corpus, in the order of the rows. Cells are stripped of surrounding blanks.
+        The corpus, in the order of the rows, with stripped cells.
 
     Raises:
-        CorpusError: The file is missing, is not UTF-8, lacks a column or has an unknown one, or
-            holds bad rows: one without label or speaker, with a missing audio file, with times
-            that are no stretch, with a label not allowed, or the second for the same stretch of
-            audio. The message lists the first few with their line numbers and counts all.
+        CorpusError: The file is missing or not UTF-8, lacks a column or has an unknown one, or has
+            invalid rows: without label or speaker, with a missing audio file, with an end before
+            the start, with a label that is not allowed, or with the same stretch of audio as
+            another row. The message lists the first few with line numbers, and counts all.
     """
     utterances: list[Utterance] = []
     bad: list[str] = []
@@ -95,7 +95,7 @@ def _info(path: Path, utterances: list[Utterance]) -> CorpusInfo:
 
 
 def _rows(path: Path) -> Iterator[tuple[int, _Row | str]]:
-    """Line number and cells of each row, or what is wrong with it."""
+    """Line number of each row, with its cells or the problem with it."""
     readers = {".csv": _csv_rows, ".jsonl": _json_rows}
     suffix = path.suffix.lower()
     if suffix not in readers:
@@ -176,7 +176,7 @@ def _utterance(path: Path, row: _Row | str, labels: Collection[str] | None) -> U
     try:
         exists = audio.is_file()
     except (OSError, ValueError):
-        exists = False  # too long, not to be looked at, or with a NUL
+        exists = False  # too long, not accessible, or with a NUL
     if not exists:
         raise _BadRowError(f"no audio file {cells['audio']!r:.80}")
     start, end = _seconds(row, "start"), _seconds(row, "end")
@@ -201,7 +201,7 @@ def _text(row: _Row, name: str) -> str:
     if isinstance(cell, bool) or not isinstance(cell, str | int):
         raise _BadRowError(f"the {name} is {cell!r:.80}, expected a text")
     text = str(cell).strip()
-    # A name may hold bytes that are no UTF-8 (PEP 383); words may not.
+    # File names may hold bytes that are not UTF-8 (PEP 383); other cells may not.
     try:
         text.encode(errors="surrogateescape" if name == "audio" else "strict")
     except UnicodeEncodeError:
@@ -217,6 +217,6 @@ def _seconds(row: _Row, name: str) -> float | None:
         seconds = math.nan if isinstance(cell, bool) else float(cell)
     except (TypeError, ValueError, OverflowError):
         seconds = math.nan
-    if not 0.0 <= seconds <= _MOST_S:
-        raise _BadRowError(f"the {name} is {cell!r:.80}, expected seconds from 0 to {_MOST_S:,}")
+    if not 0.0 <= seconds <= _MAX_S:
+        raise _BadRowError(f"the {name} is {cell!r:.80}, expected seconds from 0 to {_MAX_S:,}")
     return seconds

@@ -1,4 +1,4 @@
-"""MELD: `{train,dev,test}_sent_emo.csv`, and a clip an utterance where the recordings are at hand.
+"""MELD: `{train,dev,test}_sent_emo.csv` and, optionally, one clip per utterance.
 
 The clips are `dia0_utt0.mp4` below folders named after the splits (`train_splits`,
 `dev_splits_complete`, `output_repeated_splits_test`); audio taken from them may be `.wav` or
@@ -57,16 +57,15 @@ _Key = tuple[str, str, str]
 def read(root: Path) -> Corpus:
     """Read MELD.
 
-    The session is the dialogue, as `s08e21/train-dia0`; the numbers of dialogues start again in
-    each split. The times in the tables are those in the episode, not in a clip, and are left
-    out.
+    The session is the dialogue, as in `s08e21/train-dia0`; dialogues are numbered within a split.
+    The times in the tables refer to the episode, not to a clip, and are not read.
 
     Args:
-        root: The folder that holds the tables and, where there are any, the clips, at any depth.
+        root: The folder that holds the tables and any clips, at any depth.
 
     Returns:
-        The corpus, in the order of the tables. Where there are clips, utterances without one
-        are counted in an oddity; without any, all have text only.
+        The corpus, in the order of the tables. Without clips, all utterances are text only;
+        otherwise an oddity counts those without a clip.
 
     Raises:
         CorpusError: The folder is missing or holds no utterance.
@@ -114,7 +113,7 @@ def _clips(root: Path) -> dict[_Key, Path]:
         try:
             require_clip(path, root)
         except OddFileError:
-            continue  # and counted among the utterances without a clip
+            continue  # counted among the utterances without a clip
         key = (split, match[1], match[2])
         known = found.get(key)
         if known is None or _rank(path) < _rank(known):

@@ -51,8 +51,7 @@ def read(root: Path) -> Corpus:
         root: The folder that holds `samples` and, as published, `data.tsv`.
 
     Returns:
-        The corpus; its utterances have a text where `data.tsv` gives one. Foreign files are
-        its oddities.
+        The corpus, with transcripts from `data.tsv` and foreign files as oddities.
 
     Raises:
         CorpusError: The folder is missing or holds no clip.
@@ -71,11 +70,11 @@ def read(root: Path) -> Corpus:
     def parse(path: Path) -> Utterance:
         match = _NAME.fullmatch(path.stem)
         if not match:
-            raise OddFileError("not named like EB0_anger_1; passed over")
+            raise OddFileError("not named like EB0_anger_1; skipped")
         speaker, emotion = match.groups()
         if emotion not in _LABELS:
             known = ", ".join(_LABELS)
-            raise OddFileError(f"unknown emotion {emotion}, expected {known}; passed over")
+            raise OddFileError(f"unknown emotion {emotion}, expected {known}; skipped")
         return Utterance(path, _LABELS[emotion], speaker, "nemo", text=texts.get(path.stem))
 
     corpus = read_clips(root, INFO, parse, within="samples")
@@ -83,7 +82,7 @@ def read(root: Path) -> Corpus:
 
 
 def _texts(content: bytes) -> dict[str, str]:
-    """The orthographic text of each clip by the stem of its file."""
+    """Orthographic transcript of each clip, by the stem of its file."""
     lines = io.StringIO(content.decode("utf-8-sig"), newline="")
     # Quotation marks are part of the texts.
     rows = csv.DictReader(lines, delimiter="\t", quoting=csv.QUOTE_NONE)

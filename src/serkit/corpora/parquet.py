@@ -1,4 +1,4 @@
-"""Parquet tables from strangers, within a budget: a few bytes of one may stand for gigabytes."""
+"""Copies of untrusted Parquet tables, with limits, as a few bytes may expand to gigabytes."""
 
 from __future__ import annotations
 
@@ -12,43 +12,42 @@ MAX_ROWS = 1_000_000
 MAX_COLUMNS = 256
 
 _BATCH_ROWS = 1 << 14
-# Others compress a thousandfold; audformat and pandas write Snappy.
+# Other codecs can compress a thousandfold; audformat and pandas write Snappy.
 _COMPRESSIONS = ("UNCOMPRESSED", "SNAPPY")
 _AUDFORMAT_VERSION = b"audformat-version"
 
 
 def copied(content: bytes, to: Path) -> None:
-    """Write a table anew, with plain columns and without what pandas would be told to make of it.
+    """Copy a table, with plain columns and without metadata that pandas would act on.
 
     Args:
         content: A Parquet file.
-        to: Where to write.
+        to: Path of the copy.
 
     Raises:
-        ValueError: It has too many rows or columns, holds too much text, is compressed by another
-            way than Snappy, or has a column that is neither of numbers nor of texts. Arrow's own
-            errors, of damaged files, are of this kind too.
+        ValueError: The table has too many rows, columns or bytes, a compression other than Snappy,
+            or a column of neither numbers nor text; or the file is damaged.
     """
     pa = optional("pyarrow", "reading Parquet", extra="audformat")
     parquet = optional("pyarrow.parquet", "reading Parquet", extra="audformat")
     file = parquet.ParquetFile(pa.BufferReader(content))
     _check_extent(file.metadata)
-    wanted = file.schema_arrow
-    for field in wanted:
+    schema = file.schema_arrow
+    for field in schema:
         if not _is_plain(pa, field.type):
             raise ValueError(
                 f"the column {field.name!r:.80} holds {field.type!s:.80}; expected numbers, "
                 "times or texts"
             )
-    version = (wanted.metadata or {}).get(_AUDFORMAT_VERSION)
-    wanted = wanted.remove_metadata()
+    version = (schema.metadata or {}).get(_AUDFORMAT_VERSION)
+    schema = schema.remove_metadata()
     if version is not None:
-        wanted = wanted.with_metadata({_AUDFORMAT_VERSION: version[:20]})
-    # As dictionaries, in which a repeated text is held once.
-    texts = [field.name for field in wanted if _is_text(pa, field.type)]
+        schema = schema.with_metadata({_AUDFORMAT_VERSION: version[:20]})
+    # Read as dictionaries, which hold a repeated text once.
+    texts = [field.name for field in schema if _is_text(pa, field.type)]
     file = parquet.ParquetFile(pa.BufferReader(content), read_dictionary=texts)
     rows = size = 0
-    with parquet.ParquetWriter(to, wanted) as writer:
+    with parquet.ParquetWriter(to, schema) as writer:
         for batch in file.iter_batches(batch_size=_BATCH_ROWS):
             batch.validate(full=True)
             rows += batch.num_rows
@@ -58,9 +57,9 @@ def copied(content: bytes, to: Path) -> None:
                     f"more than {MAX_ROWS:,} rows or {MAX_BYTES:,} bytes of values; expected less"
                 )
             columns = [
-                column.cast(field.type) for column, field in zip(batch.columns, wanted, strict=True)
+                column.cast(field.type) for column, field in zip(batch.columns, schema, strict=True)
             ]
-            writer.write_batch(pa.RecordBatch.from_arrays(columns, schema=wanted))
+            writer.write_batch(pa.RecordBatch.from_arrays(columns, schema=schema))
 
 
 def _check_extent(metadata: Any) -> None:
@@ -86,12 +85,12 @@ def _is_text(pa: Any, kind: Any) -> bool:
 def _is_plain(pa: Any, kind: Any) -> bool:
     if pa.types.is_dictionary(kind):
         kind = kind.value_type
-    # Types that others register are neither.
+    # Extension types are neither primitive nor text.
     return bool(pa.types.is_primitive(kind)) or _is_text(pa, kind)
 
 
 def _size(pa: Any, column: Any) -> int:
-    """Bytes of the values, each repeated one counted again."""
+    """Size of the values in bytes, with repetitions."""
     if not pa.types.is_dictionary(column.type):
         return int(column.nbytes)
     if not _is_text(pa, column.type.value_type):

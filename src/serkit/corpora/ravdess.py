@@ -1,4 +1,4 @@
-"""RAVDESS, its speech audio: `Actor_AA/03-01-EE-II-SS-RR-AA.wav`.
+"""RAVDESS, speech audio: `Actor_AA/03-01-EE-II-SS-RR-AA.wav`.
 
 The seven numbers are modality, vocal channel, emotion, intensity, statement, repetition and
 actor (Livingstone and Russo, 2018; https://zenodo.org/records/1188976).
@@ -45,20 +45,20 @@ INFO = CorpusInfo(
 def _utterance(path: Path) -> Utterance:
     match = _NAME.fullmatch(path.stem)
     if not match:
-        raise OddFileError("not named like 03-01-05-01-01-01-01; passed over")
+        raise OddFileError("not named like 03-01-05-01-01-01-01; skipped")
     modality, channel, emotion, statement, actor = match.groups()
     if modality != "03":
         known = _MODALITIES.get(modality, "an unknown modality")
-        raise OddFileError(f"modality {modality} ({known}), expected 03 (audio); passed over")
+        raise OddFileError(f"modality {modality} ({known}), expected 03 (audio); skipped")
     if channel != "01":
         known = "song" if channel == "02" else "unknown"
-        raise OddFileError(f"vocal channel {channel} ({known}), expected 01 (speech); passed over")
+        raise OddFileError(f"vocal channel {channel} ({known}), expected 01 (speech); skipped")
     if emotion not in _LABELS:
-        raise OddFileError(f"unknown emotion code {emotion}, expected 01 to 08; passed over")
+        raise OddFileError(f"unknown emotion code {emotion}, expected 01 to 08; skipped")
     if statement not in _TEXTS:
-        raise OddFileError(f"unknown statement code {statement}, expected 01 or 02; passed over")
+        raise OddFileError(f"unknown statement code {statement}, expected 01 or 02; skipped")
     if actor not in INFO.speakers:
-        raise OddFileError(f"unknown actor {actor}, expected 01 to 24; passed over")
+        raise OddFileError(f"unknown actor {actor}, expected 01 to 24; skipped")
     return Utterance(path, _LABELS[emotion], actor, "ravdess", text=_TEXTS[statement])
 
 
@@ -69,7 +69,7 @@ def read(root: Path) -> Corpus:
         root: The folder that holds the folders of the actors, at any depth.
 
     Returns:
-        The corpus. Songs, videos and foreign files are its oddities.
+        The corpus, with songs, videos and foreign files as oddities.
 
     Raises:
         CorpusError: The folder is missing or holds no speech clip.

@@ -1,11 +1,11 @@
-"""The corpora by name. A new reader is one module and one line here."""
+"""The readers by name. A new reader is one module and one line here."""
 
 from __future__ import annotations
 
 import difflib
 import os
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from serkit.corpora import (
@@ -23,12 +23,12 @@ from serkit.corpora import (
     savee,
     tess,
 )
-from serkit.corpora.emotions import ADDED_EMOTIONS, EMOTIONS
-from serkit.corpora.utterances import Corpus
+from serkit.corpora.emotions import ADDED_EMOTIONS, EMOTIONS, in_order
+from serkit.corpora.utterances import Corpus, Utterance
 from serkit.errors import CorpusError
 
 ROOT_VARIABLE = "SERKIT_CORPORA"
-"""Environment variable with the folder that holds the corpora, each under its name."""
+"""Environment variable that names the folder of all corpora, each in a subfolder of its name."""
 
 _READERS: dict[str, Callable[[Path], Corpus]] = {
     "ravdess": ravdess.read,
@@ -48,8 +48,8 @@ _READERS: dict[str, Callable[[Path], Corpus]] = {
     "audformat": audformat_database.read,
     "datasets": datasets_folder.read,
 }
-# The folder of a corpus that is read in several ways.
-_FOLDERS = {
+# Corpora with several readings: they share a folder, and the name of their utterances' corpus.
+_BASE_NAMES = {
     "iemocap_4class": "iemocap",
     "iemocap_6class": "iemocap",
     "crema_d_rated": "crema_d",
@@ -62,19 +62,24 @@ def names() -> tuple[str, ...]:
     return tuple(_READERS)
 
 
+def base_name(name: str) -> str:
+    """The corpus that a name is a reading of: `iemocap` for `iemocap_4class`, else the name."""
+    return _BASE_NAMES.get(name, name)
+
+
 def load(spec: str) -> Corpus:
     """Read a corpus.
 
     Args:
-        spec: `NAME` for the folder of that name in `$SERKIT_CORPORA`, or `NAME=PATH`. Upper
-            case and hyphens in the name do not matter.
+        spec: `NAME` for the folder of that name in `$SERKIT_CORPORA`, or `NAME=PATH`. Case and
+            hyphens in the name do not matter.
 
     Returns:
         The corpus.
 
     Raises:
-        CorpusError: The name is unknown, no path is known for it, or the corpus there is not
-            what its reader expects.
+        CorpusError: The name is unknown, there is no path for it, or the reader finds no corpus
+            there.
     """
     asked, given, path = spec.partition("=")
     name = asked.strip().lower().replace("-", "_")
@@ -84,52 +89,73 @@ def load(spec: str) -> Corpus:
         known = ", ".join(_READERS)
         raise CorpusError(f"unknown corpus {asked!r}; {hint}the known ones are {known}")
     if given and not path.strip():
-        raise CorpusError(f"no path after {name}=; give one, or leave the = out")
+        raise CorpusError(f"no path after {name}=; add one, or leave the = out")
     return _READERS[name](Path(path).expanduser() if given else _default_path(name))
 
 
 def files_of(specs: Iterable[str]) -> tuple[str, ...]:
-    """The paths that corpora are given by, `NAME=PATH` each; those by name alone have none here."""
+    """Paths in specs of the form `NAME=PATH`."""
     return tuple(spec.partition("=")[2].strip() for spec in specs if "=" in spec)
 
 
-def load_all(specs: Iterable[str], *, labels: Iterable[str]) -> tuple[Corpus, ...]:
-    """Read several corpora, as `load` does each.
+def load_labelled(
+    specs: Iterable[str], *, labels: Sequence[str]
+) -> tuple[tuple[Corpus, ...], tuple[Utterance, ...]]:
+    """Read corpora, and select their utterances with some labels.
 
     Args:
-        specs: Of each corpus.
-        labels: What is to be told apart; utterances may also have any emotion serkit knows.
+        specs: One of each corpus, as for `load`.
+        labels: The labels to select. Other utterances may have any emotion that serkit knows.
+
+    Returns:
+        The corpora, and the utterances selected from all of them.
 
     Raises:
-        CorpusError: As `load`; or a label is unknown; or two utterances have the same audio; or
-            two of the corpora go by one name, so that
-            speakers of one id would be taken for the same person, and recordings counted twice.
+        CorpusError: As for `load`; or a label is unknown; or two utterances have the same audio;
+            or two corpora have one name, so that their speakers could not be told apart; or no
+            utterance has any of the labels.
     """
-    loaded = tuple((spec, load(spec)) for spec in specs)
-    known = {*labels, *EMOTIONS, *ADDED_EMOTIONS}
-    first: dict[str, str] = {}
-    for number, (spec, corpus) in enumerate(loaded):
-        unknown = sorted({u.label for u in corpus.utterances} - known)
-        if unknown:
-            raise CorpusError(
-                f"{spec} has labels that are neither asked for nor emotions serkit knows: "
-                f"{', '.join(map(repr, unknown[:5]))}; correct them, or leave their rows out"
-            )
-        stretches = Counter((u.audio, u.start_s, u.end_s) for u in corpus.utterances if u.audio)
-        if stretches and max(stretches.values()) > 1:
-            (audio, _, _), number = stretches.most_common(1)[0]
+    loaded: list[Corpus] = []
+    spec_of: dict[str, str] = {}
+    for spec in specs:
+        corpus = load(spec)
+        _refuse_unknown_labels(spec, corpus, {*labels, *EMOTIONS, *ADDED_EMOTIONS})
+        _refuse_same_audio(spec, corpus)
+        for name in sorted({u.corpus for u in corpus.utterances}):
+            if name in spec_of:
+                raise CorpusError(
+                    f"{spec_of[name]} and {spec} both have the name {name}, so their speakers "
+                    "could not be told apart; give each corpus once, and each manifest a name of "
+                    "its own"
+                )
+        spec_of |= {u.corpus: spec for u in corpus.utterances}
+        loaded.append(corpus)
+    selected = tuple(u for corpus in loaded for u in corpus.utterances if u.label in labels)
+    if not selected:
+        raise CorpusError(
+            f"no utterance of {', '.join(c.name for c in loaded)} is labelled "
+            f"{', '.join(labels)}; labels found: "
+            f"{', '.join(in_order(u.label for c in loaded for u in c.utterances))}"
+        )
+    return tuple(loaded), selected
+
+
+def _refuse_unknown_labels(spec: str, corpus: Corpus, known: set[str]) -> None:
+    unknown = sorted({u.label for u in corpus.utterances} - known)
+    if unknown:
+        raise CorpusError(
+            f"{spec} has labels that are neither selected nor emotions serkit knows: "
+            f"{', '.join(map(repr, unknown[:5]))}; correct them, or leave their rows out"
+        )
+
+
+def _refuse_same_audio(spec: str, corpus: Corpus) -> None:
+    stretches = Counter((u.audio, u.start_s, u.end_s) for u in corpus.utterances if u.audio)
+    for (audio, _, _), number in stretches.most_common(1):
+        if number > 1:
             raise CorpusError(
                 f"{spec} has {number} utterances of the same audio, {audio}; leave all but one out"
             )
-        for name in sorted({u.corpus for u in corpus.utterances}):
-            owner = first.setdefault(name, f"{number} {spec}")
-            if owner != f"{number} {spec}":
-                raise CorpusError(
-                    f"{owner.split(' ', 1)[1]} and {spec} both go by the name {name}: their "
-                    "speakers could not be told apart; give each corpus once, and each manifest "
-                    "a name of its own"
-                )
-    return tuple(corpus for _, corpus in loaded)
 
 
 def _default_path(name: str) -> Path:
@@ -137,10 +163,10 @@ def _default_path(name: str) -> Path:
         raise CorpusError(
             f"{name} needs a path; write {name}=PATH, as in {name}={_PATH_REQUIRED[name]}"
         )
-    root, folder = os.environ.get(ROOT_VARIABLE), _FOLDERS.get(name, name)
+    root, folder = os.environ.get(ROOT_VARIABLE), base_name(name)
     if not root:
         raise CorpusError(
-            f"where {name} lies is not known; write {name}=PATH, or set {ROOT_VARIABLE} to the "
-            f"folder that holds the folder {folder}"
+            f"no path for {name}; write {name}=PATH, or set {ROOT_VARIABLE} to the folder that "
+            f"holds the folder {folder}"
         )
     return Path(root).expanduser() / folder

@@ -1,6 +1,6 @@
 """SAVEE: `DC/a01.wav` as published, or `DC_a01.wav` as in a flat copy.
 
-Speaker, emotion, number of the sentence (Haq and Jackson, 2010;
+The name holds speaker, emotion and number of the sentence (Haq and Jackson, 2010;
 http://kahlan.eps.surrey.ac.uk/savee/).
 """
 
@@ -42,14 +42,14 @@ INFO = CorpusInfo(
 def _utterance(path: Path) -> Utterance:
     match = _NAME.fullmatch(path.stem)
     if not match:
-        raise OddFileError("not named like a01 or DC_a01; passed over")
+        raise OddFileError("not named like a01 or DC_a01; skipped")
     speaker = match[1] or path.parent.name
     if speaker not in INFO.speakers:
         known = ", ".join(INFO.speakers)
-        raise OddFileError(f"unknown speaker {speaker}, expected {known}; passed over")
+        raise OddFileError(f"unknown speaker {speaker}, expected {known}; skipped")
     if match[2] not in _LABELS:
         known = ", ".join(_LABELS)
-        raise OddFileError(f"unknown emotion {match[2]}, expected {known}; passed over")
+        raise OddFileError(f"unknown emotion {match[2]}, expected {known}; skipped")
     return Utterance(path, _LABELS[match[2]], speaker, "savee")
 
 
@@ -60,7 +60,7 @@ def read(root: Path) -> Corpus:
         root: The folder that holds `AudioData`, the folders of the speakers, or the flat clips.
 
     Returns:
-        The corpus. Foreign files are its oddities.
+        The corpus, with foreign files as oddities.
 
     Raises:
         CorpusError: The folder is missing or holds no clip.

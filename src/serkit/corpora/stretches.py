@@ -1,4 +1,4 @@
-"""The stretches of a long recording that utterances are, cut out as it is read."""
+"""Utterances within long recordings, cut out while the file is read."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ Samples = NDArray[np.float32]
 
 @dataclass(frozen=True, slots=True)
 class Stretch:
-    """Where an utterance lies in its file, in samples at 16 kHz.
+    """Position of an utterance in its file, in samples at 16 kHz.
 
     Attributes:
-        start: Its first sample.
-        end: The sample after its last; None for the end of the file.
+        start: First sample.
+        end: Sample after the last; None for the end of the file.
     """
 
     start: int
@@ -28,7 +28,7 @@ class Stretch:
 
     @classmethod
     def of(cls, utterance: Utterance) -> Stretch:
-        """The stretch of an utterance, with or without times."""
+        """The stretch of an utterance; the whole file without times."""
         end_s = utterance.end_s
         return cls(
             round((utterance.start_s or 0.0) * SAMPLE_RATE),
@@ -36,40 +36,40 @@ class Stretch:
         )
 
     def ends_by(self, place: int) -> bool:
-        """Whether it ends at a sample or before it."""
+        """Whether it ends at or before a sample."""
         return self.end is not None and self.end <= place
 
 
 def overlapping(stretches: Sequence[Stretch], most: int) -> set[int]:
-    """The indices of those that begin where `most` others are still going on.
+    """Indices of the stretches that start while `most` others are open.
 
     Args:
-        stretches: In any order.
-        most: How many may be open at once; those found are not counted among them.
+        stretches: The stretches, in any order.
+        most: Largest number of open stretches, not counting those returned.
     """
-    found: set[int] = set()
+    beyond: set[int] = set()
     opened: list[Stretch] = []
     for i in sorted(range(len(stretches)), key=lambda i: stretches[i].start):
         opened = [other for other in opened if not other.ends_by(stretches[i].start)]
         if len(opened) < most:
             opened.append(stretches[i])
         else:
-            found.add(i)
-    return found
+            beyond.add(i)
+    return beyond
 
 
 def pieces(
     blocks: Iterable[Samples], stretches: Sequence[Stretch]
 ) -> Iterator[tuple[int, Samples]]:
-    """Cut the stretches out of a recording, all in one pass.
+    """Cut all stretches out of a recording in one pass.
 
     Args:
-        blocks: Consecutive stretches of 16 kHz samples, as from `serkit.audio.stream`.
-        stretches: In any order; they may overlap.
+        blocks: Consecutive blocks of 16 kHz samples, as from `serkit.audio.stream`.
+        stretches: The stretches, in any order; they may overlap.
 
     Yields:
-        The index of a stretch and samples that follow on those of it given before. All blocks
-        are taken, also those after the last stretch.
+        The index of a stretch and its next samples. All blocks are consumed, including those after
+        the last stretch.
     """
     waiting = sorted(range(len(stretches)), key=lambda i: stretches[i].start, reverse=True)
     opened: list[int] = []

@@ -1,4 +1,4 @@
-"""Counting a corpus, and opening every file of it to see what is odd."""
+"""Counts of a corpus, and an inspection of all its files."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from serkit.errors import AudioError
 from serkit.files import open_file
 
 SILENCE_PEAK = 1e-4
-"""A recording whose largest magnitude stays below this (-80 dB of full scale) is silent."""
+"""Peak below which a recording is silent (-80 dB of full scale)."""
 
-MOST_OVERLAPPING = 8
-"""Utterances of one file that may go on at the same time; further ones are not listened to."""
+MAX_OVERLAPPING = 8
+"""Largest number of overlapping utterances in a file; further ones are not inspected."""
 
-# libsndfile's names of the containers a suffix may stand for.
+# libsndfile's names of the containers that a suffix may stand for.
 _CONTAINERS = {
     ".wav": ("WAV", "WAVEX", "RF64", "W64"),
     ".flac": ("FLAC",),
@@ -38,13 +38,13 @@ _CONTAINERS = {
 
 @dataclass(frozen=True, slots=True)
 class Stats:
-    """How many utterances each speaker has of each label.
+    """Numbers of utterances by speaker and label.
 
     Attributes:
-        labels: The columns, the project's words first.
-        speakers: The rows, by name.
+        labels: The labels (columns), in the order of `in_order`.
+        speakers: The speakers (rows), sorted by name.
         counts: `counts[i][j]` utterances of speaker i with label j.
-        duration_s: Length of all utterances together in seconds; None if no file was opened.
+        duration_s: Total duration in seconds; None if no file was opened.
     """
 
     labels: tuple[str, ...]
@@ -60,11 +60,11 @@ class Stats:
 
 @dataclass(frozen=True, slots=True)
 class Survey:
-    """What opening every file of a corpus brought to light.
+    """Result of an inspection.
 
     Attributes:
-        stats: The counts, with the total duration of the audio that could be read.
-        oddities: Those of the reader, then those of the files in the order of the utterances.
+        stats: The counts, with the total duration of the readable audio.
+        oddities: Oddities of the reader, then of the files in the order of the utterances.
     """
 
     stats: Stats
@@ -72,14 +72,11 @@ class Survey:
 
 
 def count(utterances: Iterable[Utterance], duration_s: float | None = None) -> Stats:
-    """Count utterances by speaker and label, without opening a file.
+    """Count utterances by speaker and label, without opening files.
 
     Args:
-        utterances: Any utterances.
-        duration_s: Their total length in seconds, if it is known.
-
-    Returns:
-        The table.
+        utterances: The utterances.
+        duration_s: Their total duration in seconds, if known.
     """
     cells = Counter((utterance.speaker, utterance.label) for utterance in utterances)
     labels = in_order(label for _, label in cells)
@@ -98,21 +95,17 @@ def inspect(
     on_file: Callable[[], object] | None = None,
     on_samples: Callable[[int], object] | None = None,
 ) -> Survey:
-    """Open every file of a corpus and report what is odd about it.
+    """Open every file of a corpus and report oddities.
 
-    Odd are files that cannot be read to their end, whose container is not what the suffix says,
-    with more than one channel, with another sampling rate than most, without sound, or with
-    exactly the samples of an earlier one; utterances beyond the end of their file, or where
-    `MOST_OVERLAPPING` others go on already; and labels that are no emotion serkit knows. Files are
-    read block by block, each once, in memory that does not grow with their length.
+    Oddities of files: not readable to the end; a container that contradicts the suffix; several
+    channels; another sampling rate than most files; silence; the same samples as an earlier file.
+    Oddities of utterances: beyond the end of the file; overlapping `MAX_OVERLAPPING` others; an
+    unknown label. Each file is read once, block by block, in constant memory.
 
     Args:
         corpus: The corpus.
-        on_file: Called after each file, for a progress bar.
-        on_samples: Called with the number of samples read, for a progress bar of long files.
-
-    Returns:
-        The counts and the oddities.
+        on_file: Called after each file, to show progress.
+        on_samples: Called with the number of samples read, to show progress in long files.
     """
     parts: defaultdict[Path, list[Utterance]] = defaultdict(list)
     for utterance in corpus.utterances:
@@ -128,26 +121,26 @@ def inspect(
         if header is not None:
             rates[path] = int(header.samplerate)
         try:
-            n_samples, listened = _listen(path, utterances, on_samples)
+            n_samples, summaries = _summarise(path, utterances, on_samples)
         except AudioError as error:
             found.append(f"cannot be read: {error}")
         else:
             if header is None and path.suffix.lower() in _CONTAINERS:
                 found.append(f"is another container than {path.suffix}")
-            for utterance, heard in zip(utterances, listened, strict=True):
-                if heard is None:
+            for utterance, summary in zip(utterances, summaries, strict=True):
+                if summary is None:
                     continue
-                duration_s += heard.n_samples / SAMPLE_RATE
-                found += _stretch_problems(utterance, heard, n_samples)
-                if heard.is_silent:
+                duration_s += summary.n_samples / SAMPLE_RATE
+                found += _stretch_problems(utterance, summary, n_samples)
+                if summary.is_silent:
                     continue
-                same = first.setdefault(heard.content.hexdigest(), path)
+                same = first.setdefault(summary.content.hexdigest(), path)
                 if same != path:
                     found.append(f"sounds exactly like {_within(corpus.root, same)}")
-            if None in listened:
+            if None in summaries:
                 found.append(
-                    f"{listened.count(None)} of its utterances begin while {MOST_OVERLAPPING} "
-                    "others go on; they were not listened to"
+                    f"{summaries.count(None)} of its utterances overlap {MAX_OVERLAPPING} others; "
+                    "they were not inspected"
                 )
         if on_file:
             on_file()
@@ -157,18 +150,18 @@ def inspect(
     for label in sorted(set(stats.labels) - {*EMOTIONS, *ADDED_EMOTIONS}):
         number = sum(utterance.label == label for utterance in corpus.utterances)
         problems.setdefault(corpus.root, []).append(
-            f"{number} of its utterances are labelled {label!r}, which is no emotion serkit knows"
+            f"{number} of its utterances have the unknown label {label!r}"
         )
     odd = tuple(Oddity(path, problem) for path in problems for problem in problems[path])
     return Survey(stats, corpus.oddities + odd)
 
 
 def _header(path: Path) -> Any:
-    """What libsndfile says about a file; None where it does not know its container."""
+    """Libsndfile's header of a file; None for an unknown container."""
     import soundfile
 
     try:
-        # By its descriptor: libsndfile is never given a name.
+        # Opened by descriptor, so that libsndfile never opens a name from a corpus.
         with open_file(path, buffered=False) as file:
             return soundfile.SoundFile(file.fileno(), closefd=False)
     except (soundfile.LibsndfileError, OSError, ValueError):
@@ -184,13 +177,13 @@ def _header_problems(path: Path, header: Any) -> list[str]:
     return problems
 
 
-class _Heard:
-    """What is kept of a stretch of sound.
+class _Summary:
+    """Running summary of the samples of an utterance.
 
     Attributes:
-        n_samples: Its length.
-        peak: Its largest magnitude.
-        content: Its hash.
+        n_samples: Number of samples.
+        peak: Largest magnitude.
+        content: Hash of the samples.
     """
 
     __slots__ = ("content", "n_samples", "peak")
@@ -205,19 +198,19 @@ class _Heard:
         return self.peak < SILENCE_PEAK
 
     def take(self, samples: NDArray[np.float32]) -> None:
-        """Take the samples that follow."""
+        """Add the next samples."""
         self.n_samples += len(samples)
         self.peak = max(self.peak, float(np.max(np.abs(samples), initial=0.0)))
         self.content.update(samples)
 
 
-def _listen(
+def _summarise(
     path: Path, utterances: Sequence[Utterance], on_samples: Callable[[int], object] | None
-) -> tuple[int, list[_Heard | None]]:
-    """Length of a file in samples, and what is heard of its utterances; None of one too many."""
+) -> tuple[int, list[_Summary | None]]:
+    """Length of a file in samples, and summaries of its utterances; None beyond the limit."""
     stretches = [Stretch.of(utterance) for utterance in utterances]
-    left_out = overlapping(stretches, MOST_OVERLAPPING)
-    listened = [None if i in left_out else _Heard() for i in range(len(utterances))]
+    left_out = overlapping(stretches, MAX_OVERLAPPING)
+    summaries = [None if i in left_out else _Summary() for i in range(len(utterances))]
     places = [i for i in range(len(utterances)) if i not in left_out]
     n_samples = 0
 
@@ -230,25 +223,25 @@ def _listen(
                 on_samples(len(block))
 
     for i, piece in pieces(blocks(), [stretches[place] for place in places]):
-        heard = listened[places[i]]
-        if heard is not None:
-            heard.take(piece)
-    return n_samples, listened
+        summary = summaries[places[i]]
+        if summary is not None:
+            summary.take(piece)
+    return n_samples, summaries
 
 
-def _stretch_problems(utterance: Utterance, heard: _Heard, n_samples: int) -> list[str]:
+def _stretch_problems(utterance: Utterance, summary: _Summary, n_samples: int) -> list[str]:
     problems = []
     last_s = utterance.end_s if utterance.end_s is not None else utterance.start_s or 0.0
     if round(last_s * SAMPLE_RATE) > n_samples:
         lasts_s = n_samples / SAMPLE_RATE
         problems.append(f"lasts {lasts_s:.3f} s, but an utterance goes to {last_s:g} s")
-    elif heard.is_silent:
+    elif summary.is_silent:
         problems.append("is silent")
     return problems
 
 
 def _odd_rates(rates: Mapping[Path, int]) -> Iterator[tuple[Path, str]]:
-    """The files whose sampling rate is not the most frequent one."""
+    """Files whose sampling rate is not the most frequent one."""
     if rates:
         usual = Counter(rates.values()).most_common(1)[0][0]
         for path, rate in rates.items():

@@ -1,4 +1,4 @@
-"""Published tables: CSV in whatever encoding, damaged rows reported instead of died on."""
+"""Published CSV tables, in several encodings; damaged rows become oddities."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from serkit.corpora.utterances import Oddity
 from serkit.files import lies_within, read_bounded
 
 MAX_BYTES = 64 << 20
-"""A larger table is refused unread."""
+"""Largest accepted table."""
 
-# Windows' punctuation where a text was decoded as Latin-1 on its way: U+0092 for ’, and so on.
+# Windows-1252 punctuation that was decoded as Latin-1, such as U+0092 for ’.
 _WINDOWS = {
     code: character
     for code in range(0x80, 0xA0)
@@ -27,10 +27,10 @@ def content_of(path: Path, root: Path) -> bytes:
 
     Args:
         path: A regular file of at most `MAX_BYTES`.
-        root: The corpus's folder, out of which no link may lead.
+        root: The corpus's folder, which no link may lead out of.
 
     Raises:
-        OSError: It cannot be read, or is not a regular file; `strerror` says why.
+        OSError: The table cannot be read, or is not a regular file; `strerror` says why.
     """
     if not lies_within(path, root):
         raise OSError(errno.EINVAL, "is a link out of the corpus's folder", str(path))
@@ -38,10 +38,10 @@ def content_of(path: Path, root: Path) -> bytes:
 
 
 def decoded(content: bytes) -> str:
-    """Text that is UTF-8 or, failing that, Windows-1252.
+    """Decode UTF-8 or, failing that, Windows-1252.
 
-    MELD and IEMOCAP are in circulation as either, and as UTF-8 made from Windows-1252 with its
-    punctuation turned into control characters; all three give the same text here.
+    Copies of MELD and IEMOCAP are in either encoding, or in UTF-8 with Windows-1252 punctuation as
+    control characters; all three give the same text.
 
     Args:
         content: The bytes of a file.
@@ -59,24 +59,23 @@ def decoded(content: bytes) -> str:
 def rows_of(
     path: Path, root: Path, columns: Sequence[str], oddities: list[Oddity]
 ) -> Iterator[tuple[int, Mapping[str, str]]]:
-    """The rows of a published CSV file that have all the columns wanted.
+    """Rows of a published CSV file.
 
     Args:
         path: The file, with a header.
         root: The corpus's folder.
-        columns: The columns wanted, compared without regard to case.
-        oddities: Takes a file that cannot be read, a missing column, and rows that lack a
-            cell.
+        columns: Names of the columns to read, not case-sensitive.
+        oddities: List that an unreadable file, missing columns and incomplete rows are added to.
 
     Yields:
-        The line in which a row starts, and its cells by column, stripped.
+        The line in which a row starts, and its stripped cells by column.
     """
     try:
         table = csv.reader(io.StringIO(decoded(content_of(path, root)), newline=""))
         header = [name.strip().lower() for name in next(table, [])]
         missing = [name for name in columns if name.lower() not in header]
         if missing:
-            oddities.append(Oddity(path, f"has no column {', '.join(missing)}; passed over"))
+            oddities.append(Oddity(path, f"has no column {', '.join(missing)}; skipped"))
             return
         places = {name: header.index(name.lower()) for name in columns}
         line = table.line_num + 1
@@ -85,7 +84,7 @@ def rows_of(
             if len(row) == len(columns):
                 yield line, row
             elif cells:
-                oddities.append(Oddity(path, f"line {line}: lacks a cell; passed over"))
+                oddities.append(Oddity(path, f"line {line}: lacks a cell; skipped"))
             line = table.line_num + 1
     except OSError as error:
         oddities.append(Oddity(path, f"cannot be read: {error.strerror}"))

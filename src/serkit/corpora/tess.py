@@ -1,7 +1,7 @@
 """TESS, the Toronto emotional speech set: `OAF_angry/OAF_back_angry.wav`.
 
-Actress (older or younger adult female), word, emotion; the spelling of the folders varies
-between copies, so only the names of the files count (Pichora-Fuller and Dupuis, 2020;
+The name holds actress (older or younger adult female), word and emotion. Folders are spelt
+differently in different copies and are ignored (Pichora-Fuller and Dupuis, 2020;
 https://doi.org/10.5683/SP2/E8H2MF).
 """
 
@@ -46,12 +46,12 @@ INFO = CorpusInfo(
 def _utterance(path: Path) -> Utterance:
     match = _NAME.fullmatch(path.stem)
     if not match:
-        raise OddFileError("not named like OAF_back_angry; passed over")
+        raise OddFileError("not named like OAF_back_angry; skipped")
     speaker, word, emotion = match.groups()
     if speaker.upper() not in _SPEAKERS:
-        raise OddFileError(f"unknown speaker {speaker}, expected OAF or YAF; passed over")
+        raise OddFileError(f"unknown speaker {speaker}, expected OAF or YAF; skipped")
     if emotion.lower() not in _LABELS:
-        raise OddFileError(f"unknown emotion {emotion}, expected {', '.join(_LABELS)}; passed over")
+        raise OddFileError(f"unknown emotion {emotion}, expected {', '.join(_LABELS)}; skipped")
     return Utterance(
         path,
         _LABELS[emotion.lower()],
@@ -68,7 +68,7 @@ def read(root: Path) -> Corpus:
         root: The folder that holds the clips, at any depth.
 
     Returns:
-        The corpus. Foreign files, and the second of two nested copies, are its oddities.
+        The corpus, with foreign files and the second of two nested copies as oddities.
 
     Raises:
         CorpusError: The folder is missing or holds no clip.

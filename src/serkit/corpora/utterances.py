@@ -1,4 +1,4 @@
-"""What a corpus is once it has been read."""
+"""The utterances of a corpus and what is known about the corpus."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ class Utterance:
     """One labelled recording, or one labelled stretch of a recording.
 
     Attributes:
-        audio: The audio file; None where only the text is at hand.
-        label: The emotion in the words of the project (`serkit.corpora.EMOTIONS`).
-        speaker: The speaker's name within the corpus.
-        corpus: The corpus the utterance was recorded for. Copies and selections of one
-            corpus share it, so that a speaker in both counts as one person.
-        session: The recording session or dialogue, where the corpus has any.
-        text: What is said, where the corpus tells it.
-        start_s: Where in `audio` the utterance starts, in seconds; None for its beginning.
-        end_s: Where in `audio` the utterance ends, in seconds; None for its end.
-        split: `train`, `dev` or `test`, where the corpus is published with such a split.
+        audio: The audio file; None for text only.
+        label: The emotion, one of `serkit.corpora.EMOTIONS` or a label of the corpus's own.
+        speaker: Name of the speaker, unique within the corpus.
+        corpus: The corpus that the utterance was recorded for. Copies and selections of a corpus
+            have the same, so that a speaker in both counts as one.
+        session: The recording session or dialogue; None if the corpus has none.
+        text: The transcript; None if the corpus has none.
+        start_s: Start of the utterance in `audio`, in seconds; None for the start of the file.
+        end_s: End of the utterance in `audio`, in seconds; None for the end of the file.
+        split: `train`, `dev` or `test` if the corpus is published with a split.
     """
 
     audio: Path | None
@@ -36,22 +36,22 @@ class Utterance:
 
     @property
     def speaker_key(self) -> str:
-        """`corpus/speaker`: the speaker's name among several corpora."""
+        """`corpus/speaker`, unique among several corpora."""
         return f"{self.corpus}/{self.speaker}"
 
     @property
     def session_key(self) -> str | None:
-        """`corpus/session`: the session's name among several corpora; None where there is none."""
+        """`corpus/session`, unique among several corpora; None without a session."""
         return None if self.session is None else f"{self.corpus}/{self.session}"
 
 
 @dataclass(frozen=True, slots=True)
 class Oddity:
-    """Something in a corpus that a reader passed over or wants known.
+    """A problem that a reader met in a corpus, such as a file it skipped.
 
     Attributes:
         path: The file or folder concerned.
-        problem: What is odd about it, in one line.
+        problem: The problem, in one line.
     """
 
     path: Path
@@ -60,22 +60,22 @@ class Oddity:
 
 @dataclass(frozen=True, slots=True)
 class CorpusInfo:
-    """What is known about a corpus without opening it.
+    """Description of a corpus as published.
 
     Attributes:
-        name: The name it goes by on the command line.
-        title: Its published title.
-        language: The language spoken.
-        licence: The terms it is published under.
-        commercial_use: Whether those terms clearly allow commercial use; False when in doubt.
-        url: Where to get it.
-        citation: The publication to cite.
-        labels: The labels it has when complete.
-        layout: A file as its layout places it, for messages.
-        expected: Number of utterances when complete; None where that is open.
-        speakers: Its speakers when complete, each with the number of utterances (None where
-            only the speaker is known); empty where they are open.
-        label_counts: Number of utterances of each label when complete; empty where unknown.
+        name: Name on the command line.
+        title: Published title.
+        language: Language spoken.
+        licence: Licence.
+        commercial_use: Whether the licence clearly allows commercial use; False when in doubt.
+        url: Address to get it from.
+        citation: Publication to cite.
+        labels: Labels of the complete corpus.
+        layout: Example of a file in its layout, for messages.
+        expected: Number of utterances of the complete corpus; None if open.
+        speakers: Speakers of the complete corpus with their number of utterances (None if
+            unknown); empty if open.
+        label_counts: Number of utterances per label of the complete corpus; empty if unknown.
     """
 
     name: str
@@ -94,14 +94,14 @@ class CorpusInfo:
 
 @dataclass(frozen=True, slots=True)
 class Corpus:
-    """A corpus as found on disk.
+    """A corpus read from disk.
 
     Attributes:
-        name: The name it was asked for by.
+        name: Name of its reading, such as `iemocap_4class`.
         root: Its folder, or the manifest's file.
-        utterances: In a fixed order.
-        oddities: What the reader passed over, and what a complete corpus would have besides.
-        info: What is known about the corpus.
+        utterances: The utterances, in a fixed order.
+        oddities: What the reader skipped, and what is missing from the complete corpus.
+        info: Description of the corpus as published.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""Protocols, the leak guard, and metrics with intervals."""
+"""Protocols, the leak guard, and figures with intervals."""
 
 from __future__ import annotations
 
@@ -13,21 +13,6 @@ if TYPE_CHECKING:
     from serkit.evaluation.final import fit_final, learned_from, under_licence
     from serkit.evaluation.folds import Fold
     from serkit.evaluation.leak_guard import guard, require_classes, without_copies
-    from serkit.evaluation.metrics import (
-        Interval,
-        confusion,
-        expected_calibration_error,
-        f1s,
-        macro_f1,
-        mean_interval,
-        precisions,
-        recalls,
-        reliability,
-        speaker_interval,
-        unweighted_average_recall,
-        weighted_accuracy,
-        weighted_f1,
-    )
     from serkit.evaluation.outcome import FoldResult, Outcome
     from serkit.evaluation.protocols import PROTOCOLS, Protocol, find_protocol
     from serkit.evaluation.run import (
@@ -40,7 +25,7 @@ if TYPE_CHECKING:
     from serkit.evaluation.run_folder import load_run, require_free, save_run
     from serkit.evaluation.seen import Seen, refuse_seen, seen_by_content, seen_by_name
     from serkit.evaluation.shrinking import Shrunk, shrink
-    from serkit.evaluation.trained import evaluate_model, told_apart
+    from serkit.evaluation.trained import evaluate_model
 
 _EXPORTS: dict[str, tuple[str, ...]] = {
     "serkit.evaluation.acceptance": (
@@ -69,21 +54,6 @@ _EXPORTS: dict[str, tuple[str, ...]] = {
         "require_classes",
         "without_copies",
     ),
-    "serkit.evaluation.metrics": (
-        "Interval",
-        "confusion",
-        "expected_calibration_error",
-        "f1s",
-        "macro_f1",
-        "mean_interval",
-        "precisions",
-        "recalls",
-        "reliability",
-        "speaker_interval",
-        "unweighted_average_recall",
-        "weighted_accuracy",
-        "weighted_f1",
-    ),
     "serkit.evaluation.outcome": (
         "FoldResult",
         "Outcome",
@@ -107,7 +77,7 @@ _EXPORTS: dict[str, tuple[str, ...]] = {
     ),
     "serkit.evaluation.seen": ("Seen", "refuse_seen", "seen_by_content", "seen_by_name"),
     "serkit.evaluation.shrinking": ("Shrunk", "shrink"),
-    "serkit.evaluation.trained": ("evaluate_model", "told_apart"),
+    "serkit.evaluation.trained": ("evaluate_model",),
 }
 
 __getattr__ = lazily(__name__, _EXPORTS)
@@ -120,7 +90,6 @@ __all__ = [
     "Comparison",
     "Fold",
     "FoldResult",
-    "Interval",
     "Learner",
     "Outcome",
     "Protocol",
@@ -129,11 +98,8 @@ __all__ = [
     "accept",
     "check_acceptance",
     "compare",
-    "confusion",
     "evaluate",
     "evaluate_model",
-    "expected_calibration_error",
-    "f1s",
     "find_protocol",
     "fit_acceptance",
     "fit_final",
@@ -141,13 +107,8 @@ __all__ = [
     "guarded_folds",
     "learned_from",
     "load_run",
-    "macro_f1",
-    "mean_interval",
-    "precisions",
-    "recalls",
     "refuse_seen",
     "regroup",
-    "reliability",
     "require_classes",
     "require_free",
     "save_run",
@@ -155,12 +116,7 @@ __all__ = [
     "seen_by_name",
     "share_within",
     "shrink",
-    "speaker_interval",
     "split_utterances",
-    "told_apart",
     "under_licence",
-    "unweighted_average_recall",
-    "weighted_accuracy",
-    "weighted_f1",
     "without_copies",
 ]

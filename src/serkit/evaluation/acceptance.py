@@ -1,4 +1,4 @@
-"""The figures on a model's card: its recipe under the protocols the recipe names."""
+"""The figures on a model's card: its recipe, evaluated under the protocols that it names."""
 
 from __future__ import annotations
 
@@ -9,12 +9,7 @@ import numpy as np
 
 from serkit.corpora import Utterance
 from serkit.errors import ProtocolError
-from serkit.evaluation.metrics import (
-    confusion,
-    expected_calibration_error,
-    speaker_interval,
-    unweighted_average_recall,
-)
+from serkit.evaluation.figures import Figures, corpus_figures
 from serkit.evaluation.outcome import FoldResult, Outcome
 from serkit.evaluation.protocols import find_protocol
 from serkit.evaluation.run import evaluate, split_utterances
@@ -32,14 +27,14 @@ def accept(
     """Evaluate a recipe under each protocol it names.
 
     Args:
-        recipe: What was trained.
+        recipe: The recipe.
         data: Features of all its utterances.
-        jobs: Processes that work at the same time.
-        track: Given a protocol's name, what wraps its results to show progress.
+        jobs: Number of parallel processes.
+        track: Function from a protocol's name to a wrapper of its results that shows progress.
 
     Returns:
-        JSON values for `ModelCard.figures`: per protocol and corpus UA with its interval,
-        calibration error and counts.
+        JSON values for `ModelCard.figures`: UA with its interval, ECE and counts per protocol and
+        corpus.
 
     Raises:
         ProtocolError: A protocol is unknown, cannot be carried out, or leaks.
@@ -61,16 +56,16 @@ def accept(
 def check_acceptance(
     recipe: Recipe, utterances: Sequence[Utterance], hashes: Sequence[str] = ()
 ) -> None:
-    """Find out before any training that a recipe cannot be carried out on some utterances.
+    """Check before training that a recipe's hold-out and protocols fit some utterances.
 
     Args:
-        recipe: Says who is held out, and names the protocols.
-        utterances: All of them.
-        hashes: `content_hash` of each utterance's audio; copies are not noticed if empty.
+        recipe: The recipe.
+        utterances: All utterances it is trained on.
+        hashes: `content_hash` of each utterance's audio; if empty, copies are not detected.
 
     Raises:
-        ProtocolError: Nobody can be held out, or a protocol is unknown, cannot be carried out, or
-            leaks.
+        ProtocolError: No speaker can be held out, or a protocol is unknown, does not fit the
+            utterances, or leaks.
     """
     recipe.hold_out.split(utterances, np.arange(len(utterances)), seed=0)
     for wanted in recipe.acceptance:
@@ -78,20 +73,20 @@ def check_acceptance(
 
 
 def fit_acceptance(recipe: Recipe, utterances: Sequence[Utterance]) -> tuple[Recipe, list[str]]:
-    """Replace the protocols of a recipe that its author chose for other corpora.
+    """Replace those protocols of a recipe that do not fit the user's own data.
 
-    What cannot be carried out on these utterances gives way to one that can: `loso` up to ten
-    speakers and `speaker-folds` above, or `session` where speakers share sessions.
+    The replacement is `loso` for up to ten speakers and `speaker-folds` for more, or `session` if
+    speakers share sessions.
 
     Args:
-        recipe: Of somebody else.
-        utterances: Of one's own.
+        recipe: A recipe written for other corpora.
+        utterances: The user's utterances.
 
     Returns:
-        The recipe, and a line for each protocol replaced, which says why and by what.
+        The recipe, and one line per replaced protocol with the reason and the replacement.
 
     Raises:
-        ProtocolError: A protocol is unknown, or nobody can be held out.
+        ProtocolError: A protocol is unknown, or no speaker can be held out.
     """
     check_acceptance(recipe.model_copy(update={"acceptance": ()}), utterances)
     kept: list[Acceptance] = []
@@ -117,14 +112,14 @@ def fit_acceptance(recipe: Recipe, utterances: Sequence[Utterance]) -> tuple[Rec
     return recipe.model_copy(update={"acceptance": tuple(kept)}), notes
 
 
-_MOST_LEFT_OUT = 10
-"""More speakers than this are not left out one by one."""
+_MAX_LOSO_SPEAKERS = 10
+"""With more speakers, `speaker-folds` replaces `loso`."""
 
 
 def _fitting(
     recipe: Recipe, wanted: Acceptance, utterances: Sequence[Utterance]
 ) -> Acceptance | None:
-    few = len({u.speaker_key for u in utterances}) <= _MOST_LEFT_OUT
+    few = len({u.speaker_key for u in utterances}) <= _MAX_LOSO_SPEAKERS
     for name in ("loso" if few else "speaker-folds", "session"):
         other = wanted.model_copy(update={"protocol": name})
         try:
@@ -144,14 +139,9 @@ def _check(
 
 
 def summary(outcome: Outcome) -> dict[str, Any]:
-    """Figures of an outcome, a row a corpus, as JSON values.
-
-    UA and calibration error are means over the seeds; the interval resamples the speakers of
-    the mean over seeds.
-    """
+    """UA and ECE of each tested corpus, as `figures` gives them, in JSON values for a card."""
     protocol = outcome.protocol
-    corpora = sorted({outcome.utterances[i].corpus for r in outcome.results for i in r.test})
-    rows = [_row(outcome, corpus) for corpus in corpora]
+    rows = [_row(figures) for figures in corpus_figures(outcome)]
     result = {
         "protocol": protocol.name,
         "title": outcome.title,
@@ -165,37 +155,21 @@ def summary(outcome: Outcome) -> dict[str, Any]:
     return result
 
 
-def _row(outcome: Outcome, corpus: str) -> dict[str, Any]:
-    n_labels = len(outcome.labels)
-    uas, errors, targets, predictions, speakers = [], [], [], [], []
-    for seed in outcome.seeds:
-        test, probabilities = outcome.pooled(seed)
-        here = np.array([outcome.utterances[i].corpus == corpus for i in test])
-        test, probabilities = test[here], probabilities[here]
-        truth, predicted = outcome.targets[test], probabilities.argmax(axis=1)
-        uas.append(unweighted_average_recall(confusion(truth, predicted, n_labels)))
-        errors.append(expected_calibration_error(truth, probabilities))
-        targets.append(truth)
-        predictions.append(predicted)
-        speakers += [outcome.utterances[i].speaker_key for i in test]
-    interval = speaker_interval(
-        unweighted_average_recall,
-        np.concatenate(targets),
-        np.concatenate(predictions),
-        speakers,
-        n_labels,
-    )
+def _row(figures: Figures) -> dict[str, Any]:
+    ua, ece = figures.headlines["ua"], figures.headlines["ece"]
     return {
-        "corpus": corpus,
-        "ua": _rounded(np.mean(uas)),
-        "ua_sd": _rounded(np.std(uas, ddof=1)) if len(uas) > 1 else None,
-        "ua_interval": [_rounded(interval.low), _rounded(interval.high)] if interval else None,
-        "ece": _rounded(np.mean(errors)),
-        "utterances": len(targets[0]),
-        "speakers": len(set(speakers)),
+        "corpus": figures.name,
+        "ua": _rounded(ua.value),
+        "ua_sd": _rounded(ua.sd),
+        "ua_interval": [_rounded(ua.interval.low), _rounded(ua.interval.high)]
+        if ua.interval
+        else None,
+        "ece": _rounded(ece.value),
+        "utterances": figures.utterances,
+        "speakers": len(figures.speakers),
     }
 
 
-def _rounded(figure: float | np.floating[Any]) -> float:
-    """To a thousandth of a per cent: a card is part of a small file."""
-    return round(float(figure), 5)
+def _rounded(value: float | np.floating[Any] | None) -> float | None:
+    """To five decimals, as a card is part of a small file."""
+    return None if value is None else round(float(value), 5)

@@ -1,6 +1,6 @@
-"""Emotions by arousal and by valence: which confusions stay inside a group.
+"""Confusions by arousal and by valence.
 
-Ismail, V.B and figure 1: across corpora the errors cluster by arousal.
+Ismail, V.B and figure 1: across corpora, errors cluster within groups of equal arousal.
 """
 
 from __future__ import annotations
@@ -11,21 +11,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 AROUSAL = {"angry": "high", "happy": "high", "neutral": "low", "sad": "low"}
-"""How excited a voice is; of the four emotions of the paper."""
+"""Arousal of the four emotions of the paper."""
 
 VALENCE = {"angry": "negative", "sad": "negative", "neutral": "neutral", "happy": "positive"}
-"""How pleasant the feeling is; of the four emotions of the paper."""
+"""Valence of the four emotions of the paper."""
 
 
 def regroup(
     matrix: NDArray[np.int64], labels: Sequence[str], groups: Mapping[str, str]
 ) -> tuple[tuple[str, ...], NDArray[np.int64]]:
-    """A confusion matrix of groups of classes; classes without a group are left out.
+    """Confusion matrix between groups of classes, without the classes that have no group.
 
     Args:
         matrix: Counts of true class by predicted class, shape `[n_labels, n_labels]`.
         labels: The classes.
-        groups: From class to group.
+        groups: Mapping of class to group.
 
     Returns:
         The groups, sorted, and their matrix.
@@ -40,10 +40,10 @@ def regroup(
 def share_within(
     matrix: NDArray[np.int64], labels: Sequence[str], groups: Mapping[str, str]
 ) -> float | None:
-    """The share of the errors among grouped classes that stay inside a group.
+    """Share of the errors among grouped classes that stay within a group.
 
     Returns:
-        None where there is no error.
+        The share; None without errors.
     """
     _, grouped = regroup(matrix, labels, groups)
     known = [i for i, label in enumerate(labels) if label in groups]

@@ -1,7 +1,8 @@
-"""Whether one system is better than another, on the same utterances."""
+"""Comparison of two systems on the same utterances, with an interval and a p-value."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -9,33 +10,33 @@ import numpy as np
 from numpy.typing import NDArray
 
 from serkit.errors import ProtocolError
-from serkit.evaluation.metrics import (
+from serkit.evaluation.outcome import Outcome
+from serkit.metrics import (
     Interval,
     clustered_intervals,
-    confusion,
-    per_speaker,
+    mean_over_seeds,
     unweighted_average_recall,
 )
-from serkit.evaluation.outcome import Outcome
 
-_SURE = 0.05
+_ALPHA = 0.05
 
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """The second system's UA against the first's.
+    """UA of a second system against that of a first.
 
     Attributes:
-        first: UA of the first.
+        first: UA of the first, the mean over the seeds.
         second: UA of the second.
-        interval: 95 % interval of the difference, second minus first, over speakers; None where
-            they are too few.
-        p_value: Chance of a difference as large, if the systems were alike to every speaker.
-        utterances: How many both were tested on.
-        speakers: Of how many people.
-        protocols: Of the first and of the second.
-        seeds: Those both have; the others take no part.
-        marks: What has to be told of both runs besides.
+        interval: 95 % interval over speakers of the difference, second minus first; None with
+            fewer than five speakers.
+        p_value: Probability of a difference at least as large if the systems were exchangeable
+            for every speaker.
+        utterances: Number of utterances, the same for both.
+        speakers: Number of their speakers.
+        protocols: Names of the protocols of the first and the second.
+        seeds: The seeds that both runs have; others are left out.
+        marks: Marks of both runs, such as `speaker-dependent`.
     """
 
     first: float
@@ -55,12 +56,12 @@ class Comparison:
 
     @property
     def verdict(self) -> str:
-        """What may be said of the second; `better` or `worse` needs interval and p-value."""
+        """The second against the first; `better` and `worse` need both interval and p-value."""
         if self.interval is None:
-            return "not to be told from so few speakers"
-        if self.p_value < _SURE and self.interval.low > 0:
+            return "not comparable over so few speakers"
+        if self.p_value < _ALPHA and self.interval.low > 0:
             return "better"
-        if self.p_value < _SURE and self.interval.high < 0:
+        if self.p_value < _ALPHA and self.interval.high < 0:
             return "worse"
         return "not clearly different"
 
@@ -68,23 +69,24 @@ class Comparison:
 def compare(first: Outcome, second: Outcome, *, resamples: int = 4000, seed: int = 0) -> Comparison:
     """Compare two runs over the same test utterances, speaker by speaker.
 
-    The p-value is that of a sign-flip permutation test: for each speaker the systems change places
-    or do not. The interval resamples speakers. The seeds that both have are pooled.
+    The p-value is that of a sign-flip permutation test, which swaps the two systems for a random
+    half of the speakers. The interval is a bootstrap over speakers. Both resample speakers for all
+    seeds alike; UA is the mean over the seeds that both runs have.
 
     Args:
         first: One run.
         second: The other.
-        resamples: Permutations, and bootstrap resamples.
-        seed: Of both.
+        resamples: Number of permutations, and of bootstrap resamples.
+        seed: Seed of both.
 
     Raises:
-        ProtocolError: The runs tell other labels apart, tested other utterances, have no seed in
-            common, or one of them learned from what it was tested on and the other did not.
+        ProtocolError: The runs are one and the same; differ in their labels, marks or test
+            utterances; or have no seed in common.
     """
-    _refuse_unlike(first, second)
+    _refuse_other_marks(first, second)
     if set(first.labels) != set(second.labels):
         raise ProtocolError(
-            f"the runs tell other labels apart: {', '.join(first.labels)} against "
+            f"the runs have different labels: {', '.join(first.labels)} against "
             f"{', '.join(second.labels)}"
         )
     seeds = tuple(seed for seed in first.seeds if seed in second.seeds)
@@ -93,82 +95,104 @@ def compare(first: Outcome, second: Outcome, *, resamples: int = 4000, seed: int
             f"the runs have no seed in common: {', '.join(map(str, first.seeds))} against "
             f"{', '.join(map(str, second.seeds))}"
         )
-    one, other = (_by_utterance(run, first.labels, seeds) for run in (first, second))
-    if {name: cells.sum() for name, cells in one.items()} != {
-        name: cells.sum() for name, cells in other.items()
-    }:
-        raise ProtocolError(
-            f"the runs tested other utterances: {len(one.keys() - other.keys())} of the first's "
-            f"{len(one)} are not among the second's {len(other)}; compare runs of one protocol "
-            "on the same corpora"
-        )
-    speaker_of = dict(zip(first.identities, (u.speaker_key for u in first.utterances), strict=True))
-    names = sorted(one)
-
-    def counted(index: NDArray[np.int64]) -> NDArray[np.float64]:
-        chosen = [names[i] for i in index]
-        return np.stack([sum(run[name] for name in chosen) for run in (one, other)])
-
-    people, by_speaker = per_speaker([speaker_of[name] for name in names], counted)
+    tested = _refuse_other_utterances(first, second, seeds)
+    _refuse_same_run(first, second)
+    indices = np.concatenate([first.pooled(seed)[0] for seed in seeds])
+    speakers = sorted({first.utterances[i].speaker_key for i in indices})
+    by_speaker = np.stack(
+        [_counts(run, first.labels, seeds, speakers) for run in (first, second)], axis=1
+    )
     totals = by_speaker.sum(axis=0)
-    found = [unweighted_average_recall(matrix) for matrix in totals]
     (interval,) = clustered_intervals(
         lambda pair: [_difference(pair)], by_speaker, resamples=resamples, seed=seed
     )
     return Comparison(
-        found[0],
-        found[1],
+        _ua(totals[0]),
+        _ua(totals[1]),
         interval,
         _p_value(by_speaker, resamples, seed),
-        len(names),
-        len(people),
+        len({identity for _, identity in tested}),
+        len(speakers),
         (first.protocol.name, second.protocol.name),
         seeds,
         first.marks,
     )
 
 
-def _refuse_unlike(first: Outcome, second: Outcome) -> None:
-    """Refuse a run that learned from what it was tested on beside one that did not."""
-    told = [", ".join(run.marks) or "not so marked" for run in (first, second)]
+def _refuse_other_marks(first: Outcome, second: Outcome) -> None:
+    """Refuse a speaker-dependent run beside one that is not, and the like."""
+    marks = [", ".join(run.marks) or "not marked so" for run in (first, second)]
     if first.marks != second.marks:
         raise ProtocolError(
-            f"the first run is {told[0]}, the second {told[1]}: their figures do not mean the "
-            "same; compare runs of one protocol"
+            f"the first run is {marks[0]}, the second {marks[1]}: their figures are not "
+            "comparable; compare runs of one protocol"
         )
 
 
-def _difference(pair: NDArray[np.float64]) -> float:
-    return unweighted_average_recall(pair[1]) - unweighted_average_recall(pair[0])
+def _refuse_other_utterances(
+    first: Outcome, second: Outcome, seeds: Sequence[int]
+) -> Counter[tuple[int, str]]:
+    """The tests of both runs by seed and utterance, if they are the same."""
+    one, other = _tests(first, seeds), _tests(second, seeds)
+    if one != other:
+        raise ProtocolError(
+            f"the runs tested different utterances: {len(one.keys() - other.keys())} of the "
+            f"first's {len(one)} tests are not among the second's {len(other)}; compare runs of "
+            "one protocol on the same corpora"
+        )
+    return one
 
 
-def _p_value(by_speaker: NDArray[np.float64], permutations: int, seed: int) -> float:
+def _tests(run: Outcome, seeds: Sequence[int]) -> Counter[tuple[int, str]]:
+    names = run.identities
+    return Counter((seed, names[i]) for seed in seeds for i in run.pooled(seed)[0].tolist())
+
+
+def _refuse_same_run(first: Outcome, second: Outcome) -> None:
+    """Refuse a run compared with itself or with a copy of itself."""
+    if first.seeds == second.seeds and all(
+        one.fold == other.fold and np.array_equal(one.probabilities, other.probabilities)
+        for one, other in zip(first.results, second.results, strict=False)
+    ):
+        raise ProtocolError(
+            "both runs give the same probabilities for every utterance: a run is compared with "
+            "itself or a copy; name two different runs"
+        )
+
+
+def _counts(
+    run: Outcome, labels: Sequence[str], seeds: Sequence[int], speakers: Sequence[str]
+) -> NDArray[np.int64]:
+    """Confusion matrices by speaker and seed, shape `[n_speakers, n_seeds, n_labels, n_labels]`.
+
+    Rows and columns are in the order of `labels`, which the run's own may not be.
+    """
+    n, row_of = len(labels), {speaker: row for row, speaker in enumerate(speakers)}
+    column = np.array([labels.index(label) for label in run.labels])
+    counts = np.zeros((len(speakers), len(seeds), n, n), np.int64)
+    for number, seed in enumerate(seeds):
+        test, probabilities = run.pooled(seed)
+        rows = np.array([row_of[run.utterances[i].speaker_key] for i in test])
+        predicted = column[probabilities.argmax(axis=1)]
+        np.add.at(counts[:, number], (rows, column[run.targets[test]], predicted), 1)
+    return counts
+
+
+def _ua(by_seed: NDArray[np.int64]) -> float:
+    return float(mean_over_seeds(lambda matrix: [unweighted_average_recall(matrix)], by_seed)[0])
+
+
+def _difference(pair: NDArray[np.int64]) -> float:
+    return _ua(pair[1]) - _ua(pair[0])
+
+
+def _p_value(by_speaker: NDArray[np.int64], permutations: int, seed: int) -> float:
     observed = abs(_difference(by_speaker.sum(axis=0)))
     flips = np.random.default_rng(seed).random((permutations, len(by_speaker))) < 0.5
     swapped = by_speaker[:, ::-1]
     as_large = sum(
-        abs(_difference(np.where(flip[:, None, None, None], swapped, by_speaker).sum(axis=0)))
+        abs(_difference(np.where(flip[:, None, None, None, None], swapped, by_speaker).sum(axis=0)))
         >= observed - 1e-12
         for flip in flips
     )
     return float((1 + as_large) / (1 + permutations))
-
-
-def _by_utterance(
-    outcome: Outcome, labels: Sequence[str], seeds: Sequence[int]
-) -> dict[str, NDArray[np.float64]]:
-    """Of each utterance tested its confusion matrix, summed over the seeds.
-
-    Rows and columns are in the order of `labels`.
-    """
-    names, n = outcome.identities, len(labels)
-    place = np.array([labels.index(label) for label in outcome.labels])
-    found: dict[str, list[NDArray[np.int64]]] = {}
-    for result in outcome.results:
-        if result.seed not in seeds:
-            continue
-        predicted = place[result.probabilities.argmax(axis=1)]
-        for i, called in zip(result.test, predicted, strict=True):
-            cell = confusion(place[outcome.targets[[i]]], called[None], n)
-            found.setdefault(names[i], []).append(cell)
-    return {name: np.sum(cells, axis=0) for name, cells in found.items()}

@@ -1,4 +1,4 @@
-"""Doing independent tasks: here, in local processes, or on a Ray cluster."""
+"""Execution of independent tasks: serially, in local processes, or on a Ray cluster."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ def carry_out(
     jobs: int = 1,
     ray_address: str | None = None,
 ) -> Iterator[Result]:
-    """Do every task once, and yield the results as they come.
+    """Execute every task once, and yield the results as they are completed.
 
-    The task of a worker that is lost is done again by another.
+    The task of a worker that dies is given to another.
 
     Args:
-        work: Does a task; known by name in its module, as other processes import it.
-        tasks: What is to be done.
-        jobs: Local processes that work at the same time.
-        ray_address: Of the Ray cluster that works instead; `local` starts one here.
+        work: Function of a task; importable by name, as worker processes import it.
+        tasks: The tasks.
+        jobs: Number of local processes.
+        ray_address: Address of a Ray cluster to use instead; `local` starts one.
 
     Raises:
-        MissingExtraError: A Ray cluster is asked for, and ray is not installed.
-        ProtocolError: Workers were lost time and again, or no cluster answers.
+        MissingExtraError: `ray_address` is given, and ray is not installed.
+        ProtocolError: Workers died repeatedly, or no cluster answers.
     """
     if ray_address is not None:
         return _on_ray(work, tasks, ray_address)
@@ -45,8 +45,8 @@ def _on_ray(
         import ray
     except ImportError:
         raise MissingExtraError("ray", "ray", "evaluating on a cluster") from None
-    ours = not ray.is_initialized()
-    if ours:
+    starts_here = not ray.is_initialized()
+    if starts_here:
         quiet = {"include_dashboard": False, "log_to_driver": False} if address == "local" else {}
         try:
             ray.init(address=address, **quiet)
@@ -63,10 +63,10 @@ def _on_ray(
             try:
                 yield from ray.get(done)
             except ray.exceptions.RayTaskError as error:
-                # Ours as it was raised there; Ray's own wording is pages long.
+                # Ray wraps an error of the worker in pages of text.
                 raise error.cause if isinstance(error.cause, SerkitError) else error from None
     finally:
-        if ours:
+        if starts_here:
             ray.shutdown()
 
 

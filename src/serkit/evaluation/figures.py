@@ -1,4 +1,8 @@
-"""The figures of an outcome: each with its interval, ready for tables and JSON."""
+"""The figures of an outcome, each with its interval, as tables and as JSON.
+
+A figure over several seeds is the mean of the figure of each seed, which pools the folds of that
+seed. Its interval is a bootstrap over speakers of that mean: one draw of speakers for all seeds.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from serkit.evaluation.affect import AROUSAL, VALENCE, regroup, share_within
-from serkit.evaluation.metrics import (
+from serkit.evaluation.outcome import Outcome, fingerprints
+from serkit.evaluation.tables import Table
+from serkit.metrics import (
     N_BINS,
     Interval,
     calibration_error,
@@ -19,6 +25,7 @@ from serkit.evaluation.metrics import (
     confusion,
     f1s,
     macro_f1,
+    mean_over_seeds,
     per_speaker,
     precisions,
     recalls,
@@ -27,12 +34,10 @@ from serkit.evaluation.metrics import (
     weighted_accuracy,
     weighted_f1,
 )
-from serkit.evaluation.outcome import Outcome, fingerprints
-from serkit.evaluation.tables import Table
 
 Counts = NDArray[np.float64]
 
-_NONE = "–"
+_UNDEFINED = "–"
 
 HEADLINES = {
     "ua": "UA",
@@ -41,7 +46,7 @@ HEADLINES = {
     "weighted_f1": "weighted F1",
     "ece": "ECE",
 }
-"""The figures of a corpus, and what tables call them."""
+"""The headline figures, by key in JSON, with their names in tables."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,18 +54,20 @@ class Figure:
     """A figure of merit over all seeds.
 
     Attributes:
-        value: Of the test utterances of all seeds together; None where there is none, as the
-            recall of a class that does not occur.
-        interval: 95 %, over speakers; None where they are too few.
+        value: Mean over the seeds; None if undefined, such as the recall of a class that does not
+            occur.
+        interval: 95 % interval over speakers; None with fewer than five.
+        sd: Standard deviation over the seeds; None with a single seed.
     """
 
     value: float | None
     interval: Interval | None
+    sd: float | None
 
     def __str__(self) -> str:
-        """In per cent."""
+        """Value and interval in per cent."""
         if self.value is None:
-            return _NONE
+            return _UNDEFINED
         if self.interval is None:
             return _percent(self.value)
         low, high = self.interval.low, self.interval.high
@@ -69,16 +76,16 @@ class Figure:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Figures:
-    """All figures of some test utterances.
+    """All figures of a set of test utterances.
 
     Attributes:
         name: The corpus, or `all`.
-        headlines: Those of `HEADLINES`.
-        classes: Of each class precision, recall and F1.
-        matrix: Confusion counts over all seeds, shape `[n_labels, n_labels]`.
-        curve: The reliability curve, as `reliability` sums it.
+        headlines: The figures of `HEADLINES`.
+        classes: Precision, recall and F1 of each class.
+        matrix: Confusion counts summed over seeds, shape `[n_labels, n_labels]`.
+        curve: The reliability curve of all seeds, as returned by `reliability`.
         speakers: UA of each speaker.
-        utterances: How many are tested a seed.
+        utterances: Number of different utterances tested.
     """
 
     name: str
@@ -91,36 +98,53 @@ class Figures:
 
 
 def figures(outcome: Outcome) -> list[Figures]:
-    """Figures of each corpus tested, then of all where there are several."""
+    """Figures of each tested corpus, then of all corpora together if there are several."""
+    by_corpus = corpus_figures(outcome)
+    if len(by_corpus) == 1:
+        return by_corpus
+    return [*by_corpus, _figures(outcome, "all", {f.name for f in by_corpus})]
+
+
+def corpus_figures(outcome: Outcome) -> list[Figures]:
+    """Figures of each tested corpus, in the order of their names."""
     tested = {outcome.utterances[i].corpus for r in outcome.results for i in r.test}
-    found = [_figures(outcome, name, {name}) for name in sorted(tested)]
-    return found if len(tested) == 1 else [*found, _figures(outcome, "all", tested)]
+    return [_figures(outcome, name, {name}) for name in sorted(tested)]
 
 
 def _figures(outcome: Outcome, name: str, corpora: set[str]) -> Figures:
-    n = len(outcome.labels)
+    n, n_seeds = len(outcome.labels), len(outcome.seeds)
     pooled = [outcome.pooled(seed) for seed in outcome.seeds]
     test = np.concatenate([index for index, _ in pooled])
     probabilities = np.concatenate([values for _, values in pooled])
-    here = np.array([outcome.utterances[i].corpus in corpora for i in test])
-    test, probabilities = test[here], probabilities[here]
+    seed = np.repeat(np.arange(n_seeds), [len(index) for index, _ in pooled])
+    chosen = np.array([outcome.utterances[i].corpus in corpora for i in test])
+    test, probabilities, seed = test[chosen], probabilities[chosen], seed[chosen]
     targets = outcome.targets[test]
 
-    def counted(index: NDArray[np.int64]) -> Counts:
+    def counts(index: NDArray[np.int64]) -> Counts:
         """Confusion and reliability in one row, so that both are resampled together."""
-        chosen = probabilities[index]
-        matrix = confusion(targets[index], chosen.argmax(axis=1), n)
-        return np.concatenate((matrix.ravel(), reliability(targets[index], chosen).ravel()))
+        answers = probabilities[index]
+        matrix = confusion(targets[index], answers.argmax(axis=1), n)
+        return np.concatenate((matrix.ravel(), reliability(targets[index], answers).ravel()))
 
-    people, rows = per_speaker([outcome.utterances[i].speaker_key for i in test], counted)
+    def counts_by_seed(index: NDArray[np.int64]) -> Counts:
+        return np.stack([counts(index[seed[index] == number]) for number in range(n_seeds)])
+
+    speakers, rows = per_speaker([outcome.utterances[i].speaker_key for i in test], counts_by_seed)
+    totals = rows.sum(axis=0)
     metrics = partial(_all_metrics, n_labels=n)
-    values, intervals = metrics(rows.sum(axis=0)), clustered_intervals(metrics, rows)
-    named = iter([_figure(v, i) for v, i in zip(values, intervals, strict=True)])
-    headlines = {key: next(named) for key in HEADLINES}
+    over_seeds = partial(mean_over_seeds, metrics)
+    all_figures = map(
+        _figure,
+        over_seeds(totals),
+        clustered_intervals(over_seeds, rows),
+        np.transpose([metrics(total) for total in totals if total.any()]),
+    )
+    headlines = {key: next(all_figures) for key in HEADLINES}
     by_class = {
-        kind: [next(named) for _ in outcome.labels] for kind in ("precision", "recall", "f1")
+        kind: [next(all_figures) for _ in outcome.labels] for kind in ("precision", "recall", "f1")
     }
-    matrix, curve = _parts(rows.sum(axis=0), n)
+    matrix, curve = _parts(totals.sum(axis=0), n)
     return Figures(
         name,
         headlines,
@@ -128,19 +152,27 @@ def _figures(outcome: Outcome, name: str, corpora: set[str]) -> Figures:
         matrix.astype(np.int64),
         curve,
         {
-            who: unweighted_average_recall(_parts(row, n)[0].astype(np.int64))
-            for who, row in zip(people, rows, strict=True)
+            speaker: float(mean_over_seeds(partial(_ua, n_labels=n), by_seed)[0])
+            for speaker, by_seed in zip(speakers, rows, strict=True)
         },
         len(set(test.tolist())),
     )
 
 
-def _figure(value: float, interval: Interval | None) -> Figure:
-    return Figure(None, None) if np.isnan(value) else Figure(float(value), interval)
+def _figure(value: np.float64, interval: Interval | None, by_seed: NDArray[np.float64]) -> Figure:
+    if np.isnan(value):
+        return Figure(None, None, None)
+    defined = by_seed[~np.isnan(by_seed)]
+    sd = float(np.std(defined, ddof=1)) if len(defined) > 1 else None
+    return Figure(float(value), interval, sd)
 
 
 def _parts(row: Counts, n_labels: int) -> tuple[Counts, Counts]:
     return row[: n_labels**2].reshape(n_labels, n_labels), row[n_labels**2 :].reshape(3, N_BINS)
+
+
+def _ua(row: Counts, n_labels: int) -> list[float]:
+    return [unweighted_average_recall(_parts(row, n_labels)[0].astype(np.int64))]
 
 
 def _all_metrics(row: Counts, n_labels: int) -> list[float]:
@@ -159,8 +191,13 @@ def _all_metrics(row: Counts, n_labels: int) -> list[float]:
     ]
 
 
-def tables(outcome: Outcome, found: Sequence[Figures]) -> list[Table]:
-    """Headlines, classes, folds, arousal and valence; marked where that must be told."""
+def tables(outcome: Outcome, by_corpus: Sequence[Figures]) -> list[Table]:
+    """Tables of headlines, classes, folds, arousal and valence, every row with the run's marks.
+
+    Args:
+        outcome: The outcome.
+        by_corpus: Its `figures`.
+    """
     name, labels = outcome.protocol.name, outcome.labels
     headlines = Table(
         f"{outcome.title}: figures in % with 95 % intervals over speakers",
@@ -174,10 +211,10 @@ def tables(outcome: Outcome, found: Sequence[Figures]) -> list[Table]:
                 str(len(outcome.seeds)),
                 *map(str, f.headlines.values()),
             )
-            for f in found
+            for f in by_corpus
         ),
     )
-    whole = found[-1]
+    whole = by_corpus[-1]
     classes = Table(
         f"Classes ({whole.name}), in %",
         ("class", "occurrences", "precision", "recall", "F1"),
@@ -186,23 +223,22 @@ def tables(outcome: Outcome, found: Sequence[Figures]) -> list[Table]:
             for label, row in zip(labels, whole.matrix, strict=True)
         ),
     )
-    made = (headlines, classes, _fold_table(outcome), _affect_table(whole, labels))
-    return [table.marked(outcome.marks) for table in made if table.rows]
+    every = (headlines, classes, _fold_table(outcome, whole), _affect_table(whole, labels))
+    return [table.marked(outcome.marks) for table in every if table.rows]
 
 
-def _fold_table(outcome: Outcome) -> Table:
+def _fold_table(outcome: Outcome, whole: Figures) -> Table:
     folds = list(_fold_figures(outcome))
-    seeds = [outcome.matrix(seed) for seed in outcome.seeds]
     rows = [
         (f["fold"], str(f["seed"]), str(f["utterances"]), _percent(f["ua"]), _percent(f["wa"]))
         for f in folds
     ]
     if len(folds) > 1:
-        ua, wa = (_mean_sd([f[key] for f in folds]) for key in ("ua", "wa"))
+        by_key = ([f[key] for f in folds] for key in ("ua", "wa"))
+        ua, wa = (_mean_sd(float(np.mean(v)), float(np.std(v, ddof=1))) for v in by_key)
         rows.append(("mean ± SD over folds", "", "", ua, wa))
-    if len(seeds) > 1:
-        ua = _mean_sd([unweighted_average_recall(matrix) for matrix in seeds])
-        wa = _mean_sd([weighted_accuracy(matrix) for matrix in seeds])
+    if len(outcome.seeds) > 1:
+        ua, wa = (_mean_sd(f.value, f.sd) for f in map(whole.headlines.__getitem__, ("ua", "wa")))
         rows.append(("mean ± SD over seeds", "", "", ua, wa))
     return Table("Folds, in %", ("fold", "seed", "utterances", "UA", "WA"), tuple(rows))
 
@@ -220,13 +256,13 @@ def _fold_figures(outcome: Outcome) -> Iterator[dict[str, Any]]:
         }
 
 
-def _affect_table(found: Figures, labels: Sequence[str]) -> Table:
+def _affect_table(whole: Figures, labels: Sequence[str]) -> Table:
     rows = []
     for what, groups in (("arousal", AROUSAL), ("valence", VALENCE)):
-        names, matrix = regroup(found.matrix, labels, groups)
+        names, matrix = regroup(whole.matrix, labels, groups)
         if len(names) < 2 or not matrix.sum():
             continue
-        share = share_within(found.matrix, labels, groups)
+        share = share_within(whole.matrix, labels, groups)
         rows.append(
             (
                 what,
@@ -244,8 +280,13 @@ def _affect_table(found: Figures, labels: Sequence[str]) -> Table:
     )
 
 
-def as_json(outcome: Outcome, found: Sequence[Figures]) -> dict[str, Any]:
-    """Everything as JSON values."""
+def as_json(outcome: Outcome, by_corpus: Sequence[Figures]) -> dict[str, Any]:
+    """The outcome's figures as JSON values.
+
+    Args:
+        outcome: The outcome.
+        by_corpus: Its `figures`.
+    """
     return {
         "protocol": outcome.protocol.name,
         "title": outcome.title,
@@ -273,19 +314,23 @@ def as_json(outcome: Outcome, found: Sequence[Figures]) -> dict[str, Any]:
                 "errors_inside_arousal": share_within(f.matrix, outcome.labels, AROUSAL),
                 "errors_inside_valence": share_within(f.matrix, outcome.labels, VALENCE),
             }
-            for f in found
+            for f in by_corpus
         ],
     }
 
 
 def _values(figure: Figure) -> dict[str, Any]:
     interval = figure.interval
-    return {"value": figure.value, "interval": [interval.low, interval.high] if interval else None}
+    return {
+        "value": figure.value,
+        "sd": figure.sd,
+        "interval": [interval.low, interval.high] if interval else None,
+    }
 
 
 def _percent(value: float) -> str:
-    return _NONE if np.isnan(value) else f"{100 * value:.1f}"
+    return _UNDEFINED if np.isnan(value) else f"{100 * value:.1f}"
 
 
-def _mean_sd(values: Sequence[float]) -> str:
-    return f"{_percent(float(np.mean(values)))} ± {_percent(float(np.std(values, ddof=1)))}"
+def _mean_sd(mean: float | None, sd: float | None) -> str:
+    return _UNDEFINED if mean is None or sd is None else f"{_percent(mean)} ± {_percent(sd)}"

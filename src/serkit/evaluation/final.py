@@ -1,4 +1,4 @@
-"""The model that ships: trained on everything but the speakers that calibrate it."""
+"""The final model: trained on all data except the speakers that calibrate it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from serkit.runtime import Model, Sketch, TrainingCorpus
 from serkit.training import Dataset, Epoch, Recipe, fit, typical_of
 
 UNKNOWN = "unknown"
-"""The licence of a corpus that says nothing about it."""
+"""The licence of a corpus without a stated one."""
 
 
 def fit_final(
@@ -31,19 +31,19 @@ def fit_final(
     """Train on all data except the speakers held out for early stopping and calibration.
 
     Args:
-        recipe: What to do.
+        recipe: The recipe.
         data: Features of all utterances.
-        corpora: Where they come from, for the card.
-        seed: Of the weights and of the speakers held out.
-        learn: What learns; takes the arguments of `fit`.
+        corpora: Their corpora, for the card.
+        seed: Seed of the training and of the hold-out.
+        learn: Training function with the signature of `fit`.
         on_epoch: Called with each line of the training log.
 
     Returns:
-        The model, on its card the training corpora and what their features look like.
+        The model, with its training corpora and their typical features on the card.
 
     Raises:
-        ProtocolError: There is nobody to hold out, who is held out is learned from too, or a class
-            is left without anything to learn from.
+        ProtocolError: No speaker can be held out, training and validation share a recording, or a
+            class has no training utterance.
     """
     everything = np.arange(len(data))
     training, validation = recipe.hold_out.split(data.utterances, everything, seed=seed)
@@ -62,37 +62,37 @@ def fit_final(
 
 
 def learned_from(model: Model, corpora: Sequence[Corpus], data: Dataset) -> Model:
-    """The model with corpora, and a sketch of their recordings, added to its card.
+    """Add training corpora and a sketch of their recordings to a model's card.
 
     Args:
         model: The model.
-        corpora: What it learned from besides.
-        data: The utterances of them that took part.
+        corpora: The corpora to add.
+        data: The utterances of these corpora that were used.
     """
     named = {corpus.name: corpus for corpus in model.card.corpora}
     named |= {c.name: _on_card(c, data) for c in corpora if c.name not in named}
     content = dict(zip(data.utterances, data.hashes, strict=False))
-    heard = Sketch.of({c.name: [content[u] for u in c.utterances if u in content] for c in corpora})
-    return model.with_card(corpora=tuple(named.values()), seen=model.card.seen.joined(heard))
+    new = Sketch.of({c.name: [content[u] for u in c.utterances if u in content] for c in corpora})
+    return model.with_card(corpora=tuple(named.values()), seen=model.card.seen.joined(new))
 
 
 def under_licence(
     corpora: Sequence[Corpus], licence: str, *, commercial_use: bool
 ) -> tuple[Corpus, ...]:
-    """The corpora with a licence stated for those of which none is known, as of a manifest.
+    """State the licence of those corpora that have none, such as manifests.
 
     Args:
-        corpora: All of them; published ones keep their licence.
-        licence: The terms the others are under.
-        commercial_use: Whether these allow commercial use.
+        corpora: All corpora; published ones keep their licence.
+        licence: Licence of the others.
+        commercial_use: Whether it allows commercial use.
 
     Raises:
-        CorpusError: The licence of all of them is known.
+        CorpusError: All corpora have a licence already.
     """
     if all(corpus.info.licence != UNKNOWN for corpus in corpora):
         known = ", ".join(f"{corpus.name} ({corpus.info.licence})" for corpus in corpora)
         raise CorpusError(
-            f"a licence is given for data without one, but that of all corpora is known: {known}"
+            f"a licence is given for data without one, but all corpora have one: {known}"
         )
     stated: dict[str, Any] = {"licence": licence, "commercial_use": commercial_use}
     return tuple(

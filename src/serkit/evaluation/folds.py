@@ -1,4 +1,4 @@
-"""How utterances are split into training, validation and test."""
+"""Splits of utterances into training, validation and test parts."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ class Fold:
     """One split, as indices into the utterances.
 
     Attributes:
-        name: What sets it apart, such as the speaker tested.
-        train: What weights and normalisation are fitted on.
-        validation: What decides when to stop and how sure to be.
-        test: What is reported.
+        name: Name among the folds, such as the test speaker.
+        train: Utterances that weights and normalisation are fitted on.
+        validation: Utterances for early stopping and calibration.
+        test: Utterances that are reported.
     """
 
     name: str
@@ -42,7 +42,7 @@ Split = Callable[[Sequence[Utterance], int, HoldOut], list[Fold]]
 
 
 def shuffle(utterances: Sequence[Utterance], seed: int, hold_out: HoldOut) -> list[Fold]:
-    """One random split of clips; test and validation get the share held out each."""
+    """One random split of clips, with the hold-out's share for test and for validation each."""
     n = len(utterances)
     n_held = max(1, round(hold_out.share * n))
     if n < 3 * n_held:
@@ -53,7 +53,7 @@ def shuffle(utterances: Sequence[Utterance], seed: int, hold_out: HoldOut) -> li
 
 
 def shuffled_folds(n_folds: int) -> Split:
-    """Clips dealt at random into folds, each tested once; single clips validate."""
+    """Random folds of clips, each tested once; the validation part is drawn by clip too."""
 
     def split(utterances: Sequence[Utterance], seed: int, hold_out: HoldOut) -> list[Fold]:
         if len(utterances) < n_folds:
@@ -89,7 +89,7 @@ _SPEAKER_FOLDS = 5
 
 
 def speaker_folds(utterances: Sequence[Utterance], seed: int, hold_out: HoldOut) -> list[Fold]:
-    """Five folds; each corpus's speakers are dealt out in turn, beginning where the last ended."""
+    """Five folds; the speakers of each corpus, shuffled, are dealt to the folds in turn."""
     _at_least_two([u.speaker_key for u in utterances], "speakers", "speaker-folds")
     rng = np.random.default_rng(seed)
     fold_of: dict[str, str] = {}
@@ -102,7 +102,7 @@ def speaker_folds(utterances: Sequence[Utterance], seed: int, hold_out: HoldOut)
 
 
 def sessions(utterances: Sequence[Utterance], seed: int, hold_out: HoldOut) -> list[Fold]:
-    """Each session tested once and the next one, in a circle, validating."""
+    """Each session tested once, with the next session (cyclically) for validation."""
     keys = [u.session_key for u in utterances]
     if None in keys:
         raise ProtocolError(
@@ -114,13 +114,13 @@ def sessions(utterances: Sequence[Utterance], seed: int, hold_out: HoldOut) -> l
         raise ProtocolError(
             f"the protocol session needs at least three sessions; found {', '.join(names)}"
         )
-    of = np.array(keys)
+    session = np.array(keys)
     return [
         _fold(
             name,
-            np.flatnonzero((of != name) & (of != following)),
-            np.flatnonzero(of == following),
-            np.flatnonzero(of == name),
+            np.flatnonzero((session != name) & (session != following)),
+            np.flatnonzero(session == following),
+            np.flatnonzero(session == name),
         )
         for name, following in zip(names, names[1:] + names[:1], strict=True)
     ]
@@ -137,12 +137,12 @@ _EMOBOX_RAVDESS = (
 
 
 def emobox_ravdess(utterances: Sequence[Utterance], seed: int, hold_out: HoldOut) -> list[Fold]:
-    """The benchmark's six folds of four actors each."""
+    """EmoBox's six folds of four actors each."""
     foreign = {u.corpus for u in utterances} - {"ravdess"}
     if foreign:
         raise ProtocolError(
             f"emobox-ravdess splits the corpus ravdess alone; found {', '.join(sorted(foreign))} "
-            "besides; leave it out, or make it an anchor"
+            "too; leave it out, or make it an anchor"
         )
     fold_of = {
         f"{actor:02d}": f"fold-{number}"
@@ -158,10 +158,10 @@ def emobox_ravdess(utterances: Sequence[Utterance], seed: int, hold_out: HoldOut
 
 
 def emobox_clips(corpus: str) -> Split:
-    """The benchmark's single split of a corpus, by clip; speakers are in both parts.
+    """EmoBox's single split of a corpus by clip, with all speakers in both parts.
 
     Args:
-        corpus: One of those with a list in the folder `emobox`.
+        corpus: A corpus with a list of test clips in the folder `emobox`.
     """
 
     def split(utterances: Sequence[Utterance], seed: int, hold_out: HoldOut) -> list[Fold]:
@@ -169,7 +169,7 @@ def emobox_clips(corpus: str) -> Split:
         if foreign:
             raise ProtocolError(
                 f"EmoBox's split of {corpus} is of that corpus alone; found "
-                f"{', '.join(sorted(foreign))} besides; leave it out, or make it an anchor"
+                f"{', '.join(sorted(foreign))} too; leave it out, or make it an anchor"
             )
         lines = files("serkit.evaluation").joinpath("emobox", f"{corpus}.txt").read_text("utf-8")
         listed = set(lines.splitlines())
@@ -205,13 +205,13 @@ def across(train: frozenset[str], test: frozenset[str]) -> Split:
 
 
 def published(utterances: Sequence[Utterance], seed: int, hold_out: HoldOut) -> list[Fold]:
-    """The split the corpus is published with."""
-    found = {u.split for u in utterances}
-    if not {"train", "test"} <= found <= {"train", "dev", "test"}:
-        said = ", ".join(sorted(str(split or "none") for split in found))
+    """The split that the corpus is published with."""
+    published_splits = {u.split for u in utterances}
+    if not {"train", "test"} <= published_splits <= {"train", "dev", "test"}:
+        found = ", ".join(sorted(str(split or "none") for split in published_splits))
         raise ProtocolError(
             "the protocol fixed needs a published split (train, dev, test) of every utterance; "
-            f"found {said}"
+            f"found {found}"
         )
     train, validation, test = (
         np.flatnonzero([u.split == name for u in utterances]) for name in ("train", "dev", "test")
@@ -224,7 +224,7 @@ def published(utterances: Sequence[Utterance], seed: int, hold_out: HoldOut) -> 
 def _each_in_turn(
     utterances: Sequence[Utterance], groups: Sequence[str], seed: int, hold_out: HoldOut
 ) -> list[Fold]:
-    """Test each group once; train and validate on the others."""
+    """One fold per group: test it, train and validate on the others."""
     folds = []
     for name in sorted(set(groups)):
         is_test = np.array([group == name for group in groups])

@@ -1,16 +1,17 @@
-"""The leak guard: what is tested must not have been learned from."""
+"""The leak guard: refuses splits whose parts are not disjoint."""
 
 from __future__ import annotations
 
 import math
 import os
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import combinations
 
 import numpy as np
 
 from serkit.adaptation import HoldOut
-from serkit.corpora import Utterance
+from serkit.corpora import Utterance, episode
 from serkit.errors import ProtocolError
 from serkit.evaluation.folds import Fold, Index
 from serkit.evaluation.protocols import Protocol
@@ -24,21 +25,23 @@ def guard(
     hold_out: HoldOut,
     hashes: Sequence[str] = (),
 ) -> None:
-    """Refuse folds whose parts share an utterance, audio, text, speaker or session.
+    """Refuse folds whose parts share an utterance, audio, text, speaker, session or episode.
 
-    A protocol that is speaker-dependent by design may share speakers and sessions; its figures
-    carry that mark instead. Training and validation may share them where single utterances are
-    held out by design; the test part never does.
+    Parts of speaker-dependent protocols may share speakers, sessions and episodes; their figures
+    are marked instead. So may training and validation if single utterances are held out.
+
+    Episodes are those of the series that both MELD and EmoryNLP transcribe. Within one of these
+    corpora an episode may be in several parts, as its dialogues are different.
 
     Args:
-        protocol: How the folds were made.
+        protocol: Protocol that made the folds.
         folds: The folds.
-        utterances: What their indices stand for.
+        utterances: The utterances that the folds index.
         hold_out: How the validation part was chosen.
-        hashes: `content_hash` of each utterance's audio; none if empty.
+        hashes: `content_hash` of each utterance's audio; if empty, copies are not detected.
 
     Raises:
-        ProtocolError: Something crosses; the message names the fold and what crosses.
+        ProtocolError: Two parts share something; the message names it and the fold.
     """
     contents = _contents(utterances, hashes)
     for fold in folds:
@@ -62,6 +65,12 @@ def guard(
                     f"{where} the sessions {', '.join(sorted(sessions)[:5])} are {between}; "
                     "the protocol session keeps them apart"
                 )
+            episodes = _shared_episodes(first, second, utterances)
+            if episodes:
+                raise ProtocolError(
+                    f"{where} the episodes {', '.join(sorted(episodes)[:5])}, which both MELD and "
+                    f"EmoryNLP transcribe, are {between}; leave them out of one of the corpora"
+                )
 
 
 def guard_final(
@@ -71,17 +80,17 @@ def guard_final(
     utterances: Sequence[Utterance],
     hashes: Sequence[str],
 ) -> None:
-    """Refuse a model whose early stopping and calibration hear what it learns from.
+    """Refuse a final training whose validation part shares recordings with the training part.
 
     Args:
-        name: Of the model.
-        training: Indices of what it learns from.
-        validation: Indices of what was held out by a `HoldOut`, which keeps speakers apart.
-        utterances: What the indices stand for.
-        hashes: `content_hash` of each utterance's audio; none if empty.
+        name: Name of the model.
+        training: Indices of the training part.
+        validation: Indices of the part held out by a `HoldOut`, which separates speakers.
+        utterances: The utterances indexed.
+        hashes: `content_hash` of each utterance's audio; if empty, copies are not detected.
 
     Raises:
-        ProtocolError: Something crosses, or a class is absent from the training part.
+        ProtocolError: The parts share a recording or text, or a class is absent from training.
     """
     contents = _contents(utterances, hashes)
     where = f"the training of {name} leaks:"
@@ -101,30 +110,32 @@ def _refuse_same_content(
     both = set(first.tolist()) & set(second.tolist())
     if both:
         raise ProtocolError(
-            f"{where} {len(both)} utterances are {between}, "
-            f"{_called(utterances[min(both)])} among them"
+            f"{where} {len(both)} utterances are {between}, such as {_named(utterances[min(both)])}"
         )
     crossing = _shared(first, second, contents.get)
     if crossing:
         a, b = (next(i for i in p if contents.get(i) in crossing) for p in (first, second))
         raise ProtocolError(
-            f"{where} {len(crossing)} recordings or texts are {between}: "
-            f"{_called(utterances[a])} and {_called(utterances[b])} are identical, "
-            "for instance; remove one of them from the corpus"
+            f"{where} {len(crossing)} recordings or texts are {between}: for instance, "
+            f"{_named(utterances[a])} and {_named(utterances[b])} are identical; remove one of "
+            "them from the corpus"
         )
     overlap = _overlap([utterances[i] for i in first], [utterances[i] for i in second])
     if overlap:
         raise ProtocolError(
-            f"{where} {_called(overlap[0])} and {_called(overlap[1])} are {between} and share a "
-            "stretch of sound; correct their times, or leave one out"
+            f"{where} {_named(overlap[0])} and {_named(overlap[1])} are {between} and overlap in "
+            "time; correct their times, or leave one out"
         )
 
 
 def _overlap(
     first: Sequence[Utterance], second: Sequence[Utterance]
 ) -> tuple[Utterance, Utterance] | None:
-    """An utterance of each that share a stretch of one file; None where there are none."""
-    # One file under two names, as by a link, is one file.
+    """The first pair, one of each part, that overlaps in time within one file; None if none does.
+
+    One pass over the utterances by start time, with the latest end so far in each part.
+    """
+    # Links to one file are one file.
     real = {u.audio: os.path.realpath(u.audio) for u in (*first, *second) if u.audio is not None}
     files = [{real[u.audio] for u in part if u.audio is not None} for part in (first, second)]
     shared = files[0] & files[1]
@@ -155,18 +166,18 @@ def without_copies(
     *,
     of_tested: bool,
 ) -> list[Fold]:
-    """Drop from training what is identical to something that validates or is tested.
+    """Drop training utterances that are copies of validation or test utterances.
 
-    Where single clips are shuffled or held out, and in published splits, copies of a recording or
-    a text fall on both sides; the test part stays whole.
+    Shuffled, held-out and published splits by clip separate copies of a recording or a text. The
+    test part stays complete.
 
     Args:
-        folds: As split.
-        utterances: What their indices stand for.
-        hashes: `content_hash` of each utterance's audio; none if empty.
-        of_tested: Whether copies of what is tested are dropped, from training and validation;
-            where speakers are kept apart such a copy is a fault of the corpus, and left to the
-            guard.
+        folds: The folds.
+        utterances: The utterances that the folds index.
+        hashes: `content_hash` of each utterance's audio; if empty, copies are not detected.
+        of_tested: Whether to drop copies of test utterances, from training and validation. In a
+            speaker-independent protocol such a copy is an error in the corpus; the guard refuses
+            it.
     """
     contents = _contents(utterances, hashes)
 
@@ -188,10 +199,9 @@ def without_copies(
 def require_classes(
     protocol: Protocol, folds: Sequence[Fold], utterances: Sequence[Utterance]
 ) -> None:
-    """Refuse folds that cannot learn a class, and protocols that never test one.
+    """Refuse folds without training utterances of a class, and protocols that never test one.
 
-    A single fold may lack a class in its test part, as a speaker may who never acted it: figures
-    are taken over all folds together.
+    The test part of a single fold may lack a class, as figures pool all folds.
 
     Raises:
         ProtocolError: A class is absent; the message names it and the fold.
@@ -219,16 +229,16 @@ def _require_labels(
 
 
 def _contents(utterances: Sequence[Utterance], hashes: Sequence[str]) -> dict[int, str]:
-    """What identifies the content of each utterance: audio, or text where there is no audio."""
+    """Key of the content of each utterance: its audio, or its text if it has no audio."""
 
-    def named() -> Iterator[tuple[int, str]]:
+    def keys() -> Iterator[tuple[int, str]]:
         for i, utterance in enumerate(utterances):
             if utterance.audio is None and utterance.text is not None:
                 yield i, "text " + " ".join(utterance.text.split()).casefold()
             elif hashes:
                 yield i, hashes[i]
 
-    return dict(named())
+    return dict(keys())
 
 
 def _shared(first: Index, second: Index, key: Callable[[int], str | None]) -> set[str]:
@@ -236,7 +246,19 @@ def _shared(first: Index, second: Index, key: Callable[[int], str | None]) -> se
     return {value for value in one & other if value is not None}
 
 
-def _called(utterance: Utterance) -> str:
+def _shared_episodes(first: Index, second: Index, utterances: Sequence[Utterance]) -> set[str]:
+    """Episodes that one corpus has in the first part, and another corpus in the second."""
+    one: dict[str, set[str]] = defaultdict(set)
+    other: dict[str, set[str]] = defaultdict(set)
+    for part, corpora_of in ((first, one), (second, other)):
+        for utterance in (utterances[i] for i in part.tolist()):
+            name = episode(utterance)
+            if name is not None:
+                corpora_of[name].add(utterance.corpus)
+    return {name for name in one.keys() & other.keys() if len(one[name] | other[name]) > 1}
+
+
+def _named(utterance: Utterance) -> str:
     if utterance.audio is None:
         return f"{utterance.corpus}: {utterance.text!r}"
     if utterance.start_s is None and utterance.end_s is None:

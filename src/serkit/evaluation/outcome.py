@@ -1,4 +1,4 @@
-"""What trained models said about the utterances they were tested on."""
+"""The probabilities that trained models gave their test utterances."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from serkit.corpora import Utterance
-from serkit.evaluation.metrics import confusion
 from serkit.evaluation.protocols import SPEAKER_DEPENDENT, Protocol
+from serkit.metrics import confusion
 
 TRAINED_ON = "trained on this corpus"
-"""The mark on every figure of a model tested on a corpus of its training."""
+"""Mark on every figure of a model that is tested on a corpus of its training."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FoldResult:
-    """What one trained model said about its test utterances.
+    """Probabilities of the test utterances of one fold.
 
     Attributes:
-        seed: Of the split and the training.
+        seed: Seed of the split and the training.
         fold: Name of the fold.
-        test: Indices of the utterances tested, shape `[n]`.
+        test: Indices of the test utterances, shape `[n]`.
         probabilities: Shape `[n, n_labels]`, float32.
     """
 
@@ -39,13 +39,13 @@ class Outcome:
     """All results of a recipe under a protocol.
 
     Attributes:
-        protocol: How it was split.
+        protocol: The protocol.
         labels: The classes.
-        utterances: What was split.
+        utterances: All utterances, of every part.
         targets: Class of each utterance, shape `[n_utterances]`.
-        results: Ordered by seed and fold.
-        hashes: `content_hash` of each recording; empty where the audio was not at hand.
-        seen: Whether a trained model was tested on a corpus it learned from.
+        results: Results ordered by seed and fold.
+        hashes: `content_hash` of each recording; empty without audio.
+        seen: Whether a trained model is tested on a corpus of its training.
     """
 
     protocol: Protocol
@@ -63,9 +63,8 @@ class Outcome:
 
     @property
     def marks(self) -> tuple[str, ...]:
-        """What every table and line must tell besides the figures."""
-        told = {SPEAKER_DEPENDENT: self.protocol.speaker_dependent, TRAINED_ON: self.seen}
-        return tuple(mark for mark, holds in told.items() if holds)
+        """Marks that qualify every figure of the run."""
+        return marks(self.protocol, seen=self.seen)
 
     @property
     def title(self) -> str:
@@ -75,11 +74,11 @@ class Outcome:
 
     @property
     def identities(self) -> tuple[str, ...]:
-        """What tells each utterance from all others, wherever its corpus lies."""
+        """Identity of each utterance, independent of where its corpus is stored."""
         return identities(self.utterances, self.hashes)
 
     def pooled(self, seed: int) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-        """Indices tested with a seed, over all folds, and their probabilities."""
+        """Test indices of all folds of a seed, and their probabilities."""
         results = [result for result in self.results if result.seed == seed]
         return (
             np.concatenate([result.test for result in results]),
@@ -87,13 +86,24 @@ class Outcome:
         )
 
     def matrix(self, seed: int) -> NDArray[np.int64]:
-        """Confusion matrix of a seed over all folds, shape `[n_labels, n_labels]`."""
+        """Confusion matrix over all folds of a seed, shape `[n_labels, n_labels]`."""
         test, probabilities = self.pooled(seed)
         return confusion(self.targets[test], probabilities.argmax(axis=1), len(self.labels))
 
 
+def marks(protocol: Protocol, *, seen: bool) -> tuple[str, ...]:
+    """Marks that qualify figures.
+
+    Args:
+        protocol: Protocol of the figures.
+        seen: Whether the model was trained on the corpus tested.
+    """
+    candidates = {SPEAKER_DEPENDENT: protocol.speaker_dependent, TRAINED_ON: seen}
+    return tuple(mark for mark, applies in candidates.items() if applies)
+
+
 def identities(utterances: Sequence[Utterance], hashes: Sequence[str]) -> tuple[str, ...]:
-    """What tells each utterance from all others, wherever its corpus lies on disk."""
+    """Identity of each utterance, independent of where its corpus is stored."""
     return tuple(
         "|".join(
             map(
@@ -115,7 +125,7 @@ def identities(utterances: Sequence[Utterance], hashes: Sequence[str]) -> tuple[
 
 
 def fingerprints(utterances: Sequence[Utterance], hashes: Sequence[str]) -> dict[str, str]:
-    """A hash of each corpus's utterances: their audio, labels and speakers."""
+    """Hash of the utterances of each corpus: audio, labels and speakers."""
     named = identities(utterances, hashes)
     return {
         corpus: hashlib.blake2b(

@@ -1,4 +1,4 @@
-"""Pictures of an evaluation as inline SVG."""
+"""Plots of an evaluation as inline SVG."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _MARGIN = 92
 
 
 def confusion_plot(matrix: NDArray[np.int64], labels: Sequence[str]) -> str:
-    """Counts by true (row) and predicted class (column), shaded by the share of the row."""
+    """Confusion matrix: true class by row, predicted class by column, shaded by share of row."""
     shares = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
     parts = []
     for i, label in enumerate(labels):
@@ -28,8 +28,8 @@ def confusion_plot(matrix: NDArray[np.int64], labels: Sequence[str]) -> str:
             x, y = _MARGIN + j * _CELL, 28 + i * _CELL
             parts.append(
                 f'<rect x="{x}" y="{y}" width="{_CELL - 2}" height="{_CELL - 2}" class="cell" '
-                f'fill-opacity="{0.05 + 0.75 * shares[i, j]:.2f}"><title>{in_html(label)} called '
-                f"{in_html(labels[j])}: {100 * shares[i, j]:.1f} %</title></rect>"
+                f'fill-opacity="{0.05 + 0.75 * shares[i, j]:.2f}"><title>{in_html(label)} '
+                f"predicted as {in_html(labels[j])}: {100 * shares[i, j]:.1f} %</title></rect>"
                 f'<text x="{x + _CELL / 2 - 1}" y="{y + _CELL * 0.6}" text-anchor="middle">'
                 f"{count}</text>"
             )
@@ -37,7 +37,7 @@ def confusion_plot(matrix: NDArray[np.int64], labels: Sequence[str]) -> str:
 
 
 def speaker_plot(speakers: Mapping[str, float]) -> str:
-    """A bar a speaker: UA, the worst first."""
+    """UA of each speaker as a bar, ascending."""
     parts = []
     for i, (name, ua) in enumerate(sorted(speakers.items(), key=lambda item: item[1])):
         y = 4 + 18 * i
@@ -50,7 +50,7 @@ def speaker_plot(speakers: Mapping[str, float]) -> str:
 
 
 def reliability_plot(curve: NDArray[np.float64]) -> str:
-    """Accuracy by confidence; a dot a bin, its area by the bin's size."""
+    """Accuracy against confidence; one dot per bin, larger for larger bins."""
     size, confidence, right = curve
     parts = [
         '<rect x="40" y="10" width="240" height="240" class="frame"/>'

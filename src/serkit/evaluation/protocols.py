@@ -1,4 +1,4 @@
-"""Protocols: a way to split with a name, a citation and a seed."""
+"""Protocols: named, cited and seeded ways to split a corpus."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ from serkit.evaluation import folds as splits
 from serkit.evaluation.folds import Fold, Split
 
 SPEAKER_DEPENDENT = "speaker-dependent"
-"""The mark on every figure whose test speakers were learned from."""
+"""Mark on every figure of a protocol that trains on test speakers."""
 
 
 @dataclass(frozen=True, slots=True)
 class Protocol:
-    """A way to split.
+    """A way to split utterances into folds.
 
     Attributes:
-        name: As given on the command line.
-        title: As written in tables.
-        citation: Whose practice it is.
-        speaker_dependent: Whether speakers are meant to be in training and test alike; every
-            figure it produces carries that mark.
-        split: Utterances, seed and what to hold out -> folds.
+        name: Name on the command line.
+        title: Title in tables.
+        citation: Source of the practice.
+        speaker_dependent: Whether training and test share speakers by design; every figure is
+            then marked so.
+        split: Function of utterances, seed and hold-out that gives the folds.
     """
 
     name: str
@@ -41,8 +41,8 @@ class Protocol:
         """Split utterances.
 
         Args:
-            utterances: What there is.
-            seed: Of what the protocol leaves to chance.
+            utterances: The utterances.
+            seed: Seed of all random choices.
             hold_out: How the validation part is chosen from the training part.
 
         Raises:
@@ -51,7 +51,7 @@ class Protocol:
         return self.split(utterances, seed, hold_out)
 
     def anchored(self, anchors: Sequence[str]) -> Protocol:
-        """The same protocol with corpora that only ever train.
+        """The same protocol, with some corpora in the training part of every fold only.
 
         Args:
             anchors: Names of the corpora.
@@ -68,7 +68,7 @@ class Protocol:
             anchor = np.flatnonzero([u.corpus in held for u in utterances])
             others = np.flatnonzero([u.corpus not in held for u in utterances])
             if not len(others):
-                raise ProtocolError(f"nothing is left to test: {named} are anchors, all of them")
+                raise ProtocolError(f"nothing is left to test: all corpora ({named}) are anchors")
             inner = self.split([utterances[i] for i in others.tolist()], seed, hold_out)
             return [
                 Fold(
@@ -83,7 +83,7 @@ class Protocol:
         return replace(
             self,
             name=f"{self.name} anchor={named}",
-            title=f"{self.title}, {named} only trains",
+            title=f"{self.title}, {named} for training only",
             split=split,
         )
 
@@ -180,7 +180,7 @@ def find_protocol(name: str) -> Protocol:
         name: One of `PROTOCOLS`, `k-fold:K`, or `cross:train=A+B,test=C`.
 
     Raises:
-        ProtocolError: There is none; the message lists those there are.
+        ProtocolError: No protocol has this name; the message lists the known ones.
     """
     if name in PROTOCOLS:
         return PROTOCOLS[name]

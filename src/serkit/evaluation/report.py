@@ -20,22 +20,22 @@ _PACKAGES = ("numpy", "torch", "soundfile", "soxr")
 
 
 def write_report(
-    path: Path, outcome: Outcome, found: Sequence[Figures], *, model: str, command: str
+    path: Path, outcome: Outcome, figures: Sequence[Figures], *, model: str, command: str
 ) -> None:
     """Write the page.
 
     Args:
         path: The HTML file.
-        outcome: What was found.
-        found: Its figures.
+        outcome: The outcome.
+        figures: Its figures.
         model: Name of the model or recipe.
-        command: The command that made it.
+        command: The command line that produced it.
 
     Raises:
         OSError: The page cannot be written.
     """
-    sections = [f"<section>{table.to_html()}</section>" for table in tables(outcome, found)]
-    sections += [_pictures(outcome, f) for f in found]
+    sections = [f"<section>{table.to_html()}</section>" for table in tables(outcome, figures)]
+    sections += [_plots(outcome, f) for f in figures]
     page = Template(files("serkit.evaluation").joinpath("report.html").read_text("utf-8"))
     marks = ", ".join(outcome.marks)
     write_atomically(
@@ -52,16 +52,16 @@ def write_report(
     )
 
 
-def _pictures(outcome: Outcome, found: Figures) -> str:
-    told = f" ({', '.join(outcome.marks)})" if outcome.marks else ""
-    drawn = (
-        ("Confusion: true class by predicted", confusion_plot(found.matrix, outcome.labels)),
-        ("Reliability", reliability_plot(found.curve)),
-        ("UA of each speaker, %", speaker_plot(found.speakers)),
+def _plots(outcome: Outcome, figures: Figures) -> str:
+    marks = f" ({', '.join(outcome.marks)})" if outcome.marks else ""
+    plots = (
+        ("Confusion: true class by predicted", confusion_plot(figures.matrix, outcome.labels)),
+        ("Reliability", reliability_plot(figures.curve)),
+        ("UA of each speaker, %", speaker_plot(figures.speakers)),
     )
-    pictures = "".join(f"<div><h2>{in_html(title)}</h2>{svg}</div>" for title, svg in drawn)
+    divs = "".join(f"<div><h2>{in_html(title)}</h2>{svg}</div>" for title, svg in plots)
     return (
-        f'<section><h2>{in_html(found.name + told)}</h2><div class="row">{pictures}</div></section>'
+        f'<section><h2>{in_html(figures.name + marks)}</h2><div class="row">{divs}</div></section>'
     )
 
 
@@ -76,5 +76,5 @@ def _versions() -> list[str]:
 
 
 def _data(outcome: Outcome) -> list[str]:
-    found = fingerprints(outcome.utterances, outcome.hashes)
-    return [f"data {corpus}: {value}" for corpus, value in found.items()]
+    hashes = fingerprints(outcome.utterances, outcome.hashes)
+    return [f"data {corpus}: {value}" for corpus, value in hashes.items()]

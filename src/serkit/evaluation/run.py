@@ -1,4 +1,4 @@
-"""A recipe under a protocol: every fold and seed trained, tested and kept."""
+"""Evaluation of a recipe under a protocol: training and test on every fold, once per seed."""
 
 from __future__ import annotations
 
@@ -29,20 +29,20 @@ Task = tuple[int, Fold]
 
 
 class Classifier(typing.Protocol):
-    """What a learner gives back."""
+    """A trained classifier."""
 
     def logits(self, features: Features) -> NDArray[np.float32]:
-        """Logits `[n, n_labels]` of the features of n recordings."""
+        """Logits, shape `[n, n_labels]`, of the features of n recordings."""
         ...
 
 
 class Learner(typing.Protocol):
-    """What learns from the training and the validation part of a fold, and nothing else."""
+    """A training function, given the training and validation parts of a fold."""
 
     def __call__(
         self, recipe: Recipe, training: Dataset, validation: Dataset, *, seed: int
     ) -> Classifier:
-        """Learn."""
+        """Train a classifier."""
         ...
 
 
@@ -58,31 +58,31 @@ def evaluate(
     learn: Learner = learn_by_recipe,
     track: Track | None = None,
 ) -> Outcome:
-    """Train and test a recipe on every fold of a protocol, once a seed.
+    """Train and test a recipe on every fold of a protocol, once per seed.
 
     Args:
-        recipe: What is trained.
+        recipe: The recipe.
         data: Features of all utterances.
-        protocol: How they are split; the leak guard is asked first.
-        seeds: Each decides a split, where the protocol leaves it to chance, and a training.
-        jobs: Processes that work at the same time.
-        ray_address: Of the Ray cluster that works instead of local processes.
-        folder: Keeps each finished fold; those it holds already are not done again.
-        learn: What learns from the parts of a fold, as the recipe says; another one is put to the
-            same test with the recipe's labels, hold-out and features.
-        track: Wraps the results as they come, to show progress: `track(results, total)`.
+        protocol: The protocol that splits them; the leak guard checks every fold first.
+        seeds: Seeds of the splits, if the protocol is random, and of the trainings.
+        jobs: Number of local processes.
+        ray_address: Address of a Ray cluster to use instead of local processes.
+        folder: Folder that keeps each finished fold; folds in it are not trained again.
+        learn: Training function; the default trains the recipe. Another one, such as a baseline,
+            is tested with the recipe's labels, hold-out and features.
+        track: Wrapper of the results that shows progress: `track(results, total)`.
 
     Raises:
-        ProtocolError: The data cannot be split this way, the split leaks, the folder is
-            another run's, or one is given with a learner that it could not tell from others.
-        MissingExtraError: A Ray cluster is asked for, and ray is not installed.
+        ProtocolError: The protocol does not fit the data, the split leaks, the folder holds
+            another run, or `folder` is given together with `learn`.
+        MissingExtraError: `ray_address` is given, and ray is not installed.
     """
     if not seeds:
-        raise ProtocolError("no seed is given; at least one is needed")
+        raise ProtocolError("no seeds; expected at least one")
     if folder is not None and learn is not learn_by_recipe:
         raise ProtocolError(
-            "a run folder keeps folds that serkit's own training learned; leave it out, as it "
-            "could not tell another learner's folds from those"
+            "a run folder identifies a run by its recipe, which another learner is not part of; "
+            "leave the folder out"
         )
     tasks = [
         (seed, fold)
@@ -103,22 +103,22 @@ def evaluate(
                 keeper.keep(result)
             yield result
 
-    found = {(r.seed, r.fold): r for r in (track(results(), len(tasks)) if track else results())}
+    done = {(r.seed, r.fold): r for r in (track(results(), len(tasks)) if track else results())}
     return Outcome(
         protocol,
         recipe.labels,
         data.utterances,
         data.targets,
-        tuple(found[_key(task)] for task in tasks),
+        tuple(done[_key(task)] for task in tasks),
         hashes=data.hashes,
     )
 
 
 def guarded_folds(data: Dataset, protocol: Protocol, hold_out: HoldOut, *, seed: int) -> list[Fold]:
-    """The folds of a protocol, if the leak guard and the classes allow them.
+    """The folds of a protocol, checked for leaks and absent classes.
 
     Raises:
-        ProtocolError: The data cannot be split this way, or the split leaks.
+        ProtocolError: The protocol does not fit the data, or the split leaks.
     """
     return split_utterances(data.utterances, protocol, hold_out, seed=seed, hashes=data.hashes)
 
@@ -131,17 +131,17 @@ def split_utterances(
     seed: int,
     hashes: Sequence[str] = (),
 ) -> list[Fold]:
-    """`guarded_folds` of utterances whose features need not be known yet.
+    """`guarded_folds` of utterances without features.
 
     Args:
-        utterances: What is split.
-        protocol: How.
+        utterances: The utterances.
+        protocol: The protocol that splits them.
         hold_out: How the validation part is chosen.
-        seed: Of what the protocol leaves to chance.
-        hashes: `content_hash` of each utterance's audio; copies are not noticed if empty.
+        seed: Seed of the split.
+        hashes: `content_hash` of each utterance's audio; if empty, copies are not detected.
 
     Raises:
-        ProtocolError: The utterances cannot be split this way, or the split leaks.
+        ProtocolError: The protocol does not fit the utterances, or the split leaks.
     """
     folds = protocol.folds(utterances, seed=seed, hold_out=hold_out)
     if protocol.speaker_dependent or hold_out.by == "utterance":

@@ -1,4 +1,4 @@
-"""A folder that keeps each finished fold, so that a run that was killed goes on.
+"""The folder of a run: keeps each finished fold, so that an interrupted run can be resumed.
 
 ::
 
@@ -30,10 +30,10 @@ from serkit.plain import from_json
 from serkit.training.data import Dataset
 
 MAX_BYTES = 256 << 20
-"""A larger file of a run is refused."""
+"""Largest accepted file of a run."""
 
 FORMAT_VERSION = 2
-"""Changes whenever a folder of the old kind cannot be read as one of the new."""
+"""Increased with every incompatible change of the folder's format."""
 
 Task = tuple[int, Fold]
 Key = tuple[int, str]
@@ -44,7 +44,7 @@ _COMPARED = {
     "serkit": "version of serkit",
     "recipe": "recipe",
     "protocol": "protocol",
-    "data": "data",
+    "data": "dataset",
     "seen": "kind of evaluation",
 }
 
@@ -54,7 +54,7 @@ class RunFolder:
     """The folder of one run.
 
     Attributes:
-        path: Where it is.
+        path: Its path.
     """
 
     path: Path
@@ -68,17 +68,17 @@ class RunFolder:
         protocol: Protocol,
         tasks: Sequence[Task],
     ) -> RunFolder:
-        """Begin a run, go on with it, or add seeds to it.
+        """Start a run, resume it, or add seeds to it.
 
         Args:
-            path: The folder; made if it is missing.
-            recipe: What is trained, as JSON values.
+            path: The folder; created if missing.
+            recipe: The recipe, as JSON values.
             data: Features of all utterances.
-            protocol: How they are split.
-            tasks: Seeds and folds that are going to be done.
+            protocol: The protocol that splits them.
+            tasks: Seeds and folds of the run.
 
         Raises:
-            ProtocolError: The folder is of another version, recipe, protocol or data.
+            ProtocolError: The folder holds a run of another version, recipe, protocol or dataset.
         """
         labels = [str(label) for label in recipe["labels"]]
         planned = [_key(task) for task in tasks]
@@ -88,17 +88,17 @@ class RunFolder:
         if not (path / _MANIFEST).exists():
             folder._write(manifest)
             return folder
-        found = folder.manifest()
+        stored = folder.manifest()
         for field, what in _COMPARED.items():
-            if found.get(field) != _as_read(manifest[field]):
+            if stored.get(field) != _as_read(manifest[field]):
                 raise ProtocolError(
                     f"the run in {path} was made with another {what}"
-                    f"{_difference(found.get(field), manifest[field])}; name a new folder, or "
+                    f"{_difference(stored.get(field), manifest[field])}; name a new folder, or "
                     "remove this one"
                 )
-        added = [key for key in planned if key not in folder._planned(found)]
+        added = [key for key in planned if key not in folder._planned(stored)]
         if added:
-            folder._write(manifest | {"planned": [*found["planned"], *added]})
+            folder._write(manifest | {"planned": [*stored["planned"], *added]})
         return folder
 
     def _write(self, manifest: Mapping[str, Any]) -> None:
@@ -117,14 +117,14 @@ class RunFolder:
         return ProtocolError(f"{self.path / _MANIFEST} is damaged: {error!r}")
 
     def manifest(self) -> dict[str, Any]:
-        """What the run is of.
+        """The manifest of the run.
 
         Raises:
             ProtocolError: There is no run here, or its manifest is damaged.
         """
         try:
             content = read_bounded(self._within(self.path / _MANIFEST), MAX_BYTES)
-            found = from_json(content, file_names=True)
+            manifest = from_json(content, file_names=True)
         except OSError as error:
             raise ProtocolError(
                 f"{self.path} holds no run: {error.strerror or error}; expected a folder written "
@@ -132,16 +132,16 @@ class RunFolder:
             ) from error
         except ValueError as error:
             raise ProtocolError(f"{self.path / _MANIFEST} is damaged: {error}") from error
-        if not isinstance(found, dict) or found.get("format") != FORMAT_VERSION:
-            version = found.get("format") if isinstance(found, dict) else None
+        if not isinstance(manifest, dict) or manifest.get("format") != FORMAT_VERSION:
+            version = manifest.get("format") if isinstance(manifest, dict) else None
             raise ProtocolError(
                 f"the run in {self.path} has another format of the folder: found {version}, "
                 f"expected {FORMAT_VERSION}; run it again into a new folder"
             )
-        return found
+        return manifest
 
     def keep(self, result: FoldResult) -> None:
-        """Write a finished fold, whole or not at all."""
+        """Write a finished fold atomically."""
         buffer = BytesIO()
         np.savez(
             buffer,
@@ -153,11 +153,11 @@ class RunFolder:
         write_atomically(self._within(self._file(result.seed, result.fold)), buffer.getvalue())
 
     def finished(self, tasks: Sequence[Task], n_labels: int) -> dict[Key, FoldResult]:
-        """Those of some tasks that are done, by seed and fold.
+        """Results of those tasks that are finished, by seed and fold.
 
-        A file that is damaged, or tested something else, counts as not done.
+        A damaged file, or one of other test utterances, counts as missing.
         """
-        found = {}
+        results = {}
         for seed, fold in tasks:
             try:
                 result = self._read(seed, fold.name, n_labels)
@@ -166,8 +166,8 @@ class RunFolder:
             if (result.seed, result.fold) == (seed, fold.name) and np.array_equal(
                 result.test, fold.test
             ):
-                found[seed, fold.name] = result
-        return found
+                results[seed, fold.name] = result
+        return results
 
     def outcome(self) -> Outcome:
         """The whole run.
@@ -182,8 +182,8 @@ class RunFolder:
             seed, fold = missing[0]
             raise ProtocolError(
                 f"the run in {self.path} is not finished: {len(missing)} of {len(planned)} folds "
-                f"are missing, {fold} of seed {seed} among them; run the same serkit evaluate "
-                "again, which goes on with it"
+                f"are missing, such as {fold} of seed {seed}; run the same serkit evaluate again "
+                "to resume it"
             )
         try:
             utterances = tuple(map(_utterance, manifest["utterances"]))
@@ -213,9 +213,9 @@ class RunFolder:
         return _read(self._within(self._file(seed, fold)), n_labels)
 
     def _within(self, path: Path) -> Path:
-        """A path, unless a link leads elsewhere."""
+        """A path, checked not to lead out of the folder by a link."""
         if not lies_within(path, self.path):
-            raise ProtocolError(f"{path} is a link out of the run's folder; remove it")
+            raise ProtocolError(f"{path} is a link that leads out of the run's folder; remove it")
         return path
 
     def _file(self, seed: int, fold: str) -> Path:
@@ -223,14 +223,14 @@ class RunFolder:
         return self.path / "folds" / f"{seed}-{name}.npz"
 
 
-_REDO = "remove it and run the same serkit evaluate again, which does this fold anew"
+_REDO = "remove it and run the same serkit evaluate again, which trains this fold again"
 
 
 def _read(path: Path, n_labels: int) -> FoldResult:
     try:
         archive = read_bounded(path, MAX_BYTES)
         with ZipFile(BytesIO(archive)) as members:
-            # Compressed, a few bytes could stand for gigabytes; NumPy stores them as they are.
+            # A compressed member could expand to gigabytes; NumPy stores members uncompressed.
             if any(member.file_size > len(archive) for member in members.infolist()):
                 raise ValueError("its arrays are larger than the file")
         with np.load(BytesIO(archive), allow_pickle=False) as values:
@@ -247,7 +247,7 @@ def _read(path: Path, n_labels: int) -> FoldResult:
             and result.probabilities.shape == (n, n_labels)
             and bool(np.isfinite(result.probabilities).all())
         )
-    # What a damaged archive raises depends on where it is damaged.
+    # The type of the error depends on where the archive is damaged.
     except Exception as error:
         raise ProtocolError(f"{path} is damaged ({error}); {_REDO}") from error
     if not sound:
@@ -257,13 +257,13 @@ def _read(path: Path, n_labels: int) -> FoldResult:
 
 def _texts(values: Any) -> tuple[str, ...]:
     if not isinstance(values, list) or not all(isinstance(value, str) for value in values):
-        raise TypeError(f"a list of texts is {values!r:.200}")
+        raise TypeError(f"expected a list of strings, found {values!r:.200}")
     return tuple(values)
 
 
 def _protocol(values: Any) -> Protocol:
     name, title, citation = _texts([values[key] for key in ("name", "title", "citation")])
-    return Protocol(name, title, citation, bool(values["speaker_dependent"]), split=_not_again)
+    return Protocol(name, title, citation, bool(values["speaker_dependent"]), split=_no_split)
 
 
 def _utterance(values: Mapping[str, Any]) -> Utterance:
@@ -273,21 +273,21 @@ def _utterance(values: Mapping[str, Any]) -> Utterance:
         and all(isinstance(values[key], int | float | None) for key in ("start_s", "end_s"))
     )
     if not sound:
-        raise TypeError(f"an utterance is {values!r:.200}")
+        raise TypeError(f"expected an utterance, found {values!r:.200}")
     return Utterance(**{**values, "audio": Path(values["audio"]) if values["audio"] else None})
 
 
 def require_free(path: Path, *, begun: bool = True) -> None:
-    """Refuse a folder that holds something else than a run.
+    """Refuse a folder that a run cannot be written to.
 
-    What a kill left half-written does not count, nor a run without a fold.
+    A run without folds, and temporary files of an interrupted one, do not matter.
 
     Args:
         path: The folder.
-        begun: Whether a run with some folds will do, to go on with.
+        begun: Whether a run with finished folds is accepted, to resume it.
 
     Raises:
-        ProtocolError: It holds something else.
+        ProtocolError: The folder holds a run that is not accepted, or something else.
     """
     if any((path / "folds").glob("*.npz")) and not begun:
         raise ProtocolError(f"{path} holds a run already; name a new folder for this one")
@@ -296,11 +296,11 @@ def require_free(path: Path, *, begun: bool = True) -> None:
     if not path.is_dir() or any(
         not entry.name.startswith(f".{_MANIFEST}.") for entry in path.iterdir()
     ):
-        raise ProtocolError(f"{path} is no run's folder and not empty; name a new one")
+        raise ProtocolError(f"{path} is not empty and not the folder of a run; name a new folder")
 
 
 def _as_read(values: Any) -> Any:
-    """As JSON gives it back."""
+    """Values after a round trip through JSON."""
     return json.loads(json.dumps(values))
 
 
@@ -310,15 +310,15 @@ def _key(task: Task) -> Key:
 
 
 def save_run(path: Path, outcome: Outcome, recipe: Mapping[str, Any]) -> None:
-    """Keep a finished outcome as a run's folder.
+    """Save a finished outcome as the folder of a run.
 
     Args:
         path: A new folder.
-        outcome: What was found.
-        recipe: What was tested, as JSON values.
+        outcome: The outcome.
+        recipe: The recipe of the model tested, as JSON values.
 
     Raises:
-        ProtocolError: The folder holds something else already.
+        ProtocolError: The folder is not empty.
     """
     data = Dataset(
         np.zeros((len(outcome.targets), 0), np.float32),
@@ -337,10 +337,10 @@ def save_run(path: Path, outcome: Outcome, recipe: Mapping[str, Any]) -> None:
 
 
 def load_run(path: Path) -> Outcome:
-    """Read a run back.
+    """Load the outcome of a run.
 
     Args:
-        path: Its folder.
+        path: Folder of the run.
 
     Raises:
         ProtocolError: There is no run, it is not finished, or a file is damaged.
@@ -348,8 +348,8 @@ def load_run(path: Path) -> Outcome:
     return RunFolder(path).outcome()
 
 
-def _not_again(*_: object) -> list[Fold]:
-    raise ProtocolError("a run read back is not split again")
+def _no_split(*_: object) -> list[Fold]:
+    raise ProtocolError("the protocol of a loaded run cannot split")
 
 
 def _manifest(
@@ -382,10 +382,10 @@ def _manifest(
 
 
 def _fingerprint(data: Dataset) -> str:
-    """Hash of all that is learned from and tested.
+    """Hash of the dataset: its recordings if their hashes are known, otherwise its features.
 
-    Of the recordings where they are known, as their features may differ in the last digit with
-    the number of threads; the recipe, which is compared too, says what is made of them.
+    Features may differ in the last digit with the number of threads; the recipe, which is compared
+    separately, determines them.
     """
     digest = hashlib.blake2b(digest_size=16)
     features = () if data.hashes else (data.features, data.copies)
@@ -395,10 +395,10 @@ def _fingerprint(data: Dataset) -> str:
     return digest.hexdigest()
 
 
-def _difference(found: object, wanted: object) -> str:
-    if isinstance(found, str) and isinstance(wanted, str):
-        return f": found {found}, expected {wanted}"
-    if isinstance(found, dict) and isinstance(wanted, dict):
-        fields = sorted(k for k in found.keys() | wanted.keys() if found.get(k) != wanted.get(k))
-        return f" (other in {', '.join(fields)})"
+def _difference(stored: object, wanted: object) -> str:
+    if isinstance(stored, str) and isinstance(wanted, str):
+        return f": found {stored}, expected {wanted}"
+    if isinstance(stored, dict) and isinstance(wanted, dict):
+        fields = sorted(k for k in stored.keys() | wanted.keys() if stored.get(k) != wanted.get(k))
+        return f" (different {', '.join(fields)})"
     return ""

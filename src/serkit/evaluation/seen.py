@@ -1,4 +1,4 @@
-"""Whether a model has learned from what it is to be tested on."""
+"""Check that a trained model is not tested on recordings of its training."""
 
 from __future__ import annotations
 
@@ -18,58 +18,59 @@ from serkit.training.data import MAX_CLIP_S, hash_utterance
 Track = Callable[[Iterable[str], int], Iterable[str]]
 
 _AT_A_TIME = 32
-# So many recordings of the sketch tell within a quarter how many there are, and end the search.
-_ENOUGH = 20
+# This many hits in the sketch estimate the total within a quarter, and end the search.
+_ENOUGH_HITS = 20
+# Up to this many recordings are hashed in one process.
 _FEW = 64
 
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """Recordings that a model has learned from, among others.
+    """Recordings of a model's training among other recordings.
 
     Attributes:
-        found: How many are in the sketch on its card.
-        heard: How many were looked up.
-        estimate: How many of these it has learned from, by the share of each training corpus that
-            is in the sketch.
-        corpora: The training corpora they are from.
+        hits: Number of recordings in the sketch on the model's card.
+        checked: Number of recordings looked up.
+        estimate: Estimated number of these in the training data, by the share of each training
+            corpus that the sketch holds.
+        corpora: Training corpora of the hits.
     """
 
-    found: int
-    heard: int
+    hits: int
+    checked: int
     estimate: int
     corpora: tuple[str, ...]
 
 
 def seen_by_name(card: ModelCard, tested: Iterable[Corpus]) -> tuple[str, ...]:
-    """Names of tested corpora that a model was trained on.
+    """Names of the tested corpora that are among a model's training corpora.
 
-    A published corpus goes by its name, whatever copy is at hand: `emodb_4class`, a selection of
-    `emodb`, counts as that. A manifest's name says nothing, so it counts only beside a
-    training corpus of which the card has no sketch.
+    A published corpus is recognised by its name, as another copy of it may be resampled or
+    transcoded. A manifest's name identifies nothing, so it counts only against training corpora
+    without a sketch on the card.
 
     Args:
-        card: The model's.
-        tested: The corpora.
+        card: The model's card.
+        tested: The corpora to test on.
     """
-    found = set()
+    found: set[str] = set()
     for corpus in tested:
         published = corpus.name in corpora.names() and corpus.root.is_dir()
-        learned = (c.name for c in card.corpora if published or c.name not in card.seen.samples)
-        names = {u.corpus for u in corpus.utterances}
-        found |= {n for n in names for one in learned if one == n or one.startswith(f"{n}_")}
+        learned = {c.name for c in card.corpora if published or c.name not in card.seen.samples}
+        learned |= {corpora.base_name(name) for name in learned}
+        found |= learned & {u.corpus for u in corpus.utterances}
     return tuple(sorted(found))
 
 
 def seen_by_content(card: ModelCard, hashes: Sequence[str]) -> Seen | None:
-    """What a model has learned from among recordings, by the sketch on its card.
+    """Look recordings up in the sketch on a model's card.
 
     Args:
-        card: The model's.
+        card: The model's card.
         hashes: `serkit.audio.content_hash` of each recording.
 
     Returns:
-        None where the sketch has none of them.
+        The recordings found; None if the sketch holds none of them.
     """
     counts = card.seen.found(hashes)
     if not counts:
@@ -79,9 +80,9 @@ def seen_by_content(card: ModelCard, hashes: Sequence[str]) -> Seen | None:
         count * max(1.0, learned.get(name, 0) / len(card.seen.samples[name]))
         for name, count in counts.items()
     )
-    found = sum(counts.values())
-    estimate = min(len(hashes), max(found, round(sum(shares))))
-    return Seen(found, len(hashes), estimate, tuple(counts))
+    hits = sum(counts.values())
+    estimate = min(len(hashes), max(hits, round(sum(shares))))
+    return Seen(hits, len(hashes), estimate, tuple(counts))
 
 
 def refuse_seen(
@@ -93,48 +94,49 @@ def refuse_seen(
     track: Track | None = None,
     max_clip_s: float = MAX_CLIP_S,
 ) -> None:
-    """Refuse what a model has learned from, before it is asked anything.
+    """Refuse to test a model on recordings of its training.
 
     Args:
-        card: The model's.
-        tested: The corpora.
-        utterances: Those of them that are to be tested.
-        jobs: Processes that read recordings at the same time.
-        track: Wraps the hashes as they come, to show progress: `track(hashes, total)`.
-        max_clip_s: Longest utterance allowed, in seconds.
+        card: The model's card.
+        tested: The corpora to test on.
+        utterances: Their utterances to test on.
+        jobs: Number of processes that read recordings.
+        track: Wrapper of the hashes that shows progress: `track(hashes, total)`.
+        max_clip_s: Longest accepted utterance, in seconds.
 
     Raises:
-        ProtocolError: It was trained on one of the corpora, or on some of the recordings; the
-            message says how many.
-        CorpusError: A recording cannot be read; the file is named.
+        ProtocolError: The model was trained on one of the corpora, or on some of the recordings;
+            the message says how many.
+        CorpusError: A recording cannot be read; the message names the file.
     """
     advice = (
-        "figures on that would flatter. Test on something else, evaluate its recipe under a "
-        "protocol, or add --allow-seen, and every figure will say so"
+        "figures on training data are optimistic. Test on other data, evaluate the recipe under a "
+        "protocol, or add --allow-seen, which marks every figure"
     )
     names = seen_by_name(card, tested)
     if names:
         raise ProtocolError(f"{card.name} was trained on {', '.join(names)}; {advice}")
     if not card.seen.samples:
         return
-    heard: list[str] = []
+    checked: list[str] = []
     hashes = _hashes(utterances, jobs, max_clip_s)
     for content in track(hashes, len(utterances)) if track else hashes:
-        heard.append(content)
-        if card.seen.found(heard[-1:]) and sum(card.seen.found(heard).values()) >= _ENOUGH:
+        checked.append(content)
+        is_hit = bool(card.seen.found(checked[-1:]))
+        if is_hit and sum(card.seen.found(checked).values()) >= _ENOUGH_HITS:
             break
-    seen = seen_by_content(card, heard)
+    seen = seen_by_content(card, checked)
     if seen is None:
         return
-    about = round(seen.estimate * len(utterances) / seen.heard)
+    about = round(seen.estimate * len(utterances) / seen.checked)
     raise ProtocolError(
-        f"{card.name} has learned from about {about} of these {len(utterances)} recordings "
-        f"({seen.found} of {seen.heard} are in its sketch of {', '.join(seen.corpora)}); {advice}"
+        f"{card.name} was trained on about {about} of these {len(utterances)} recordings "
+        f"({seen.hits} of {seen.checked} are in its sketch of {', '.join(seen.corpora)}); {advice}"
     )
 
 
 def _hashes(utterances: Sequence[Utterance], jobs: int, max_clip_s: float) -> Iterator[str]:
-    """Content hashes in an order of chance, as files beside each other are often alike."""
+    """Content hashes in random order, as neighbouring files are often of one speaker."""
     order = np.random.default_rng(0).permutation(len(utterances)).tolist()
     tasks = [
         [utterances[i] for i in order[start : start + _AT_A_TIME]]

@@ -1,4 +1,4 @@
-"""A finished model quantised on a corpus, and measured before and after."""
+"""Quantisation of a trained model on a corpus, with its figures before and after."""
 
 from __future__ import annotations
 
@@ -9,22 +9,22 @@ from serkit.adaptation import HoldOut
 from serkit.compression.quantize import Quantised, quantize
 from serkit.corpora import Corpus
 from serkit.evaluation.final import learned_from
-from serkit.evaluation.metrics import (
+from serkit.evaluation.outcome import marks
+from serkit.evaluation.protocols import Protocol
+from serkit.evaluation.run import guarded_folds
+from serkit.evaluation.seen import seen_by_content, seen_by_name
+from serkit.metrics import (
     confusion,
     expected_calibration_error,
     unweighted_average_recall,
     weighted_accuracy,
 )
-from serkit.evaluation.outcome import TRAINED_ON
-from serkit.evaluation.protocols import SPEAKER_DEPENDENT, Protocol
-from serkit.evaluation.run import guarded_folds
-from serkit.evaluation.seen import seen_by_content, seen_by_name
 from serkit.runtime import Model, PackedWeight, weighted
 from serkit.runtime.model import softmax
 from serkit.training import Dataset, Quantisation, Recipe
 
 MATERIAL = 0.02
-"""A fall of UA, or a rise of ECE, that is warned of."""
+"""Loss of UA, or increase of ECE, above which a warning is given."""
 
 HELD_OUT_SHARE = 0.15
 
@@ -37,7 +37,7 @@ class Scores:
         accuracy: WA.
         ua: Unweighted average recall.
         ece: Expected calibration error.
-        utterances: How many it was asked.
+        utterances: Number of utterances.
     """
 
     accuracy: float
@@ -48,17 +48,17 @@ class Scores:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Shrunk:
-    """A quantised model beside the one it was made of.
+    """A quantised model against the full model it was made from.
 
     Attributes:
-        model: The small one, its corpora and recipe on the card.
+        model: The quantised model, with its corpora and recipe on the card.
         quantised: Bits and trials.
         fold: Name of the fold.
-        seen: Whether the full model has learned from the corpus.
-        repacked: Whether its weights were in few bits before.
-        validation: Figures before and after, on what decided bits and temperature.
-        test: Figures before and after, on what decided nothing.
-        marks: What has to be told with these figures.
+        seen: Whether the full model was trained on the corpus.
+        repacked: Whether the full model's weights were quantised already.
+        validation: Figures before and after on the part that chose bits and temperature.
+        test: Figures before and after on the test part.
+        marks: Marks of these figures.
     """
 
     model: Model
@@ -72,37 +72,38 @@ class Shrunk:
 
     @property
     def calibrated_on(self) -> str:
-        """What decided the temperature."""
+        """Target of the temperature's calibration."""
         if self.seen:
-            return "the full model's probabilities, as it has learned from these speakers"
+            return "the full model's probabilities, as it was trained on these speakers"
         return "the validation speakers of the fold"
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        """What a user should know before the small model is used."""
+        """One line per caveat about the quantised model."""
         before, after = self.test
-        told = []
+        lines = []
         if before.ua - after.ua > MATERIAL:
-            told.append(
+            lines.append(
                 f"UA falls by {100 * (before.ua - after.ua):.1f} points; lower the --margin, give "
                 "more --bits, or add --fine-tuning"
             )
         if after.ece - before.ece > MATERIAL:
-            told.append(
-                f"ECE rises by {100 * (after.ece - before.ece):.1f} points: its probabilities mean "
-                "less than the full model's; give more bits, or a corpus it has not learned from"
+            lines.append(
+                f"ECE rises by {100 * (after.ece - before.ece):.1f} points: the probabilities are "
+                "less reliable than the full model's; use more bits, or a corpus it was not "
+                "trained on"
             )
         if self.seen:
-            told.append(
-                "the model has learned from this corpus: UA and ECE on it flatter, before and "
-                "after; a corpus of other speakers tells what few bits really cost"
+            lines.append(
+                "the model was trained on this corpus, so UA and ECE on it are optimistic, before "
+                "and after; use a corpus of other speakers to measure the cost of quantisation"
             )
         if self.repacked:
-            told.append(
-                "its weights were in few bits already, and are rounded from those; train with "
-                "--full-precision to start from the full ones"
+            lines.append(
+                "the model's weights were quantised already and are quantised again; train with "
+                "--full-precision to start from unquantised weights"
             )
-        return tuple(told)
+        return tuple(lines)
 
 
 def shrink(
@@ -117,22 +118,23 @@ def shrink(
 ) -> Shrunk:
     """Quantise a model on the first fold of a protocol, and test it there.
 
-    The validation part decides bits and temperature. If the model has learned from any of it, its
-    labels say nothing on how sure to be, and the temperature is matched to the full model's
-    probabilities; see `serkit.compression.quantize.quantize`.
+    The validation part chooses bits and temperature. If the model was trained on any of it, its
+    labels cannot calibrate, and the temperature is matched to the full model's probabilities; see
+    `serkit.compression.quantize.quantize`.
 
     Args:
         full: The model.
-        plan: How.
-        data: Features of utterances it tells apart.
-        corpora: Where they come from, for the card.
-        protocol: How they are split.
-        recipe: What the model was trained by; for fine-tuning.
-        seed: Of the split and of fine-tuning.
+        plan: The quantisation.
+        data: Features of utterances with the model's labels.
+        corpora: Their corpora, for the card.
+        protocol: The protocol that splits them.
+        recipe: Recipe of the model, for fine-tuning.
+        seed: Seed of the split and of fine-tuning.
 
     Raises:
-        ModelError: As `quantize`.
-        ProtocolError: The data cannot be split this way, or the split leaks; or as `quantize`.
+        ModelError: As for `quantize`.
+        ProtocolError: The protocol does not fit the data, or the split leaks; or as for
+            `quantize`.
     """
     fold = guarded_folds(data, protocol, HoldOut("speaker", HELD_OUT_SHARE), seed=seed)[0]
     training, validation, test = (
@@ -148,12 +150,11 @@ def shrink(
         seen=seen,
         seed=seed,
     )
-    # Bits, calibration and fine-tuning are learned from them too; figures were the full model's.
+    # The corpora decided bits, calibration and fine-tuning; the figures are the full model's.
     small = learned_from(found.model, corpora, data).with_card(
         figures={},
         recipe={**full.card.recipe, "quantisation": plan.model_dump(exclude_defaults=True)},
     )
-    marks = {SPEAKER_DEPENDENT: protocol.speaker_dependent, TRAINED_ON: seen}
     return Shrunk(
         small,
         found,
@@ -162,7 +163,7 @@ def shrink(
         any(isinstance(layer.weight, PackedWeight) for layer in weighted(full.layers)),
         (_scores(full, validation), _scores(small, validation)),
         (_scores(full, test), _scores(small, test)),
-        tuple(mark for mark, holds in marks.items() if holds),
+        marks(protocol, seen=seen),
     )
 
 

@@ -1,4 +1,4 @@
-"""A table once, written as Markdown, LaTeX or HTML."""
+"""Tables, written as Markdown, LaTeX or HTML."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from serkit.text import in_html, printable
 
-# What would end a cell, or begin a link, a picture, code or a tag.
+# Characters that end a cell, or start a link, an image, code or a tag.
 _MARKDOWN = {c: f"\\{c}" for c in "\\|[`"} | {"<": "&lt;"}
 
 _LATEX = {c: f"\\{c}" for c in "&%$#_{}"} | {
@@ -20,12 +20,12 @@ _LATEX = {c: f"\\{c}" for c in "&%$#_{}"} | {
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """Cells as text.
+    """A table of text.
 
     Attributes:
-        title: Above the table.
-        columns: Their heads.
-        rows: Each as long as `columns`; the first cell names the row.
+        title: Its title.
+        columns: Headings of the columns.
+        rows: Rows, each as long as `columns`; the first cell names the row.
     """
 
     title: str
@@ -33,11 +33,11 @@ class Table:
     rows: tuple[tuple[str, ...], ...]
 
     def marked(self, marks: Sequence[str]) -> Table:
-        """The same table with what must be told in the name of every row."""
+        """The same table with marks added to the name of every row."""
         if not marks:
             return self
-        told = f" ({', '.join(marks)})"
-        return Table(self.title, self.columns, tuple((r[0] + told, *r[1:]) for r in self.rows))
+        suffix = f" ({', '.join(marks)})"
+        return Table(self.title, self.columns, tuple((r[0] + suffix, *r[1:]) for r in self.rows))
 
     def to_markdown(self) -> str:
         """A pipe table under a heading."""

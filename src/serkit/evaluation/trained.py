@@ -1,4 +1,4 @@
-"""A trained model tested as its users have it; needs no other package than they do."""
+"""Evaluation of a trained model as users run it, without the packages for training."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from functools import partial
 import numpy as np
 
 from serkit.audio import SAMPLE_RATE, content_hash
-from serkit.corpora import Corpus, Utterance
+from serkit.corpora import Utterance
 from serkit.errors import AudioError, CorpusError
 from serkit.evaluation.execution import carry_out
 from serkit.evaluation.outcome import FoldResult, Outcome
 from serkit.evaluation.protocols import Protocol
 from serkit.evaluation.seen import seen_by_content
-from serkit.runtime import Model, ModelCard, NumpyBackend, Recognizer
+from serkit.runtime import Model, NumpyBackend, Recognizer
 from serkit.training.data import MAX_CLIP_S, read_utterance
 
 Answer = tuple[int, str, tuple[float, ...]]
@@ -24,25 +24,10 @@ _AT_A_TIME = 32
 AS_IS = Protocol(
     "as-is",
     "trained model as it is",
-    "no training: the file as its users have it",
+    "no training: the model file as users run it",
     speaker_dependent=False,
     split=lambda *_: [],
 )
-
-
-def told_apart(card: ModelCard, corpora: Iterable[Corpus]) -> tuple[Utterance, ...]:
-    """The utterances whose label is one of a model's.
-
-    Raises:
-        CorpusError: There is none.
-    """
-    found = tuple(u for corpus in corpora for u in corpus.utterances if u.label in card.labels)
-    if not found:
-        raise CorpusError(
-            f"no utterance is labelled with an emotion that {card.name} tells apart: "
-            f"{', '.join(card.labels)}"
-        )
-    return found
 
 
 def evaluate_model(
@@ -54,38 +39,38 @@ def evaluate_model(
     track: Callable[[Iterable[Answer], int], Iterable[Answer]] | None = None,
     max_clip_s: float = MAX_CLIP_S,
 ) -> Outcome:
-    """Test a trained model on utterances as its users have it, long recordings in windows.
+    """Test a trained model on utterances as users run it, long recordings in windows.
 
-    A silent recording, which the model gives no label, counts as all labels alike.
+    A silent recording, which gets no label, counts as a uniform distribution.
 
     Args:
         model: The model.
-        utterances: With labels among the model's.
-        seen: Whether it was trained on a corpus of theirs; every figure then says so, as it does
-            if the sketch on its card has any of the recordings.
-        jobs: Processes that work at the same time.
-        track: Wraps the answers as they come, to show progress: `track(answers, total)`.
-        max_clip_s: Longest utterance allowed, in seconds.
+        utterances: Utterances with labels of the model.
+        seen: Whether the model was trained on their corpora, which marks every figure; a recording
+            in the sketch on the model's card marks them too.
+        jobs: Number of parallel processes.
+        track: Wrapper of the answers that shows progress: `track(answers, total)`.
+        max_clip_s: Longest accepted utterance, in seconds.
 
     Raises:
-        CorpusError: A recording cannot be read, is too long or too short to be judged; the file is
-            named.
+        CorpusError: A recording cannot be read, or is too long or too short; the message names the
+            file.
     """
     numbered = list(enumerate(utterances))
-    # The model travels with every task, so a task is more than one utterance.
+    # The model is sent with every task, so a task is more than one utterance.
     tasks = [numbered[i : i + _AT_A_TIME] for i in range(0, len(numbered), _AT_A_TIME)]
     work = partial(_answers, Recognizer(NumpyBackend(model)), max_clip_s)
     answers = (answer for part in carry_out(work, tasks, jobs=jobs) for answer in part)
-    found = sorted(track(answers, len(utterances)) if track else answers)
+    ordered = sorted(track(answers, len(utterances)) if track else answers)
     labels = model.card.labels
     result = FoldResult(
         0,
         "everything",
         np.arange(len(utterances)),
-        np.array([scores for _, _, scores in found], np.float32),
+        np.array([scores for _, _, scores in ordered], np.float32),
     )
     targets = np.array([labels.index(u.label) for u in utterances], np.int64)
-    hashes = tuple(content for _, content, _ in found)
+    hashes = tuple(content for _, content, _ in ordered)
     known = seen or seen_by_content(model.card, hashes) is not None
     return Outcome(AS_IS, labels, tuple(utterances), targets, (result,), hashes, known)
 
@@ -102,6 +87,6 @@ def _answer(recognizer: Recognizer, max_clip_s: float, number: int, utterance: U
         scores = recognizer((samples, SAMPLE_RATE)).scores
     except AudioError as error:
         raise CorpusError(f"{utterance.audio}: {error}") from error
-    alike = 1.0 / len(recognizer.labels)
-    in_order = tuple(scores.get(label, alike) for label in recognizer.labels)
-    return number, content_hash(samples), in_order
+    uniform = 1.0 / len(recognizer.labels)
+    probabilities = tuple(scores.get(label, uniform) for label in recognizer.labels)
+    return number, content_hash(samples), probabilities

@@ -93,8 +93,7 @@ def load_utterances(
     Raises:
         CorpusError: A corpus is missing, or a label occurs in none of them.
     """
-    loaded = corpora.load_all(specs or recipe.corpora, labels=recipe.labels)
-    kept = tuple(u for corpus in loaded for u in corpus.utterances if u.label in recipe.labels)
+    loaded, kept = corpora.load_labelled(specs or recipe.corpora, labels=recipe.labels)
     missing = [label for label in recipe.labels if all(u.label != label for u in kept)]
     if missing:
         found = sorted({u.label for corpus in loaded for u in corpus.utterances})

@@ -1,0 +1,26 @@
+"""Options that several commands share."""
+
+from __future__ import annotations
+
+import json
+import os
+from typing import Annotated, Any
+
+import typer
+
+Jobs = Annotated[
+    int,
+    typer.Option(
+        min=0, help="Processes; 0 for one per core.", callback=lambda n: n or os.cpu_count() or 1
+    ),
+]
+MaxClip = Annotated[
+    float | None,
+    typer.Option(min=1.0, metavar="S", help="Longest utterance, in seconds; default: 600."),
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+def print_json(values: Any) -> None:
+    """Print JSON values to stdout."""
+    typer.echo(json.dumps(values, indent=2))

@@ -1,0 +1,47 @@
+"""Metrics of classification and calibration, with 95 % intervals. NumPy only."""
+
+from serkit.metrics.calibration import (
+    N_BINS,
+    calibration_error,
+    expected_calibration_error,
+    reliability,
+)
+from serkit.metrics.classification import (
+    confusion,
+    f1s,
+    macro_f1,
+    precisions,
+    recalls,
+    unweighted_average_recall,
+    weighted_accuracy,
+    weighted_f1,
+)
+from serkit.metrics.intervals import (
+    Interval,
+    clustered_intervals,
+    mean_interval,
+    per_speaker,
+    speaker_interval,
+)
+from serkit.metrics.seeds import mean_over_seeds
+
+__all__ = [
+    "N_BINS",
+    "Interval",
+    "calibration_error",
+    "clustered_intervals",
+    "confusion",
+    "expected_calibration_error",
+    "f1s",
+    "macro_f1",
+    "mean_interval",
+    "mean_over_seeds",
+    "per_speaker",
+    "precisions",
+    "recalls",
+    "reliability",
+    "speaker_interval",
+    "unweighted_average_recall",
+    "weighted_accuracy",
+    "weighted_f1",
+]
