@@ -18,9 +18,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from learn_basis import blocks_of, learned_from
 from numpy.typing import NDArray
-from rate_distortion import MOST, RATE, at
 
 from serkit.codec import BLOCK_FRAMES, N_MELS, Basis, decode, encode_basis, log_mel_of, normalised
 from serkit.codec.basis import (
@@ -36,8 +34,11 @@ from serkit.codec.frontend import clamped
 from serkit.corpora import load
 from serkit.features import dct_matrix
 from serkit.training import read_utterance
+from serkit.training.codec_basis import learn_basis
+from serkit.training.codec_blocks import corpus_blocks
 
 from harness import machine, versions, write_result
+from rate_distortion import MOST, RATE, at
 
 Array = NDArray[np.float32]
 Integers = NDArray[np.int64]
@@ -232,9 +233,8 @@ def main() -> None:
     """Every step."""
     utterances = load(TESTED).utterances
     recordings = [recording(read_utterance(u)) for u in utterances[:: -(-len(utterances) // MOST)]]
-    learned = load(LEARNED).utterances
-    blocks = np.stack([block for u in learned for block in blocks_of(u)])
-    basis = learned_from([LEARNED])
+    blocks = np.stack(corpus_blocks([LEARNED]))
+    basis = learn_basis(list(blocks))
     frames, turned, kinds = (
         one_basis(blocks, in_time=False),
         one_basis(blocks, in_time=True),

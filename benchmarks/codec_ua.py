@@ -16,7 +16,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from rate_distortion import codecs
 from rich.progress import track
 
 from serkit.codec import (
@@ -42,7 +41,8 @@ from serkit.training import Dataset, Network, Optimiser, Recipe, fit, one_thread
 from serkit.training.data import padded_stack, read_utterance
 
 from harness import machine, versions, write_result
-from opus import OPUS_KBPS
+from peers.opus import OPUS_KBPS
+from rate_distortion import codecs
 
 Array = NDArray[np.float32]
 

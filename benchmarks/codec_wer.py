@@ -41,9 +41,9 @@ from serkit.evaluation.metrics import clustered_intervals
 from serkit.training import worker_pool
 
 from harness import machine, versions, write_result
-from opus import OPUS_KBPS, RATE, through_opus
-from recognisers import pocketsphinx_text, whisper_text
-from wer import WordErrors, word_errors
+from peers.opus import OPUS_KBPS, RATE, through_opus
+from peers.recognisers import pocketsphinx_text, whisper_text
+from peers.wer import WordErrors, word_errors
 
 Array = NDArray[np.float32]
 

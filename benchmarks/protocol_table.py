@@ -30,8 +30,8 @@ from serkit.evaluation import (
 )
 from serkit.training import Dataset, Recipe, fit, load_recipe, load_utterances, make_dataset
 
-from baselines import svm, with_egemaps
 from harness import machine, versions, write_result
+from peers.baselines import svm, with_egemaps
 
 SEEDS = range(3)
 

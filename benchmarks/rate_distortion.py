@@ -20,7 +20,6 @@ from typing import Any
 
 import numpy as np
 import soundfile
-from learn_basis import learned_from
 from numpy.typing import NDArray
 
 from serkit.codec import (
@@ -37,9 +36,11 @@ from serkit.codec import (
 )
 from serkit.corpora import load
 from serkit.training import read_utterance
+from serkit.training.codec_basis import learn_basis
+from serkit.training.codec_blocks import corpus_blocks
 
 from harness import machine, versions, write_result
-from opus import OPUS_KBPS, RATE, through_opus
+from peers.opus import OPUS_KBPS, RATE, through_opus
 
 Array = NDArray[np.float32]
 
@@ -144,7 +145,7 @@ def main() -> None:
     """Both directions."""
     tables = []
     for learned, tested in DIRECTIONS:
-        basis = shipped_basis() if learned == SHIPPED else learned_from([learned])
+        basis = shipped_basis() if learned == SHIPPED else learn_basis(corpus_blocks([learned]))
         utterances = load(tested).utterances
         chosen = utterances[:: -(-len(utterances) // MOST)]
         recordings = [read_utterance(utterance) for utterance in chosen]

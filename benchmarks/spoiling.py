@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from serkit.corpora import Utterance
 from serkit.training import read_utterance
 
-from opus import through_opus
+from peers.opus import through_opus
 
 Array = NDArray[np.float32]
 Rng = np.random.Generator

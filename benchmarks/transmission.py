@@ -39,7 +39,6 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 from rich.progress import track
-from shaped_link import Link, over
 
 from serkit.codec import (
     DEFAULT_QUALITY,
@@ -52,6 +51,7 @@ from serkit.corpora import Utterance, load
 from serkit.training import read_utterance, worker_pool
 
 from harness import machine, versions, write_result
+from shaped_link import Link, over
 
 Array = NDArray[np.float32]
 

@@ -24,7 +24,6 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 from rich.progress import track
-from spoiling import CONDITIONS, SYNTHETIC, at_level, clipped, narrowband, speech_level
 
 import serkit
 from serkit.corpora import Utterance, load
@@ -44,6 +43,7 @@ from serkit.training import (
 )
 
 from harness import machine, versions, write_result
+from spoiling import CONDITIONS, SYNTHETIC, at_level, clipped, narrowband, speech_level
 
 Array = NDArray[np.float32]
 

@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+
 from spoiling import CONDITIONS, SYNTHETIC, at_level, clipped, in_16_bits, narrowband, noisy
 
 RATE = 16_000

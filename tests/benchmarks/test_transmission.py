@@ -8,6 +8,9 @@ import pytest
 import soundfile
 from hypothesis import given
 from hypothesis import strategies as st
+
+from serkit.codec import decode
+
 from transmission import (
     ANSWER,
     LINKS,
@@ -23,8 +26,6 @@ from transmission import (
     straightness,
     wav,
 )
-
-from serkit.codec import decode
 
 
 @pytest.fixture
