@@ -272,7 +272,7 @@ def test_the_check_names_what_is_out_of_date(results, tmp_path, monkeypatch):
     (tmp_path / "results" / "old.svg").write_text("")
     (tmp_path / "results" / "speed.md").write_text("typed")
     (tmp_path / "results.md").unlink()
-    with pytest.raises(SystemExit, match="results/old.svg, results/speed.md, results.md; run"):
+    with pytest.raises(SystemExit, match=r"results/old\.svg, results/speed\.md, results\.md; run"):
         make_results.main()
     monkeypatch.setattr(sys, "argv", command)
     make_results.main()
