@@ -1,4 +1,4 @@
-"""Speech spoilt in known ways, and sounds that are no speech."""
+"""Degraded speech and synthetic sounds that are not speech."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ Spoil = Callable[[Array, Rng, Sequence[Utterance]], Array]
 
 RATE = 16_000
 VOICES = 6
-"""Speakers in a babble."""
+"""Speakers in babble noise."""
 
 
 def in_16_bits(samples: Array) -> Array:
-    """Rounded as a 16-bit file would, and limited to its range."""
+    """Rounded and limited to 16 bits."""
     rounded: Array = (np.clip(np.round(32768.0 * samples), -32768, 32767) / 32768.0).astype(
         np.float32
     )
@@ -33,13 +33,13 @@ def in_16_bits(samples: Array) -> Array:
 
 
 def resampled(samples: Array, have: int, want: int) -> Array:
-    """At another rate."""
-    found: Array = soxr.resample(samples, have, want, quality="VHQ").astype(np.float32)
-    return found
+    """Resampled from rate `have` to rate `want`, in Hz."""
+    converted: Array = soxr.resample(samples, have, want, quality="VHQ").astype(np.float32)
+    return converted
 
 
 def narrowband(samples: Array, *, how: str) -> Array:
-    """As after a sampling rate of 8 kHz: `plain`, by `mu-law` (G.711) or by `amr` (12.2 kbit/s)."""
+    """Telephone speech at 8 kHz: `plain`, `mu-law` (G.711) or `amr` (12.2 kbit/s)."""
     low = in_16_bits(resampled(samples, RATE, 8000))
     if how == "mu-law":
         low = _mu_law(low)
@@ -49,21 +49,21 @@ def narrowband(samples: Array, *, how: str) -> Array:
 
 
 def _mu_law(samples: Array) -> Array:
-    """Compression, 8 bits, expansion (ITU-T G.711, in its continuous form)."""
+    """Compression, 8 bits, expansion (ITU-T G.711, continuous form)."""
     coded = np.round(127 * np.sign(samples) * np.log1p(255 * np.abs(samples)) / np.log(256)) / 127
     expanded: Array = (np.sign(coded) * (256.0 ** np.abs(coded) - 1) / 255).astype(np.float32)
     return expanded
 
 
 def through_codec(samples: Array, encoder: str, decoder: str, rate: int, bits: int) -> Array:
-    """Coded and decoded by FFmpeg, its delay left in.
+    """Coded and decoded by FFmpeg; the codec delay is not removed.
 
     Args:
         samples: Mono at `rate`.
         encoder: FFmpeg's name of the encoder.
-        decoder: And of the decoder.
-        rate: In Hz.
-        bits: A second.
+        decoder: FFmpeg's name of the decoder.
+        rate: Sampling rate in Hz.
+        bits: Bit rate in bit/s.
     """
     coder = av.CodecContext.create(encoder, "w")
     kind = coder.codec.audio_formats[0].name
@@ -89,12 +89,12 @@ def through_codec(samples: Array, encoder: str, decoder: str, rate: int, bits: i
 
 
 def clipped(samples: Array, *, by_db: float, opus: bool = False) -> Array:
-    """Overdriven at 48 kHz and limited there, as by a microphone's converter.
+    """Clipped at 48 kHz, as by an overdriven analogue-to-digital converter.
 
     Args:
         samples: Speech.
-        by_db: How far its peaks (the 99.99th percentile) would go above full scale.
-        opus: Sent through Opus at 24 kbit/s afterwards.
+        by_db: Level of the peaks (99.99th percentile) above full scale, in dB.
+        opus: Code with Opus at 24 kbit/s afterwards.
     """
     high = resampled(samples, RATE, 48_000)
     high = high / np.quantile(np.abs(high), 0.9999) * 10.0 ** (by_db / 20.0)
@@ -103,7 +103,7 @@ def clipped(samples: Array, *, by_db: float, opus: bool = False) -> Array:
 
 
 def speech_level(samples: Array) -> float:
-    """Level in dBFS of the 32 ms frames within 30 dB of the loud ones."""
+    """Level in dBFS of the 32 ms frames within 30 dB of the loud frames (95th percentile)."""
     frames = samples[: len(samples) // 512 * 512].reshape(-1, 512).astype(np.float64)
     power = np.square(frames).mean(axis=1)
     loud = power >= 1e-3 * np.quantile(power, 0.95)
@@ -111,7 +111,7 @@ def speech_level(samples: Array) -> float:
 
 
 def at_level(samples: Array, level_dbfs: float) -> Array:
-    """Scaled to a level of speech and rounded to 16 bits."""
+    """Scaled to a speech level and rounded to 16 bits."""
     gain = 10.0 ** ((level_dbfs - speech_level(samples)) / 20.0)
     return in_16_bits((gain * samples).astype(np.float32))
 
@@ -119,7 +119,7 @@ def at_level(samples: Array, level_dbfs: float) -> Array:
 def noisy(
     samples: Array, rng: Rng, others: Sequence[Utterance], *, db: float, babble: bool
 ) -> Array:
-    """With white noise, or the voices of other speakers, at a signal-to-noise ratio in dB."""
+    """With white noise or babble of other speakers at a signal-to-noise ratio in dB."""
     noise = _babble(len(samples), rng, others) if babble else rng.standard_normal(len(samples))
     power = np.mean(np.square(samples)) / np.mean(np.square(noise)) / 10.0 ** (db / 10.0)
     mixed: Array = (samples + np.sqrt(power) * noise).astype(np.float32)
@@ -135,16 +135,16 @@ def _babble(length: int, rng: Rng, others: Sequence[Utterance]) -> NDArray[np.fl
     return total
 
 
-def _alone(do: Callable[[Array], Array]) -> Spoil:
-    return lambda samples, rng, others: do(samples)
+def _deterministic(function: Callable[[Array], Array]) -> Spoil:
+    return lambda samples, rng, others: function(samples)
 
 
 CONDITIONS: dict[str, Spoil] = {
-    "clean": _alone(lambda samples: samples),
-    "8 kHz": _alone(partial(narrowband, how="plain")),
-    "AMR, 12.2 kbit/s": _alone(partial(narrowband, how="amr")),
-    "Opus, 8 kbit/s": _alone(lambda samples: through_opus(samples, 8)[1]),
-    "MP3, 24 kbit/s": _alone(
+    "clean": _deterministic(lambda samples: samples),
+    "8 kHz": _deterministic(partial(narrowband, how="plain")),
+    "AMR, 12.2 kbit/s": _deterministic(partial(narrowband, how="amr")),
+    "Opus, 8 kbit/s": _deterministic(lambda samples: through_opus(samples, 8)[1]),
+    "MP3, 24 kbit/s": _deterministic(
         lambda samples: through_codec(samples, "libmp3lame", "mp3float", RATE, 24_000)
     ),
     **{
@@ -152,9 +152,9 @@ CONDITIONS: dict[str, Spoil] = {
         for babble in (False, True)
         for db in (20, 10, 0)
     },
-    "clipped by 12 dB": _alone(partial(clipped, by_db=12.0)),
+    "clipped by 12 dB": _deterministic(partial(clipped, by_db=12.0)),
 }
-"""What happens to recordings on their way; `clean` is CREMA-D as it is, in Opus at 24 kbit/s."""
+"""Degradations by name; in `clean`, CREMA-D is as distributed, in Opus at 24 kbit/s."""
 
 
 def _loud(values: NDArray[np.float64], rng: Rng) -> Array:
@@ -172,7 +172,7 @@ def tone(rng: Rng) -> Array:
 
 
 def noise(rng: Rng, *, slope: float) -> Array:
-    """Noise whose amplitude falls with this power of the frequency."""
+    """Noise whose amplitude falls as frequency to the power of `slope`."""
     n = len(_times(rng))
     spectrum = np.fft.rfft(rng.standard_normal(n))
     hz = np.maximum(np.fft.rfftfreq(n, 1 / RATE), 20.0)
@@ -208,7 +208,7 @@ def clicks(rng: Rng) -> Array:
 
 
 def hum(rng: Rng) -> Array:
-    """The mains: eleven harmonics of 50 or 60 Hz, and a little noise."""
+    """Mains hum: eleven harmonics of 50 or 60 Hz and faint noise."""
     t = _times(rng)
     hz = rng.choice([50.0, 60.0])
     parts = sum(
@@ -226,4 +226,4 @@ SYNTHETIC: dict[str, Callable[[Rng], Array]] = {
     "clicks in silence": clicks,
     "mains hum": hum,
 }
-"""Sounds that are no speech, 1.5 to 6 s."""
+"""Synthetic sounds, 1.5 to 6 s."""

@@ -1,4 +1,4 @@
-"""Baselines for tables of accuracy: a support vector machine on our features and on others'."""
+"""Baselines: a support vector machine on features of serkit or on eGeMAPSv02."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from serkit.training import Dataset, Recipe
 
 Array = NDArray[np.float32]
 
-# The usual ranges of openSMILE's and scikit-learn's users.
+# Values that are common in work with openSMILE and scikit-learn.
 CANDIDATES = (
     {"kernel": "linear", "C": 0.001},
     {"kernel": "linear", "C": 0.01},
@@ -31,22 +31,22 @@ CANDIDATES = (
 
 
 class Svm:
-    """A trained pipeline that answers as serkit's models do."""
+    """A trained pipeline with the interface of a classifier of serkit."""
 
     def __init__(self, pipeline: Pipeline) -> None:
         self.pipeline = pipeline
 
     def logits(self, features: Array) -> Array:
-        """The decision function, `[n, n_labels]`; two classes get it with both signs."""
+        """Decision function, shape `[n, n_labels]`; with two classes, both signs of its column."""
         decisions = self.pipeline.decision_function(features)
         if decisions.ndim == 1:
             decisions = np.stack((-decisions, decisions), axis=1)
-        answer: Array = decisions.astype(np.float32)
-        return answer
+        logits: Array = decisions.astype(np.float32)
+        return logits
 
 
 def svm(recipe: Recipe, training: Dataset, validation: Dataset, *, seed: int) -> Svm:
-    """Kernel and C chosen by UA on the validation part, then trained on both parts."""
+    """Train on both parts, with the kernel and C of highest UA on the validation part."""
 
     def trained(candidate: dict[str, object], data: Dataset) -> Svm:
         machine = SVC(**candidate, class_weight="balanced", random_state=seed)
@@ -62,7 +62,7 @@ def svm(recipe: Recipe, training: Dataset, validation: Dataset, *, seed: int) ->
 
 
 def with_egemaps(data: Dataset) -> Dataset:
-    """The same utterances with the 88 functionals of eGeMAPSv02 instead of their features."""
+    """The same utterances with the 88 functionals of eGeMAPSv02 as features."""
     with ProcessPoolExecutor(os.cpu_count()) as pool:
         parts = pool.map(_egemaps, np.array_split(np.array(data.utterances, object), 32))
         rows = np.concatenate(list(parts))

@@ -1,4 +1,4 @@
-"""Speech through libopus, the rival of the edge codec."""
+"""Speech coded by libopus."""
 
 from __future__ import annotations
 
@@ -11,18 +11,19 @@ Array = NDArray[np.float32]
 RATE = 16_000
 OPUS_KBPS = (6, 8, 10, 12, 14, 16, 24)
 OPTIONS = {"application": "audio", "vbr": "on", "frame_duration": "60"}
-"""What gives its log-mel the least error at a rate; `voip` alters speech to please the ear."""
+"""Options of least log-mel error at a given rate; `voip` alters speech perceptually."""
 
 
 def through_opus(samples: Array, kbps: int) -> tuple[int, Array]:
-    """What is sent and heard with 60 ms frames: the packets' bytes, no container, and the sound.
+    """Encode and decode speech in packets of 60 ms.
 
     Args:
         samples: Mono at 16 kHz, shape `[n]`.
-        kbps: The rate asked for.
+        kbps: Target rate in kbit/s.
 
     Returns:
-        The bytes, and the sound moved to where it fits the original best, shape `[n]`.
+        The bytes of the packets, without a container, and the decoded sound, shape `[n]`, aligned
+        with the original.
     """
     encoder = av.CodecContext.create("libopus", "w")
     encoder.sample_rate, encoder.layout, encoder.format = RATE, "mono", "flt"
@@ -34,7 +35,7 @@ def through_opus(samples: Array, kbps: int) -> tuple[int, Array]:
     decoder.extradata = encoder.extradata
     resampler = av.AudioResampler(format="flt", layout="mono", rate=RATE)
     n = encoder.frame_size
-    # The encoder looks ahead: what comes out is late, and more has to be sent to get all of it.
+    # The codec delays its output; padding flushes the last samples.
     padded = np.pad(samples, (0, -len(samples) % n + 4 * n))
     packets, parts = [], []
     for start in range(0, len(padded), n):
@@ -51,12 +52,13 @@ def through_opus(samples: Array, kbps: int) -> tuple[int, Array]:
 
 
 def _aligned(sound: Array, samples: Array) -> Array:
-    """The decoded sound moved to where it fits the original best, of the same length."""
-    most = 1024
+    """The decoded sound shifted by its delay (the peak of the correlation), length unchanged."""
+    max_delay = 1024
     window = min(len(samples), 4 * RATE)
-    size = 1 << (window + most).bit_length() + 1
+    size = 1 << (window + max_delay).bit_length() + 1
     correlation = np.fft.irfft(
-        np.fft.rfft(sound[: window + most], size) * np.conj(np.fft.rfft(samples[:window], size))
+        np.fft.rfft(sound[: window + max_delay], size)
+        * np.conj(np.fft.rfft(samples[:window], size))
     )
-    delay = int(np.argmax(correlation[:most]))
+    delay = int(np.argmax(correlation[:max_delay]))
     return np.pad(sound[delay:], (0, len(samples)))[: len(samples)].astype(np.float32)

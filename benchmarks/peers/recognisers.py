@@ -1,4 +1,4 @@
-"""Recognisers of English speech that run offline."""
+"""Offline speech recognisers for English."""
 
 from __future__ import annotations
 
@@ -14,37 +14,37 @@ from serkit.codec import N_MELS
 Array = NDArray[np.float32]
 
 WHISPER_FRAMES = 3000
-"""Frames of Whisper's window of 30 s."""
+"""Frames of Whisper's 30 s window."""
 
 
 def pocketsphinx_text(samples: Array) -> str:
-    """What pocketsphinx hears, with the English model its wheel brings and its own settings.
+    """Transcribe with pocketsphinx, its bundled English model and default settings.
 
     Args:
-        samples: Mono at 16 kHz, shape `[n]`; it takes them as 16-bit integers.
+        samples: Mono at 16 kHz, shape `[n]`; converted to 16-bit integers.
     """
     import pocketsphinx
 
-    # A decoder keeps a little of what it has heard: with a new one for each recording the order
-    # of the recordings does not matter.
+    # A decoder adapts to what it has decoded; a new one per recording makes the result independent
+    # of the order.
     decoder = pocketsphinx.Decoder(loglevel="FATAL")
     decoder.start_utt()
     rounded = np.round(np.clip(samples, -1.0, 1.0) * 32767.0).astype(np.int16)
     decoder.process_raw(rounded.tobytes(), full_utt=True)
     decoder.end_utt()
-    found = decoder.hyp()
-    return str(found.hypstr) if found else ""
+    hypothesis = decoder.hyp()
+    return str(hypothesis.hypstr) if hypothesis else ""
 
 
 def whisper_text(log_mel: Array, folder: Path) -> str:
-    """What Whisper hears of log-mel frames, the likeliest token at each step.
+    """Transcribe log-mel frames with Whisper and greedy decoding.
 
     Args:
-        log_mel: As its encoder takes it, shape `[80, n_frames]`, at most 30 s.
-        folder: Its weights as Hugging Face transformers saves them, e.g. of openai/whisper-base.
+        log_mel: Whisper's normalised log-mel, shape `[80, n_frames]`, at most 30 s.
+        folder: Weights as Hugging Face transformers saves them, e.g. of openai/whisper-base.
 
     Raises:
-        SystemExit: The folder does not hold a Whisper model of 80 mels, transformers or torch is
+        SystemExit: The folder holds no Whisper model with 80 mels, transformers or torch is
             missing, or there are too many frames.
     """
     tokenizer, model = _whisper(folder)
@@ -60,15 +60,15 @@ def whisper_text(log_mel: Array, folder: Path) -> str:
 
 
 def padded(log_mel: Array) -> Array:
-    """Filled up to 30 s with what Whisper's log-mel has for digital silence.
+    """Pad to 30 s with the value of digital silence in Whisper's log-mel.
 
     Raises:
-        SystemExit: There are too many frames.
+        SystemExit: There are more frames than 30 s.
     """
     missing = WHISPER_FRAMES - log_mel.shape[1]
     if missing < 0:
         raise SystemExit(f"{log_mel.shape[1]} frames; Whisper takes at most {WHISPER_FRAMES}")
-    # Silence is clamped to 8 below the maximum, 2 after the division by 4.
+    # Whisper clamps to 8 below the maximum and divides by 4.
     return np.pad(log_mel, ((0, 0), (0, missing)), constant_values=log_mel.max() - 2.0)
 
 

@@ -1,4 +1,4 @@
-"""Word error rate, and what counts as a word."""
+"""Word errors of a transcript."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ import jiwer
 
 @dataclass(frozen=True, slots=True)
 class WordErrors:
-    """What a recogniser got wrong of a transcript.
+    """Word errors of a hypothesis.
 
     Attributes:
-        substituted: Words taken for others.
-        deleted: Words not heard.
-        inserted: Words heard that nobody said.
-        spoken: Words of the transcript.
+        substituted: Words recognised as others.
+        deleted: Words missing from the hypothesis.
+        inserted: Words of the hypothesis that were not spoken.
+        spoken: Words of the reference.
     """
 
     substituted: int
@@ -26,15 +26,14 @@ class WordErrors:
 
     @property
     def errors(self) -> int:
-        """All of them."""
+        """Substitutions, deletions and insertions."""
         return self.substituted + self.deleted + self.inserted
 
 
 def words(text: str) -> list[str]:
-    """Words in small letters, parted by all but letters, digits and apostrophes inside a word.
+    """Words in lower case, split at all but letters, digits and apostrophes inside a word.
 
-    So a word with hyphens counts as several. Numbers stay as they are written: `42` is not
-    `forty two`.
+    A hyphenated word counts as several. Numbers stay as written: `42` is not `forty two`.
     """
     return re.findall(
         r"[^\W_]+(?:'[^\W_]+)*", text.lower().replace("\N{RIGHT SINGLE QUOTATION MARK}", "'")
@@ -42,12 +41,12 @@ def words(text: str) -> list[str]:
 
 
 def word_errors(transcript: str, heard: str) -> WordErrors:
-    """Errors of the cheapest alignment (Levenshtein), all kinds of the same cost.
+    """Errors of the Levenshtein alignment, with equal costs.
 
     Args:
-        transcript: What was said; at least a word.
-        heard: What was recognised.
+        transcript: Reference; at least one word.
+        heard: Hypothesis.
     """
-    said = words(transcript)
-    found = jiwer.process_words(" ".join(said), " ".join(words(heard)))
-    return WordErrors(found.substitutions, found.deletions, found.insertions, len(said))
+    spoken = words(transcript)
+    result = jiwer.process_words(" ".join(spoken), " ".join(words(heard)))
+    return WordErrors(result.substitutions, result.deletions, result.insertions, len(spoken))
