@@ -188,12 +188,12 @@ def main() -> None:
     again = [(clip, UNCODED) for clip in reversed(clips[:REPEATED])]
     with worker_pool(os.cpu_count() or 1) as pool:
         texts = pool.map(partial(hear, whisper), tasks + again, chunksize=2)
-        heard = list(track(texts, "Recognising", len(tasks) + len(again)))
+        recognised_clips = list(track(texts, "Recognising", len(tasks) + len(again)))
     by_condition = {
-        condition: heard[i * len(clips) : (i + 1) * len(clips)]
+        condition: recognised_clips[i * len(clips) : (i + 1) * len(clips)]
         for i, condition in enumerate(CONDITIONS)
     }
-    if heard[len(tasks) :] != by_condition[UNCODED][:REPEATED][::-1]:
+    if recognised_clips[len(tasks) :] != by_condition[UNCODED][:REPEATED][::-1]:
         raise SystemExit("two runs on the same speech differ; the figures are not repeatable")
     seconds = sum(len(read(clip.path)) for clip in clips) / RATE
     recognised = {

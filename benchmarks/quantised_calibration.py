@@ -97,10 +97,13 @@ def main() -> None:
         rows += [
             {
                 "recipe": name,
-                "way": way,
-                **{key: float(np.mean([r[way][key] for r in results])) for key in results[0][way]},
+                "way": variant,
+                **{
+                    key: float(np.mean([r[variant][key] for r in results]))
+                    for key in results[0][variant]
+                },
             }
-            for way in results[0]
+            for variant in results[0]
         ]
     write_result(
         "quantised_calibration",

@@ -130,7 +130,7 @@ LINKS = (
     Setting(
         "LTE",
         Link(up=5.64e6, down=12.74e6, delay=0.035),
-        # 438.39 mW for each Mbit/s up, 1288.04 mW besides; 11.576 s of 1060 mW afterwards.
+        # 438.39 mW per Mbit/s up plus 1288.04 mW; a tail of 11.576 s at 1060 mW.
         Radio(438.39e-9 * 8, 1.28804, 11.576 * 1.060),
         "5.64 Mbit/s up, 12.74 down, 70 ms there and back (medians of users) and power, both from "
         "Huang et al., A Close Examination of Performance and Power Characteristics of 4G LTE "

@@ -42,8 +42,8 @@ from serkit.training import (
     worker_pool,
 )
 
+from degradation import CONDITIONS, SYNTHETIC, at_level, clipped, narrowband, speech_level
 from harness import machine, versions, write_result
-from spoiling import CONDITIONS, SYNTHETIC, at_level, clipped, narrowband, speech_level
 
 Array = NDArray[np.float32]
 
@@ -57,7 +57,7 @@ N_LEFT_OUT = 200
 LENGTHS_AND_LEVELS_OF = "tiny"
 """The only model tested on short and quiet speech, which takes long."""
 N_CLEAN = 240
-N_SPOILT = 60
+N_DEGRADED = 60
 N_SYNTHETIC = 20
 SECONDS = {f"{seconds:g} s": seconds for seconds in (0.25, 0.5, 0.75, 1.0, 1.5, 2.0)}
 LEVELS = {f"{level} dBFS": float(level) for level in (-50, -60, -70, -80)}
@@ -105,12 +105,14 @@ def predictions(others: list[Utterance], task: Hearing) -> dict[str, Prediction]
     recogniser = Recognizer(task.model)
     with one_thread():
         return {
-            name: recogniser((spoilt(name, samples, task.number, voices), RATE), labels=task.labels)
+            name: recogniser(
+                (degraded(name, samples, task.number, voices), RATE), labels=task.labels
+            )
             for name in task.conditions
         }
 
 
-def spoilt(name: str, samples: Array, number: int, voices: list[Utterance]) -> Array:
+def degraded(name: str, samples: Array, number: int, voices: list[Utterance]) -> Array:
     """A clip under a condition; `voices` are the speakers of babble noise."""
     if name in LEVELS:
         return at_level(samples, LEVELS[name])
@@ -191,7 +193,7 @@ def codes_of(samples: Array) -> list[str]:
     return [caution.code for caution in check.cautions()]
 
 
-SPOILT: dict[str, tuple[str, Callable[[Array], Array]]] = {
+DEGRADED: dict[str, tuple[str, Callable[[Array], Array]]] = {
     "resampled to 8 kHz": ("narrowband", partial(narrowband, how="plain")),
     "8 kHz, mu-law": ("narrowband", partial(narrowband, how="mu-law")),
     "AMR, 12.2 kbit/s": ("narrowband", partial(narrowband, how="amr")),
@@ -205,14 +207,14 @@ SPOILT: dict[str, tuple[str, Callable[[Array], Array]]] = {
 
 def checked(task: tuple[Utterance, bool]) -> tuple[list[str], dict[str, bool], float] | None:
     """Warnings about a clean clip, detection of each degraded version, and the speech level."""
-    utterance, spoil = task
+    utterance, degrade_too = task
     samples = read_utterance(utterance)
     if not is_sound(samples):
         return None
     detected = {
         name: code in codes_of(degrade(samples))
-        for name, (code, degrade) in SPOILT.items()
-        if spoil
+        for name, (code, degrade) in DEGRADED.items()
+        if degrade_too
     }
     return codes_of(samples), detected, speech_level(samples)
 
@@ -332,7 +334,7 @@ def main() -> None:
     cut = [truncation_detected(u, recognisers[0]) for u in sample_of(UNSEEN, 20)]
     with worker_pool(jobs) as pool:
         tasks = {
-            corpus: [(u, i < N_SPOILT) for i, u in enumerate(sample_of(corpus, N_CLEAN))]
+            corpus: [(u, i < N_DEGRADED) for i, u in enumerate(sample_of(corpus, N_CLEAN))]
             for corpus in CORPORA
         }
         checks = {
@@ -343,18 +345,18 @@ def main() -> None:
     sound = [
         {
             "corpus": corpus,
-            "clips": len(found),
+            "clips": len(rows),
             "false_alarms": {
-                code: float(np.mean([code in codes for codes, _, _ in found]))
+                code: float(np.mean([code in codes for codes, _, _ in rows]))
                 for code in ("narrowband", "clipped", "too-quiet", "short")
             },
-            "lowest_level_dbfs": min(level for _, _, level in found),
+            "lowest_level_dbfs": min(level for _, _, level in rows),
             "found": {
-                name: float(np.mean([hits[name] for _, hits, _ in found if hits]))
-                for name in SPOILT
+                name: float(np.mean([hits[name] for _, hits, _ in rows if hits]))
+                for name in DEGRADED
             },
         }
-        for corpus, found in checks.items()
+        for corpus, rows in checks.items()
     ]
     write_result(
         "trust",
@@ -363,8 +365,8 @@ def main() -> None:
             "versions": versions(["serkit", "numpy", "torch", "soxr", "soundfile", "av"]),
             "levels": list(LEVELS),
             "seconds": list(SECONDS),
-            "spoilt": {name: code for name, (code, _) in SPOILT.items()},
-            "spoilt_clips": N_SPOILT,
+            "spoilt": {name: code for name, (code, _) in DEGRADED.items()},
+            "spoilt_clips": N_DEGRADED,
             "sound": sound,
             "truncated": {kind: float(np.mean([c[kind] for c in cut])) for kind in cut[0]},
             "folds": FOLDS,

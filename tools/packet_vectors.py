@@ -140,8 +140,8 @@ def resealed(content: bytes) -> bytes:
 
 def described(name: str, data: bytes, after: str | None, begins: int) -> dict[str, object]:
     """A test vector, as the reference decodes it."""
-    found = decode(data)
-    packet = found.packet
+    decoded = decode(data)
+    packet = decoded.packet
     fields = {
         "name": name,
         "hex": data.hex(),
@@ -154,29 +154,29 @@ def described(name: str, data: bytes, after: str | None, begins: int) -> dict[st
         "frames": packet.n_frames,
         "peak": packet.peak,
     }
-    return fields | integers(found) | values(found.frames)
+    return fields | integers(decoded) | values(decoded.frames)
 
 
-def integers(found: Decoded) -> dict[str, object]:
+def integers(decoded: Decoded) -> dict[str, object]:
     """The integers of a payload, by the names of docs/packet-format.md."""
-    if found.packet.mode == "svdq":
-        return {"exponent": found.exponent, "means": found.means, "columns": found.columns}
-    if found.packet.mode == "svd":
-        return {"rank": found.packet.payload[0]}
+    if decoded.packet.mode == "svdq":
+        return {"exponent": decoded.exponent, "means": decoded.means, "columns": decoded.columns}
+    if decoded.packet.mode == "svd":
+        return {"rank": decoded.packet.payload[0]}
     blocks = [
         {"flat": block.level}
         if block.kind is None
         else {"kind": block.kind, "rows": len(block.rows)}
-        for block in found.blocks
+        for block in decoded.blocks
     ]
     coefficients = [
         [i, t, k, value]
-        for i, block in enumerate(found.blocks)
+        for i, block in enumerate(decoded.blocks)
         for t, row in enumerate(block.rows)
         for k, value in enumerate(row)
         if value
     ]
-    return {"quality": found.quality, "blocks": blocks, "coefficients": coefficients}
+    return {"quality": decoded.quality, "blocks": blocks, "coefficients": coefficients}
 
 
 def values(frames: np.ndarray) -> dict[str, object]:

@@ -79,7 +79,9 @@ def _task(name: str, rows: list[dict[str, Any]]) -> str:
     )
 
 
-def _comparison(found: dict[str, Any] | None) -> str:
-    if found is None:
+def _comparison(comparison: dict[str, Any] | None) -> str:
+    if comparison is None:
         return ""
-    return f"{points(found['difference'], found['interval'])}, p {found['p_value']:.4f}"
+    return (
+        f"{points(comparison['difference'], comparison['interval'])}, p {comparison['p_value']:.4f}"
+    )

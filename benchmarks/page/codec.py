@@ -33,12 +33,12 @@ def _rate_distortion(results: Results) -> tuple[str, dict[str, str]]:
     if result is None:
         return missing("python benchmarks/rate_distortion.py"), {}
     pictures, parts = {}, []
-    for found in result["tables"]:
-        title = f"Learned on {_learned_name(found['learned'])}, tested on "
-        title += corpus_name(found["tested"])
-        picture = f"rate-{_learned_key(found['learned'])}-{found['tested']}.svg"
-        pictures[picture] = _plot(title, found["rows"])
-        parts.append(_curve(title, picture, found))
+    for curve in result["tables"]:
+        title = f"Learned on {_learned_name(curve['learned'])}, tested on "
+        title += corpus_name(curve["tested"])
+        picture = f"rate-{_learned_key(curve['learned'])}-{curve['tested']}.svg"
+        pictures[picture] = _plot(title, curve["rows"])
+        parts.append(_curve(title, picture, curve))
     introduction = paragraph(
         "RMSE of Whisper's normalised log-mel against the rate, packet headers included. Opus is "
         "libopus in the mode `audio` with packets of 60 ms, its setting of least error at a rate; "
@@ -60,7 +60,7 @@ def _learned_name(learned: str) -> str:
     return ", ".join(corpus_name(name) for name in names.split(", ")) + bracket + rest
 
 
-def _curve(title: str, picture: str, found: dict[str, Any]) -> str:
+def _curve(title: str, picture: str, curve: dict[str, Any]) -> str:
     codecs = ("basis", "basis, live", "svdq", "svd (AMSER)", "Opus")
     at = [
         [
@@ -69,18 +69,18 @@ def _curve(title: str, picture: str, found: dict[str, Any]) -> str:
             *(_rate(rates[codec]) for codec in codecs),
             *(_ratio(rates[codec], rates["basis"]) for codec in ("svd (AMSER)", "Opus")),
         ]
-        for rmse, rates in found["at"].items()
+        for rmse, rates in curve["at"].items()
     ]
     header = [
         "RMSE", "target, kbit/s", *(f"{codec}, kbit/s" for codec in codecs), "SVD / basis",
         "Opus / basis",
     ]  # fmt: skip
     rows = [
-        [setting_name(row), f"{row['kbps']:.2f}", f"{row['rmse']:.4f}"] for row in found["rows"]
+        [setting_name(row), f"{row['kbps']:.2f}", f"{row['rmse']:.4f}"] for row in curve["rows"]
     ]
     return blocks(
         f"## {title}",
-        f"{found['recordings']} recordings, {found['seconds'] / 60:.1f} minutes.",
+        f"{curve['recordings']} recordings, {curve['seconds'] / 60:.1f} minutes.",
         table(header, at),
         f"![{title}]({picture})",
         table(["codec", "kbit/s", "RMSE"], rows),

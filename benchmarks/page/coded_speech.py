@@ -30,11 +30,11 @@ def _overview(results: Results) -> str:
     """Rate, RMSE, UA and WER of each codec in one table."""
     if not {"rate_distortion", "codec_ua", "codec_wer"} <= results.keys():
         return ""
-    found, emotions = results["rate_distortion"]["tables"][-1], results["codec_ua"]
+    curve, emotions = results["rate_distortion"]["tables"][-1], results["codec_ua"]
     ua = {row["name"]: row["ua"] for row in emotions["rows"]}
     wer = {row["speech"].removeprefix("original, "): row for row in results["codec_wer"]["rows"]}
     rows = []
-    for row in found["rows"]:
+    for row in curve["rows"]:
         name = setting_name(row)
         if f"clean -> {name}" not in ua and name not in wer:
             continue
@@ -57,7 +57,7 @@ def _overview(results: Results) -> str:
     return blocks(
         "## Overview",
         paragraph(
-            f"The shipped basis. RMSE is measured on {corpus_name(found['tested'])}, UA on "
+            f"The shipped basis. RMSE is measured on {corpus_name(curve['tested'])}, UA on "
             f"{corpus_name(emotions['corpus'])}, WER on read English, whose rates are in the last "
             "column. Intervals are in the sections below."
         ),
@@ -70,9 +70,9 @@ def _emotions(results: Results) -> str:
     result = results.get("codec_ua")
     if result is None:
         return blocks(heading, missing("python benchmarks/codec_ua.py"))
-    found = {row["name"]: row for row in result["rows"]}
+    by_name = {row["name"]: row for row in result["rows"]}
     rows = []
-    for condition in (name.split(" -> ")[1] for name in found if name.startswith("clean -> ")):
+    for condition in (name.split(" -> ")[1] for name in by_name if name.startswith("clean -> ")):
         lossy = condition.startswith("loss ")
         matched = f"{result['lossy'] if lossy else condition} -> {condition}"
         rate = result["kbps"].get("loss" if lossy else condition)
@@ -80,8 +80,8 @@ def _emotions(results: Results) -> str:
             [
                 f"{percent(float(condition.split()[1]))} % packet loss" if lossy else condition,
                 "" if rate is None else f"{rate:.2f}",
-                _ua(found[f"clean -> {condition}"]),
-                _ua(found[matched]) if matched in found else "",
+                _ua(by_name[f"clean -> {condition}"]),
+                _ua(by_name[matched]) if matched in by_name else "",
             ]
         )
     header = ["speech", "kbit/s", "UA %, trained on clean", "UA %, trained on coded"]
@@ -157,7 +157,7 @@ def _words(results: Results) -> str:
     )
 
 
-def _difference(found: dict[str, Any]) -> str:
-    if found["value"] == 0.0 and not any(found["interval"]):
+def _difference(difference: dict[str, Any]) -> str:
+    if difference["value"] == 0.0 and not any(difference["interval"]):
         return ""  # a condition compared with itself
-    return points(found["value"], found["interval"])
+    return points(difference["value"], difference["interval"])

@@ -25,15 +25,15 @@ def section(results: Results) -> Section:
         script = "families" if result is None else "quantisation"
         return Section(title, slug, missing(f"python benchmarks/{script}.py"))
     pictures, parts = {}, []
-    splits = dict.fromkeys((found["corpus"], found["protocol"]) for found in result["tables"])
+    splits = dict.fromkeys((entry["corpus"], entry["protocol"]) for entry in result["tables"])
     for corpus, protocol in splits:
         tables = [
-            found
-            for found in (*mlps["tables"], *result["tables"])
-            if (found["corpus"], found["protocol"]) == (corpus, protocol)
-            and found["network"] in _FAMILIES
+            entry
+            for entry in (*mlps["tables"], *result["tables"])
+            if (entry["corpus"], entry["protocol"]) == (corpus, protocol)
+            and entry["network"] in _FAMILIES
         ]
-        networks = {_FAMILIES[found["network"]]: serkit_rows(found["rows"]) for found in tables}
+        networks = {_FAMILIES[entry["network"]]: serkit_rows(entry["rows"]) for entry in tables}
         dependent = tables[0]["speaker_dependent"]
         name = f"{corpus_name(corpus)}, {tables[0]['title']}"
         alt = name + (", speaker-dependent" if dependent else "")

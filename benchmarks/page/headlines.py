@@ -112,10 +112,10 @@ def _babble(results: Results) -> Cells:
 
 def _smallest_file(results: Results) -> Cells:
     rows = {
-        (found["network"], row["name"]): row
-        for found in results["quantisation"]["tables"]
-        if found["corpus"].startswith("emodb") and found["protocol"] == "loso"
-        for row in found["rows"]
+        (entry["network"], row["name"]): row
+        for entry in results["quantisation"]["tables"]
+        if entry["corpus"].startswith("emodb") and entry["protocol"] == "loso"
+        for row in entry["rows"]
     }
     full = rows[PAPERS_NETWORK, "32 bits"]
     lowest = full["accuracy"]["mean"] - 0.01

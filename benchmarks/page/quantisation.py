@@ -30,16 +30,16 @@ def section(results: Results) -> Section:
     result = results.get("quantisation")
     if result is None:
         return Section(title, slug, missing("python benchmarks/quantisation.py"))
-    columns = [found for found in result["tables"] if found["network"] == PAPERS_NETWORK]
+    columns = [entry for entry in result["tables"] if entry["network"] == PAPERS_NETWORK]
     plots = {
-        f"bytes-{found['corpus']}-{found['protocol']}.svg": (
-            _title(found),
+        f"bytes-{entry['corpus']}-{entry['protocol']}.svg": (
+            _title(entry),
             frontier(
-                _title(found),
-                {name: serkit_rows(rows) for name, rows in _networks(result, found).items()},
+                _title(entry),
+                {name: serkit_rows(rows) for name, rows in _networks(result, entry).items()},
             ),
         )
-        for found in columns
+        for entry in columns
     }
     text = blocks(
         paragraph(
@@ -53,7 +53,7 @@ def section(results: Results) -> Section:
             f"network `{PAPERS_NETWORK}` is the paper's; its 211,207 weights take 26 KB even at "
             "one bit each, so files below 25 KB are of smaller networks."
         ),
-        *(_column(result, found) for found in columns),
+        *(_column(result, entry) for entry in columns),
         _savee(result),
         _ablation(columns, results.get("byte_search")),
         _byte_search(results.get("byte_search")),
@@ -65,31 +65,31 @@ def section(results: Results) -> Section:
     return Section(title, slug, text, {name: svg for name, (_, svg) in plots.items()})
 
 
-def _title(found: Table, mark: str = "speaker-dependent") -> str:
-    suffix = f", {mark}" if found["speaker_dependent"] else ""
-    return f"{corpus_name(found['corpus'])}, {found['title']}{suffix}"
+def _title(entry: Table, mark: str = "speaker-dependent") -> str:
+    suffix = f", {mark}" if entry["speaker_dependent"] else ""
+    return f"{corpus_name(entry['corpus'])}, {entry['title']}{suffix}"
 
 
-def _networks(result: dict[str, Any], found: Table) -> Networks:
+def _networks(result: dict[str, Any], entry: Table) -> Networks:
     """Rows by network, of the same corpus and protocol."""
     return {
         other["network"]: other["rows"]
         for other in result["tables"]
-        if (other["corpus"], other["protocol"]) == (found["corpus"], found["protocol"])
+        if (other["corpus"], other["protocol"]) == (entry["corpus"], entry["protocol"])
     }
 
 
-def _column(result: dict[str, Any], found: Table) -> str:
-    networks = _networks(result, found)
+def _column(result: dict[str, Any], entry: Table) -> str:
+    networks = _networks(result, entry)
     without_ablation = {
         name: [r for r in rows if "+" not in r["name"] and not r["name"].endswith(_STEPS[0])]
         for name, rows in networks.items()
     }
-    published = result["paper"].get(found["corpus"]) if found["speaker_dependent"] else None
+    published = result["paper"].get(entry["corpus"]) if entry["speaker_dependent"] else None
     return blocks(
-        f"## {_title(found, '**speaker-dependent**')}",
+        f"## {_title(entry, '**speaker-dependent**')}",
         paragraph(
-            f"{found['seeds']} seeds x {found['folds']} folds, {found['tested_per_seed']} test "
+            f"{entry['seeds']} seeds x {entry['folds']} folds, {entry['tested_per_seed']} test "
             f"clips per seed. {_published(published)}"
         ),
         results_table(without_ablation),
@@ -108,7 +108,7 @@ def _published(paper: dict[str, Any] | None) -> str:
 
 
 def _savee(result: dict[str, Any]) -> str:
-    if any(found["corpus"] == "savee" for found in result["tables"]):
+    if any(entry["corpus"] == "savee" for entry in result["tables"]):
         return ""
     command = "SERKIT_CORPORA=/folder-with-savee python benchmarks/quantisation.py savee"
     return blocks("## SAVEE", missing(command))
@@ -116,17 +116,17 @@ def _savee(result: dict[str, Any]) -> str:
 
 def _ablation(columns: list[Table], byte_search: dict[str, Any] | None) -> str:
     rows = []
-    for found in columns:
-        if not found["speaker_dependent"]:
+    for entry in columns:
+        if not entry["speaker_dependent"]:
             continue
-        corpus = corpus_name(found["corpus"])
-        by_name = {row["name"]: row for row in found["rows"]}
+        corpus = corpus_name(entry["corpus"])
+        by_name = {row["name"]: row for row in entry["rows"]}
         for step in _STEPS:
             steps = [by_name[f"{width}, {step}"] for width in _WIDTHS]
             fixed, adaptive = steps[:-1], steps[-1]
             cells = [*(difference(row) for row in fixed), _with_size(adaptive)]
             rows.append([f"{corpus}: {step}", *cells])
-        row = _by_bytes(found, byte_search)
+        row = _by_bytes(entry, byte_search)
         if row is not None:
             rows.append([f"{corpus}: + search by bytes", "", "", "", _with_size(row)])
     return blocks(
@@ -143,10 +143,10 @@ def _with_size(row: dict[str, Any]) -> str:
     return f"{difference(row)}, {row['bytes'] / 1e3:.1f} KB"
 
 
-def _by_bytes(found: Table, byte_search: dict[str, Any] | None) -> dict[str, Any] | None:
+def _by_bytes(entry: Table, byte_search: dict[str, Any] | None) -> dict[str, Any] | None:
     """The search by bytes with every step, on the same splits and network."""
     for other in byte_search["tables"] if byte_search else ():
-        if all(other[key] == found[key] for key in ("corpus", "protocol", "network")):
+        if all(other[key] == entry[key] for key in ("corpus", "protocol", "network")):
             return next(row for row in other["rows"] if row["name"] == "by bytes, + fine-tuning")
     return None
 
@@ -157,15 +157,15 @@ def _byte_search(result: dict[str, Any] | None) -> str:
         return blocks(heading, missing("python benchmarks/byte_search.py"))
     rows = [
         [
-            _title(found, "**speaker-dependent**"),
-            f"{found['network']}, {plan_name(row['name'])}",
+            _title(entry, "**speaker-dependent**"),
+            f"{entry['network']}, {plan_name(row['name'])}",
             percent(row["accuracy"]["mean"]),
             difference(row),
             file_size(row),
             f"{row['average_bits']:.2f}",
         ]
-        for found in result["tables"]
-        for row in found["rows"]
+        for entry in result["tables"]
+        for row in entry["rows"]
         if row["name"] != "32 bits"
     ]
     header = ["corpus", "network, bits", "accuracy %", "difference to 32 bits", "bytes"]
@@ -183,7 +183,7 @@ def _byte_search(result: dict[str, Any] | None) -> str:
     )
 
 
-def _search_log(found: Table) -> str:
+def _search_log(entry: Table) -> str:
     rows = [
         [
             str(trial["layer"]),
@@ -192,10 +192,10 @@ def _search_log(found: Table) -> str:
             f"{100 * trial['margin']:.2f}",
             "yes" if trial["accepted"] else "",
         ]
-        for trial in found["log"]
+        for trial in entry["log"]
     ]
     return blocks(
         "## Trials of one search",
-        paragraph(f"{_title(found)}, network {found['network']}, seed 0, *adaptive, serkit*."),
+        paragraph(f"{_title(entry)}, network {entry['network']}, seed 0, *adaptive, serkit*."),
         table(["layer", "bits", "validation accuracy %", "margin, points", "accepted"], rows),
     )

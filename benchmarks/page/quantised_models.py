@@ -30,9 +30,9 @@ def _tiny(results: Results) -> str:
     rows = []
     for row in result["rows"]:
         cells = [row["name"], f"{row['bytes']:,}"]
-        for protocol, found in row["protocols"].items():
-            change = 100 * (found["mean_ua"] - full[protocol]["mean_ua"])
-            cells += [percent(found["mean_ua"]), f"{change:+.2f}"]
+        for protocol, figures in row["protocols"].items():
+            change = 100 * (figures["mean_ua"] - full[protocol]["mean_ua"])
+            cells += [percent(figures["mean_ua"]), f"{change:+.2f}"]
         rows.append(cells)
     header = ["weights", "bytes"]
     for protocol in full.values():

@@ -120,8 +120,8 @@ def _distances(result: dict[str, Any]) -> str:
     for model in models:
         name = model["model"]
         rows += [
-            [f"`{name}`: new speakers of {corpus_name(corpus)}", percent(found["rate"])]
-            for corpus, found in model["new_speakers"].items()
+            [f"`{name}`: new speakers of {corpus_name(corpus)}", percent(alarms["rate"])]
+            for corpus, alarms in model["new_speakers"].items()
         ]
         clean = next(row for row in model["unseen"] if row["condition"] == "clean")
         rows.append([f"`{name}`: CREMA-D", percent(clean["warned"][FAR])])

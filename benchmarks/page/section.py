@@ -38,12 +38,12 @@ def load_results(folder: Path) -> Results:
 
 def shipped_models() -> dict[str, Any]:
     """Size and figures of each shipped model, from its file."""
-    found = {}
+    models = {}
     for name in serkit.available_models():
         model: Model = serkit.load(name).model
-        found[name] = {
+        models[name] = {
             "bytes": model.file_bytes,
             "parameters": model.n_parameters,
             "protocols": model.card.figures["protocols"],
         }
-    return found
+    return models

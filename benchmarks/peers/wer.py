@@ -40,13 +40,13 @@ def words(text: str) -> list[str]:
     )
 
 
-def word_errors(transcript: str, heard: str) -> WordErrors:
+def word_errors(transcript: str, hypothesis: str) -> WordErrors:
     """Errors of the Levenshtein alignment, with equal costs.
 
     Args:
         transcript: Reference; at least one word.
-        heard: Hypothesis.
+        hypothesis: Hypothesis.
     """
     spoken = words(transcript)
-    result = jiwer.process_words(" ".join(spoken), " ".join(words(heard)))
+    result = jiwer.process_words(" ".join(spoken), " ".join(words(hypothesis)))
     return WordErrors(result.substitutions, result.deletions, result.insertions, len(spoken))

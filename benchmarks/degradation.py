@@ -17,7 +17,7 @@ from peers.opus import through_opus
 
 Array = NDArray[np.float32]
 Rng = np.random.Generator
-Spoil = Callable[[Array, Rng, Sequence[Utterance]], Array]
+Degradation = Callable[[Array, Rng, Sequence[Utterance]], Array]
 
 RATE = 16_000
 VOICES = 6
@@ -135,11 +135,11 @@ def _babble(length: int, rng: Rng, others: Sequence[Utterance]) -> NDArray[np.fl
     return total
 
 
-def _deterministic(function: Callable[[Array], Array]) -> Spoil:
+def _deterministic(function: Callable[[Array], Array]) -> Degradation:
     return lambda samples, rng, others: function(samples)
 
 
-CONDITIONS: dict[str, Spoil] = {
+CONDITIONS: dict[str, Degradation] = {
     "clean": _deterministic(lambda samples: samples),
     "8 kHz": _deterministic(partial(narrowband, how="plain")),
     "AMR, 12.2 kbit/s": _deterministic(partial(narrowband, how="amr")),

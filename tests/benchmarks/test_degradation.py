@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from spoiling import CONDITIONS, SYNTHETIC, at_level, clipped, in_16_bits, narrowband, noisy
+from degradation import CONDITIONS, SYNTHETIC, at_level, clipped, in_16_bits, narrowband, noisy
 
 RATE = 16_000
 
