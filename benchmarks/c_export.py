@@ -19,8 +19,7 @@ from serkit import corpora
 from serkit.audio import read
 from serkit.compression import export_c, quantize_matrix
 from serkit.features import extract
-from serkit.runtime import Model, load
-from serkit.runtime.model import softmax
+from serkit.runtime import Model, load_network, softmax
 
 from harness import machine, versions, write_result
 
@@ -74,10 +73,10 @@ def main() -> None:
     """Compare the models at their shipped and at other bit-widths."""
     rows = []
     for name, corpus in MODELS:
-        model = load(name).model
+        model = load_network(name)
         known = corpora.load(corpus).utterances
         utterances = [u for u in known if u.label in model.card.labels]
-        features = np.stack([extract(model.card.features, read(u.audio)) for u in utterances])
+        features = np.stack([extract(model.recipe, read(u.audio)) for u in utterances])
         variants = {"as shipped": model}
         for bits in (4, 2, 1):
             layers = (

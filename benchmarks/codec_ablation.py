@@ -30,9 +30,9 @@ from serkit.codec.basis import (
 )
 from serkit.codec.blocks import quantised
 from serkit.codec.context import LARGEST, RowContext
-from serkit.codec.frontend import clamped
 from serkit.corpora import load
 from serkit.features import dct_matrix
+from serkit.features.whisper import clamped
 from serkit.training import read_utterance
 from serkit.training.codec_basis import learn_basis
 from serkit.training.codec_blocks import corpus_blocks

@@ -36,9 +36,9 @@ from serkit.evaluation import (
     unweighted_average_recall,
 )
 from serkit.evaluation.metrics import clustered_intervals, per_speaker
-from serkit.features import Descriptor, FeatureRecipe
+from serkit.features import Descriptor, FeatureRecipe, stacked
 from serkit.training import Dataset, Network, Optimiser, Recipe, fit, one_thread, worker_pool
-from serkit.training.data import padded_stack, read_utterance
+from serkit.training.data import read_utterance
 
 from harness import machine, versions, write_result
 from peers.opus import OPUS_KBPS
@@ -168,7 +168,7 @@ def main() -> None:
     targets = np.array([RECIPE.labels.index(u.label) for u in utterances], np.int64)
     data = {}
     for condition in every[0][0]:
-        features = padded_stack([frames[condition] for frames, _, _ in every])
+        features = stacked([frames[condition] for frames, _, _ in every])
         data[condition] = Dataset(features, features[None][:0], targets, tuple(utterances))
     protocol = find_protocol("loso")
     tasks = [

@@ -21,7 +21,7 @@ import numpy as np
 from serkit.audio import SAMPLE_RATE
 from serkit.compression import quantize_matrix
 from serkit.features import extract
-from serkit.runtime import Dense, Model, ModelCard, load
+from serkit.runtime import Dense, Model, ModelCard, load_network
 from serkit.training import load_recipe
 
 from harness import machine, versions, write_result
@@ -60,7 +60,7 @@ def papers_mlp() -> Model:
 
 def main() -> None:
     """Time all variants in turn, many times; ratios are taken within a turn."""
-    tiny = load("tiny").model
+    tiny = load_network("tiny")
     samples = np.random.default_rng(0).standard_normal(SECONDS * SAMPLE_RATE).astype(np.float32)
     rows = []
     for name, model in (("tiny", tiny), ("256-512-64", papers_mlp())):
@@ -70,7 +70,7 @@ def main() -> None:
             order = list(variants) if turn % 2 else list(reversed(variants))
             for bits in order:
                 start = time.perf_counter()
-                variants[bits].logits(extract(model.card.features, samples)[None])
+                variants[bits].logits(extract(model.recipe, samples)[None])
                 times[bits].append(time.perf_counter() - start)
         for bits, taken in times.items():
             rows.append(

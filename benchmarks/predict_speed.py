@@ -42,7 +42,7 @@ def main() -> None:
     """Time all systems and report medians."""
     samples = eight_seconds()
     tiny = serkit.load("tiny")
-    recipe = tiny.model.card.features
+    recipe = tiny.card.input
     expected = librosa_features(samples, recipe, shared=True)
     np.testing.assert_allclose(extract(recipe, samples), expected, rtol=2e-3, atol=2e-2)
     smile = opensmile.Smile(feature_set=opensmile.FeatureSet.eGeMAPSv02, num_workers=1)

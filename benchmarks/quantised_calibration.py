@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from serkit.adaptation import HoldOut
 from serkit.compression.quantize import quantize
 from serkit.evaluation import (
     Fold,
@@ -23,12 +24,10 @@ from serkit.evaluation import (
     guarded_folds,
     unweighted_average_recall,
 )
-from serkit.runtime import Model
-from serkit.runtime.model import softmax
+from serkit.runtime import Model, softmax
 from serkit.training import (
     Dataset,
     FeatureCache,
-    HoldOut,
     Quantisation,
     Recipe,
     fit,

@@ -53,7 +53,7 @@ def main() -> None:
     training, validation = (
         data.rows(part) for part in parent.hold_out.split(data.utterances, everything, seed=0)
     )
-    shipped = load("tiny").model.card
+    shipped = load("tiny").card
     rows: list[dict[str, Any]] = []
     parents: dict[str, Outcome] = {}
     for name, plan in PLANS.items():

@@ -29,7 +29,15 @@ import serkit
 from serkit.corpora import Utterance, load
 from serkit.evaluation import confusion, unweighted_average_recall
 from serkit.evaluation.metrics import speaker_interval
-from serkit.runtime import CODES, Model, Prediction, Recognizer, SoundCheck
+from serkit.runtime import (
+    CODES,
+    Backend,
+    Model,
+    NumpyBackend,
+    Prediction,
+    Recognizer,
+    SoundCheck,
+)
 from serkit.training import (
     Dataset,
     FeatureCache,
@@ -86,14 +94,14 @@ class Hearing:
     Attributes:
         number: Seed of random degradations.
         utterance: The clip.
-        model: The model to test.
+        backend: The model to test.
         labels: Allowed labels.
         conditions: Names of degradations.
     """
 
     number: int
     utterance: Utterance
-    model: Model
+    backend: Backend
     labels: tuple[str, ...]
     conditions: tuple[str, ...]
 
@@ -102,7 +110,7 @@ def predictions(others: list[Utterance], task: Hearing) -> dict[str, Prediction]
     """Predictions for one clip under every condition."""
     samples = read_utterance(task.utterance)
     voices = [u for u in others if u.speaker_key != task.utterance.speaker_key]
-    recogniser = Recognizer(task.model)
+    recogniser = Recognizer(task.backend)
     with one_thread():
         return {
             name: recogniser(
@@ -178,7 +186,7 @@ def left_out(
         for corpus in recipe.corpora:
             own = [data.utterances[i] for i in tested if data.utterances[i].corpus == corpus]
             for i in rng.permutation(len(own))[:each]:
-                task = Hearing(len(tasks), own[i], model, recipe.labels, conditions)
+                task = Hearing(len(tasks), own[i], NumpyBackend(model), recipe.labels, conditions)
                 tasks.append(task)
     return tasks
 
@@ -300,7 +308,7 @@ def read_speech(recogniser: Recognizer) -> dict[str, Any]:
 
 def of_model(recogniser: Recognizer, pool: Any, jobs: int) -> dict[str, Any]:
     """All measurements of one model."""
-    card = recogniser.model.card
+    card = recogniser.card
     if card.typical is None:
         raise SystemExit(f"{recogniser.name} holds no distance limit; train it again")
     recipe = Recipe.of_card(card).model_copy(update={"augmentation": None})
@@ -310,7 +318,7 @@ def of_model(recogniser: Recognizer, pool: Any, jobs: int) -> dict[str, Any]:
     folds = trained(recipe, data)
     labels = tuple(label for label in recogniser.labels if label in UNSEEN_LABELS)
     unseen = [
-        Hearing(number, utterance, recogniser.model, labels, UNSEEN_CONDITIONS)
+        Hearing(number, utterance, recogniser.backend, labels, UNSEEN_CONDITIONS)
         for number, utterance in enumerate(sample_of(UNSEEN, N_UNSEEN, labels))
     ]
     return {

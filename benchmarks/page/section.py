@@ -7,8 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import serkit
-from serkit.runtime import Model
+from serkit.runtime import available_models, load_network
 
 Results = dict[str, dict[str, Any]]
 """Results by name: the files of `results/`, and the shipped models under `models`."""
@@ -39,8 +38,8 @@ def load_results(folder: Path) -> Results:
 def shipped_models() -> dict[str, Any]:
     """Size and figures of each shipped model, from its file."""
     models = {}
-    for name in serkit.available_models():
-        model: Model = serkit.load(name).model
+    for name in available_models():
+        model = load_network(name)
         models[name] = {
             "bytes": model.file_bytes,
             "parameters": model.n_parameters,

@@ -7,7 +7,7 @@ import pytest
 from serkit.corpora import Utterance, load
 from serkit.errors import ProtocolError
 from serkit.evaluation import Fold, find_protocol, guard, require_classes, without_copies
-from serkit.training import HoldOut
+from serkit.adaptation import HoldOut
 
 from toys import LABELS, make_data
 

@@ -3,7 +3,7 @@ import pytest
 
 from serkit.errors import ProtocolError
 from serkit.evaluation import PROTOCOLS, Fold, find_protocol, guard
-from serkit.training import HoldOut
+from serkit.adaptation import HoldOut
 
 from toys import make_data
 

@@ -6,7 +6,8 @@ import pytest
 from serkit.evaluation import expected_calibration_error, find_protocol, shrink
 from serkit.evaluation.shrinking import Scores, Shrunk
 from serkit.runtime.model import softmax
-from serkit.training import HoldOut, Quantisation, fit
+from serkit.adaptation import HoldOut
+from serkit.training import Quantisation, fit
 
 from toys import make_data, make_recipe
 

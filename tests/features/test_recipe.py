@@ -18,7 +18,7 @@ from serkit.features import (
     extract,
     spectrum,
 )
-from serkit.features import recipe as recipe_module
+from serkit.features import analysis, descriptors
 from serkit.features.cost import MAX_BYTES, MAX_OPERATIONS
 
 PAPER = FeatureRecipe(

@@ -45,10 +45,10 @@ from serkit.codec import (
     decode,
     encode_basis,
     encode_low_rank,
+    payloads,
     read_packet,
     shipped_basis,
     split,
-    stream,
 )
 from serkit.errors import PacketError
 
@@ -216,13 +216,13 @@ def _flipped(content: bytes, rng: random.Random) -> bytes:
 
 def counted(name: str) -> None:
     """Count the calls of what reads a payload."""
-    read: Callable[..., Any] = getattr(stream, name)
+    read: Callable[..., Any] = getattr(payloads, name)
 
     def counting(*arguments: Any) -> Any:
         payloads_read[name] += 1
         return read(*arguments)
 
-    setattr(stream, name, counting)
+    setattr(payloads, name, counting)
 
 
 def too_long(*_: object) -> None:

@@ -6,7 +6,8 @@ from serkit.audio import content_hash
 from serkit.corpora import Utterance
 from serkit.errors import CorpusError, ProtocolError
 from serkit.features import extract
-from serkit.training import HoldOut, load_utterances, make_dataset, read_utterance
+from serkit.adaptation import HoldOut
+from serkit.training import load_utterances, make_dataset, read_utterance
 from serkit.training.data import hash_utterance
 
 from toys import always_die, make_recipe

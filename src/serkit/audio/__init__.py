@@ -2,18 +2,19 @@
 
 from serkit.audio.formats import SUFFIXES
 from serkit.audio.hashing import ContentHash, content_hash
-from serkit.audio.preprocessing import fit_length, normalise_peak, pre_emphasis, trim
+from serkit.audio.preprocessing import normalise_peak, pre_emphasis, trim
 from serkit.audio.reading import SAMPLE_RATE, Source, read, stream
-from serkit.audio.windows import WINDOW_S, windows
+from serkit.audio.windows import MAX_WINDOW_S, MIN_WINDOW_S, WINDOW_S, windows
 
 __all__ = [
+    "MAX_WINDOW_S",
+    "MIN_WINDOW_S",
     "SAMPLE_RATE",
     "SUFFIXES",
     "WINDOW_S",
     "ContentHash",
     "Source",
     "content_hash",
-    "fit_length",
     "normalise_peak",
     "pre_emphasis",
     "read",

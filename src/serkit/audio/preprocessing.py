@@ -9,8 +9,6 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from serkit.audio.reading import SAMPLE_RATE
-
 Samples = NDArray[np.float32]
 
 
@@ -78,19 +76,3 @@ def normalise_peak(samples: Samples, peak: float = 0.95) -> Samples:
     # In this order nothing overflows, however small the largest sample is.
     scaled: Samples = samples / np.float32(largest) * np.float32(peak)
     return scaled
-
-
-def fit_length(samples: Samples, duration_s: float = 8.0) -> Samples:
-    """Crop to `duration_s` at 16 kHz, or pad with zeros at the end.
-
-    Args:
-        samples: Shape `[n_samples]`.
-        duration_s: Length wanted, in seconds.
-
-    Returns:
-        An array of shape `[duration_s * 16000]`, float32.
-    """
-    wanted = round(duration_s * SAMPLE_RATE)
-    if len(samples) >= wanted:
-        return samples[:wanted]
-    return np.pad(samples, (0, wanted - len(samples)))

@@ -1,4 +1,4 @@
-"""`serkit encode`, `serkit decode` and `serkit codec info`: speech in about 2 kbit/s."""
+"""`serkit encode`, `serkit decode` and `serkit codec info`: speech at about 2 kbit/s."""
 
 from __future__ import annotations
 
@@ -22,16 +22,17 @@ if TYPE_CHECKING:
 
     from serkit.codec import Coded, Content, Recording
 
-app = typer.Typer(help="Look at coded speech.", no_args_is_help=True)
+app = typer.Typer(help="Inspect coded speech.", no_args_is_help=True)
 
-
-# Guessing a voice takes a twentieth of its time, and holds it.
-_PREVIEW_MINUTES = 15
-_MOST_COLUMNS = 6000
+# About the error of `basis` at its default quality (benchmarks/rate_distortion.py).
+_DEFAULT_RMSE = 0.1
+# Chosen by hand: a preview is held in memory as a whole; wider pictures gain nothing on a screen.
+_MAX_PREVIEW_MINUTES = 15
+_MAX_COLUMNS = 6000
 
 
 class ModeName(StrEnum):
-    """How speech is coded."""
+    """Coding modes."""
 
     basis = "basis"
     svd = "svd"
@@ -40,50 +41,56 @@ class ModeName(StrEnum):
 
 @app.callback()
 def _codec() -> None:
-    """Look at coded speech."""
+    """Inspect coded speech."""
 
 
 def encode(
-    audio: Annotated[Path, typer.Argument(metavar="AUDIO", help="A recording.")],
-    out: Annotated[Path, typer.Option("--out", "-o", metavar="F.smel", help="The coded speech.")],
+    audio: Annotated[Path, typer.Argument(metavar="AUDIO", help="Recording.")],
+    out: Annotated[Path, typer.Option("--out", "-o", metavar="F.smel", help="Coded speech.")],
     mode: Annotated[
         ModeName,
-        typer.Option(help="basis: the product; svd: AMSER's; svdq: the same, entropy-coded."),
+        typer.Option(
+            help="basis: learned basis; svd: AMSER's truncated SVD; svdq: svd, entropy-coded."
+        ),
     ] = ModeName.basis,
-    rank_ratio: Annotated[
-        float | None, typer.Option(metavar="R", help="Of svd: r/k, 0.125 if not given.")
+    quality: Annotated[
+        int | None, typer.Option(metavar="Q", help="basis: quality, 0 to 15. [default: 5]")
     ] = None,
     kbps: Annotated[
-        float | None, typer.Option(metavar="K", help="Of basis: the rate kept to, if one can.")
-    ] = None,
-    quality: Annotated[
         float | None,
-        typer.Option(
-            metavar="Q", help="Of basis: 0 to 15, 5 if not given. Of svdq: the error aimed at."
-        ),
+        typer.Option(metavar="K", help="basis: highest quality within this rate in kbit/s."),
     ] = None,
     blocks: Annotated[
         int | None,
         typer.Option(
-            metavar="N",
-            help="Of basis: blocks of 320 ms in a packet; 16 if not given, 1 as live streams have.",
+            metavar="N", help="basis: blocks of 320 ms per packet, 1 to 93. [default: 16]"
         ),
+    ] = None,
+    rank_ratio: Annotated[
+        float | None, typer.Option(metavar="R", help="svd: rank ratio r/k. [default: 0.125]")
+    ] = None,
+    rmse: Annotated[
+        float | None,
+        typer.Option(metavar="E", help="svdq: RMSE of the normalised log-mel. [default: 0.1]"),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print figures as JSON.")] = False,
 ) -> None:
-    """Turn a recording into packets of log-mel that a server decodes.
+    """Code a recording as packets of log-mel.
 
-    A rate is searched on packets spread over the recording, exactly up to 5.5 minutes.
+    Beyond 5.5 minutes, --kbps estimates the quality from packets spread over the recording.
     """
     from serkit.audio import SAMPLE_RATE
-    from serkit.codec import StoredBytes, rmse
+    from serkit.codec import StoredBytes
+    from serkit.codec import rmse as rmse_of
     from serkit.files import open_atomically, refuse_unwritable
 
     refuse_unwritable(out, sources=[audio])
-    write = _writer(mode, rank_ratio, kbps, quality, blocks)
+    write = _writer(
+        mode, quality=quality, kbps=kbps, blocks=blocks, rank_ratio=rank_ratio, rmse=rmse
+    )
     with _named(audio, AudioError), open_atomically(out) as file:
         coded = write(file, _recording(audio, "Coding"))
-        error = rmse(_recording(audio, "Comparing"), coded, StoredBytes(file))
+        error = rmse_of(_recording(audio, "Comparing"), coded, StoredBytes(file))
     duration_s = coded.n_samples / SAMPLE_RATE
     values = {
         "bytes": coded.n_bytes,
@@ -92,10 +99,11 @@ def encode(
         "rmse": error,
     }
     if kbps is not None and values["kbps"] > kbps:
-        # A long recording's quality is estimated, and corrected only so often.
-        why = "" if coded.quality else " at the least"
-        hint = f"; for less give --quality {coded.quality - 1}" if coded.quality else ""
-        complain(f"{audio} takes {values['kbps']:.2f} kbit/s{why}{hint}")
+        # At quality 0, or because the quality of a long recording is only estimated.
+        remedy = f"try --quality {coded.quality - 1}" if coded.quality else "the lowest possible"
+        complain(
+            f"{audio}: the rate is {values['kbps']:.2f} kbit/s, above --kbps {kbps:g}; {remedy}"
+        )
     if as_json:
         typer.echo(json.dumps(values, indent=2))
         return
@@ -107,12 +115,14 @@ def encode(
 
 def _writer(
     mode: ModeName,
-    rank_ratio: float | None,
+    *,
+    quality: int | None,
     kbps: float | None,
-    quality: float | None,
     blocks: int | None,
+    rank_ratio: float | None,
+    rmse: float | None,
 ) -> Callable[[BinaryIO, Recording], Coded]:
-    """What codes a recording as the options say."""
+    """The function that codes a recording with these options."""
     from serkit.codec import (
         BLOCKS_PER_PACKET,
         DEFAULT_QUALITY,
@@ -122,36 +132,36 @@ def _writer(
         write_low_rank,
     )
 
-    given = {
-        "--rank-ratio": rank_ratio, "--kbps": kbps, "--quality": quality, "--blocks": blocks
-    }  # fmt: skip
-    allowed = {
-        ModeName.basis: ("--kbps", "--quality", "--blocks"),
-        ModeName.svd: ("--rank-ratio",),
-        ModeName.svdq: ("--quality",),
-    }[mode]
-    for option, value in given.items():
-        if value is not None and option not in allowed:
-            raise PacketError(f"{option} is not for --mode {mode}; it takes {', '.join(allowed)}")
+    options: dict[ModeName, dict[str, object]] = {
+        ModeName.basis: {"--quality": quality, "--kbps": kbps, "--blocks": blocks},
+        ModeName.svd: {"--rank-ratio": rank_ratio},
+        ModeName.svdq: {"--rmse": rmse},
+    }
+    for owner, values in options.items():
+        for option, value in values.items():
+            if value is not None and owner is not mode:
+                raise PacketError(
+                    f"{option} does not apply to --mode {mode}; expected {', '.join(options[mode])}"
+                )
     if kbps is not None and quality is not None:
-        raise PacketError("--kbps and --quality say the same thing twice; give one of them")
+        raise PacketError("--kbps and --quality exclude each other; give one of them")
     if mode is ModeName.svd:
         return partial(write_low_rank, ratio=RATIOS[0] if rank_ratio is None else rank_ratio)
     if mode is ModeName.svdq:
-        return partial(write_low_rank, rmse=0.1 if quality is None else quality)
+        return partial(write_low_rank, rmse=_DEFAULT_RMSE if rmse is None else rmse)
     size = BLOCKS_PER_PACKET if blocks is None else blocks
     if kbps is not None:
         return partial(write_at_rate, kbps=kbps, blocks_per_packet=size)
-    chosen = DEFAULT_QUALITY if quality is None else quality
-    return partial(write_basis, quality=chosen, blocks_per_packet=size)
+    index = DEFAULT_QUALITY if quality is None else quality
+    return partial(write_basis, quality=index, blocks_per_packet=size)
 
 
-def _recording(audio: Path, what: str) -> Recording:
-    """A file to be read block by block behind a progress bar, as often as it takes."""
+def _recording(audio: Path, verb: str) -> Recording:
+    """A file that can be read repeatedly, block by block, behind a progress bar."""
     from serkit.audio import SAMPLE_RATE, stream
 
     def blocks() -> Iterator[NDArray[np.float32]]:
-        with bar(f"{what} {audio.name}: seconds") as on_seconds:
+        with bar(f"{verb} {audio.name}: seconds") as on_seconds:
             for block in stream(audio):
                 yield block
                 on_seconds(len(block) / SAMPLE_RATE)
@@ -163,26 +173,29 @@ def decode(
     coded: Annotated[Path, typer.Argument(metavar="F.smel", help="Coded speech.")],
     npy: Annotated[
         Path | None,
-        typer.Option(metavar="F", help="Write the log-mel: float32 [80, n_frames]; up to 6 hours."),
+        typer.Option(
+            metavar="F.npy", help="Normalised log-mel, float32 [80, n_frames]; up to 6 hours."
+        ),
     ] = None,
     png: Annotated[
-        Path | None, typer.Option(metavar="F", help="Draw it, pooled from a minute on.")
+        Path | None,
+        typer.Option(metavar="F.png", help="Picture of the log-mel, pooled beyond a minute."),
     ] = None,
     preview: Annotated[
         Path | None,
-        typer.Option(metavar="F.wav", help="Guess a voice (Griffin-Lim); up to 15 minutes."),
+        typer.Option(metavar="F.wav", help="Voice estimated by Griffin-Lim; up to 15 minutes."),
     ] = None,
 ) -> None:
-    """Turn packets back into log-mel."""
+    """Decode packets to log-mel."""
     import numpy as np
 
-    from serkit.codec import MOST_HOURS, Decoding, StoredBytes, griffin_lim
+    from serkit.codec import MAX_HOURS, Decoding, StoredBytes, griffin_lim
     from serkit.files import open_atomically, open_file, refuse_unwritable, write_atomically
-    from serkit.runtime.png import png as drawn
+    from serkit.runtime.png import png as png_of
     from serkit.runtime.pooling import Pooled
 
     refuse_unwritable(npy, png, preview, sources=[coded])
-    picture, kept, n_frames = Pooled(_MOST_COLUMNS), [], 0
+    picture, kept, n_frames = Pooled(_MAX_COLUMNS), [], 0
     with ExitStack() as opened:
         opened.enter_context(_named(coded, PacketError))
         decoding = Decoding(StoredBytes(opened.enter_context(open_file(coded))))
@@ -193,17 +206,17 @@ def decode(
         for block in decoding.blocks(on_bytes):
             n_frames += block.shape[1]
             if array is not None:
-                _refuse_beyond(n_frames, MOST_HOURS * 60, "--npy")
+                _refuse_beyond(n_frames, MAX_HOURS * 60, "--npy")
                 array.write(np.ascontiguousarray(block.T, "<f4").tobytes())
             if png is not None:
                 picture.push(block)
             if preview is not None:
-                _refuse_beyond(n_frames, _PREVIEW_MINUTES, "--preview")
+                _refuse_beyond(n_frames, _MAX_PREVIEW_MINUTES, "--preview")
                 kept.append(block)
         if array is not None:
             _write_npy_header(array, n_frames)
     if png is not None:
-        write_atomically(png, drawn(picture.columns / picture.widths))
+        write_atomically(png, png_of(picture.columns / picture.widths))
     if preview is not None:
         import soundfile
 
@@ -219,13 +232,13 @@ def decode(
 def _refuse_beyond(n_frames: int, minutes: int, option: str) -> None:
     if n_frames > minutes * 6000:
         raise PacketError(
-            f"the stream lasts longer than {minutes} minutes, the most that {option} takes; leave "
-            "it out, or take the stream block by block with serkit.codec.Decoding"
+            f"the stream lasts longer than {minutes} minutes, the limit of {option}; omit it, or "
+            "decode block by block with serkit.codec.Decoding"
         )
 
 
 def _write_npy_header(file: BinaryIO, n_frames: int) -> None:
-    """A header of always the same length; the frames follow one after another."""
+    """Write a header of constant length, so that it can be rewritten when the size is known."""
     from numpy.lib.format import write_array_header_1_0
 
     file.seek(0)
@@ -275,7 +288,7 @@ def _rows(stream: Content) -> Iterator[dict[str, Any]]:
 
 @contextmanager
 def _named(path: Path, kind: type[AudioError | PacketError]) -> Iterator[None]:
-    """Say which file an error is about."""
+    """Prefix an error with the file it concerns."""
     try:
         yield
     except kind as error:

@@ -78,7 +78,7 @@ def evaluate(
     from serkit.evaluation.figures import as_json, figures, tables
     from serkit.evaluation.report import write_report
     from serkit.files import refuse_unwritable, write_atomically
-    from serkit.runtime import available_models, load
+    from serkit.runtime import available_models, load_network
     from serkit.runtime.shipped import SUFFIX
     from serkit.training import MAX_CLIP_S
 
@@ -102,7 +102,7 @@ def evaluate(
                 )
         if run is not None:
             require_free(run, begun=False)
-        model = load(subject).model
+        model = load_network(subject)
         name = model.card.name
         outcome = _test_model(
             model, corpus or [], n_jobs, allow_seen=allow_seen, max_clip_s=longest_s

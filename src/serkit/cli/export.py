@@ -29,9 +29,9 @@ def export(
     """Write a model as source code that takes its features and gives its probabilities."""
     from serkit.compression import export_c
     from serkit.files import refuse_unwritable, write_atomically
-    from serkit.runtime import load
+    from serkit.runtime import load_network
 
-    found = export_c(load(model).model)
+    found = export_c(load_network(model))
     files = {out / f"{found.name}.h": found.header, out / f"{found.name}.c": found.source}
     for path in files:
         if path.exists() and not force:

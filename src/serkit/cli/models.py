@@ -29,7 +29,7 @@ def list_models(context: typer.Context) -> None:
     for column in ("model", "emotions", "KB", "commercial use"):
         table.add_column(column, justify="right" if column == "KB" else "left")
     for name in available_models():
-        model = load(name).model
+        model = load(name).backend
         free = all(corpus.commercial_use for corpus in model.card.corpora)
         table.add_row(
             name,
@@ -47,7 +47,7 @@ def show(
 ) -> None:
     """Show a model's card: figures, size, training corpora and their licences."""
     from serkit.runtime import load
-    from serkit.runtime.card import card_as_json, card_as_text
+    from serkit.runtime.card_text import card_as_json, card_as_text
 
-    model = load(name).model
+    model = load(name).backend
     typer.echo(card_as_json(model) if as_json else card_as_text(model))

@@ -84,7 +84,7 @@ def predict(
 
         with late_bar("Drawing: seconds", after=_LONG_S) as on_seconds:
             shown = progress(done, total=len(done), what="Drawing")
-            write_report(report, shown, model=recognizer.model, on_seconds=on_seconds)
+            write_report(report, shown, backend=recognizer.backend, on_seconds=on_seconds)
     failed = [(file, answer) for file, answer in done if not isinstance(answer, Prediction)]
     for file, error in failed:
         complain(f"{file}: {error}")

@@ -79,7 +79,7 @@ def quantize(
 
     from serkit.corpora import files_of, load_all
     from serkit.files import refuse_unwritable, write_atomically
-    from serkit.runtime import load, save_model
+    from serkit.runtime import load_network, save_model
 
     refuse_unwritable(out, json_file, sources=[model, *files_of(corpus)])
     plan = _plan(
@@ -90,13 +90,13 @@ def quantize(
         per_row=per_row,
         fine_tuning=fine_tuning,
     )
-    full = load(model).model
+    full = load_network(model)
     way = find_protocol(protocol)
     corpora = load_all(corpus, labels=full.card.labels)
     utterances = told_apart(full.card, corpora)
     recipe = Recipe.of_card(full.card) if fine_tuning else None
     data = extract_dataset(
-        full.card.features,
+        full.recipe,
         full.card.labels,
         utterances,
         augmentation=recipe.augmentation if recipe else None,

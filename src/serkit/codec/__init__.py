@@ -1,28 +1,26 @@
-"""Log-mel frames <-> packets of about 2 kbit/s, in NumPy alone."""
+"""Log-mel frames <-> packets of about 2 kbit/s, with no dependency but NumPy."""
 
 from serkit.codec.basis import DEFAULT_QUALITY, N_QUALITIES, Basis, shipped_basis
-from serkit.codec.frontend import BLOCK_FRAMES, N_MELS, LogMelStream, normalised
+from serkit.codec.decoder import Decoder
+from serkit.codec.decoding import MAX_HOURS, Decoded, Decoding, decode
+from serkit.codec.distortion import rmse
+from serkit.codec.encoder import DELAY_S, MAX_BLOCKS, Encoder
+from serkit.codec.frontend import BLOCK_FRAMES, LogMelStream, log_mel_of
 from serkit.codec.packets import Content, Mode, Packet, StoredBytes, read_packet, split
 from serkit.codec.preview import griffin_lim
 from serkit.codec.recording import (
     BLOCKS_PER_PACKET,
-    MOST_HOURS,
     Coded,
-    Decoded,
-    Decoding,
     Recording,
-    decode,
     encode_at_rate,
     encode_basis,
     encode_low_rank,
-    log_mel_of,
-    rmse,
     write_at_rate,
     write_basis,
     write_low_rank,
 )
-from serkit.codec.stream import DELAY_S, MAX_BLOCKS, Decoder, Encoder
 from serkit.codec.svd import RATIOS
+from serkit.features.whisper import N_MELS, normalised
 
 __all__ = [
     "BLOCKS_PER_PACKET",
@@ -30,7 +28,7 @@ __all__ = [
     "DEFAULT_QUALITY",
     "DELAY_S",
     "MAX_BLOCKS",
-    "MOST_HOURS",
+    "MAX_HOURS",
     "N_MELS",
     "N_QUALITIES",
     "RATIOS",

@@ -21,8 +21,9 @@ from serkit.codec.entropy import (
     Table,
     frequencies,
 )
-from serkit.codec.frontend import BLOCK_FRAMES, N_MELS
+from serkit.codec.frontend import BLOCK_FRAMES
 from serkit.features import dct_matrix
+from serkit.features.whisper import N_MELS
 
 Array = NDArray[np.float32]
 

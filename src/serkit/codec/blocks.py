@@ -16,8 +16,9 @@ from numpy.typing import NDArray
 from serkit.codec.basis import STEPS, Basis, block_of, likeliest, step_level
 from serkit.codec.context import LARGEST, RowContext
 from serkit.codec.entropy import Reader, Writer, get_large, put_large
-from serkit.codec.frontend import BLOCK_FRAMES, FLOOR, N_MELS
+from serkit.codec.frontend import BLOCK_FRAMES
 from serkit.errors import PacketError
+from serkit.features.whisper import FLOOR, N_MELS
 
 Array = NDArray[np.float32]
 

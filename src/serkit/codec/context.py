@@ -15,7 +15,7 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
-from serkit.codec.frontend import N_MELS
+from serkit.features.whisper import N_MELS
 
 Integers = NDArray[np.int64]
 Floats = NDArray[np.float32]

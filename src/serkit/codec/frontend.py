@@ -1,142 +1,132 @@
-"""Samples as they come -> blocks of log-mel frames, the same whatever the chunks."""
+"""Whisper's log-mel frames in blocks, from samples as they arrive."""
 
 from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 from numpy.typing import NDArray
 
 from serkit.errors import AudioError
-from serkit.features import mel_filter_bank, power_spectrum
+from serkit.features.whisper import HOP, N_FFT, log_mel_frames
 
 Array = NDArray[np.float32]
 
-N_MELS = 80
-N_FFT, HOP = 400, 160
 BLOCK_FRAMES = 32
-"""Frames of a block: 320 ms."""
-
-FLOOR = -10.0
-"""The least log-mel value: `log10` of Whisper's 1e-10."""
+"""Frames per block: 320 ms."""
 
 _HALF = N_FFT // 2
-# Squares of larger ones would not be finite any more.
-_LOUDEST = 1e12
+# Keeps the power spectrum far from the limit of float32 (chosen by hand).
+_MAX_SAMPLE = 1e12
 
 
 class LogMelStream:
-    """Whisper's log-mel frames before the clamp at the recording's maximum less 8.
+    """`log10` mel energies of a stream, as `serkit.features.whisper_log_mel` before its clamp.
 
-    Frames are centred, with the ends mirrored, as `serkit.features.whisper_log_mel` has them. They
-    are computed a block at a time, so that rounding does not depend on the chunks either.
+    Frames are centred and the ends mirrored. They are computed block by block, so that not even
+    rounding depends on how the samples are chunked.
     """
 
     def __init__(self) -> None:
         self._samples = np.zeros(0, np.float32)
-        self._received = 0
-        self._given = 0
-        self._begun = False
+        self._n_samples = 0
+        self._n_frames = 0
+        self._started = False
         self._ended = False
 
     def push(self, samples: Array) -> list[Array]:
-        """Take samples and give the blocks that are complete.
+        """Take samples and return the blocks they complete.
 
         Args:
-            samples: Mono at 16 kHz, shape `[n]`, float32.
+            samples: Mono at 16 kHz, shape `[n]`, float.
 
         Returns:
-            Each of shape `[80, 32]`: `log10` of the mel energies.
+            Blocks of shape `[80, 32]`, float32.
 
         Raises:
-            AudioError: These are not samples of one channel as floats, one is not finite or beyond
-                all measure, or the stream has ended; none is taken.
+            AudioError: The samples are not one channel of floats, not finite or beyond 1e12, or the
+                stream has ended; none is taken.
         """
         if self._ended:
-            raise AudioError("the stream has ended; begin a new one")
+            raise AudioError("the stream has ended; start a new one")
         if samples.ndim != 1 or samples.dtype.kind != "f":
             raise AudioError(
-                f"expected samples of one channel as floats within 1, shape [n]; these are "
-                f"{samples.dtype}, shape {list(samples.shape)}"
+                f"samples are {samples.dtype} of shape {list(samples.shape)}; expected one channel "
+                "of floats within 1, shape [n]"
             )
-        if not np.abs(samples).max(initial=0.0) <= _LOUDEST:
-            raise AudioError("the samples hold numbers that are not finite or beyond 1e12")
-        self._received += len(samples)
+        if not np.abs(samples).max(initial=0.0) <= _MAX_SAMPLE:
+            raise AudioError(f"samples are not finite or beyond {_MAX_SAMPLE:g}; expected within 1")
+        self._n_samples += len(samples)
         self._samples = np.concatenate((self._samples, samples.astype(np.float32, copy=False)))
-        if not self._begun:
-            if self._received <= _HALF:
+        if not self._started:
+            if self._n_samples <= _HALF:
                 return []
-            self._begin()
-        block = (BLOCK_FRAMES - 1) * HOP + N_FFT
-        # One frame more than the block's must be there: the last of all is left out at the end.
+            self._start()
+        n_block = (BLOCK_FRAMES - 1) * HOP + N_FFT
         blocks = []
-        while len(self._samples) >= block + HOP:
-            blocks.append(_log_mel(self._samples[:block]))
+        # One frame of look-ahead: Whisper drops the last frame of a recording.
+        while len(self._samples) >= n_block + HOP:
+            blocks.append(log_mel_frames(self._samples[:n_block]))
             self._samples = self._samples[BLOCK_FRAMES * HOP :]
-            self._given += BLOCK_FRAMES
+            self._n_frames += BLOCK_FRAMES
         return blocks
 
     def flush(self) -> list[Array]:
-        """The blocks that are left, when no samples follow; the last may be shorter."""
+        """End the stream and return the remaining blocks; the last may be shorter."""
         if self._ended:
             return []
         self._ended = True
-        n_frames = self._received // HOP - self._given
-        if not self._begun:
+        n_left = self._n_samples // HOP - self._n_frames
+        if not self._started:
             self._samples = np.pad(self._samples, _HALF)
         else:
             self._samples = np.concatenate((self._samples, self._samples[-2 : -2 - _HALF : -1]))
         blocks = []
-        while n_frames > 0:
-            taken = min(n_frames, BLOCK_FRAMES)
-            blocks.append(_log_mel(self._samples[: (taken - 1) * HOP + N_FFT]))
-            self._samples = self._samples[taken * HOP :]
-            n_frames -= taken
+        while n_left > 0:
+            n = min(n_left, BLOCK_FRAMES)
+            blocks.append(log_mel_frames(self._samples[: (n - 1) * HOP + N_FFT]))
+            self._samples = self._samples[n * HOP :]
+            n_left -= n
         return blocks
 
-    def _begin(self) -> None:
+    def _start(self) -> None:
         self._samples = np.concatenate((self._samples[_HALF:0:-1], self._samples))
-        self._begun = True
+        self._started = True
 
 
-def _log_mel(samples: Array) -> Array:
-    power = power_spectrum(samples, n_fft=N_FFT, hop=HOP, padding=None)
-    energies = mel_filter_bank(N_MELS, n_fft=N_FFT) @ power
-    logarithm: Array = np.log10(np.maximum(energies, np.float32(10.0**FLOOR)))
-    return logarithm
-
-
-def log_mel_blocks(samples: Array) -> list[Array]:
+def log_mel_blocks(recording: Iterable[Array]) -> Iterator[Array]:
     """The blocks of a whole recording.
 
     Args:
-        samples: Mono at 16 kHz, shape `[n]`, float32.
+        recording: Its samples in blocks of any size, mono at 16 kHz.
+
+    Yields:
+        `log10` mel energies, shape `[80, 32]`, the last perhaps shorter; none below 10 ms.
+    """
+    frames = LogMelStream()
+    for samples in recording:
+        yield from frames.push(samples)
+    yield from frames.flush()
+
+
+def log_mel_of(samples: Array) -> Array:
+    """`log10` mel energies of a recording.
+
+    Args:
+        samples: Mono at 16 kHz, shape `[n]`, float.
 
     Returns:
-        Each of shape `[80, 32]`, the last perhaps shorter; none below 10 ms.
+        Shape `[80, n // 160]`, float32.
+
+    Raises:
+        AudioError: The recording is shorter than a frame of 10 ms.
     """
-    stream = LogMelStream()
-    return stream.push(samples) + stream.flush()
+    blocks = list(log_mel_blocks([samples]))
+    if not blocks:
+        raise too_short()
+    return np.concatenate(blocks, axis=1)
 
 
-def clamped(log_mel: Array, peak: float) -> Array:
-    """No lower than 8 below a maximum, as Whisper has it.
-
-    Args:
-        log_mel: `log10` of mel energies, shape `[80, n_frames]`.
-        peak: The maximum of the recording, or of what has been heard of it.
-    """
-    found: Array = np.maximum(log_mel, np.float32(peak) - np.float32(8.0))
-    return found
-
-
-def normalised(log_mel: Array, *, peak: float | None = None) -> Array:
-    """As Whisper's encoder takes it: no lower than 8 below the maximum, mapped by `(x + 4) / 4`.
-
-    Args:
-        log_mel: `log10` of mel energies of a whole recording, shape `[80, n_frames]`.
-        peak: Its maximum before it was coded; its own if not given.
-    """
-    if not log_mel.size:
-        return log_mel
-    floored = clamped(log_mel, float(log_mel.max()) if peak is None else peak)
-    scaled: Array = (floored + np.float32(4.0)) / np.float32(4.0)
-    return scaled
+def too_short() -> AudioError:
+    """The error for a recording without a single frame."""
+    return AudioError("the recording is shorter than a frame of 10 ms; there is nothing to code")

@@ -18,10 +18,14 @@ SEQUENCES = 1 << 13
 """Sequence numbers count from 0 to one below this, and again from 0."""
 
 MAX_PAYLOAD = 1 << 20
-"""No payload is longer, whatever its length field says."""
+"""Bytes per payload at most."""
+
+FRAMES_PER_SECOND = 100
+
+MAX_FRAMES = 30 * FRAMES_PER_SECOND
+"""Frames per packet at most: the input of Whisper's encoder."""
 
 _TIMED, _SIZED, _LAST = 1 << 13, 1 << 14, 1 << 15
-FRAMES_PER_SECOND = 100
 _CHECKSUM = 4
 _PEAK_UNIT = 256.0
 

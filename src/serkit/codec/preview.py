@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from serkit.codec.frontend import HOP, N_FFT, N_MELS
 from serkit.features import mel_filter_bank, window
+from serkit.features.whisper import HOP, N_FFT, N_MELS
 
 Array = NDArray[np.float32]
 

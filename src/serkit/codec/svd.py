@@ -12,16 +12,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from serkit.codec.entropy import Reader, Table, Writer, frequencies, get_large, put_large
-from serkit.codec.frontend import N_MELS
 from serkit.errors import PacketError
+from serkit.features.whisper import N_MELS
 
 Array = NDArray[np.float32]
 
 RATIOS = (0.125, 0.1875, 0.25, 0.5, 1.0)
 """The paper's compression rates r/k."""
-
-MAX_FRAMES = 3000
-"""Frames of a packet at most: Whisper's 30 s."""
 
 
 def rank_of_ratio(ratio: float, n_frames: int) -> int:

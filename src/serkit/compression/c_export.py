@@ -1,4 +1,4 @@
-"""A model -> one C99 header and source, for where there is no Python."""
+"""A model -> one C99 header and source."""
 
 from __future__ import annotations
 
@@ -9,57 +9,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from serkit.compression.c_layers import C_LAYERS, CArray, DenseInC
 from serkit.errors import ModelError
-from serkit.runtime import Dense, Model, PackedWeight
+from serkit.runtime import Model
 from serkit.runtime.model import FARTHEST
 
 _PER_LINE_BYTES, _PER_LINE_FLOATS = 24, 8
-
-_PACKED = """\
-/* Code number i of a stream of codes, each `bits` bits wide, lowest bits first. */
-static unsigned code_at(const uint8_t *packed, unsigned long i, unsigned bits)
-{
-    const unsigned long first = i * bits;
-    const unsigned offset = (unsigned)(first & 7u);
-    unsigned value = (unsigned)packed[first >> 3] >> offset;
-    if (offset + bits > 8u) {
-        value |= (unsigned)packed[(first >> 3) + 1u] << (8u - offset);
-    }
-    return value & ((1u << bits) - 1u);
-}
-
-/* out = activation(weights * in + bias), the weights being scale * (code - middle). */
-static void dense_packed(const float *in, float *out, int n_in, int n_out, unsigned bits,
-                         const uint8_t *packed, const float *scale, int n_scales,
-                         const float *bias, int relu)
-{
-    const float middle = 0.5f * (float)((1u << bits) - 1u);
-    unsigned long i = 0;
-    for (int o = 0; o < n_out; o++) {
-        float sum = 0.0f;
-        for (int k = 0; k < n_in; k++, i++) {
-            sum += in[k] * ((float)code_at(packed, i, bits) - middle);
-        }
-        sum = sum * scale[n_scales == 1 ? 0 : o] + bias[o];
-        out[o] = relu && sum < 0.0f ? 0.0f : sum;
-    }
-}
-"""
-
-_FULL = """\
-/* out = activation(weights * in + bias). */
-static void dense(const float *in, float *out, int n_in, int n_out, const float *weights,
-                  const float *bias, int relu)
-{
-    for (int o = 0; o < n_out; o++) {
-        float sum = bias[o];
-        for (int k = 0; k < n_in; k++) {
-            sum += in[k] * weights[(long)o * n_in + k];
-        }
-        out[o] = relu && sum < 0.0f ? 0.0f : sum;
-    }
-}
-"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,8 +25,8 @@ class CSource:
         name: Prefix of every name, and of the files.
         header: Text of `<name>.h`.
         source: Text of `<name>.c`.
-        constant_bytes: Of the constants, which go to flash; the code comes on top.
-        buffer_bytes: Of the static buffers, which go to RAM.
+        constant_bytes: Size of the constants (flash), without the code.
+        buffer_bytes: Size of the static buffers (RAM).
     """
 
     name: str
@@ -81,86 +36,59 @@ class CSource:
     buffer_bytes: int
 
 
-def _dense_only(model: Model) -> list[Dense]:
-    found = []
+def _in_c(model: Model) -> list[DenseInC]:
+    layers = []
     for i, layer in enumerate(model.layers):
-        if not isinstance(layer, Dense):
+        if layer.kind not in C_LAYERS:
             raise ModelError(
-                f"layer {i} is of the type {type(layer).__name__}, which cannot be exported to C; "
-                "only Dense can"
+                f"layer {i} is of type {layer.kind}, which cannot be exported to C; "
+                f"expected {' or '.join(C_LAYERS)}"
             )
-        found.append(layer)
-    return found
+        layers.append(C_LAYERS[layer.kind](layer, i))
+    return layers
 
 
-def _refuse_overflow(layers: Sequence[Dense], farthest: float, temperature: float) -> None:
-    """Bound every sum, whatever its order, by the sizes of weights and inputs."""
+def _refuse_overflow(layers: Sequence[DenseInC], limit: float, temperature: float) -> None:
+    """Bound every sum by the magnitudes of weights and inputs, whatever the order of summation."""
     largest = float(np.finfo(np.float32).max) / 2.0
-    bound = farthest
+    bound = limit
     for i, layer in enumerate(layers):
-        weight = layer.weight
-        # Codes are summed before they are scaled.
-        codes = (
-            bound * weight.shape[1] * float(weight.middle)
-            if isinstance(weight, PackedWeight)
-            else 0.0
-        )
-        sizes = np.abs(layer.matrix, dtype=np.float64).sum(axis=1)
-        bound = float((sizes * bound + np.abs(layer.bias)).max())
+        intermediate, bound = layer.bounds(bound)
         last = bound / min(1.0, temperature) if i == len(layers) - 1 else bound
-        if max(codes, last) > largest:
+        if max(intermediate, last) > largest:
             raise ModelError(
-                f"layer {i} may give {max(codes, last):.1g}, and a float holds {2 * largest:.1g}; "
-                "train with smaller weights, or give the recipe a clip"
+                f"layer {i} may reach {max(intermediate, last):.1g}, and a float holds "
+                f"{2 * largest:.1g}; train with smaller weights, or give the recipe a clip"
             )
 
 
 def export_c(model: Model) -> CSource:
     """Write a model as C99: features in, probabilities and label out.
 
-    The source needs no heap, no other library than the mathematics one (`expf`), and keeps integer
-    weights packed as in the model file. It takes the features that `serkit.features.extract`
-    gives; any finite ones give finite probabilities. C++ can include the header.
+    The source uses no heap and no library but the mathematics one (`expf`), and keeps integer
+    weights packed as in the model file. Its input is the features of `serkit.features.extract`; any
+    finite features give finite probabilities. C++ can include the header.
 
     Args:
         model: Quantised or not.
 
     Raises:
-        ModelError: A layer is of a kind that cannot be exported, or its weights are so large that
-            float32 may overflow; it is named.
+        ModelError: The model takes an embedding, a type of layer cannot be exported, or weights are so large that float32 may
+            overflow; the layer is named.
     """
-    layers = _dense_only(model)
-    farthest = FARTHEST if model.card.clip is None else model.card.clip
-    _refuse_overflow(layers, farthest, model.card.temperature)
+    layers = _in_c(model)
+    limit = FARTHEST if model.card.clip is None else model.card.clip
+    _refuse_overflow(layers, limit, model.card.temperature)
     name = _identifier(model.card.name)
     upper = name.upper()
     n_features, n_labels = len(model.mean), len(model.card.labels)
-    widths = [len(layer.bias) for layer in layers]
-    arrays: list[tuple[str, str, NDArray[np.uint8] | NDArray[np.float32]]] = [
-        ("float", "mean", model.mean),
-        ("float", "scale", model.scale),
-    ]
+    widths = [layer.n_outputs for layer in layers]
+    arrays: list[CArray] = [("float", "mean", model.mean), ("float", "scale", model.scale)]
     calls = []
     for i, layer in enumerate(layers):
         source, target = ("a", "b") if i % 2 == 0 else ("b", "a")
-        n_out, n_in = layer.weight.shape
-        relu = int(layer.activation == "relu")
-        if isinstance(layer.weight, PackedWeight):
-            packed = layer.weight
-            arrays += [
-                ("uint8_t", f"codes_{i}", packed.packed),
-                ("float", f"step_{i}", packed.scale),
-            ]
-            calls.append(
-                f"dense_packed({source}, {target}, {n_in}, {n_out}, {packed.bits}u, codes_{i}, "
-                f"step_{i}, {len(packed.scale)}, bias_{i}, {relu});"
-            )
-        else:
-            arrays.append(("float", f"weights_{i}", layer.weight.ravel()))
-            calls.append(
-                f"dense({source}, {target}, {n_in}, {n_out}, weights_{i}, bias_{i}, {relu});"
-            )
-        arrays.append(("float", f"bias_{i}", layer.bias))
+        arrays += layer.arrays
+        calls.append(layer.call(source, target))
     last = "b" if len(layers) % 2 else "a"
     sizes = {
         "a": max([n_features, *widths[1::2]]),
@@ -191,7 +119,7 @@ extern "C" {{
 extern const char *const {name}_labels[{upper}_N_LABELS];
 
 /* Fills in the probability of each label and returns the number of the most probable.
-   The features are those of the recipe "{_plain(model.card.features.name)}". */
+   The features are those of the recipe "{_plain(model.recipe.name)}". */
 int {name}_predict(const float features[{upper}_N_FEATURES],
 {" " * (len(name) + 13)}float probabilities[{upper}_N_LABELS]);
 
@@ -201,9 +129,8 @@ int {name}_predict(const float features[{upper}_N_FEATURES],
 
 #endif
 """
-    most = _float(farthest)
-    kinds = {isinstance(layer.weight, PackedWeight) for layer in layers}
-    functions = "\n".join(text for text, used in ((_PACKED, True), (_FULL, False)) if used in kinds)
+    most = _float(limit)
+    functions = "\n".join(dict.fromkeys(layer.function for layer in layers))
     labels = ", ".join(f'"{_plain(label)}"' for label in model.card.labels)
     listed = "\n".join(_array(*array) for array in arrays)
     steps = "\n    ".join(calls)
@@ -257,7 +184,7 @@ def _identifier(name: str) -> str:
 
 
 def _plain(text: str) -> str:
-    """Text that ends no string and no comment."""
+    """Text that cannot end a string or a comment."""
     return re.sub(r'[^\x20-\x7e]|["\\]|\*/|/\*|\?\?', "_", text)
 
 
@@ -266,7 +193,7 @@ def _comment(lines: Iterable[str]) -> str:
 
 
 def _float(value: float) -> str:
-    """A float32 constant that is read back as the same number."""
+    """A float32 constant that round-trips."""
     text = f"{np.float32(value):.9g}"
     return text + ("f" if re.search(r"[.e]", text) else ".0f")
 

@@ -1,16 +1,15 @@
-"""Learning on with rounded weights, so that the others make up for the rounding."""
+"""Quantisation-aware fine-tuning."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 import torch
 from torch import Tensor, nn
 from torch.nn.utils.parametrize import register_parametrization, remove_parametrizations
 
 from serkit.compression.quantizer import nearest_codes
-from serkit.networks import LayeredNetwork, MeanPooling
+from serkit.networks import LayeredNetwork
 from serkit.runtime import Layer, PackedWeight, WeightedLayer, weighted
 from serkit.training import Optimiser
 from serkit.training.conversion import to_runtime, to_torch
@@ -18,23 +17,23 @@ from serkit.training.loop import Examples, train
 
 
 class Rounded(nn.Module):
-    """A parametrisation that rounds a weight matrix to levels an equal step apart.
+    """A parametrisation that rounds a weight matrix to uniform levels.
 
-    Esser et al., *Learned Step Size Quantization* (2020), equations 1 to 5: rounding is passed
-    over in the backward step, and the step size is learned with the weights.
+    Esser et al., *Learned Step Size Quantization* (2020), equations 1 to 5: a straight-through
+    estimator for the rounding, and a step size that is learned with the weights.
 
     Args:
-        packed: The weights rounded, whose step and bits are taken over.
+        packed: The rounded weights, which give the initial step and the bits.
     """
 
     def __init__(self, packed: PackedWeight) -> None:
         super().__init__()
         self.bits = packed.bits
         self.middle = float(packed.middle)
-        # Logarithms stay positive however they are learned; a row of zeros has a step of nearly 0.
+        # A learned logarithm keeps the step positive; a row of zeros has a step of nearly 0.
         steps = torch.from_numpy(packed.scale.copy()).clamp_min(1e-8)
         self.log_step = nn.Parameter(steps.log()[:, None])
-        # Esser et al., 2.2: steps learn as fast as weights, though many weights pull at each.
+        # Gradient scale of the step, Esser et al., 2.2: each step sums over many weights.
         self.calm = (packed.size / len(packed.scale) * max(self.middle, 0.5)) ** -0.5
 
     @property
@@ -44,7 +43,7 @@ class Rounded(nn.Module):
         return calmed.exp()
 
     def forward(self, weight: Tensor) -> Tensor:
-        """The weights as they are stored, shape `[n_rows, n_columns]`."""
+        """The rounded weights, shape `[n_rows, n_columns]`."""
         step = self.step
         exact = (weight / step).clamp(-self.middle, self.middle)
         levels = torch.floor(exact.detach() + self.middle + 0.5).clamp(0.0, 2.0 * self.middle)
@@ -52,7 +51,7 @@ class Rounded(nn.Module):
         return rounded * step
 
     def packed(self, weight: Tensor) -> PackedWeight:
-        """What is stored of the weights that were learned."""
+        """The learned weights as codes and steps."""
         with torch.no_grad():
             return nearest_codes(weight.numpy(), self.bits, self.step.numpy()[:, 0])
 
@@ -68,28 +67,28 @@ def fine_tune(
     input_dropout: float,
     seed: int,
 ) -> list[WeightedLayer]:
-    """Learn on from rounded weights.
+    """Continue training with rounded weights.
 
     Args:
-        exact: The layers.
-        rounded: The weights of those that have any, rounded.
-        training: Standardised.
-        validation: For stopping, if the optimiser stops early.
-        optimiser: How it learns.
-        dropout: Probability of dropping an input of a layer but the first.
+        exact: The layers, their weights in full.
+        rounded: The rounded weights of the layers that have weights.
+        training: Standardised training data.
+        validation: Standardised validation data, for early stopping.
+        optimiser: Learning rate, epochs and schedule.
+        dropout: Probability of dropping an input of any layer but the first.
         input_dropout: Probability of dropping a feature.
-        seed: Of all that is random.
+        seed: Seed of everything random.
 
     Returns:
-        The layers that have weights, quantised to the same bits.
+        The layers with weights, quantised to the same bits.
     """
     torch.manual_seed(seed)
-    made = [to_torch(layer) for layer in exact]
-    learning = [module for module in made if not isinstance(module, MeanPooling)]
+    modules = [to_torch(layer) for layer in exact]
+    learning = [module for module in modules if hasattr(module, "weight")]
     rounding = [Rounded(packed) for packed in rounded]
     for module, one in zip(learning, rounding, strict=True):
         register_parametrization(module, "weight", one, unsafe=True)
-    network = LayeredNetwork(made, dropout=dropout, input_dropout=input_dropout)
+    network = LayeredNetwork(modules, dropout=dropout, input_dropout=input_dropout)
     train(network, training, validation, optimiser, seed=seed)
     stored = [
         one.packed(module.get_parameter("parametrizations.weight.original"))
@@ -98,4 +97,7 @@ def fine_tune(
     for module in learning:
         remove_parametrizations(module, "weight")
     learned = weighted(map(to_runtime, learning))
-    return [replace(layer, weight=weight) for layer, weight in zip(learned, stored, strict=True)]
+    return [
+        layer.with_parameters(weight, layer.bias)
+        for layer, weight in zip(learned, stored, strict=True)
+    ]

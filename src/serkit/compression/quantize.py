@@ -1,21 +1,20 @@
-"""A trained model -> the same in few bits."""
+"""A trained model -> the same model with weights of few bits."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
+from serkit.adaptation import fit_temperature
 from serkit.compression.bit_search import Trial, search_bits, search_bytes
 from serkit.compression.fine_tuning import fine_tune
 from serkit.compression.importance import average_bits, layer_importance
 from serkit.compression.quantizer import quantize_matrix
 from serkit.errors import ModelError, ProtocolError
-from serkit.runtime import Layer, MeanPooling, Model, PackedWeight, WeightedLayer, weighted
-from serkit.runtime.model import softmax
+from serkit.runtime import Model, PackedWeight, WeightedLayer, softmax, weighted
 from serkit.runtime.model_file import model_bytes
 from serkit.training import (
     Dataset,
@@ -25,7 +24,6 @@ from serkit.training import (
     Quantisation,
     Recipe,
     fit,
-    fit_temperature,
 )
 from serkit.training.fitting import recording_weights
 from serkit.training.loop import Examples
@@ -35,12 +33,12 @@ Array = NDArray[np.float32]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Quantised:
-    """A quantised model and how it came about.
+    """A quantised model and its search.
 
     Attributes:
         model: The model.
-        bits: Of each layer with weights, input first.
-        trials: Of the search, in order; none where the bits were given.
+        bits: Bit-width of each layer with weights, input first.
+        trials: Steps of the search, in order; none if the bits were given.
     """
 
     model: Model
@@ -63,33 +61,26 @@ def quantize(
     seen: bool = False,
     seed: int = 0,
 ) -> Quantised:
-    """Store a model's weights in few bits, and calibrate it anew.
+    """Quantise the weights of a model, and calibrate it again.
 
-    A layer that is packed already is rounded from what its codes stand for, and left as it is at
-    its own width.
+    A layer that is already packed is dequantised first, unless it keeps its bit-width.
 
     Args:
-        model: Best with weights in full.
-        plan: How.
-        validation: Decides the bits, and calibrates; takes part in no test.
-        training: What the model learned from; needed for fine-tuning.
-        recipe: What it learned by; needed for fine-tuning.
-        seen: Whether the model has learned from `validation`. By its labels the small model
-            would then become far too sure; its temperature is matched to the probabilities
-            that `model` gives instead, which were calibrated on speakers nobody had heard.
-        seed: Of fine-tuning.
+        model: The model, preferably with weights in full.
+        plan: Bits, search, rounding and fine-tuning.
+        validation: Data that decide the bits and the temperature; not test data.
+        training: The training data; needed for fine-tuning.
+        recipe: The training recipe; needed for fine-tuning.
+        seen: Whether the model was trained on `validation` too. Calibration on its labels would
+            then make the small model overconfident; the temperature is matched to the probabilities
+            of `model` instead, which was calibrated on held-out speakers.
+        seed: Seed of fine-tuning.
 
     Raises:
-        ModelError: A layer is of a kind that cannot be quantised; the model holds numbers that are
-            not finite, or is to be fine-tuned without `training` and `recipe`.
+        ModelError: The model has no weights, holds numbers that are not finite, or is to be
+            fine-tuned without `training` and `recipe`.
         ProtocolError: The validation set is empty or has a single class.
     """
-    for i, layer in enumerate(model.layers):
-        if not isinstance(layer, get_args(Layer)):
-            raise ModelError(
-                f"layer {i} is of the type {type(layer).__name__}, which cannot be quantised; "
-                f"those that can are {', '.join(kind.__name__ for kind in get_args(Layer))}"
-            )
     full = weighted(model.layers)
     if not full:
         raise ModelError(f"{model.card.name} has no layer with weights")
@@ -109,9 +100,9 @@ def quantize(
         return quantize_matrix(layer.matrix, bits, per_row=plan.per_row, steps=plan.steps)
 
     def with_layers(layers: Iterable[WeightedLayer]) -> Model:
-        """The model with other layers that have weights; means between them stay."""
+        """The model with other weighted layers; those without weights stay."""
         new = iter(layers)
-        together = (old if isinstance(old, MeanPooling) else next(new) for old in model.layers)
+        together = (next(new) if isinstance(old, WeightedLayer) else old for old in model.layers)
         return replace(model, layers=tuple(together))
 
     def accuracy(layers: Sequence[WeightedLayer]) -> float:
@@ -125,7 +116,7 @@ def quantize(
     if plan.bits is None:
 
         def narrowed(layer: WeightedLayer, width: int) -> WeightedLayer:
-            return replace(layer, weight=rounded(layer, width))
+            return layer.with_parameters(rounded(layer, width), layer.bias)
 
         if plan.search == "bytes":
             bits, trials = search_bytes(full, narrowed, accuracy, size, margin=plan.margin)
@@ -137,7 +128,8 @@ def quantize(
         bits = (plan.bits,) * len(full)
     weights = [rounded(layer, width) for layer, width in zip(full, bits, strict=True)]
     layers: list[WeightedLayer] = [
-        replace(layer, weight=weight) for layer, weight in zip(full, weights, strict=True)
+        layer.with_parameters(weight, layer.bias)
+        for layer, weight in zip(full, weights, strict=True)
     ]
     if plan.fine_tuning:
         if training is None or recipe is None:
@@ -159,7 +151,7 @@ def learn(
     seed: int = 0,
     on_epoch: Callable[[Epoch], None] | None = None,
 ) -> Model:
-    """`fit`, and then `quantize` if the recipe says so; the arguments are those of `fit`."""
+    """`fit`, followed by `quantize` if the recipe has a quantisation; arguments as of `fit`."""
     model = fit(recipe, training, validation, seed=seed, on_epoch=on_epoch)
     if recipe.quantisation is None:
         return model
@@ -184,8 +176,8 @@ def _fine_tuned(
     seed: int,
 ) -> list[WeightedLayer]:
     def examples(data: Dataset) -> Examples:
-        variants = np.concatenate((data.features[None], data.copies))
-        return Examples(model.standardised(variants), data.targets, recording_weights(recipe, data))
+        rows = model.standardised(data.variants)
+        return Examples(rows, data.targets, recording_weights(recipe, data))
 
     usual = recipe.optimiser if isinstance(recipe.optimiser, Optimiser) else Optimiser()
     optimiser = usual.model_copy(
@@ -211,9 +203,11 @@ def _fine_tuned(
 
 
 def _halved(model: Model) -> Model:
-    """With biases and normalisation as they are stored."""
+    """The model with biases and normalisation rounded to float16."""
     layers = (
-        layer if isinstance(layer, MeanPooling) else replace(layer, bias=_as_half(layer.bias))
+        layer.with_parameters(layer.weight, _as_half(layer.bias))
+        if isinstance(layer, WeightedLayer)
+        else layer
         for layer in model.layers
     )
     return replace(
@@ -225,11 +219,11 @@ def _halved(model: Model) -> Model:
 
 
 def _as_half(values: Array, *, within: Array | None = None) -> Array:
-    """Rounded as float16 stores it, unless that moves a value too far.
+    """Values rounded to float16, unless one would change too much.
 
     Args:
         values: Any shape.
-        within: How far each may move; a thousandth of itself if not given.
+        within: Largest change of each value; None for a thousandth of the value.
     """
     with np.errstate(over="ignore"):
         half = values.astype(np.float16).astype(np.float32)

@@ -9,9 +9,9 @@ from importlib.resources import files
 import numpy as np
 from numpy.typing import NDArray
 
+from serkit.adaptation import HoldOut
 from serkit.corpora import Utterance
 from serkit.errors import ProtocolError
-from serkit.training.holdout import HoldOut
 
 Index = NDArray[np.int64]
 

@@ -9,11 +9,11 @@ from itertools import combinations
 
 import numpy as np
 
+from serkit.adaptation import HoldOut
 from serkit.corpora import Utterance
 from serkit.errors import ProtocolError
 from serkit.evaluation.folds import Fold, Index
 from serkit.evaluation.protocols import Protocol
-from serkit.training.holdout import HoldOut
 
 
 def guard(

@@ -8,11 +8,11 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from serkit.adaptation import HoldOut
 from serkit.corpora import Utterance
 from serkit.errors import ProtocolError
 from serkit.evaluation import folds as splits
 from serkit.evaluation.folds import Fold, Split
-from serkit.training.holdout import HoldOut
 
 SPEAKER_DEPENDENT = "speaker-dependent"
 """The mark on every figure whose test speakers were learned from."""

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from serkit.adaptation import HoldOut
 from serkit.compression.quantize import learn as learn_by_recipe
 from serkit.corpora import Utterance
 from serkit.errors import ProtocolError
@@ -19,8 +20,9 @@ from serkit.evaluation.leak_guard import guard, require_classes, without_copies
 from serkit.evaluation.outcome import FoldResult, Outcome
 from serkit.evaluation.protocols import Protocol
 from serkit.evaluation.run_folder import RunFolder
-from serkit.runtime.model import softmax
-from serkit.training import Dataset, HoldOut, Recipe, one_thread
+from serkit.features import Features
+from serkit.runtime import softmax
+from serkit.training import Dataset, Recipe, one_thread
 
 Track = Callable[[Iterable[FoldResult], int], Iterable[FoldResult]]
 Task = tuple[int, Fold]
@@ -29,8 +31,8 @@ Task = tuple[int, Fold]
 class Classifier(typing.Protocol):
     """What a learner gives back."""
 
-    def logits(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Outputs before the softmax, `[n, n_labels]`, of features `[n, n_features]`."""
+    def logits(self, features: Features) -> NDArray[np.float32]:
+        """Logits `[n, n_labels]` of the features of n recordings."""
         ...
 
 

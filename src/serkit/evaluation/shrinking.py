@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from serkit.adaptation import HoldOut
 from serkit.compression.quantize import Quantised, quantize
 from serkit.corpora import Corpus
 from serkit.evaluation.final import learned_from
@@ -20,7 +21,7 @@ from serkit.evaluation.run import guarded_folds
 from serkit.evaluation.seen import seen_by_content, seen_by_name
 from serkit.runtime import Model, PackedWeight, weighted
 from serkit.runtime.model import softmax
-from serkit.training import Dataset, HoldOut, Quantisation, Recipe
+from serkit.training import Dataset, Quantisation, Recipe
 
 MATERIAL = 0.02
 """A fall of UA, or a rise of ECE, that is warned of."""

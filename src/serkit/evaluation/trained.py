@@ -14,7 +14,7 @@ from serkit.evaluation.execution import carry_out
 from serkit.evaluation.outcome import FoldResult, Outcome
 from serkit.evaluation.protocols import Protocol
 from serkit.evaluation.seen import seen_by_content
-from serkit.runtime import Model, ModelCard, Recognizer
+from serkit.runtime import Model, ModelCard, NumpyBackend, Recognizer
 from serkit.training.data import MAX_CLIP_S, read_utterance
 
 Answer = tuple[int, str, tuple[float, ...]]
@@ -74,7 +74,7 @@ def evaluate_model(
     numbered = list(enumerate(utterances))
     # The model travels with every task, so a task is more than one utterance.
     tasks = [numbered[i : i + _AT_A_TIME] for i in range(0, len(numbered), _AT_A_TIME)]
-    work = partial(_answers, Recognizer(model), max_clip_s)
+    work = partial(_answers, Recognizer(NumpyBackend(model)), max_clip_s)
     answers = (answer for part in carry_out(work, tasks, jobs=jobs) for answer in part)
     found = sorted(track(answers, len(utterances)) if track else answers)
     labels = model.card.labels

@@ -1,4 +1,4 @@
-"""Mel filter banks and the log-mel pictures made with them."""
+"""Mel scales, mel filter banks and decibels."""
 
 from __future__ import annotations
 
@@ -8,8 +8,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from serkit.audio import SAMPLE_RATE, pre_emphasis
-from serkit.features.spectrum import power_spectrum
+from serkit.audio import SAMPLE_RATE
 
 Array = NDArray[np.float32]
 MelScale = Literal["slaney", "htk"]
@@ -93,52 +92,3 @@ def power_to_db(power: Array, *, floor: float = 1e-10, top_db: float | None = 80
     if top_db is not None and db.size:
         np.maximum(db, db.max() - np.float32(top_db), out=db)
     return db
-
-
-def whisper_log_mel(samples: Array, *, n_mels: int = 80, duration_s: float | None = None) -> Array:
-    """The log-mel spectrogram that Whisper's encoder takes.
-
-    Radford et al., *Robust Speech Recognition via Large-Scale Weak Supervision* (2022), 2.2:
-    25 ms Hann windows every 10 ms, Slaney filters, `log10` no lower than 8 below the maximum of
-    the recording, mapped by `(x + 4) / 4`.
-
-    Args:
-        samples: Mono at 16 kHz, shape `[n_samples]`.
-        n_mels: 80, or 128 for the large-v3 models.
-        duration_s: Pad with silence or crop to this length first (the models take 30 s).
-
-    Returns:
-        Shape `[n_mels, n_frames]`, float32, `n_frames = n_samples // 160`.
-    """
-    if duration_s is not None:
-        wanted = round(duration_s * SAMPLE_RATE)
-        samples = np.pad(samples[:wanted], (0, max(0, wanted - len(samples))))
-    power = power_spectrum(samples, n_fft=400, hop=160, padding="reflect")[:, :-1]
-    mel = mel_filter_bank(n_mels, n_fft=400) @ power
-    log_mel = np.log10(np.maximum(mel, np.float32(1e-10)))
-    if log_mel.size:
-        np.maximum(log_mel, log_mel.max() - np.float32(8.0), out=log_mel)
-    scaled: Array = (log_mel + np.float32(4.0)) / np.float32(4.0)
-    return scaled
-
-
-def amser_log_mel(samples: Array, *, n_mels: int = 80) -> Array:
-    """The filter bank of AMSER: pre-emphasis, Hamming window, mel filters, logarithm.
-
-    Lu et al., *AMSER*, IV.A.1. The paper gives the steps and no numbers; these are the usual
-    ones: coefficient 0.97, 25 ms frames every 10 ms, 512-point transform, HTK mel filters.
-
-    Args:
-        samples: Mono at 16 kHz, shape `[n_samples]`.
-        n_mels: Number of filters.
-
-    Returns:
-        Natural logarithm of the filter energies, shape `[n_mels, n_frames]`, float32,
-        `n_frames = 1 + n_samples // 160`.
-    """
-    power = power_spectrum(
-        pre_emphasis(samples), n_fft=512, hop=160, window_length=400, window_name="hamming"
-    )
-    bank = mel_filter_bank(n_mels, n_fft=512, scale="htk", equal_area=False)
-    log_mel: Array = np.log(np.maximum(bank @ power, np.float32(1e-10)))
-    return log_mel

@@ -112,8 +112,8 @@ def pitch_candidates(
     n_frames = power.shape[1]
     bins = round(_BAND_HZ * n_fft / rate)
     n_lags = round(_LAG_RATE * n_fft / rate)
-    spectra = np.ascontiguousarray(power.T[:, : bins + 1])
-    spectra[:, 0] = 0.0  # an offset is no period
+    spectra = np.array(power.T[:, : bins + 1], order="C")  # a copy, also of a single frame
+    spectra[:, 0] = 0.0  # an offset has no period
     correlation = np.fft.irfft(spectra, n=n_lags)[:, : int(_LAG_RATE / f_min) + 2]
     taper = _window_correlation(window_name, window_length, n_fft, bins, n_lags)
     energy = correlation[:, 0].copy()

@@ -10,12 +10,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import pairwise
 
-from torch import nn
+from serkit.networks.layers import (
+    GRU,
+    LSTM,
+    AttentionPooling,
+    Convolution,
+    Dense,
+    Layer,
+    MeanPooling,
+)
 
-from serkit.networks.layers import GRU, LSTM, AttentionPooling, Convolution, Dense, MeanPooling
 
-
-def mlp(n_inputs: int, hidden: Sequence[int], n_labels: int) -> list[nn.Module]:
+def mlp(n_inputs: int, hidden: Sequence[int], n_labels: int) -> list[Layer]:
     """Fully connected layers with ReLU between them, on functionals.
 
     Section 3 of the paper: hidden layers of 256, 512 and 64 units.
@@ -31,7 +37,7 @@ def mlp(n_inputs: int, hidden: Sequence[int], n_labels: int) -> list[nn.Module]:
 
 def cnn(
     n_inputs: int, hidden: Sequence[int], n_labels: int, *, kernel: int, stride: int
-) -> list[nn.Module]:
+) -> list[Layer]:
     """Convolutions over time with ReLU, the mean over time, and a linear classifier.
 
     Args:
@@ -45,7 +51,7 @@ def cnn(
     return [*convolutions, MeanPooling(), Dense(hidden[-1], n_labels)]
 
 
-def lstm(n_inputs: int, hidden: Sequence[int], n_labels: int) -> list[nn.Module]:
+def lstm(n_inputs: int, hidden: Sequence[int], n_labels: int) -> list[Layer]:
     """LSTM layers, the mean of their outputs over time, and a linear classifier.
 
     Args:
@@ -57,7 +63,7 @@ def lstm(n_inputs: int, hidden: Sequence[int], n_labels: int) -> list[nn.Module]
     return [*layers, MeanPooling(), Dense(hidden[-1], n_labels)]
 
 
-def attention_gru(n_inputs: int, hidden: Sequence[int], n_labels: int) -> list[nn.Module]:
+def attention_gru(n_inputs: int, hidden: Sequence[int], n_labels: int) -> list[Layer]:
     """GRU layers, their outputs weighted over time by attention, and a linear classifier.
 
     Args:

@@ -1,8 +1,12 @@
 """A model file -> a `Recognizer` -> a `Prediction`, in NumPy alone."""
 
+from serkit.runtime.backend import Backend, Outputs
+from serkit.runtime.card import ModelCard, TrainingCorpus
 from serkit.runtime.caution import CODES, Caution
+from serkit.runtime.inputs import Embedding, Input, Waveform, features_of
 from serkit.runtime.layers import (
     GRU,
+    LAYERS,
     LSTM,
     Activation,
     AttentionPooling,
@@ -10,33 +14,42 @@ from serkit.runtime.layers import (
     Dense,
     Layer,
     MeanPooling,
-    PackedWeight,
     WeightedLayer,
     weighted,
 )
-from serkit.runtime.model import Model, ModelCard, TrainingCorpus
-from serkit.runtime.model_file import MAX_PARAMETERS, load_model, save_model
-from serkit.runtime.recognizer import MIN_DURATION_S, Prediction, Recognizer
-from serkit.runtime.shipped import available_models, load
+from serkit.runtime.model import Model, softmax
+from serkit.runtime.model_file import load_model, save_model
+from serkit.runtime.network_description import MAX_PARAMETERS
+from serkit.runtime.numpy_backend import NumpyBackend
+from serkit.runtime.prediction import Prediction, Window
+from serkit.runtime.recognizer import MIN_DURATION_S, Recognizer
+from serkit.runtime.shipped import available_models, load, load_network
 from serkit.runtime.sketch import Sketch, false_alarm_probability, miss_probability
 from serkit.runtime.sound_check import SoundCheck
 from serkit.runtime.typical import Typical
+from serkit.runtime.weights import PackedWeight, Weight
 
 __all__ = [
     "CODES",
     "GRU",
+    "LAYERS",
     "LSTM",
     "MAX_PARAMETERS",
     "MIN_DURATION_S",
     "Activation",
     "AttentionPooling",
+    "Backend",
     "Caution",
     "Convolution",
     "Dense",
+    "Embedding",
+    "Input",
     "Layer",
     "MeanPooling",
     "Model",
     "ModelCard",
+    "NumpyBackend",
+    "Outputs",
     "PackedWeight",
     "Prediction",
     "Recognizer",
@@ -44,12 +57,18 @@ __all__ = [
     "SoundCheck",
     "TrainingCorpus",
     "Typical",
+    "Waveform",
+    "Weight",
     "WeightedLayer",
+    "Window",
     "available_models",
     "false_alarm_probability",
+    "features_of",
     "load",
     "load_model",
+    "load_network",
     "miss_probability",
     "save_model",
+    "softmax",
     "weighted",
 ]

@@ -5,7 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-Code = Literal["truncated", "narrowband", "clipped", "too-quiet", "short", "far-from-training"]
+Code = Literal[
+    "truncated",
+    "lost-packets",
+    "narrowband",
+    "clipped",
+    "too-quiet",
+    "short",
+    "far-from-training",
+]
 
 CODES: tuple[Code, ...] = get_args(Code)
 """Every code, in the order in which cautions are listed."""
@@ -17,9 +25,9 @@ class Caution:
 
     Attributes:
         code: Stable, for programs: `truncated` (the file ends before its header says),
-            `narrowband` (nothing above 4 kHz), `clipped`, `too-quiet`, `short` or
-            `far-from-training` (unlike what the model learned from).
-        message: One line for people, with the figure measured.
+            `lost-packets` (frames were interpolated), `narrowband` (nothing above 4 kHz),
+            `clipped`, `too-quiet`, `short` or `far-from-training` (unlike the training data).
+        message: One line for people, with the measured value.
     """
 
     code: Code

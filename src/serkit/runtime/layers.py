@@ -1,93 +1,160 @@
-"""The layers of a network and their arithmetic in NumPy."""
+"""The layers of a network: what each is called, its shapes, and its arithmetic in NumPy.
+
+A new type of layer is a class here and one entry of `LAYERS`, and the same in `networks.layers`
+for training and in `compression.c_layers` for export. The readers and writers of files, the cards,
+the converters and the budgets use what the classes say about themselves.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass, field
-from functools import cached_property
-from typing import Literal
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
-from serkit.runtime.packing import Bytes, unpack
+from serkit.runtime.weights import PackedWeight, Weight
 
 Array = NDArray[np.float32]
 Activation = Literal["relu", "none"]
 
+# Frames are copied once per kernel position; this many numbers at a time.
+_MAX_COPIED = 1 << 20
 
-@dataclass(frozen=True, eq=False)
-class PackedWeight:
-    """A weight matrix as integer codes of few bits, and what they stand for.
 
-    Code `c` of row `o` stands for `scale[o] * (c - (2 ** bits - 1) / 2)`: levels an equal step
-    apart, as many below zero as above.
+@dataclass(frozen=True, slots=True)
+class Size:
+    """An integer option of a layer, such as the kernel of a convolution.
 
     Attributes:
-        packed: The codes row by row, packed as `pack` does, uint8.
-        bits: Of a code, 1 to 8.
-        shape: `(n_outputs, n_inputs)`.
-        scale: The step, for each row, or one for all; shape `[n_outputs]` or `[1]`, float32.
+        low: Smallest value.
+        high: Largest value.
+        odd: Whether it must be odd.
     """
 
-    packed: Bytes
-    bits: int
-    shape: tuple[int, int]
-    scale: Array
+    low: int
+    high: int
+    odd: bool = False
 
-    @property
-    def size(self) -> int:
-        """How many weights there are."""
-        return self.shape[0] * self.shape[1]
+    def accepts(self, value: object) -> bool:
+        """Whether a value from a file is possible."""
+        in_range = type(value) is int and self.low <= value <= self.high
+        return in_range and not (self.odd and value % 2 == 0)  # type: ignore[operator]
 
-    @cached_property
-    def codes(self) -> Bytes:
-        """The codes, a byte each, shape `[n_outputs, n_inputs]`; unpacked at the first use."""
-        return unpack(self.packed, self.bits, self.size).reshape(self.shape)
-
-    @property
-    def middle(self) -> np.float32:
-        """The code, between two, that would stand for zero."""
-        return np.float32(((1 << self.bits) - 1) / 2)
-
-    def dequantised(self) -> Array:
-        """The weights the codes stand for, shape `[n_outputs, n_inputs]`."""
-        levels = np.subtract(self.codes, self.middle, dtype=np.float32)
-        weights: Array = levels * self.scale[:, None]
-        return weights
-
-    def times(self, rows: Array) -> Array:
-        """`rows @ weights.T`; the weights are numbers for the time of the call only.
-
-        Args:
-            rows: Shape `[n_rows, n_inputs]`.
-
-        Returns:
-            Shape `[n_rows, n_outputs]`.
-        """
-        product: Array = rows @ np.subtract(self.codes, self.middle, dtype=np.float32).T
-        product *= self.scale
-        return product
+    def __str__(self) -> str:
+        return f"{self.low} to {self.high}" + (", odd" if self.odd else "")
 
 
-Weight = Array | PackedWeight
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """An option of a layer that is one of several words, such as the activation.
 
-_MOST_COPIED = 1 << 20
+    Attributes:
+        values: The words.
+    """
+
+    values: tuple[str, ...]
+
+    def accepts(self, value: object) -> bool:
+        """Whether a value from a file is possible."""
+        return value in self.values
+
+    def __str__(self) -> str:
+        return f"one of {', '.join(self.values)}"
 
 
-class _Weighted:
-    """What layers with a weight matrix have in common."""
+class Layer:
+    """A step of a network: rows `[n_rows, n_inputs]` to rows `[n_rows', n_outputs]`.
+
+    Attributes:
+        kind: Its type in model files, and its key in `LAYERS`.
+        needs_frames: Whether its input must be the frames of a recording in order.
+        pools: Whether it turns the frames of a recording into one vector.
+        options: What its constructor takes after weight and bias, by name.
+        weight: Weight matrix; None if it has none.
+        bias: Shape `[n_biases]`, float32; empty if it has none.
+    """
 
     __slots__ = ()
+    kind: ClassVar[str]
+    needs_frames: ClassVar[bool] = True
+    pools: ClassVar[bool] = False
+    options: ClassVar[Mapping[str, Size | Choice]] = {}
+
+    def __call__(self, rows: Array) -> Array:
+        """Apply to the rows of one recording, or, if frames are not needed, of several."""
+        raise NotImplementedError
+
+    @property
+    def label(self) -> str:
+        """Its kind and width in the summary of a network."""
+        return self.kind
+
+    @property
+    def values(self) -> dict[str, Any]:
+        """The values of its options."""
+        return {name: getattr(self, name) for name in self.options}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class WeightedLayer(Layer):
+    """A layer with a weight matrix.
+
+    Attributes:
+        weight: In full, float32, or packed; the subclass says its shape.
+        bias: Float32; the subclass says its shape.
+    """
+
     weight: Weight
+    bias: Array
+
+    @staticmethod
+    def weight_shape(n_inputs: int, n_outputs: int, values: Mapping[str, Any]) -> tuple[int, int]:
+        """Rows and columns of the weight matrix; `values` are those of the options."""
+        raise NotImplementedError
+
+    @staticmethod
+    def n_biases(n_outputs: int) -> int:
+        """Length of the bias."""
+        return n_outputs
+
+    @classmethod
+    def count_parameters(
+        cls, n_inputs: int, n_outputs: int, values: Mapping[str, Any] | None = None
+    ) -> int:
+        """Number of weights and biases of a layer of this size."""
+        n_rows, n_columns = cls.weight_shape(n_inputs, n_outputs, values or {})
+        return n_rows * n_columns + cls.n_biases(n_outputs)
+
+    @property
+    def n_inputs(self) -> int:
+        """Width of its input."""
+        raise NotImplementedError
+
+    @property
+    def n_outputs(self) -> int:
+        """Width of its output."""
+        raise NotImplementedError
+
+    @property
+    def label(self) -> str:
+        """Its kind and width in the summary of a network; of a dense layer the width alone."""
+        if self.pools:
+            return self.kind
+        return f"{self.kind} {self.n_outputs}" if self.needs_frames else str(self.n_outputs)
 
     @property
     def matrix(self) -> Array:
-        """The weights as numbers, of the shape of `weight`."""
+        """The weights in full, float32."""
         if isinstance(self.weight, PackedWeight):
             return self.weight.dequantised()
         return self.weight
+
+    def with_parameters(self, weight: Weight, bias: Array) -> Self:
+        """The same layer with other weights and biases."""
+        return replace(self, weight=weight, bias=bias)
 
     def _times(self, rows: Array) -> Array:
         """`rows @ weight.T`."""
@@ -98,18 +165,35 @@ class _Weighted:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Dense(_Weighted):
+class Dense(WeightedLayer):
     """A fully connected layer, `activation(weight @ x + bias)`.
 
     Attributes:
-        weight: Shape `[n_outputs, n_inputs]`, float32, or packed.
-        bias: Shape `[n_outputs]`, float32.
+        weight: Shape `[n_outputs, n_inputs]`.
+        bias: Shape `[n_outputs]`.
         activation: `relu` or `none`.
     """
 
-    weight: Weight
-    bias: Array
     activation: Activation = "none"
+
+    kind = "dense"
+    needs_frames = False
+    options: ClassVar[Mapping[str, Size | Choice]] = {"activation": Choice(("relu", "none"))}
+
+    @staticmethod
+    def weight_shape(n_inputs: int, n_outputs: int, values: Mapping[str, Any]) -> tuple[int, int]:
+        """`[n_outputs, n_inputs]`."""
+        return n_outputs, n_inputs
+
+    @property
+    def n_inputs(self) -> int:
+        """Width of its input."""
+        return int(self.weight.shape[1])
+
+    @property
+    def n_outputs(self) -> int:
+        """Width of its output."""
+        return len(self.bias)
 
     def __call__(self, rows: Array) -> Array:
         """Apply to rows of shape `[n_rows, n_inputs]`, vectors or frames."""
@@ -119,29 +203,46 @@ class Dense(_Weighted):
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Convolution(_Weighted):
-    """A convolution over time, with zeros around the recording, and ReLU.
+class Convolution(WeightedLayer):
+    """A convolution over time with zero padding, and ReLU.
 
     Attributes:
-        weight: Shape `[n_outputs, n_inputs * kernel]`: of each input the frames beside each
-            other; float32, or packed.
-        bias: Shape `[n_outputs]`, float32.
-        kernel: Frames that each output sees; odd.
+        weight: Shape `[n_outputs, n_inputs * kernel]`; the frames of an input are adjacent.
+        bias: Shape `[n_outputs]`.
+        kernel: Frames that each output sees, odd.
         stride: Frames between outputs.
     """
 
-    weight: Weight
-    bias: Array
     kernel: int
     stride: int
+
+    kind = "convolution"
+    options: ClassVar[Mapping[str, Size | Choice]] = {
+        "kernel": Size(1, 255, odd=True),
+        "stride": Size(1, 255),
+    }
+
+    @staticmethod
+    def weight_shape(n_inputs: int, n_outputs: int, values: Mapping[str, Any]) -> tuple[int, int]:
+        """`[n_outputs, n_inputs * kernel]`."""
+        return n_outputs, n_inputs * int(values["kernel"])
+
+    @property
+    def n_inputs(self) -> int:
+        """Width of its input."""
+        return int(self.weight.shape[1]) // self.kernel
+
+    @property
+    def n_outputs(self) -> int:
+        """Width of its output."""
+        return len(self.bias)
 
     def __call__(self, frames: Array) -> Array:
         """`[n_frames, n_inputs]` to `[ceil(n_frames / stride), n_outputs]`."""
         around = self.kernel // 2
         padded = np.pad(frames, ((around, around), (0, 0)))
         seen = sliding_window_view(padded, self.kernel, axis=0)[:: self.stride]
-        # Some frames at a time, as each is copied once for every kernel that sees it.
-        at_a_time = max(1, _MOST_COPIED // (self.kernel * frames.shape[1]))
+        at_a_time = max(1, _MAX_COPIED // (self.kernel * frames.shape[1]))
         out: Array = np.concatenate(
             [
                 self._times(np.ascontiguousarray(part).reshape(len(part), -1))
@@ -156,25 +257,53 @@ class Convolution(_Weighted):
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class LSTM(_Weighted):
+class _Recurrent(WeightedLayer):
+    """Gates stacked on one another; the columns of the inputs, then those of the state."""
+
+    gates: ClassVar[int]
+
+    @classmethod
+    def weight_shape(
+        cls, n_inputs: int, n_outputs: int, values: Mapping[str, Any]
+    ) -> tuple[int, int]:
+        """`[gates * n_outputs, n_inputs + n_outputs]`."""
+        return cls.gates * n_outputs, n_inputs + n_outputs
+
+    @staticmethod
+    def n_biases(n_outputs: int) -> int:
+        """Four biases per unit."""
+        return 4 * n_outputs
+
+    @property
+    def n_inputs(self) -> int:
+        """Width of its input."""
+        return int(self.weight.shape[1]) - self.n_outputs
+
+    @property
+    def n_outputs(self) -> int:
+        """Number of units."""
+        return len(self.bias) // 4
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LSTM(_Recurrent):
     """Long short-term memory; gates in the order input, forget, cell, output.
 
     Hochreiter and Schmidhuber (1997), with the forget gate of Gers et al. (2000).
 
     Attributes:
-        weight: Shape `[4 * n_outputs, n_inputs + n_outputs]`, the columns of the inputs first;
-            float32, or packed.
-        bias: Shape `[4 * n_outputs]`, float32.
+        weight: Shape `[4 * n_outputs, n_inputs + n_outputs]`, the columns of the inputs first.
+        bias: Shape `[4 * n_outputs]`.
     """
 
-    weight: Weight
-    bias: Array
+    kind = "lstm"
+    gates = 4
 
     def __call__(self, frames: Array) -> Array:
         """`[n_frames, n_inputs]` to `[n_frames, n_outputs]`."""
-        n = len(self.bias) // 4
-        own, of_state = np.split(self.matrix.T, [frames.shape[1]])
-        inputs = frames @ own + self.bias
+        n = self.n_outputs
+        of_input, of_state = np.split(self.matrix.T, [frames.shape[1]])
+        inputs = frames @ of_input + self.bias
         out = np.empty((len(frames), n), np.float32)
         state, cell = np.zeros(n, np.float32), np.zeros(n, np.float32)
         for i, row in enumerate(inputs):
@@ -182,34 +311,33 @@ class LSTM(_Weighted):
             # One call for all gates: tanh(x) = 2 sigmoid(2 x) - 1.
             gates[2 * n : 3 * n] *= 2.0
             gates = _sigmoid(gates)
-            taken, kept, new, shown = gates.reshape(4, n)
-            cell = kept * cell + taken * (2.0 * new - 1.0)
-            state = shown * np.tanh(cell)
+            input_gate, forget_gate, new, output_gate = gates.reshape(4, n)
+            cell = forget_gate * cell + input_gate * (2.0 * new - 1.0)
+            state = output_gate * np.tanh(cell)
             out[i] = state
         return out
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class GRU(_Weighted):
+class GRU(_Recurrent):
     """Gated recurrent unit; gates in the order reset, update, new.
 
-    Cho et al. (2014), in the form whose reset gate acts on the state's part of the new gate.
+    Cho et al. (2014), in the variant whose reset gate multiplies the recurrent part of the new
+    gate.
 
     Attributes:
-        weight: Shape `[3 * n_outputs, n_inputs + n_outputs]`, the columns of the inputs first;
-            float32, or packed.
-        bias: Shape `[4 * n_outputs]`, float32: reset, update, new from the inputs, new from the
-            state.
+        weight: Shape `[3 * n_outputs, n_inputs + n_outputs]`, the columns of the inputs first.
+        bias: Shape `[4 * n_outputs]`: reset, update, new from the inputs, new from the state.
     """
 
-    weight: Weight
-    bias: Array
+    kind = "gru"
+    gates = 3
 
     def __call__(self, frames: Array) -> Array:
         """`[n_frames, n_inputs]` to `[n_frames, n_outputs]`."""
-        n = len(self.bias) // 4
-        own, of_state = np.split(self.matrix.T, [frames.shape[1]])
-        inputs = frames @ own + self.bias[: 3 * n]
+        n = self.n_outputs
+        of_input, of_state = np.split(self.matrix.T, [frames.shape[1]])
+        inputs = frames @ of_input + self.bias[: 3 * n]
         out = np.empty((len(frames), n), np.float32)
         state = np.zeros(n, np.float32)
         for i, row in enumerate(inputs):
@@ -222,19 +350,41 @@ class GRU(_Weighted):
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class AttentionPooling(_Weighted):
+class AttentionPooling(WeightedLayer):
     """The mean of the frames, weighted by the softmax over time of `weight @ tanh(frame)`.
 
     Zhou et al., *Attention-Based Bidirectional LSTM Networks for Relation Classification* (2016),
     equations 9 to 11.
 
     Attributes:
-        weight: Shape `[1, n_inputs]`, float32, or packed.
-        bias: None there is: it would leave the softmax as it is. Shape `[0]`.
+        weight: Shape `[1, n_inputs]`.
+        bias: Shape `[0]`: the softmax would cancel one.
     """
 
-    weight: Weight
     bias: Array = field(default_factory=lambda: np.zeros(0, np.float32))
+
+    kind = "attention"
+    pools = True
+
+    @staticmethod
+    def weight_shape(n_inputs: int, n_outputs: int, values: Mapping[str, Any]) -> tuple[int, int]:
+        """`[1, n_inputs]`."""
+        return 1, n_inputs
+
+    @staticmethod
+    def n_biases(n_outputs: int) -> int:
+        """None."""
+        return 0
+
+    @property
+    def n_inputs(self) -> int:
+        """Width of its input."""
+        return int(self.weight.shape[1])
+
+    @property
+    def n_outputs(self) -> int:
+        """Width of its output: that of its input."""
+        return self.n_inputs
 
     def __call__(self, frames: Array) -> Array:
         """`[n_frames, n_inputs]` to `[1, n_inputs]`."""
@@ -245,8 +395,11 @@ class AttentionPooling(_Weighted):
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class MeanPooling:
+class MeanPooling(Layer):
     """The mean of the frames."""
+
+    kind = "mean"
+    pools = True
 
     def __call__(self, frames: Array) -> Array:
         """`[n_frames, n_inputs]` to `[1, n_inputs]`."""
@@ -254,13 +407,15 @@ class MeanPooling:
         return mean
 
 
-WeightedLayer = Dense | Convolution | LSTM | GRU | AttentionPooling
-Layer = WeightedLayer | MeanPooling
+LAYERS: dict[str, type[Layer]] = {
+    layer.kind: layer for layer in (Dense, Convolution, LSTM, GRU, AttentionPooling, MeanPooling)
+}
+"""Every type of layer, by its kind."""
 
 
 def weighted(layers: Iterable[Layer]) -> tuple[WeightedLayer, ...]:
-    """Those that have weights: all but the means."""
-    return tuple(layer for layer in layers if not isinstance(layer, MeanPooling))
+    """The layers that have weights."""
+    return tuple(layer for layer in layers if isinstance(layer, WeightedLayer))
 
 
 def _sigmoid(values: Array) -> Array:

@@ -1,89 +1,36 @@
-"""A trained model in memory: what its file says, and its arithmetic in NumPy."""
+"""A trained network in NumPy: features in, calibrated logits out."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from serkit.features import FeatureRecipe
+from serkit.errors import ModelError
+from serkit.features import DescriptorRecipe, Features, Sequences
+from serkit.runtime.card import ModelCard
+from serkit.runtime.inputs import kind_of
 from serkit.runtime.layers import Layer, weighted
-from serkit.runtime.sketch import Sketch
-from serkit.runtime.typical import Typical
+from serkit.runtime.weights import PackedWeight
 
 Array = NDArray[np.float32]
 
 FARTHEST = 1e6
-"""Standardised features are cut off here where a model has no clip of its own, so that no feature,
-however large, overflows."""
-
-
-@dataclass(frozen=True, slots=True)
-class TrainingCorpus:
-    """A corpus the weights were learned from.
-
-    Attributes:
-        name: serkit's name of the corpus.
-        title: Its full name.
-        licence: The licence it is known under.
-        commercial_use: Whether that licence allows commercial use.
-        utterances: How many of its recordings were learned from.
-        speakers: Of how many people.
-    """
-
-    name: str
-    title: str
-    licence: str
-    commercial_use: bool
-    utterances: int
-    speakers: int
-
-
-@dataclass(frozen=True, slots=True)
-class ModelCard:
-    """What a model file says about itself, apart from its numbers.
-
-    Attributes:
-        name: What people call it.
-        labels: The emotions it tells apart, in the order of its outputs.
-        features: The recipe for its input.
-        temperature: Divides the outputs before the softmax; calibrated on held-out speakers.
-        clip: Standardised features are cut off at plus and minus this; None leaves them up to a
-            million, where float32 still counts.
-        corpora: What it was trained on.
-        seen: By the name of a training corpus, a sample of the recordings learned from.
-        figures: The protocols and figures it was accepted with, as JSON values.
-        recipe: The training recipe, as JSON values.
-        created_with: Version of serkit that wrote it.
-        typical: What the features of its training data look like; None if unknown.
-    """
-
-    name: str
-    labels: tuple[str, ...]
-    features: FeatureRecipe
-    temperature: float = 1.0
-    clip: float | None = None
-    corpora: tuple[TrainingCorpus, ...] = ()
-    seen: Sketch = field(default_factory=Sketch)
-    figures: Mapping[str, Any] = field(default_factory=dict)
-    recipe: Mapping[str, Any] = field(default_factory=dict)
-    created_with: str = ""
-    typical: Typical | None = None
+"""Limit of the standardised features of a model without a clip, so that no sum overflows."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Model:
-    """A model ready to compute.
+    """A trained network and its normalisation.
 
     Attributes:
         card: What it says about itself.
         mean: Mean of each feature over the training data, shape `[n_features]`, float32.
         scale: Standard deviation of each feature, positive, shape `[n_features]`, float32.
         layers: The network, input first.
-        file_bytes: Size of the file it came from, 0 if it came from none.
+        file_bytes: Size of the file it was read from; 0 if it was not read from a file.
     """
 
     card: ModelCard
@@ -93,80 +40,122 @@ class Model:
     file_bytes: int = 0
 
     @property
+    def n_features(self) -> int:
+        """Length of the feature vector, or number of rows of the frames."""
+        return len(self.mean)
+
+    @property
+    def per_frame(self) -> bool:
+        """Whether the input is frames rather than a vector."""
+        return isinstance(self.card.input, DescriptorRecipe) and self.card.input.per_frame
+
+    @property
+    def recipe(self) -> DescriptorRecipe:
+        """The recipe of its features.
+
+        Raises:
+            ModelError: It takes an embedding.
+        """
+        if not isinstance(self.card.input, DescriptorRecipe):
+            kind = kind_of(self.card.input)
+            raise ModelError(f"{self.card.name} takes {kind}; expected features or log-mel")
+        return self.card.input
+
+    @property
     def n_parameters(self) -> int:
-        """Weights and biases of the network, the normalisation not counted."""
+        """Number of weights and biases of the network, without the normalisation."""
         return sum(layer.weight.size + layer.bias.size for layer in weighted(self.layers))
+
+    @property
+    def summary(self) -> str:
+        """Kinds, widths and bits of the layers, as in `180-64-7, weights of 4, 8 bits`."""
+        parts = [str(self.n_features), *(layer.label for layer in self.layers)]
+        bits = [
+            str(layer.weight.bits) if isinstance(layer.weight, PackedWeight) else "32"
+            for layer in weighted(self.layers)
+        ]
+        packed = f", weights of {', '.join(bits)} bits" if set(bits) - {"32"} else ""
+        return "-".join(parts) + packed
 
     def with_card(self, **changes: Any) -> Model:
         """The same model with some fields of its card changed."""
         return replace(self, card=replace(self.card, **changes))
 
-    def standardised(self, features: Array) -> Array:
-        """Features as the first layer takes them.
+    def standardised(self, features: Features) -> Features:
+        """Features as the first layer takes them: zero mean, unit variance, clipped.
 
         Args:
-            features: Shape `[..., n_features]`, or `[..., n_features, n_frames]` where the recipe
-                keeps frames.
+            features: Vectors `[..., n_features]`, or frames.
         """
-        farthest = FARTHEST if self.card.clip is None else self.card.clip
-        rows: Array = np.clip(self._scaled(features), -farthest, farthest)
-        return rows
+        limit = FARTHEST if self.card.clip is None else self.card.clip
+        if isinstance(features, Sequences):
+            return replace(features, values=np.clip(self._scaled(features), -limit, limit))
+        vectors: Array = np.clip(self._scaled(features), -limit, limit)
+        return vectors
 
-    def distances(self, features: Array) -> Array | None:
-        """How far recordings lie from the training data, to be held against `typical.limit`.
+    def logits(self, features: Features) -> Array:
+        """Calibrated logits.
+
+        Args:
+            features: Vectors `[n, n_features]`, float32, or the frames of n recordings.
+
+        Returns:
+            Shape `[n, n_labels]`, float32, divided by the temperature.
+        """
+        return self.logits_and_embeddings(features)[0]
+
+    def logits_and_embeddings(self, features: Features) -> tuple[Array, Array]:
+        """Calibrated logits, and the input of the last layer, its mean over time if it is frames.
 
         Args:
             features: As for `logits`.
 
         Returns:
-            Shape `[n]`, float32; None if the card does not say what is typical.
-        """
-        typical = self.card.typical
-        return None if typical is None else typical.distances(self._scaled(features))
-
-    def _scaled(self, features: Array) -> Array:
-        mean, scale = self.mean, self.scale
-        if self.card.features.per_frame:
-            mean, scale = mean[:, None], scale[:, None]
-        with np.errstate(over="ignore"):  # what is too large is cut off by all who use it
-            rows: Array = (features - mean) / scale
-        return rows
-
-    def logits(self, features: Array) -> Array:
-        """Calibrated outputs before the softmax.
-
-        Args:
-            features: Shape `[n, n_features]`, float32; or `[n, n_features, n_frames]` where the
-                recipe keeps frames, with NaN beyond the last of a recording.
-
-        Returns:
-            Shape `[n, n_labels]`, float32, divided by the temperature.
+            Shapes `[n, n_labels]` and `[n, width]`, float32.
         """
         rows = self.standardised(features)
-        out = (
-            np.concatenate([self._through(frames_of(one)) for one in rows])
-            if self.card.features.per_frame
-            else self._through(rows)
-        )
-        return out / np.float32(self.card.temperature)
+        if not isinstance(rows, Sequences):
+            logits, embeddings = self._through(rows)
+        else:
+            parts = [
+                self._through(np.ascontiguousarray(values[:, :length].T))
+                for values, length in zip(rows.values, rows.lengths, strict=True)
+            ]
+            logits = np.concatenate([logits for logits, _ in parts])
+            embeddings = np.stack([embedding.mean(axis=0) for _, embedding in parts])
+        return logits / np.float32(self.card.temperature), embeddings
 
-    def _through(self, rows: Array) -> Array:
+    def distances(self, features: Features) -> Array | None:
+        """Distance of recordings to the training data, to be compared with `typical.limit`.
+
+        Args:
+            features: As for `logits`.
+
+        Returns:
+            Shape `[n]`, float32; None if the card has no `typical`.
+        """
+        typical = self.card.typical
+        if typical is None:
+            return None
+        scaled = self._scaled(features)
+        if isinstance(features, Sequences):
+            return typical.distances(replace(features, values=scaled))
+        return typical.distances(scaled)
+
+    def _through(self, rows: Array) -> tuple[Array, Array]:
+        """The output and the input of the last layer."""
+        before = rows
         for layer in self.layers:
-            rows = layer(rows)
-        return rows
+            before, rows = rows, layer(rows)
+        return rows, before
 
-
-def frames_of(padded: Array) -> Array:
-    """The frames of a recording as rows.
-
-    Args:
-        padded: Shape `[n_features, n_frames]`, with NaN beyond the last.
-
-    Returns:
-        Shape `[n_frames, n_features]`.
-    """
-    n_frames = int(np.count_nonzero(~np.isnan(padded[0])))
-    return np.ascontiguousarray(padded[:, :n_frames].T)
+    def _scaled(self, features: Features) -> Array:
+        mean, scale = self.mean, self.scale
+        if isinstance(features, Sequences):
+            features, mean, scale = features.values, mean[:, None], scale[:, None]
+        with np.errstate(over="ignore"):  # what overflows is clipped by all callers
+            scaled: Array = (features - mean) / scale
+        return scaled
 
 
 def softmax(logits: Array) -> Array:

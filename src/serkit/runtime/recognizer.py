@@ -8,64 +8,68 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from serkit.audio import SAMPLE_RATE, Source, stream, windows
-from serkit.errors import AudioError, ModelError
-from serkit.features import extract
+from serkit.audio import Source, windows
+from serkit.errors import AudioError, ModelError, PacketError
+from serkit.runtime.backend import Backend
+from serkit.runtime.card import ModelCard
 from serkit.runtime.caution import Caution
-from serkit.runtime.model import Model, softmax
-from serkit.runtime.sound_check import SoundCheck
+from serkit.runtime.model import softmax
+from serkit.runtime.prediction import Prediction, Window
+from serkit.runtime.sources import Stream, is_silent, opened, window_cautions
 
 MIN_DURATION_S = 0.1
-"""Shortest recording that is judged, in seconds."""
-
-# A window that never leaves the last bit of 16-bit audio is silent.
-_SILENT_PEAK = 1.0 / 32768.0
+"""Length of the shortest recording that is classified, in seconds."""
 
 
-@dataclass(frozen=True, slots=True)
-class Prediction:
-    """What a model says about one recording.
+@dataclass(frozen=True, slots=True, eq=False)
+class _Classified:
+    """A window as the backend sees it.
 
     Attributes:
-        label: The most probable emotion, or None; `reason` then says why.
-        scores: Calibrated probability of each emotion asked for; they sum to 1. Empty where
-            there was nothing to judge.
-        duration_s: Length of the recording in seconds.
-        model: Name of the model.
-        reason: Why there is no label; None where there is one.
-        warnings: Reasons not to trust the answer; none found if empty.
+        start: Position of its first sample or frame.
+        content: The samples or frames.
+        probabilities: Of the labels asked for, in the model's order; None for digital silence.
+        distance: To the training data; None if unknown or silent.
     """
 
-    label: str | None
-    scores: dict[str, float]
-    duration_s: float
-    model: str
-    reason: str | None = None
-    warnings: tuple[Caution, ...] = ()
+    start: int
+    content: NDArray[np.float32]
+    probabilities: NDArray[np.float32] | None
+    distance: float | None
+
+    @property
+    def length(self) -> int:
+        """Number of samples or frames."""
+        return int(self.content.shape[-1])
 
 
 class Recognizer:
-    """A loaded model, ready to be called.
+    """A loaded model, ready to be called; it may be called from several threads.
 
     Args:
-        model: The model; `serkit.load` finds one by name or path.
+        backend: The model; `serkit.load` loads one by name or path.
     """
 
-    def __init__(self, model: Model) -> None:
-        self.model = model
+    def __init__(self, backend: Backend) -> None:
+        self.backend = backend
 
     def __repr__(self) -> str:
         return f"Recognizer({self.name!r}, labels={list(self.labels)})"
 
     @property
+    def card(self) -> ModelCard:
+        """What the model file says about itself."""
+        return self.backend.card
+
+    @property
     def name(self) -> str:
         """Name of the model."""
-        return self.model.card.name
+        return self.card.name
 
     @property
     def labels(self) -> tuple[str, ...]:
-        """The emotions the model tells apart."""
-        return self.model.card.labels
+        """The emotions the model distinguishes."""
+        return self.card.labels
 
     def __call__(
         self,
@@ -77,65 +81,86 @@ class Recognizer:
     ) -> Prediction:
         """Recognise the emotion of one recording.
 
-        A recording longer than 10 s is judged in windows of 8 s, as it is read, and the
-        probabilities are averaged over the windows that are not silent (Ismail, V.C).
+        A long recording is classified in windows as it is read, and the probabilities are averaged
+        over the windows that are not silent, weighted by their lengths (Ismail, V.C). The length of
+        a window stands on the model's card.
 
         Args:
-            source: A path, the bytes of a file, a binary file or `(array, rate)`.
+            source: A path, the bytes of a file, a binary file or `(array, rate)`; or, for a model
+                that takes log-mel, packets of the codec (`.smel`).
             labels: Restrict the answer to these; the probabilities are renormalised.
             min_confidence: Give no label below this probability.
-            on_seconds: Called with the length of each window as it is read, to show progress.
+            on_seconds: Progress callback; takes the length in seconds of each window.
 
         Returns:
-            The prediction. Its label is None for digital silence, and where
-            `min_confidence` is not reached. Its warnings say when not to trust it; a file that
-            ends before its header says is judged by what could be read.
+            The prediction. Its label is None for digital silence, and if `min_confidence` is not
+            reached. A file that ends before its header says is classified by what could be read,
+            with a warning.
 
         Raises:
-            AudioError: The recording cannot be read, or is shorter than 0.1 s.
-            ModelError: A label is not one of the model's, or `min_confidence` is not in 0-1.
+            AudioError: The recording cannot be read, is shorter than 0.1 s, or holds packets and
+                the model takes sound.
+            PacketError: A packet is damaged, or of another basis.
+            ModelError: A label is unknown, or `min_confidence` is not in 0-1.
         """
         chosen = self._chosen(labels)
         if min_confidence is not None and not 0.0 <= min_confidence <= 1.0:
             raise ModelError(f"min_confidence is {min_confidence}; expected 0 to 1")
         total = np.zeros(len(chosen))
-        n_samples = n_judged = 0
+        length = n_classified = 0
         total_distance = 0.0
-        cautions: list[Caution] = []
-        check = SoundCheck()
-
-        def on_truncated(line: str) -> None:
-            cautions.append(Caution("truncated", line))
-
-        for samples in windows(check.watch(stream(source, on_truncated=on_truncated))):
-            n_samples += len(samples)
-            if on_seconds is not None:
-                on_seconds(len(samples) / SAMPLE_RATE)
-            if len(samples) < MIN_DURATION_S * SAMPLE_RATE:
-                raise AudioError(
-                    f"the recording lasts {len(samples) / SAMPLE_RATE * 1000:.3g} ms; "
-                    f"at least {MIN_DURATION_S * 1000:.0f} ms are needed to judge an emotion"
-                )
-            if _is_silent(samples):
-                continue
-            n_judged += len(samples)
-            scores_of_window, distance = self._judged(samples, chosen)
-            total += len(samples) * scores_of_window
-            total_distance += len(samples) * distance
-        duration_s = n_samples / SAMPLE_RATE
-        cautions += check.cautions()
-        if not n_judged:
-            silent = "digital silence: nothing to judge"
-            return Prediction(None, {}, duration_s, self.name, silent, tuple(cautions))
-        cautions += self._far(total_distance / n_judged)
-        probabilities = total / n_judged
-        names = [self.labels[i] for i in chosen]
-        scores = {name: float(p) for name, p in zip(names, probabilities, strict=True)}
+        with opened(source, self.card) as stream:
+            for window in self._classified(stream, chosen, hop_s=None):
+                length += window.length
+                if on_seconds is not None:
+                    on_seconds(window.length / stream.rate)
+                if window.probabilities is None:
+                    continue
+                n_classified += window.length
+                total += window.length * window.probabilities
+                total_distance += window.length * (window.distance or 0.0)
+            cautions = stream.cautions()
+            duration_s = length / stream.rate
+        if not n_classified:
+            silent = "digital silence: nothing to classify"
+            return Prediction(None, {}, duration_s, self.name, silent, cautions)
+        cautions += self._far(total_distance / n_classified)
+        scores = self._scores(chosen, total / n_classified)
         best = max(scores, key=scores.__getitem__)
         if min_confidence is not None and scores[best] < min_confidence:
             reason = f"{best} is most probable, at {scores[best]:.2f} below {min_confidence:g}"
-            return Prediction(None, scores, duration_s, self.name, reason, tuple(cautions))
-        return Prediction(best, scores, duration_s, self.name, warnings=tuple(cautions))
+            return Prediction(None, scores, duration_s, self.name, reason, cautions)
+        return Prediction(best, scores, duration_s, self.name, warnings=cautions)
+
+    def windows(
+        self, source: Source, *, labels: Sequence[str] | None = None, hop_s: float | None = None
+    ) -> Iterator[Window]:
+        """Classify the windows of a recording as it is read, in constant memory.
+
+        Args:
+            source: As for a call.
+            labels: As for a call.
+            hop_s: Distance between the starts of windows in seconds, at most the `window_s` of the
+                card; None for windows that do not overlap, as in a call.
+
+        Yields:
+            The windows in order; together they cover the recording.
+
+        Raises:
+            AudioError: As a call, or `hop_s` is out of range.
+            PacketError: As a call.
+            ModelError: A label is unknown.
+        """
+        chosen = self._chosen(labels)
+        with opened(source, self.card) as stream:
+            for window in self._classified(stream, chosen, hop_s=hop_s):
+                probabilities = window.probabilities
+                yield Window(
+                    window.start / stream.rate,
+                    (window.start + window.length) / stream.rate,
+                    {} if probabilities is None else self._scores(chosen, probabilities),
+                    window_cautions(window.content) + self._far(window.distance or 0.0),
+                )
 
     def predict_many(
         self,
@@ -144,8 +169,8 @@ class Recognizer:
         labels: Sequence[str] | None = None,
         min_confidence: float | None = None,
         on_seconds: Callable[[float], object] | None = None,
-    ) -> Iterator[Prediction | AudioError]:
-        """Recognise many recordings; one that cannot be judged does not stop the others.
+    ) -> Iterator[Prediction | AudioError | PacketError]:
+        """Recognise many recordings; an error in one does not stop the others.
 
         Args:
             sources: As for a call, any number of them.
@@ -154,7 +179,7 @@ class Recognizer:
             on_seconds: As for a call.
 
         Yields:
-            For each source, in order, its prediction or the error that stood in its way.
+            For each source, in order, its prediction or the error it caused.
 
         Raises:
             ModelError: As a call.
@@ -164,8 +189,31 @@ class Recognizer:
                 yield self(
                     source, labels=labels, min_confidence=min_confidence, on_seconds=on_seconds
                 )
-            except AudioError as error:
+            except (AudioError, PacketError) as error:
                 yield error
+
+    def _classified(
+        self, stream: Stream, chosen: list[int], *, hop_s: float | None
+    ) -> Iterator[_Classified]:
+        cut = windows(stream.blocks, window_s=self.card.window_s, hop_s=hop_s, rate=stream.rate)
+        n_windows = 0
+        for start, content in cut:
+            n_windows += 1
+            length_s = content.shape[-1] / stream.rate
+            if length_s < MIN_DURATION_S:
+                raise _too_short(length_s)
+            if is_silent(content):
+                yield _Classified(start, content, None, None)
+                continue
+            outputs = self.backend.outputs([content])
+            distance = None if outputs.distances is None else float(outputs.distances[0])
+            yield _Classified(start, content, softmax(outputs.logits[0, chosen]), distance)
+        if not n_windows:
+            raise _too_short(0.0)
+
+    def _scores(self, chosen: list[int], probabilities: NDArray[np.floating]) -> dict[str, float]:
+        names = [self.labels[i] for i in chosen]
+        return {name: float(p) for name, p in zip(names, probabilities, strict=True)}
 
     def _chosen(self, labels: Sequence[str] | None) -> list[int]:
         """Indices of the outputs asked for, in the model's order."""
@@ -179,32 +227,20 @@ class Recognizer:
             raise ModelError(f"{found}; the model {self.name} knows {', '.join(self.labels)}")
         return [i for i, label in enumerate(self.labels) if label in labels]
 
-    def _judged(
-        self, samples: NDArray[np.float32], chosen: list[int]
-    ) -> tuple[NDArray[np.float32], float]:
-        """Probabilities of a window, and its distance to the training data: 0 if unknown."""
-        features = extract(self.model.card.features, samples)[None]
-        with np.errstate(over="ignore", invalid="ignore"):
-            logits = self.model.logits(features)[0, chosen]
-            distances = self.model.distances(features)
-        if not np.isfinite(logits).all():
-            raise ModelError(
-                f"the model {self.name} gives numbers that are not finite; its weights are too "
-                "large to compute with, get a fresh copy"
-            )
-        return softmax(logits), 0.0 if distances is None else float(distances[0])
-
-    def _far(self, distance: float) -> list[Caution]:
-        typical = self.model.card.typical
+    def _far(self, distance: float) -> tuple[Caution, ...]:
+        typical = self.card.typical
         if typical is None or distance <= typical.limit:
-            return []
+            return ()
         message = (
-            f"unlike what {self.name} learned from: distance {distance:.2f}; "
-            f"{100 * typical.share:.3g} % of new speakers lie within {typical.limit:.2f}"
+            f"unlike the training data of {self.name}: distance {distance:.2f}; "
+            f"{100 * typical.share:.3g} % of the recordings of new speakers are within "
+            f"{typical.limit:.2f}"
         )
-        return [Caution("far-from-training", message)]
+        return (Caution("far-from-training", message),)
 
 
-def _is_silent(samples: NDArray[np.float32]) -> bool:
-    """Whether nothing is heard: the samples stay within one step of 16-bit audio."""
-    return bool(np.ptp(samples) < 2 * _SILENT_PEAK)
+def _too_short(length_s: float) -> AudioError:
+    return AudioError(
+        f"the recording lasts {length_s * 1000:.3g} ms; at least {MIN_DURATION_S * 1000:.0f} ms "
+        "are needed to recognise an emotion"
+    )

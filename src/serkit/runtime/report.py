@@ -17,10 +17,10 @@ from serkit.audio import SAMPLE_RATE, Source, stream, windows
 from serkit.errors import AudioError
 from serkit.features import mel_filter_bank, power_spectrum, power_to_db
 from serkit.files import write_atomically
-from serkit.runtime.model import Model
+from serkit.runtime.backend import Backend
 from serkit.runtime.png import png
 from serkit.runtime.pooling import Pooled
-from serkit.runtime.recognizer import Prediction
+from serkit.runtime.prediction import Prediction
 from serkit.text import in_html
 
 Array = NDArray[np.float32]
@@ -56,7 +56,7 @@ def write_report(
     path: Path,
     answers: Iterable[tuple[str, Prediction | Exception]],
     *,
-    model: Model,
+    backend: Backend,
     on_seconds: OnSeconds | None = None,
 ) -> None:
     """Write the page; the recordings are read once more for their pictures.
@@ -64,7 +64,7 @@ def write_report(
     Args:
         path: The HTML file.
         answers: For each recording its path, and its prediction or the error it caused.
-        model: The model that answered.
+        backend: The model that answered.
         on_seconds: Called with the length of each stretch that has been drawn.
 
     Raises:
@@ -75,9 +75,9 @@ def write_report(
     write_atomically(
         path,
         page.substitute(
-            model=in_html(model.card.name),
-            kilobytes=f"{model.file_bytes / 1000:.1f}",
-            labels=in_html(", ".join(model.card.labels)),
+            model=in_html(backend.card.name),
+            kilobytes=f"{backend.file_bytes / 1000:.1f}",
+            labels=in_html(", ".join(backend.card.labels)),
             version=in_html(serkit.__version__),
             count=f"{len(sections)} recording{'s' if len(sections) != 1 else ''}",
             sections="\n".join(sections),
@@ -124,7 +124,7 @@ def _pictures(source: Source, *, pool: int, on_seconds: OnSeconds | None = None)
     mels = Pooled(_HELD_COLUMNS)
     step = _HOP * pool
     # What is cut short was judged by what could be read, and is drawn so.
-    for samples in windows(stream(source, on_truncated=lambda _: None)):
+    for _, samples in windows(stream(source, on_truncated=lambda _: None)):
         if on_seconds is not None:
             on_seconds(len(samples) / SAMPLE_RATE)
         starts = np.arange(0, len(samples), step)

@@ -1,18 +1,26 @@
-"""Finding a model by name or path."""
+"""Loading a model by name or path; the backend is chosen by the content of the file."""
 
 from __future__ import annotations
 
 import difflib
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from importlib.resources import as_file, files
 from pathlib import Path
 
 from serkit.errors import ModelError
+from serkit.runtime.backend import Backend
+from serkit.runtime.model import Model
 from serkit.runtime.model_file import load_model
+from serkit.runtime.numpy_backend import NumpyBackend
 from serkit.runtime.recognizer import Recognizer
 
 SUFFIX = ".safetensors"
+
+BACKENDS: tuple[type[NumpyBackend], ...] = (NumpyBackend,)
+"""Every backend; the first that reads a file loads it."""
 
 
 @cache
@@ -26,7 +34,8 @@ def load(name_or_path: str | os.PathLike[str] = "tiny") -> Recognizer:
     """Load a model.
 
     Args:
-        name_or_path: A shipped model's name (see `available_models`), or the path of a file.
+        name_or_path: Name of a shipped model (see `available_models`), or path of a model file,
+            whose format is told by its content.
 
     Returns:
         The model, ready to be called with a recording.
@@ -34,15 +43,46 @@ def load(name_or_path: str | os.PathLike[str] = "tiny") -> Recognizer:
     Raises:
         ModelError: There is no such model, or its file is damaged.
     """
+    with _located(name_or_path) as path:
+        return Recognizer(load_backend(path))
+
+
+def load_network(name_or_path: str | os.PathLike[str]) -> Model:
+    """Load a model as a network of layers, to be quantised, exported or examined.
+
+    Args:
+        name_or_path: As for `load`.
+
+    Raises:
+        ModelError: As `load`, or the model is of another backend.
+    """
+    with _located(name_or_path) as path:
+        return load_model(path)
+
+
+def load_backend(path: str | os.PathLike[str]) -> Backend:
+    """Load a model file with the backend for its content.
+
+    Raises:
+        ModelError: No backend reads the file, or it is damaged.
+    """
+    backends = (backend for backend in BACKENDS if backend.reads(path))
+    return next(backends, NumpyBackend).load(path)
+
+
+@contextmanager
+def _located(name_or_path: str | os.PathLike[str]) -> Iterator[Path]:
+    """The file of a model."""
     name = os.fspath(name_or_path)
     if name in available_models():
         with as_file(files("serkit.models") / f"{name}{SUFFIX}") as path:
-            return Recognizer(load_model(path))
-    if name.endswith(SUFFIX) or os.sep in name or (name and Path(name).exists()):
-        return Recognizer(load_model(name))
-    close = difflib.get_close_matches(name, available_models(), n=1)
-    hint = f"did you mean {close[0]!r}? " if close else ""
-    raise ModelError(
-        f"no model is called {name!r}; {hint}shipped: {', '.join(available_models())}; "
-        f"or give the path of a {SUFFIX} file"
-    )
+            yield path
+    elif name.endswith(SUFFIX) or os.sep in name or (name and Path(name).exists()):
+        yield Path(name)
+    else:
+        close = difflib.get_close_matches(name, available_models(), n=1)
+        hint = f"did you mean {close[0]!r}? " if close else ""
+        raise ModelError(
+            f"no model is called {name!r}; {hint}shipped: {', '.join(available_models())}; "
+            f"or give the path of a {SUFFIX} file"
+        )

@@ -95,7 +95,8 @@ class SoundCheck:
         """What is wrong with the sound so far: `narrowband`, `clipped`, `too-quiet`, `short`."""
         whole = copy(self)
         whole._count(self._held)
-        return tuple(caution for caution in whole._found() if caution is not None)
+        problems = tuple(caution for caution in whole._found() if caution is not None)
+        return problems + short(whole._n_samples / SAMPLE_RATE)
 
     def _count(self, chunk: Array) -> None:
         if not len(chunk):
@@ -122,13 +123,11 @@ class SoundCheck:
     def _found(self) -> Iterator[Caution | None]:
         filled = np.flatnonzero(self._magnitudes)
         if not len(filled) or _db(filled[-1]) < _SILENT_PEAK_DB:
-            yield self._short()
             return
         n, power, speech, above, below_edge, beyond_edge, line, lines = self._active()
         yield _narrowband(_ratio_db(above, speech), _ratio_db(beyond_edge, below_edge))
         yield None if line >= TONAL_SHARE * lines else self._clipped(int(filled[-1]))
         yield _too_quiet(_ratio_db(power, n))
-        yield self._short()
 
     def _active(self) -> NDArray[np.float64]:
         """Sums over the frames that are no pauses."""
@@ -152,14 +151,13 @@ class SoundCheck:
             f"in clean speech fewer than {100 * CLIPPED_SHARE:.0f} %",
         )
 
-    def _short(self) -> Caution | None:
-        duration_s = self._n_samples / SAMPLE_RATE
-        if duration_s >= SHORT_S:
-            return None
-        return Caution(
-            "short",
-            f"lasts {duration_s:.2f} s; answers on less than {SHORT_S:g} s are wrong more often",
-        )
+
+def short(duration_s: float) -> tuple[Caution, ...]:
+    """The caution for a recording of this length in seconds, if it is short."""
+    if duration_s >= SHORT_S:
+        return ()
+    line = f"lasts {duration_s:.2f} s; answers on less than {SHORT_S:g} s are wrong more often"
+    return (Caution("short", line),)
 
 
 def _narrowband(above_db: float, beyond_edge_db: float) -> Caution | None:

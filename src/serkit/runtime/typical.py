@@ -1,4 +1,4 @@
-"""What the features of a model's training data look like, and how far others lie from them."""
+"""The spread of a model's training data, and the distance of recordings to it."""
 
 from __future__ import annotations
 
@@ -9,42 +9,44 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
+from serkit.features import Features, Sequences
+
 Array = NDArray[np.float32]
 
 MAX_DIRECTIONS = 32
-"""Most directions of a file."""
+"""Directions that a file may hold."""
 
 FARTHEST = 10.0
-"""A standardised feature counts as at most this, so that a single one cannot decide alone."""
+"""Limit of a standardised feature, so that no single one decides."""
 
 
 @dataclass(frozen=True, slots=True)
 class Typical:
-    """The spread of the training data in some directions, and how far new speakers lie.
+    """The spread of the training data in a few directions.
 
-    The distance of a recording is a Mahalanobis distance of its standardised features in fixed
-    random directions: the covariance of all features would be larger than the model.
+    The distance of a recording is the Mahalanobis distance of its standardised features, projected
+    on fixed random directions: the covariance of all features would be larger than the model.
 
     Attributes:
-        share: Share of the recordings of held-out speakers that lie within `limit`.
-        limit: The distance.
-        whitening: Lower triangle, row by row, of the matrix that takes the projections of
-            training recordings to unit variance: little-endian float16 as base64.
+        share: Share of the recordings of held-out speakers within `limit`.
+        limit: A distance.
+        whitening: Lower triangle, row by row, of the matrix that whitens the projections of the
+            training recordings: little-endian float16 as base64.
     """
 
     share: float
     limit: float
     whitening: str
 
-    def distances(self, standardised: Array) -> Array:
-        """How far recordings lie from the training data; that itself lies at 1, as a mean square.
+    def distances(self, standardised: Features) -> Array:
+        """Distance of recordings to the training data, whose own mean square is 1.
 
         Args:
-            standardised: Features less their mean, divided by their standard deviation; shape
-                `[n, n_features]`, or `[n, n_features, n_frames]` with NaN beyond the last frame.
+            standardised: Vectors `[n, n_features]` or frames of n recordings, of zero mean and unit
+                variance over the training data, not clipped.
 
         Returns:
-            Shape `[n]`.
+            Shape `[n]`, float32.
         """
         matrix = triangle(self.whitening)
         whitened = projections(standardised, len(matrix)) @ matrix.T
@@ -52,30 +54,36 @@ class Typical:
         return distances
 
 
-def projections(standardised: Array, n_directions: int) -> NDArray[np.float64]:
-    """Standardised features in the first directions.
+def projections(standardised: Features, n_directions: int) -> NDArray[np.float64]:
+    """Standardised features, or their mean over the frames, projected on the first directions.
 
     Args:
-        standardised: As for `Typical.distances`; of frames the mean is taken.
-        n_directions: How many.
+        standardised: As for `Typical.distances`.
+        n_directions: Number of directions.
 
     Returns:
         Shape `[n, n_directions]`.
     """
-    limited = np.clip(standardised.astype(np.float64), -FARTHEST, FARTHEST)
-    rows = np.nanmean(limited, axis=2) if limited.ndim == 3 else limited
-    found: NDArray[np.float64] = rows @ _directions(n_directions, rows.shape[1]).T
-    return found
+    if isinstance(standardised, Sequences):
+        rows = standardised.mean(_limited(standardised.values))
+    else:
+        rows = _limited(standardised)
+    projected: NDArray[np.float64] = rows @ _directions(n_directions, rows.shape[1]).T
+    return projected
+
+
+def _limited(values: Array) -> NDArray[np.float64]:
+    return np.clip(values.astype(np.float64), -FARTHEST, FARTHEST)
 
 
 def fitted(projected: NDArray[np.float64], weights: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The matrix that takes projections to unit variance.
+    """The whitening matrix of projections: inverse Cholesky factor of their covariance.
 
-    A twentieth of what the directions have in common is left out, so that few recordings do.
+    The covariance is shrunk by 5 % towards its diagonal, so that few recordings suffice.
 
     Args:
-        projected: Of the training data, shape `[n, n_directions]`.
-        weights: How much each recording counts, shape `[n]`.
+        projected: Projections of the training data, shape `[n, n_directions]`.
+        weights: Weight of each recording, shape `[n]`.
 
     Returns:
         Lower triangular, shape `[n_directions, n_directions]`.
@@ -88,7 +96,7 @@ def fitted(projected: NDArray[np.float64], weights: NDArray[np.float64]) -> NDAr
 
 
 def as_text(matrix: NDArray[np.float64]) -> str:
-    """A lower triangular matrix as a card keeps it."""
+    """A lower triangular matrix as the text on a card."""
     values = matrix[np.tril_indices(len(matrix))].astype("<f2")
     return base64.b64encode(values.tobytes()).decode()
 
@@ -98,7 +106,7 @@ def triangle(text: str) -> NDArray[np.float64]:
     """The matrix that `as_text` wrote.
 
     Raises:
-        ValueError: It is no base64, of no triangle, of too many directions or not finite.
+        ValueError: It is not base64, not a triangle, has too many directions or is not finite.
     """
     content = base64.b64decode(text, validate=True)
     size = round((len(content) + 0.25) ** 0.5 - 0.5)

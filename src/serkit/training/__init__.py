@@ -8,7 +8,6 @@ from serkit._lazy import lazily
 
 if TYPE_CHECKING:
     from serkit.training.augmentation import Augmentation, augment
-    from serkit.training.calibration import fit_temperature
     from serkit.training.data import (
         MAX_CLIP_S,
         Dataset,
@@ -19,7 +18,6 @@ if TYPE_CHECKING:
     )
     from serkit.training.feature_cache import FeatureCache
     from serkit.training.fitting import fit
-    from serkit.training.holdout import HoldOut
     from serkit.training.loop import Epoch
     from serkit.training.recipe import (
         Acceptance,
@@ -39,7 +37,6 @@ _EXPORTS: dict[str, tuple[str, ...]] = {
         "Augmentation",
         "augment",
     ),
-    "serkit.training.calibration": ("fit_temperature",),
     "serkit.training.data": (
         "MAX_CLIP_S",
         "Dataset",
@@ -50,7 +47,6 @@ _EXPORTS: dict[str, tuple[str, ...]] = {
     ),
     "serkit.training.feature_cache": ("FeatureCache",),
     "serkit.training.fitting": ("fit",),
-    "serkit.training.holdout": ("HoldOut",),
     "serkit.training.loop": ("Epoch",),
     "serkit.training.recipe": (
         "Acceptance",
@@ -78,7 +74,6 @@ __all__ = [
     "Dataset",
     "Epoch",
     "FeatureCache",
-    "HoldOut",
     "Network",
     "Optimiser",
     "Quantisation",
@@ -87,7 +82,6 @@ __all__ = [
     "augment",
     "extract_dataset",
     "fit",
-    "fit_temperature",
     "load_recipe",
     "load_utterances",
     "make_dataset",

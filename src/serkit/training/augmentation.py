@@ -1,4 +1,4 @@
-"""Altered copies of a recording, so that a model learns the voice and not the microphone."""
+"""Augmented copies of a recording."""
 
 from __future__ import annotations
 
@@ -7,25 +7,30 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
 from serkit.audio import SAMPLE_RATE
+from serkit.codec import N_QUALITIES, decode, encode_basis
+from serkit.features import DescriptorRecipe, LogMelRecipe, extract_of_log_mel
+from serkit.runtime import features_of
 
 Samples = NDArray[np.float32]
 
 AUGMENTATION_VERSION = 1
-"""Changes whenever `augment` makes other copies of the same recording."""
+"""Changes whenever `augment` would return other copies of the same recording."""
 
 # Where the random equaliser has its knots, in Hz: octaves, as loudspeakers and rooms differ.
 _KNOTS_HZ = np.array([0.0, 125.0, 250.0, 500.0, 1000.0, 2000.0, 4000.0, 8000.0])
 
 
 class Augmentation(BaseModel):
-    """How altered copies are made; features are taken of each copy once, before training.
+    """How copies are altered; the features of each copy are computed once, before training.
 
     Attributes:
-        copies: Altered copies of each training recording, besides the recording itself.
-        speed: Largest change of speed and pitch together, as a factor; 1 leaves it.
-        equaliser_db: Size of a random change of the spectral envelope, in dB.
+        copies: Augmented copies per training recording, in addition to the recording itself.
+        speed: Largest change of speed and pitch together, as a factor; 1 for none.
+        equaliser_db: Standard deviation of a random change of the spectral envelope, in dB.
         noise_snr_db: Range of signal-to-noise ratios of added coloured noise, in dB.
-        probability: Chance of each of the last two.
+        probability: Probability of the equaliser and of the noise, each.
+        coded: Probability that a copy's log-mel spectrogram goes through the codec, at a random
+            quality; for models that take log-mel.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -35,18 +40,40 @@ class Augmentation(BaseModel):
     equaliser_db: float = Field(default=0.0, ge=0.0, le=40.0)
     noise_snr_db: tuple[float, float] | None = None
     probability: float = Field(default=0.7, ge=0.0, le=1.0)
+    coded: float = Field(default=0.0, ge=0.0, le=1.0)
+
+
+def augmented_features(
+    recipe: DescriptorRecipe, samples: Samples, plan: Augmentation, rng: np.random.Generator
+) -> NDArray[np.float32]:
+    """The features of one augmented copy of a recording.
+
+    Args:
+        recipe: The features.
+        samples: Mono at 16 kHz, shape `[n_samples]`, float32.
+        plan: How the copy is altered.
+        rng: Source of all random choices.
+
+    Returns:
+        As `serkit.features.extract`.
+    """
+    copy = augment(samples, plan, rng)
+    if isinstance(recipe, LogMelRecipe) and rng.random() < plan.coded:
+        packets = encode_basis(copy, quality=int(rng.integers(N_QUALITIES)))
+        return extract_of_log_mel(recipe, decode(packets).log_mel)
+    return features_of(recipe, copy)
 
 
 def augment(samples: Samples, plan: Augmentation, rng: np.random.Generator) -> Samples:
-    """One altered copy of a recording.
+    """One augmented copy of a recording.
 
     Args:
-        samples: Mono at 16 kHz, shape `[n_samples]`.
-        plan: What may change.
-        rng: Decides how.
+        samples: Mono at 16 kHz, shape `[n_samples]`, float32.
+        plan: How it is altered.
+        rng: Source of all random choices.
 
     Returns:
-        Shape `[n]`, float32; of another length where the speed changes.
+        Shape `[n]`, float32; the length changes with the speed.
     """
     limit = np.log(plan.speed)
     samples = _change_speed(samples, float(np.exp(rng.uniform(-limit, limit))))

@@ -31,7 +31,8 @@ from serkit.codec.context import (
     RowContext,
 )
 from serkit.codec.entropy import frequencies
-from serkit.codec.frontend import BLOCK_FRAMES, N_MELS
+from serkit.codec.frontend import BLOCK_FRAMES
+from serkit.features.whisper import N_MELS
 
 Array = NDArray[np.float32]
 

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from serkit.codec import BLOCK_FRAMES, log_mel_of
-from serkit.codec.frontend import clamped
 from serkit.corpora import Utterance, load
+from serkit.features.whisper import clamped
 from serkit.training.data import read_utterance
 from serkit.training.workers import worker_pool
 

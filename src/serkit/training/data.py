@@ -1,4 +1,4 @@
-"""Utterances -> the matrix a network learns from."""
+"""Utterances -> features, targets and speakers for training and evaluation."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ from serkit import corpora
 from serkit.audio import SAMPLE_RATE, ContentHash, content_hash, stream
 from serkit.corpora import Corpus, Stretch, Utterance, pieces
 from serkit.errors import AudioError, CorpusError
-from serkit.features import FeatureRecipe, extract
+from serkit.features import DescriptorRecipe, Features, joined, stacked_twice
+from serkit.runtime import features_of
 from serkit.training.feature_cache import FeatureCache
 from serkit.training.workers import in_processes
 
@@ -24,38 +25,42 @@ if TYPE_CHECKING:  # Testing a finished model reads recordings without the extra
     from serkit.training.recipe import Recipe
 
 Samples = NDArray[np.float32]
-Extracted = tuple[int, str, NDArray[np.float32]]
+Extracted = tuple[int, str, list[NDArray[np.float32]]]
 Track = Callable[[Iterable[Extracted], int], Iterable[Extracted]]
 
 MAX_CLIP_S = 600.0
-"""Longest utterance that is learned from or tested on, in seconds, unless another limit is given:
-its samples and frames are held in memory, several times over while features are computed."""
+"""Default limit of the length of an utterance in seconds: its samples and frames are held in
+memory, several times over while features are computed."""
 
 _AT_A_TIME = 32
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Dataset:
-    """Features and what belongs to them, a row an utterance.
+    """Features, targets and sources, one row per utterance.
 
     Attributes:
-        features: Shape `[n_utterances, n_features]`, float32; or `[n_utterances, n_features,
-            n_frames]` where the recipe keeps frames, with NaN beyond the last of a recording.
-        copies: Features of the altered copies, shape `[n_copies, n_utterances, ...]`; they take
-            part in training alone.
-        targets: Index of each label among the recipe's, shape `[n_utterances]`.
-        utterances: Where the rows come from.
-        hashes: `content_hash` of each recording; empty where the audio was not at hand.
+        features: Vectors `[n_utterances, n_features]`, float32, or the frames of n utterances.
+        copies: Features of the augmented copies, `[n_copies, n_utterances, ...]`; used in training
+            only.
+        targets: Index of each label in the recipe's labels, shape `[n_utterances]`.
+        utterances: The source of each row.
+        hashes: `content_hash` of each recording; empty if the audio is not available.
     """
 
-    features: NDArray[np.float32]
-    copies: NDArray[np.float32]
+    features: Features
+    copies: Features
     targets: NDArray[np.int64]
     utterances: tuple[Utterance, ...]
     hashes: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.targets)
+
+    @property
+    def variants(self) -> Features:
+        """Features of the recordings, then of their copies: `[1 + n_copies, n_utterances, ...]`."""
+        return joined((self.features[None], self.copies))
 
     def rows(self, index: NDArray[np.int64]) -> Dataset:
         """The rows at `index`."""
@@ -66,10 +71,10 @@ class Dataset:
         )
 
     def joined(self, other: Dataset) -> Dataset:
-        """The rows of this, then those of another part of the same data."""
+        """The rows of this dataset, then those of another one of the same recipe."""
         return Dataset(
-            np.concatenate((self.features, other.features)),
-            np.concatenate((self.copies, other.copies), axis=1),
+            joined((self.features, other.features)),
+            joined((self.copies, other.copies), axis=1),
             np.concatenate((self.targets, other.targets)),
             self.utterances + other.utterances,
             self.hashes + other.hashes,
@@ -124,7 +129,7 @@ def make_dataset(
         CorpusError: A recording cannot be read or is too long; the file is named.
     """
     return extract_dataset(
-        recipe.features,
+        recipe.input,
         recipe.labels,
         utterances,
         augmentation=recipe.augmentation,
@@ -136,7 +141,7 @@ def make_dataset(
 
 
 def extract_dataset(
-    features: FeatureRecipe,
+    recipe: DescriptorRecipe,
     labels: Sequence[str],
     utterances: Sequence[Utterance],
     *,
@@ -146,13 +151,13 @@ def extract_dataset(
     track: Track | None = None,
     max_clip_s: float = MAX_CLIP_S,
 ) -> Dataset:
-    """`make_dataset` for features and labels that no training recipe names.
+    """`make_dataset` without a training recipe.
 
     Args:
-        features: What is extracted.
+        recipe: Features to extract.
         labels: The classes, in the order of their indices.
         utterances: With labels among these.
-        augmentation: Of the altered copies; None for none.
+        augmentation: How copies are altered; None for no copies.
         jobs: As for `make_dataset`.
         cache: As for `make_dataset`.
         track: As for `make_dataset`.
@@ -163,15 +168,17 @@ def extract_dataset(
     """
     numbered = list(enumerate(utterances))
     tasks = [numbered[i : i + _AT_A_TIME] for i in range(0, len(numbered), _AT_A_TIME)]
-    work = partial(_features_of, features, augmentation, cache, max_clip_s)
+    work = partial(_features_of, recipe, augmentation, cache, max_clip_s)
     parts = in_processes(work, tasks, jobs) if jobs > 1 else map(work, tasks)
     results = (one for part in parts for one in part)
     extracted = list(track(results, len(utterances)) if track else results)
     extracted.sort(key=lambda one: one[0])
-    rows = padded_stack([rows for _, _, rows in extracted], axis=1)
+    # [n_copies + 1][n_utterances], each a vector or frames.
+    rows = list(zip(*(rows for _, _, rows in extracted), strict=True))
+    variants = stacked_twice(rows)
     return Dataset(
-        features=rows[0],
-        copies=rows[1:],
+        features=variants[0],
+        copies=variants[1:],
         targets=np.array([list(labels).index(u.label) for u in utterances], np.int64),
         utterances=tuple(utterances),
         hashes=tuple(content for _, content, _ in extracted),
@@ -246,7 +253,7 @@ def _pieces_of(utterance: Utterance, max_clip_s: float) -> Iterator[Samples]:
 
 
 def _features_of(
-    recipe: FeatureRecipe,
+    recipe: DescriptorRecipe,
     augmentation: Augmentation | None,
     cache: FeatureCache | None,
     max_clip_s: float,
@@ -259,36 +266,34 @@ def _features_of(
 
 
 def _features_of_one(
-    recipe: FeatureRecipe,
+    recipe: DescriptorRecipe,
     augmentation: Augmentation | None,
     cache: FeatureCache | None,
     max_clip_s: float,
     utterance: Utterance,
-) -> tuple[str, NDArray[np.float32]]:
-    """Content hash, and features of a recording and its altered copies.
-
-    The features have the shape `[1 + n_copies, n_features]` or, padded with NaN,
-    `[1 + n_copies, n_features, n_frames]`.
-    """
+) -> tuple[str, list[NDArray[np.float32]]]:
+    """Content hash, and features of a recording and of its augmented copies."""
     samples = read_utterance(utterance, max_clip_s=max_clip_s)
-    # Seeded by the name, so that a copy does not depend on what else is read, or in what order.
+    # Seeded by the name, so that a copy does not depend on the other utterances or their order.
     stem = utterance.audio.stem if utterance.audio else ""
     seed = zlib.crc32(f"{utterance.speaker_key}/{stem}".encode())
     content = content_hash(samples)
 
-    def compute() -> NDArray[np.float32]:
-        rows = [extract(recipe, samples)]
+    def compute() -> list[NDArray[np.float32]]:
+        rows = [features_of(recipe, samples)]
         if augmentation is not None:
-            from serkit.training.augmentation import augment
+            from serkit.training.augmentation import augmented_features
 
             rng = np.random.default_rng(seed)
-            altered = (augment(samples, augmentation, rng) for _ in range(augmentation.copies))
-            rows += [extract(recipe, copy) for copy in altered]
-        return padded_stack(rows)
+            rows += [
+                augmented_features(recipe, samples, augmentation, rng)
+                for _ in range(augmentation.copies)
+            ]
+        return rows
 
     if cache is None:
         return content, compute()
-    made_by: dict[str, Any] = {"features": recipe.to_dict()}
+    made_by: dict[str, Any] = {type(recipe).__name__: recipe.to_dict()}
     if augmentation is not None:
         from serkit.training.augmentation import AUGMENTATION_VERSION
 
@@ -298,19 +303,3 @@ def _features_of_one(
             "seed": seed,
         }
     return content, cache.get(content, made_by, compute)
-
-
-def padded_stack(arrays: Sequence[NDArray[np.float32]], axis: int = 0) -> NDArray[np.float32]:
-    """Stack arrays whose last axis may differ, with NaN where one is shorter.
-
-    Args:
-        arrays: Of like shape but for the last axis.
-        axis: Where the new axis goes.
-    """
-    longest = max(array.shape[-1] for array in arrays)
-
-    def padded(array: NDArray[np.float32]) -> NDArray[np.float32]:
-        short = longest - array.shape[-1]
-        return np.pad(array, [(0, 0)] * (array.ndim - 1) + [(0, short)], constant_values=np.nan)
-
-    return np.stack([padded(array) for array in arrays], axis=axis)

@@ -1,4 +1,4 @@
-"""Features once: kept by what a recording sounds like and how they are made."""
+"""A cache of features, keyed by the content of a recording and how its features are made."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ _CHECKSUM = 16
 class FeatureCache:
     """A folder of extracted features, safe to share among processes.
 
-    A file holds a checksum of 16 bytes, then the array as NumPy saves it.
+    A file holds a checksum of 16 bytes, then the arrays as NumPy saves them, one after another.
 
     Attributes:
-        folder: Holds a folder for each way features are made, and in it a file a recording.
+        folder: Has one folder per feature recipe, with one file per recording.
     """
 
     folder: Path
@@ -46,43 +46,49 @@ class FeatureCache:
         self,
         content: str,
         made_by: Mapping[str, Any],
-        compute: Callable[[], Array],
-    ) -> Array:
-        """The features kept, or those computed now, which are then kept.
+        compute: Callable[[], list[Array]],
+    ) -> list[Array]:
+        """Cached features, or newly computed ones, which are then cached.
 
-        A file that is damaged is computed and written again.
+        A damaged file is computed and written again.
 
         Args:
             content: `content_hash` of the recording.
-            made_by: All that decides the features besides, with its version, as JSON values.
-            compute: Called where nothing is kept.
+            made_by: Everything else that decides the features, versions included, as JSON values.
+            compute: Called if nothing is cached.
         """
-        way = json.dumps(made_by, sort_keys=True).encode()
-        name = hashlib.blake2b(way, digest_size=12).hexdigest()
+        key = json.dumps(made_by, sort_keys=True).encode()
+        name = hashlib.blake2b(key, digest_size=12).hexdigest()
         path = self.folder / name / content[:2] / f"{content}.npy"
-        found = _kept(path)
-        if found is not None:
-            return found
+        cached = _cached(path)
+        if cached is not None:
+            return cached
         features = compute()
         buffer = BytesIO()
-        np.save(buffer, features, allow_pickle=False)
+        for one in features:
+            np.save(buffer, one, allow_pickle=False)
         write_atomically(path, _checksum(buffer.getvalue()) + buffer.getvalue())
         return features
 
 
-def _kept(path: Path) -> Array | None:
-    """The features in a file; None if there is none, or it is not what `get` wrote."""
+def _cached(path: Path) -> list[Array] | None:
+    """The features in a file; None if there is none, or `get` did not write it."""
     try:
         content = read_bounded(path, MAX_BYTES)
         values = content[_CHECKSUM:]
         if content[:_CHECKSUM] != _checksum(values):
             return None
-        found = np.load(BytesIO(values), allow_pickle=False)
+        file = BytesIO(values)
+        features = []
+        while file.tell() < len(values):
+            features.append(np.load(file, allow_pickle=False))
     # What a damaged array raises depends on where it is damaged.
     except Exception:
         return None
-    # An archive of arrays is none of ours.
-    return found if isinstance(found, np.ndarray) and found.dtype == np.float32 else None
+    # np.load also reads archives of arrays, which `get` never writes.
+    if not all(isinstance(one, np.ndarray) and one.dtype == np.float32 for one in features):
+        return None
+    return features or None
 
 
 def _checksum(values: bytes) -> bytes:

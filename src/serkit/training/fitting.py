@@ -8,18 +8,19 @@ from dataclasses import replace
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import nn
 
 import serkit
+from serkit.adaptation.calibration import fit_temperature
+from serkit.adaptation.ridge import fit_ridge
 from serkit.errors import RecipeError
+from serkit.features import Features, Sequences
+from serkit.networks import Layer as TorchLayer
 from serkit.networks import LayeredNetwork, attention_gru, cnn, lstm, mlp
-from serkit.runtime import Dense, Layer, MeanPooling, Model, ModelCard
-from serkit.training.calibration import fit_temperature
+from serkit.runtime import Dense, Layer, Model, ModelCard, WeightedLayer
 from serkit.training.conversion import to_runtime
 from serkit.training.data import Dataset
 from serkit.training.loop import Epoch, Examples, train
 from serkit.training.recipe import Network, Optimiser, Recipe, Ridge
-from serkit.training.ridge import fit_ridge
 from serkit.training.speaker_variation import shrink_speaker_variation
 
 Array = NDArray[np.float32]
@@ -81,29 +82,30 @@ def _learn(
     card = ModelCard(
         name=recipe.name,
         labels=recipe.labels,
-        features=recipe.features,
+        input=recipe.input,
+        window_s=recipe.window_s,
         clip=recipe.clip,
         recipe=recipe.on_card(),
         created_with=serkit.__version__,
     )
     model = Model(card, mean, scale, ())
 
-    shrink = (
-        shrink_speaker_variation(
-            model.standardised(training.features),
+    shrink = None
+    standardised = model.standardised(training.features)
+    if recipe.speaker_shrinkage and not isinstance(standardised, Sequences):
+        shrink = shrink_speaker_variation(
+            standardised,
             training.targets,
             [u.speaker_key for u in training.utterances],
             weights,
             strength=recipe.speaker_shrinkage,
         )
-        if recipe.speaker_shrinkage
-        else None
-    )
 
     def examples(data: Dataset) -> Examples:
-        rows = model.standardised(np.concatenate((data.features[None], data.copies)))
-        shrunk = rows if shrink is None else rows @ shrink
-        return Examples(shrunk, data.targets, recording_weights(recipe, data))
+        rows = model.standardised(data.variants)
+        if shrink is not None and not isinstance(rows, Sequences):
+            rows = rows @ shrink
+        return Examples(rows, data.targets, recording_weights(recipe, data))
 
     learned = (
         _in_closed_form(recipe.optimiser, examples(training), len(recipe.labels))
@@ -115,7 +117,7 @@ def _learn(
     first = learned[0]
     if shrink is not None and isinstance(first, Dense):
         # A file holds no matrix of its own for it: it is multiplied into the weights.
-        learned[0] = replace(first, weight=first.matrix @ shrink)
+        learned[0] = first.with_parameters(first.matrix @ shrink, first.bias)
     model = replace(model, layers=tuple(_stored(layer, recipe) for layer in learned))
     with np.errstate(invalid="ignore", over="ignore"):
         sound = np.isfinite(model.logits(validation.features)).all()
@@ -128,6 +130,8 @@ def _learn(
 
 
 def _in_closed_form(ridge: Ridge, training: Examples, n_labels: int) -> list[Layer]:
+    if isinstance(training.features, Sequences):
+        raise RecipeError("ridge takes vectors, and the recipe keeps frames")
     n_variants, n = training.features.shape[:2]
     weight, bias = fit_ridge(
         training.features.reshape(n_variants * n, -1),
@@ -149,54 +153,54 @@ def _in_steps(
     on_epoch: Callable[[Epoch], None] | None,
 ) -> list[Layer]:
     torch.manual_seed(seed)
+    layers = _layers(recipe.network, recipe.input.n_features, len(recipe.labels))
     network = LayeredNetwork(
-        _layers(recipe.network, recipe.features.n_features, len(recipe.labels)),
+        layers,
         dropout=recipe.network.dropout,
         input_dropout=recipe.network.input_dropout,
     )
     train(network, training, validation, optimiser, seed=seed, on_epoch=on_epoch)
-    return [to_runtime(layer) for layer in network.layers]
+    return [to_runtime(layer) for layer in layers]
 
 
-def _layers(network: Network, n_inputs: int, n_labels: int) -> list[nn.Module]:
+def _layers(network: Network, n_inputs: int, n_labels: int) -> list[TorchLayer]:
     if network.family == "cnn":
         return cnn(n_inputs, network.hidden, n_labels, kernel=network.kernel, stride=network.stride)
     make = {"mlp": mlp, "lstm": lstm, "attention-gru": attention_gru}[network.family]
     return make(n_inputs, network.hidden, n_labels)
 
 
-def normalisation(features: Array, weights: Array) -> tuple[Array, Array]:
-    """Mean and scale of each feature, recordings weighted; frames alike in each.
+def normalisation(features: Features, weights: Array) -> tuple[Array, Array]:
+    """Weighted mean and scale of each feature; all frames of a recording count equally.
 
     Args:
         features: As in a `Dataset`.
-        weights: How much each recording counts, shape `[n]`.
+        weights: Weight of each recording, shape `[n]`.
 
     Returns:
-        Mean and standard deviation, each of shape `[n_features]`; a feature that does not vary
-        has the scale 1.
+        Mean and standard deviation, each of shape `[n_features]`; a constant feature has the
+        scale 1.
     """
-    exact = features.astype(np.float64)
-
-    def average(values: NDArray[np.float64]) -> NDArray[np.float64]:
-        rows = np.nanmean(values, axis=2) if values.ndim == 3 else values
-        mean: NDArray[np.float64] = np.average(rows, axis=0, weights=weights)
-        return mean
-
-    mean = average(exact)
-    from_mean = exact - (mean[:, None] if exact.ndim == 3 else mean)
-    spread = np.sqrt(average(np.square(from_mean)))
+    if isinstance(features, Sequences):
+        exact = features.values.astype(np.float64)
+        mean = np.average(features.mean(exact), axis=0, weights=weights)
+        squares = features.mean(np.square(exact - mean[:, None]))
+    else:
+        exact = features.astype(np.float64)
+        mean = np.average(exact, axis=0, weights=weights)
+        squares = np.square(exact - mean)
+    spread = np.sqrt(np.average(squares, axis=0, weights=weights))
     scale = np.where(spread > _SMALLEST_SCALE, spread, 1.0).astype(np.float32)
     return mean.astype(np.float32), scale
 
 
 def _stored(layer: Layer, recipe: Recipe) -> Layer:
-    """As a file of the recipe gives it back."""
-    if isinstance(layer, MeanPooling):
+    """The layer with its weights rounded to the precision of the file."""
+    if not isinstance(layer, WeightedLayer):
         return layer
-    with np.errstate(over="ignore"):  # what overflows is found by the outputs
+    with np.errstate(over="ignore"):  # an overflow is detected in the outputs
         weight = layer.matrix.astype(recipe.precision).astype(np.float32)
-    return replace(layer, weight=weight)
+    return layer.with_parameters(weight, layer.bias)
 
 
 def recording_weights(recipe: Recipe, data: Dataset) -> NDArray[np.float32]:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from serkit.errors import RecipeError
+from serkit.features import Features, Sequences
 from serkit.training.recipe import Optimiser
 
 
@@ -37,17 +38,16 @@ class Epoch:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Examples:
-    """Rows to learn from.
+    """Training examples.
 
     Attributes:
-        features: Standardised, shape `[n_variants, n, n_features]`, float32: the recordings,
-            then their altered copies; or `[n_variants, n, n_features, n_frames]`, with NaN beyond
-            the last frame of a recording.
+        features: Standardised features of the recordings, then of their augmented copies; vectors
+            `[n_variants, n, n_features]`, float32, or frames of `[n_variants, n]` recordings.
         targets: Class indices, shape `[n]`.
-        weights: How much each counts, mean 1, shape `[n]`, float32.
+        weights: Weight of each recording, mean 1, shape `[n]`, float32.
     """
 
-    features: NDArray[np.float32]
+    features: Features
     targets: NDArray[np.int64]
     weights: NDArray[np.float32]
 
@@ -87,11 +87,11 @@ def train(
     steps = make(
         network.parameters(), lr=optimiser.learning_rate, weight_decay=optimiser.weight_decay
     )
-    features = torch.from_numpy(training.features)
+    features = _Rows.of(training.features)
     targets = torch.from_numpy(training.targets)
     weights = torch.from_numpy(training.weights)
     balanced = bool((weights == weights[0]).all())
-    n_variants, n = features.shape[:2]
+    n_variants, n = features.values.shape[:2]
     n_steps = -(-n // optimiser.batch_size) * optimiser.max_epochs
     schedule = (
         torch.optim.lr_scheduler.OneCycleLR(
@@ -117,7 +117,7 @@ def train(
             variant = torch.randint(n_variants, batch.shape, generator=generator)
             loss = _batch_loss(
                 network,
-                features[variant, batch].to(device),
+                features.at(variant, batch, device),
                 targets[batch].to(device),
                 optimiser,
                 generator,
@@ -153,28 +153,55 @@ def _refuse_diverged(loss: float, epoch: int, optimiser: Optimiser) -> None:
         )
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class _Rows:
+    """Features in torch.
+
+    Attributes:
+        values: Shape `[..., n_features]` or `[..., n_features, n_frames]`.
+        lengths: Number of frames of each recording, shape `[...]`; None for vectors.
+    """
+
+    values: Tensor
+    lengths: Tensor | None
+
+    @classmethod
+    def of(cls, features: Features) -> _Rows:
+        if isinstance(features, Sequences):
+            return cls(torch.from_numpy(features.values), torch.from_numpy(features.lengths))
+        return cls(torch.from_numpy(features), None)
+
+    def at(self, variant: int | Tensor, batch: Tensor | slice, device: torch.device) -> _Rows:
+        """The variant of each recording of a batch."""
+        lengths = None if self.lengths is None else self.lengths[variant, batch].to(device)
+        return _Rows(self.values[variant, batch].to(device), lengths)
+
+
 def _batch_loss(
     network: nn.Module,
-    features: Tensor,
+    rows: _Rows,
     targets: Tensor,
     optimiser: Optimiser,
     generator: torch.Generator,
 ) -> Tensor:
+    features = rows.values
     if optimiser.noise:
         noise = torch.randn(features.shape, generator=generator).to(features.device)
         features = features + optimiser.noise * noise
 
     smoothing = optimiser.label_smoothing
     if not optimiser.mixup:
-        return nn.functional.cross_entropy(network(features), targets, label_smoothing=smoothing)
+        logits = network(features, rows.lengths)
+        return nn.functional.cross_entropy(logits, targets, label_smoothing=smoothing)
     rng = np.random.default_rng(int(torch.randint(1 << 62, (), generator=generator)))
     drawn = rng.beta(optimiser.mixup, optimiser.mixup, len(targets))
     share = torch.from_numpy(drawn).to(features)
     other = torch.randperm(len(targets), generator=generator).to(features.device)
     by_row = share.reshape(-1, *[1] * (features.ndim - 1))
-    # Frames are mixed as far as both recordings go.
     mixed = by_row * features + (1 - by_row) * features[other]
-    logits = network(mixed)
+    # Frames are mixed up to the end of the shorter recording.
+    lengths = None if rows.lengths is None else torch.minimum(rows.lengths, rows.lengths[other])
+    logits = network(mixed, lengths)
     own, theirs = (
         nn.functional.cross_entropy(logits, wanted, reduction="none", label_smoothing=smoothing)
         for wanted in (targets, targets[other])
@@ -187,7 +214,8 @@ def _validate(
 ) -> tuple[float, float]:
     network.eval()
     with torch.no_grad():
-        logits = network(torch.from_numpy(validation.features[0]).to(device)).cpu()
+        rows = _Rows.of(validation.features).at(0, slice(None), device)
+        logits = network(rows.values, rows.lengths).cpu()
     targets = torch.from_numpy(validation.targets)
     losses = nn.functional.cross_entropy(logits, targets, reduction="none")
     weights = torch.from_numpy(validation.weights)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import difflib
 import os
-from collections.abc import Callable
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from itertools import pairwise
@@ -23,13 +22,15 @@ from pydantic import (
     model_validator,
 )
 
+from serkit.adaptation import HoldOut
+from serkit.audio import MAX_WINDOW_S, MIN_WINDOW_S, WINDOW_S
 from serkit.errors import RecipeError
-from serkit.features import FeatureRecipe
+from serkit.features import FeatureRecipe, LogMelRecipe
 from serkit.files import read_bounded
 from serkit.plain import from_yaml
-from serkit.runtime import MAX_PARAMETERS, ModelCard
+from serkit.runtime import GRU, LSTM, MAX_PARAMETERS, Convolution, Dense, ModelCard, WeightedLayer
+from serkit.runtime.inputs import kind_of
 from serkit.training.augmentation import Augmentation
-from serkit.training.holdout import HoldOut
 
 MAX_BYTES = 1 << 20
 """A larger recipe is refused."""
@@ -37,17 +38,34 @@ MAX_BYTES = 1 << 20
 _SHOWN = 5
 
 
-def _features(value: Any) -> FeatureRecipe:
-    return value if isinstance(value, FeatureRecipe) else FeatureRecipe.from_dict(value)
+def _features(value: Any) -> FeatureRecipe | None:
+    known = value is None or isinstance(value, FeatureRecipe)
+    return value if known else FeatureRecipe.from_dict(value)
 
 
-Features = Annotated[
-    FeatureRecipe, PlainValidator(_features), PlainSerializer(lambda recipe: recipe.to_dict())
-]
+def _log_mel(value: Any) -> LogMelRecipe | None:
+    known = value is None or isinstance(value, LogMelRecipe)
+    return value if known else LogMelRecipe.from_dict(value)
+
+
+def _plain(recipe: FeatureRecipe | LogMelRecipe | None) -> dict[str, Any] | None:
+    return None if recipe is None else recipe.to_dict()
+
+
+Features = Annotated[FeatureRecipe | None, PlainValidator(_features), PlainSerializer(_plain)]
+LogMel = Annotated[LogMelRecipe | None, PlainValidator(_log_mel), PlainSerializer(_plain)]
 
 
 class _Data(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+_HIDDEN_LAYERS: dict[str, type[WeightedLayer]] = {
+    "mlp": Dense,
+    "cnn": Convolution,
+    "lstm": LSTM,
+    "attention-gru": GRU,
+}
 
 
 class Network(_Data):
@@ -78,21 +96,17 @@ class Network(_Data):
         return self
 
     def n_parameters(self, n_features: int, n_labels: int) -> int:
-        """Weights and biases of the network, about as many as its layers hold.
+        """Number of weights and biases of the network; those of a pooling are not counted.
 
         Args:
             n_features: Length of the vector, or rows of the frames, that it takes.
             n_labels: Number of classes.
         """
-        of_layer: dict[str, Callable[[int, int], int]] = {
-            "mlp": lambda a, b: (a + 1) * b,
-            "cnn": lambda a, b: (a * self.kernel + 1) * b,
-            "lstm": lambda a, b: 4 * (a + b + 1) * b,
-            "attention-gru": lambda a, b: 3 * (a + b + 1) * b,
-        }
+        layer = _HIDDEN_LAYERS[self.family]
         widths = [n_features, *self.hidden]
-        hidden = sum(of_layer[self.family](a, b) for a, b in pairwise(widths))
-        return hidden + (widths[-1] + 1) * n_labels
+        options = {"kernel": self.kernel, "stride": self.stride}
+        hidden = sum(layer.count_parameters(a, b, options) for a, b in pairwise(widths))
+        return hidden + Dense.count_parameters(widths[-1], n_labels)
 
 
 class Optimiser(_Data):
@@ -190,29 +204,33 @@ class Recipe(_Data):
         source: Paper and table it follows; empty for one of our own.
         corpora: Names of the corpora it learns from.
         labels: The emotions told apart; other recordings are left out.
-        features: The input.
-        clip: Standardised features are cut off at plus and minus this; None leaves them.
+        features: The input, if it is computed from sound.
+        log_mel: The input, if it is computed from log-mel; exactly one of the two is given.
+        window_s: Length in seconds of the windows that a long recording is cut into.
+        clip: Limit of the standardised features, in magnitude; None for none.
         network: The network.
-        optimiser: How it learns.
-        refit: Learn once more, from the training and the validation part together, when the
-            temperature is found; for what is not stopped by its validation part.
-        balance: How often recordings are drawn: `none` all alike, `class` each class alike,
-            `corpus-class` each class of each corpus alike.
+        optimiser: How the weights are learned.
+        refit: Train again on training and validation data together after calibration; for
+            training without early stopping.
+        balance: Weights of recordings: `none` for equal weights, `class` for classes of equal
+            weight, `corpus-class` for equal weights of each class of each corpus.
         speaker_shrinkage: Strength of `shrink_speaker_variation`; 0 for none.
-        augmentation: Altered copies of the training recordings; None for none.
-        validation: Who is held out for early stopping and calibration: whole `speaker`s, or
-            single `utterance`s (then the figures are speaker-dependent).
+        augmentation: Augmented copies of the training recordings; None for none.
+        validation: What is held out for early stopping and calibration: whole `speaker`s, or
+            single `utterance`s, which makes the figures speaker-dependent.
         validation_share: Share of the training speakers or utterances held out.
-        precision: How the weights are stored where they are not quantised.
-        quantisation: How they are stored in few bits; None leaves them.
-        acceptance: The protocols of its card.
+        precision: Type of stored weights that are not quantised.
+        quantisation: How weights are quantised; None for not at all.
+        acceptance: The protocols whose figures the card shows.
     """
 
     name: str = Field(min_length=1)
     source: str = ""
     corpora: tuple[str, ...] = Field(min_length=1)
     labels: tuple[str, ...] = Field(min_length=2)
-    features: Features
+    features: Features = None
+    log_mel: LogMel = None
+    window_s: float = Field(default=WINDOW_S, ge=MIN_WINDOW_S, le=MAX_WINDOW_S)
     clip: float | None = Field(default=None, gt=0.0)
     network: Network
     optimiser: Annotated[
@@ -229,18 +247,30 @@ class Recipe(_Data):
     quantisation: Quantisation | None = None
     acceptance: tuple[Acceptance, ...] = ()
 
+    @property
+    def input(self) -> FeatureRecipe | LogMelRecipe:
+        """What the model computes its answer from."""
+        given = self.features or self.log_mel
+        if given is None:  # refused by the validation
+            raise RecipeError(f"the recipe {self.name} has no input")
+        return given
+
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
+        if (self.features is None) == (self.log_mel is None):
+            raise ValueError("give either features, computed from sound, or log_mel")
+        if self.augmentation and self.augmentation.coded and self.log_mel is None:
+            raise ValueError("coded copies are for log_mel: set augmentation.coded to 0")
         if len(set(self.labels)) < len(self.labels) or not all(self.labels):
             named = ", ".join(map(repr, self.labels))
             raise ValueError(f"labels are {named}; expected names, each once")
-        n_parameters = self.network.n_parameters(self.features.n_features, len(self.labels))
+        n_parameters = self.network.n_parameters(self.input.n_features, len(self.labels))
         if n_parameters > MAX_PARAMETERS:
             raise ValueError(
                 f"the network has {n_parameters} parameters; expected at most {MAX_PARAMETERS}: "
                 "make its hidden layers narrower, or take fewer features"
             )
-        if self.features.per_frame != (self.network.family != "mlp"):
+        if self.input.per_frame != (self.network.family != "mlp"):
             raise ValueError(
                 "an mlp takes functionals and the other families frames: give each descriptor "
                 "functionals, or `functionals: []` to keep the frames"
@@ -262,8 +292,8 @@ class Recipe(_Data):
         return HoldOut(self.validation, self.validation_share)
 
     def on_card(self) -> dict[str, Any]:
-        """As plain JSON values, without the features, which a card names anyway, and defaults."""
-        return self.model_dump(mode="json", exclude={"features"}, exclude_defaults=True)
+        """As plain JSON values, without defaults and without the input, which a card has anyway."""
+        return self.model_dump(mode="json", exclude={"features", "log_mel"}, exclude_defaults=True)
 
     @classmethod
     def of_card(cls, card: ModelCard) -> Recipe:
@@ -273,7 +303,7 @@ class Recipe(_Data):
             RecipeError: The card holds none that this serkit knows.
         """
         try:
-            return cls.model_validate({**card.recipe, "features": card.features})
+            return cls.model_validate({**card.recipe, kind_of(card.input): card.input})
         except ValidationError as error:
             raise RecipeError(
                 f"{card.name} holds no recipe that this serkit knows: {_problems(error)}"

@@ -110,8 +110,10 @@ def _begin(with_torch: bool) -> None:
     signal.signal(signal.SIGTERM, _end)
     if with_torch:
         import torch
+        from threadpoolctl import threadpool_limits
 
         torch.set_num_threads(1)
+        threadpool_limits(1, user_api="blas")
 
 
 def _end(*_: Any) -> None:
@@ -128,12 +130,14 @@ def _do(work: Callable[[Task], Result], task: Task) -> Result:
 
 @contextmanager
 def one_thread() -> Iterator[None]:
-    """Let torch use one thread, so that sums come out alike in every process."""
+    """Let torch and BLAS use one thread, so that sums are the same in every process."""
     import torch
+    from threadpoolctl import threadpool_limits
 
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
-        yield
+        with threadpool_limits(1, user_api="blas"):
+            yield
     finally:
         torch.set_num_threads(before)

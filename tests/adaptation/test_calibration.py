@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from serkit.training import fit_temperature
+from serkit.adaptation import fit_temperature
 
 
 def sample(logits, rng):

@@ -1,4 +1,4 @@
-"""Temperature scaling: probabilities that mean what they say."""
+"""Temperature scaling."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ def fit_temperature(
     targets: NDArray[np.int64] | NDArray[np.float32],
     weights: NDArray[np.float32] | None = None,
 ) -> float:
-    """The temperature that makes held-out outputs most likely.
+    """The temperature that minimises the cross-entropy of held-out data.
 
-    Guo et al., *On Calibration of Modern Neural Networks* (2017), 4.2: one number T > 0, the
-    minimum of the cross-entropy of `softmax(logits / T)`, a convex function of 1 / T. It changes
-    no decision.
+    Guo et al., *On Calibration of Modern Neural Networks* (2017), 4.2: one number T > 0 that
+    minimises the cross-entropy of `softmax(logits / T)`, a convex function of 1 / T. It changes no
+    decision.
 
     Args:
-        logits: Of speakers the network has not learned from (with labels as targets), shape
+        logits: Of speakers outside the training data, if the targets are labels; shape
             `[n, n_labels]`.
-        targets: Class indices, shape `[n]`; or the probabilities of a model that is calibrated
-            already, shape `[n, n_labels]`, which the outputs are to match in the mean
-            Kullback-Leibler divergence. That needs no labels, and so no unseen speakers.
-        weights: How much each row counts, shape `[n]`; all alike if not given.
+        targets: Class indices, shape `[n]`; or the probabilities of a calibrated model, shape
+            `[n, n_labels]`, to be matched in mean Kullback-Leibler divergence. These need no
+            labels, and hence no unseen speakers.
+        weights: Weight of each row, shape `[n]`; equal weights if None.
 
     Returns:
         T, between 0.05 and 20.

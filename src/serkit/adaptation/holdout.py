@@ -1,18 +1,33 @@
-"""What is held out of the training part for early stopping and calibration."""
+"""Holding recordings out of the training data, for early stopping and calibration."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from serkit.corpora import Utterance
 from serkit.errors import ProtocolError
 
 Index = NDArray[np.int64]
+
+
+class Spoken(Protocol):
+    """A recording as far as it matters who speaks in it."""
+
+    @property
+    def corpus(self) -> str:
+        """Name of the corpus."""
+
+    @property
+    def speaker_key(self) -> str:
+        """The speaker, unique over all corpora."""
+
+    @property
+    def session_key(self) -> str | None:
+        """The session, unique over all corpora; None if the corpus has none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,24 +43,24 @@ class HoldOut:
     share: float
 
     def split(
-        self, utterances: Sequence[Utterance], candidates: Index, *, seed: int
+        self, utterances: Sequence[Spoken], candidates: Index, *, seed: int
     ) -> tuple[Index, Index]:
         """Divide utterances into training and validation.
 
-        By speaker, `share` of the speakers of each corpus is held out, rounded: of two speakers
-        a tenth is none, and both stay in training. Should nobody be held out so, one speaker of
-        the corpus with the most is. Whoever talks in a session with one of them is held out too.
+        By speaker, `share` of the speakers of each corpus is held out, rounded, so a tenth of two
+        speakers is nobody. If that holds out nobody at all, one speaker of the corpus with the most
+        speakers is held out. Speakers who share a session with a held-out speaker are held out too.
 
         Args:
-            utterances: What there is.
-            candidates: Indices of those to divide, shape `[n]`.
-            seed: Of the choice.
+            utterances: All utterances.
+            candidates: Indices of the utterances to divide, shape `[n]`.
+            seed: Seed of the random choice.
 
         Returns:
             Indices of the training and of the validation utterances.
 
         Raises:
-            ProtocolError: There is nobody, or no utterance, to hold out.
+            ProtocolError: There are too few speakers or utterances.
         """
         rng = np.random.default_rng([seed, len(candidates)])
         if self.by == "utterance":
@@ -67,38 +82,37 @@ class HoldOut:
         return candidates[~mask], candidates[mask]
 
     def _speakers(
-        self, utterances: Sequence[Utterance], candidates: Index, rng: np.random.Generator
+        self, utterances: Sequence[Spoken], candidates: Index, rng: np.random.Generator
     ) -> set[str]:
         speakers_of: dict[str, list[str]] = {}
         for corpus in sorted({utterances[i].corpus for i in candidates}):
-            found = {
+            speakers = {
                 utterances[i].speaker_key for i in candidates if utterances[i].corpus == corpus
             }
-            speakers_of[corpus] = sorted(found)
+            speakers_of[corpus] = sorted(speakers)
         most = max(speakers_of, key=lambda corpus: len(speakers_of[corpus]))
         if len(speakers_of[most]) < 2:
             raise ProtocolError(
                 "no corpus of the training part has two speakers, so none can be held out for "
                 "validation; set validation: utterance in the recipe, or add speakers"
             )
-        numbers = {corpus: round(self.share * len(found)) for corpus, found in speakers_of.items()}
+        numbers = {name: round(self.share * len(names)) for name, names in speakers_of.items()}
         if not any(numbers.values()):
             numbers[most] = 1
         held = {
             str(speaker)
-            for corpus, found in speakers_of.items()
-            for speaker in rng.permutation(found)[: min(numbers[corpus], len(found) - 1)]
+            for corpus, names in speakers_of.items()
+            for speaker in rng.permutation(names)[: min(numbers[corpus], len(names) - 1)]
         }
         return held | _partners(held, [utterances[i] for i in candidates])
 
 
-def _partners(speakers: set[str], utterances: Sequence[Utterance]) -> set[str]:
-    """Who is heard in a session with any of the speakers, or with such a one."""
-    found: set[str] = set()
-    newly = speakers
-    # Until nobody is added: whoever talks with a partner is one as well.
-    while newly:
-        found |= newly
-        sessions = {u.session_key for u in utterances if u.speaker_key in newly} - {None}
-        newly = {u.speaker_key for u in utterances if u.session_key in sessions} - found
-    return found - speakers
+def _partners(speakers: set[str], utterances: Sequence[Spoken]) -> set[str]:
+    """Speakers connected to the given ones by shared sessions, directly or through others."""
+    connected: set[str] = set()
+    added = speakers
+    while added:
+        connected |= added
+        sessions = {u.session_key for u in utterances if u.speaker_key in added} - {None}
+        added = {u.speaker_key for u in utterances if u.session_key in sessions} - connected
+    return connected - speakers

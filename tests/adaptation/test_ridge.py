@@ -4,7 +4,7 @@ from pydantic import ValidationError
 from sklearn.linear_model import Ridge as TheirRidge
 
 from serkit.training import Network, Optimiser, Ridge, fit
-from serkit.training.ridge import fit_ridge
+from serkit.adaptation import fit_ridge
 
 from toys import make_data, make_recipe
 

@@ -1,0 +1,55 @@
+"""What a `Recognizer` needs of a model: windows of sound in, logits and embeddings out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from serkit.runtime.card import ModelCard
+
+Array = NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Outputs:
+    """What a backend computes for n windows in one pass.
+
+    Attributes:
+        logits: Calibrated logits, shape `[n, n_labels]`, float32.
+        embeddings: Input of the last layer, shape `[n, width]`, float32.
+        distances: Distance to the training data, shape `[n]`, float32; None if unknown.
+    """
+
+    logits: Array
+    embeddings: Array
+    distances: Array | None
+
+
+class Backend(Protocol):
+    """A loaded model file of any format. It owns its input: features, log-mel or waveform."""
+
+    @property
+    def card(self) -> ModelCard:
+        """What the file says about itself."""
+
+    @property
+    def file_bytes(self) -> int:
+        """Size of the file."""
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """JSON values that its card is shown with, such as the number of parameters."""
+
+    def outputs(self, windows: Sequence[Array]) -> Outputs:
+        """Classify windows.
+
+        Logits and embeddings come from one pass: computing the features takes most of the time.
+
+        Args:
+            windows: Each mono at 16 kHz, shape `[n_samples]`; or, if `card.input` is a
+                `LogMelRecipe`, `log10` mel energies, shape `[80, n_frames]`; float32.
+        """

@@ -1,0 +1,114 @@
+"""A model's card, as text for people and as JSON for programs."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from serkit.errors import ModelError
+from serkit.features import FeatureRecipe, LogMelRecipe
+from serkit.runtime.backend import Backend
+from serkit.runtime.card import ModelCard
+from serkit.runtime.card_description import describe_card
+from serkit.runtime.inputs import Embedding, Input, Waveform
+from serkit.runtime.typical import Typical
+from serkit.text import printable
+
+
+def card_as_json(backend: Backend) -> str:
+    """Everything a model file says about itself, and its size, as JSON."""
+    values = describe_card(backend.card) | {"file_bytes": backend.file_bytes} | backend.facts
+    return json.dumps(values, indent=2)
+
+
+def card_as_text(backend: Backend) -> str:
+    """The card as a page of text.
+
+    Raises:
+        ModelError: The figures on it are not what serkit writes.
+    """
+    card = backend.card
+    facts = {name.replace("_", " "): value for name, value in backend.facts.items()}
+    rows = {
+        "size": f"{backend.file_bytes} bytes",
+        "input": _input(card.input),
+        **facts,
+        "windows": f"{card.window_s:g} s",
+        "temperature": f"{card.temperature:.3f}",
+        "made with": f"serkit {card.created_with}",
+        "typical": _typical(card.typical),
+    }
+    width = max(map(len, rows))
+    lines = [f"{card.name}: {', '.join(card.labels)}", ""]
+    lines += [f"{name:<{width}}  {value}" for name, value in rows.items()]
+    try:
+        for protocol in card.figures.get("protocols", []):
+            lines += ["", *_figures(protocol)]
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise ModelError(
+            f"the figures on the card of {card.name} are damaged: {error!r}"
+        ) from error
+    lines += ["", "Trained on"]
+    for corpus in card.corpora:
+        lines.append(
+            f"  {corpus.title}: {corpus.utterances} recordings of {corpus.speakers} speakers, "
+            f"{corpus.licence}"
+        )
+    if not all(corpus.name in card.seen.samples for corpus in card.corpora):
+        lines.append("  (recognised by name only: the file has no sketch of their recordings)")
+    lines += ["", licence_note(card)]
+    return "\n".join(map(printable, lines))
+
+
+def licence_note(card: ModelCard) -> str:
+    """What the licences of the training corpora mean for commercial use."""
+    bound = [c for c in card.corpora if not c.commercial_use]
+    if not bound:
+        return "Commercial use: no licence of a training corpus speaks against it."
+    named = ", ".join(f"{c.title} ({c.licence})" for c in bound)
+    return (
+        f"Commercial use: no. The weights were learned from {named}; whether a licence of data "
+        "binds weights learned from it is unsettled, so treat them as non-commercial, or train "
+        "the recipe on corpora you have the rights to."
+    )
+
+
+def _input(value: Input) -> str:
+    match value:
+        case FeatureRecipe() | LogMelRecipe():
+            unit = "frame" if value.per_frame else "recording"
+            kind = "log-mel, " if isinstance(value, LogMelRecipe) else ""
+            return f"{kind}{value.name}: {value.n_features} numbers per {unit}"
+        case Embedding():
+            return f"{value.width} numbers computed by {value.model}"
+        case Waveform():
+            return "the waveform"
+
+
+def _typical(typical: Typical | None) -> str:
+    if typical is None:
+        return "not known: it cannot say what is far from its training data"
+    return (
+        f"{100 * typical.share:.3g} % of the recordings of held-out speakers lie within "
+        f"{typical.limit:.2f}"
+    )
+
+
+def _figures(protocol: dict[str, Any]) -> list[str]:
+    """One protocol's table: UA and calibration error per corpus."""
+    seeds = protocol["seeds"]
+    lines = [f"{protocol['title']} (seed{'s' * (len(seeds) > 1)} {', '.join(map(str, seeds))})"]
+    for row in protocol["rows"]:
+        interval = row["ua_interval"]
+        sure = (
+            f"95 % interval over speakers {100 * interval[0]:.1f}-{100 * interval[1]:.1f}"
+            if interval
+            else f"{row['speakers']} speakers: too few for an interval"
+        )
+        lines.append(
+            f"  {row['corpus']:<8} UA {100 * row['ua']:5.1f} %  ({sure}), "
+            f"ECE {100 * row['ece']:4.1f} %, {row['utterances']} recordings"
+        )
+    if "mean_ua" in protocol:
+        lines.append(f"  {'mean':<8} UA {100 * protocol['mean_ua']:5.1f} %")
+    return lines

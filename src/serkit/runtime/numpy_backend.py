@@ -1,0 +1,91 @@
+"""The backend of model files written by serkit: features and a small network, in NumPy."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from serkit.errors import ModelError
+from serkit.features import FeatureRecipe, LogMelRecipe, extract, extract_of_log_mel, stacked
+from serkit.files import open_file
+from serkit.runtime.backend import Outputs
+from serkit.runtime.card import ModelCard
+from serkit.runtime.inputs import kind_of
+from serkit.runtime.model import Model
+from serkit.runtime.model_file import load_model
+
+Array = NDArray[np.float32]
+
+_HEADER_LENGTH = 8
+
+
+class NumpyBackend:
+    """A `Model` that computes its own features.
+
+    Args:
+        model: The network; its input is a recipe for sound or log-mel.
+
+    Raises:
+        ModelError: The model takes an embedding, which only the model named on its card computes.
+    """
+
+    def __init__(self, model: Model) -> None:
+        if not isinstance(model.card.input, FeatureRecipe | LogMelRecipe):
+            raise ModelError(
+                f"{model.card.name} takes {kind_of(model.card.input)}, which cannot be computed "
+                "from sound alone"
+            )
+        self.model = model
+        self._input = model.card.input
+
+    @staticmethod
+    def reads(path: str | os.PathLike[str]) -> bool:
+        """Whether a file is a safetensors file: the length of the header, then a JSON object."""
+        try:
+            with open_file(Path(path)) as file:
+                return file.read(_HEADER_LENGTH + 1)[_HEADER_LENGTH:] == b"{"
+        except (OSError, ValueError):
+            return False
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> NumpyBackend:
+        """Read a model file.
+
+        Raises:
+            ModelError: As `load_model`, or the model does not take sound.
+        """
+        return cls(load_model(path))
+
+    @property
+    def card(self) -> ModelCard:
+        """What the file says about itself."""
+        return self.model.card
+
+    @property
+    def file_bytes(self) -> int:
+        """Size of the file."""
+        return self.model.file_bytes
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """Number of parameters, and the layers with their widths and bits."""
+        return {"n_parameters": self.model.n_parameters, "network": self.model.summary}
+
+    def outputs(self, windows: Sequence[Array]) -> Outputs:
+        """Classify windows, as `Backend.outputs`."""
+        features = stacked([self._features(window) for window in windows])
+        # Features as extreme as those of noise may overflow; the clip of the model removes them.
+        with np.errstate(over="ignore", invalid="ignore"):
+            logits, embeddings = self.model.logits_and_embeddings(features)
+            distances = self.model.distances(features)
+        return Outputs(logits, embeddings, distances)
+
+    def _features(self, window: Array) -> Array:
+        if isinstance(self._input, LogMelRecipe):
+            return extract_of_log_mel(self._input, window)
+        return extract(self._input, window)

@@ -1,0 +1,47 @@
+"""What a `Recognizer` answers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from serkit.runtime.caution import Caution
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """The answer for one recording.
+
+    Attributes:
+        label: The most probable emotion; None if there is no answer, for the reason given.
+        scores: Calibrated probability of each emotion asked for; they sum to 1. Empty if there was
+            nothing to classify.
+        duration_s: Length of the recording in seconds.
+        model: Name of the model.
+        reason: Why there is no label; None if there is one.
+        warnings: Reasons not to trust the answer.
+    """
+
+    label: str | None
+    scores: dict[str, float]
+    duration_s: float
+    model: str
+    reason: str | None = None
+    warnings: tuple[Caution, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """The answer for one window of a recording.
+
+    Attributes:
+        start_s: Start of the window in seconds from the start of the recording.
+        end_s: Its end in seconds.
+        scores: Calibrated probability of each emotion asked for; they sum to 1. Empty for digital
+            silence.
+        warnings: Reasons not to trust these scores.
+    """
+
+    start_s: float
+    end_s: float
+    scores: dict[str, float]
+    warnings: tuple[Caution, ...] = ()

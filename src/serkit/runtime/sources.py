@@ -1,0 +1,156 @@
+"""A recording as what a model takes: blocks of samples or of log-mel frames."""
+
+from __future__ import annotations
+
+import io
+import os
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
+
+from serkit.audio import SAMPLE_RATE, Source, stream
+from serkit.codec import Decoding, StoredBytes, split
+from serkit.codec.frontend import log_mel_blocks
+from serkit.codec.packets import FRAMES_PER_SECOND
+from serkit.errors import AudioError, PacketError
+from serkit.features import LogMelRecipe
+from serkit.features.whisper import FLOOR, scaled
+from serkit.files import open_file
+from serkit.runtime.card import ModelCard
+from serkit.runtime.caution import Caution
+from serkit.runtime.sound_check import SoundCheck, short
+
+Array = NDArray[np.float32]
+
+# Samples within one step of 16-bit audio are digital silence.
+_SILENT_RANGE = 2.0 / 32768.0
+_SILENT_LOG_MEL = float(scaled(np.array([FLOOR], np.float32))[0])
+
+
+@dataclass(frozen=True, slots=True)
+class Stream:
+    """An open recording.
+
+    Attributes:
+        blocks: Consecutive parts, shape `[n]` (samples) or `[80, n]` (log-mel frames), float32.
+        rate: Samples or frames per second.
+        cautions: What is wrong with the parts read so far.
+    """
+
+    blocks: Iterator[Array]
+    rate: int
+    cautions: Callable[[], tuple[Caution, ...]]
+
+
+@contextmanager
+def opened(source: Source, card: ModelCard) -> Iterator[Stream]:
+    """Open a recording, sound or packets of the codec, as the input of a model.
+
+    Args:
+        source: A path, the bytes of a file, a binary file or `(array, rate)`.
+        card: Says whether the model takes sound or log-mel.
+
+    Raises:
+        AudioError: The recording holds packets, and the model takes sound. What is wrong with the
+            recording itself is raised as its blocks are read.
+        PacketError: The packets are those of several streams.
+    """
+    takes_log_mel = isinstance(card.input, LogMelRecipe)
+    with ExitStack() as resources:
+        packets = _packets(source, resources)
+        if packets is None:
+            yield _log_mel_of_sound(source) if takes_log_mel else _sound(source)
+        elif takes_log_mel:
+            yield _decoded(packets)
+        else:
+            raise AudioError(
+                f"holds packets of serkit's codec, and {card.name} takes sound; choose a model "
+                "that takes log-mel"
+            )
+
+
+def is_packets(source: Source) -> bool:
+    """Whether a recording begins with an undamaged packet of the codec."""
+    with ExitStack() as resources:
+        return _packets(source, resources) is not None
+
+
+def is_silent(window: Array) -> bool:
+    """Whether a window of samples or log-mel frames is digital silence."""
+    if window.ndim == 1:
+        return bool(np.ptp(window) < _SILENT_RANGE)
+    return bool(window.max() <= _SILENT_LOG_MEL)
+
+
+def window_cautions(window: Array) -> tuple[Caution, ...]:
+    """What is wrong with a window of samples; frames say nothing of the sound they came from."""
+    if window.ndim > 1:
+        return ()
+    check = SoundCheck()
+    check.add(window)
+    return check.cautions()
+
+
+def _packets(source: Source, resources: ExitStack) -> StoredBytes | None:
+    """The content of a source that begins with a packet; None for any other source."""
+    file: BinaryIO
+    if isinstance(source, str | os.PathLike):
+        try:
+            file = resources.enter_context(open_file(Path(source)))
+        except (OSError, ValueError):  # the reader of audio says what is wrong with it
+            return None
+    elif isinstance(source, bytes | bytearray | memoryview):
+        file = io.BytesIO(source)
+    elif isinstance(source, tuple) or not hasattr(source, "seek"):
+        return None
+    else:
+        file = source
+    try:
+        content = StoredBytes(file)
+        next(split(content))
+    except (OSError, PacketError):
+        return None
+    return content
+
+
+def _sound(source: Source) -> Stream:
+    truncated: list[Caution] = []
+    check = SoundCheck()
+
+    def on_truncated(line: str) -> None:
+        truncated.append(Caution("truncated", line))
+
+    blocks = check.watch(stream(source, on_truncated=on_truncated))
+    return Stream(blocks, SAMPLE_RATE, lambda: (*truncated, *check.cautions()))
+
+
+def _log_mel_of_sound(source: Source) -> Stream:
+    sound = _sound(source)
+    blocks = (scaled(block) for block in log_mel_blocks(sound.blocks))
+    return Stream(blocks, FRAMES_PER_SECOND, sound.cautions)
+
+
+def _decoded(content: StoredBytes) -> Stream:
+    decoding = Decoding(content)
+    n_frames = 0
+
+    def blocks() -> Iterator[Array]:
+        nonlocal n_frames
+        for block in decoding.blocks():
+            n_frames += block.shape[1]
+            yield block
+
+    def cautions() -> tuple[Caution, ...]:
+        lost = decoding.concealed / max(n_frames, 1)
+        found = short(n_frames / FRAMES_PER_SECOND)
+        if not decoding.concealed:
+            return found
+        line = f"{100 * lost:.0f} % of the frames were lost and interpolated"
+        return (Caution("lost-packets", line), *found)
+
+    return Stream(blocks(), FRAMES_PER_SECOND, cautions)
