@@ -3,8 +3,8 @@ import pytest
 from pydantic import ValidationError
 from sklearn.linear_model import Ridge as TheirRidge
 
-from serkit.training import Network, Optimiser, Ridge, fit
 from serkit.adaptation import fit_ridge
+from serkit.training import Network, Optimiser, Ridge, fit
 
 from toys import make_data, make_recipe
 

@@ -5,7 +5,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from serkit.audio import fit_length, normalise_peak, pre_emphasis, trim, windows
+from serkit.audio import normalise_peak, pre_emphasis, trim, windows
+from serkit.errors import AudioError
+
+RATE = 16_000
 
 signals = arrays(np.float32, st.integers(0, 5000), elements=st.floats(-1, 1, width=32))
 
@@ -42,21 +45,61 @@ def test_peak(samples):
         assert np.abs(scaled).max() == pytest.approx(0.95, rel=1e-5)
 
 
-@given(signals, st.floats(0.01, 0.5))
-def test_fit_length(samples, seconds):
-    fitted = fit_length(samples, seconds)
-    n = round(seconds * 16_000)
-    assert len(fitted) == n
-    kept = min(n, len(samples))
-    np.testing.assert_array_equal(fitted[:kept], samples[:kept])
-    assert not fitted[kept:].any()
+@given(st.lists(st.integers(1, 100_000), max_size=8), st.floats(0.5, 9.0), st.floats(0.1, 1.0))
+def test_windows_cover_the_stream(lengths, window_s, share):
+    rng = np.random.default_rng(0)
+    blocks = [rng.random(n).astype(np.float32) for n in lengths]
+    whole = np.concatenate([np.zeros(0, np.float32), *blocks])
+    window, hop = round(window_s * RATE), round(window_s * share * RATE)
+    cut = list(windows(blocks, window_s=window_s, hop_s=window_s * share))
+    assert [start for start, _ in cut] == [i * hop for i in range(len(cut))]
+    for start, samples in cut:
+        np.testing.assert_array_equal(samples, whole[start : start + len(samples)])
+    assert all(len(samples) == window for _, samples in cut[:-1])
+    for start, samples in cut[-1:]:
+        assert start + len(samples) == len(whole)
+        assert len(samples) < 1.25 * window + 1
+        assert len(cut) == 1 or len(samples) > window - hop
+
+
+def test_windows_do_not_depend_on_the_blocks():
+    samples = np.random.default_rng(1).random(50 * RATE).astype(np.float32)
+    cut = [list(windows(np.array_split(samples, n), window_s=4.0, hop_s=1.5)) for n in (1, 7, 3000)]
+    for other in cut[1:]:
+        assert [start for start, _ in other] == [start for start, _ in cut[0]]
+        for (_, one), (_, two) in zip(cut[0], other, strict=True):
+            np.testing.assert_array_equal(one, two)
+
+
+def test_windows_of_frames():
+    frames = np.arange(2 * 2500, dtype=np.float32).reshape(2, 2500)
+    cut = list(windows([frames[:, :999], frames[:, 999:]], window_s=10.0, rate=100))
+    assert [(start, window.shape) for start, window in cut] == [
+        (0, (2, 1000)), (1000, (2, 1000)), (2000, (2, 500))
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("window_s", "hop_s", "message"),
+    [
+        (0.4, None, "the window is 0.4 s; expected 0.5 to 60 s"),
+        (61.0, None, "the window is 61 s"),
+        (float("nan"), None, "the window is nan s"),
+        (8.0, 8.1, "the hop is 8.1 s; expected more than 0 and at most the window"),
+        (8.0, 0.0, "the hop is 0 s"),
+        (8.0, -1.0, "the hop is -1 s"),
+    ],
+)
+def test_windows_out_of_range(window_s, hop_s, message):
+    with pytest.raises(AudioError, match=message):
+        list(windows([np.ones(RATE, np.float32)], window_s=window_s, hop_s=hop_s))
 
 
 @given(st.lists(st.integers(1, 100_000), max_size=8))
 def test_windows_are_the_stream_again(lengths):
     rng = np.random.default_rng(0)
     blocks = [rng.random(n).astype(np.float32) for n in lengths]
-    cut = list(windows(blocks))
+    cut = [window for _, window in windows(blocks)]
     whole = np.concatenate([np.zeros(0, np.float32), *blocks])
     np.testing.assert_array_equal(np.concatenate([np.zeros(0, np.float32), *cut]), whole)
     assert all(len(window) == 8 * 16_000 for window in cut[:-1])

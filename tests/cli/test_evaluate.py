@@ -7,7 +7,7 @@ import pytest
 import soundfile
 import yaml
 
-from serkit.runtime import TrainingCorpus, load, save_model
+from serkit.runtime import TrainingCorpus, load_network, save_model
 
 from command import serkit
 from toys import LABELS, make_recipe
@@ -115,7 +115,7 @@ def test_every_row_of_a_speaker_dependent_protocol_says_so(place, tmp_path):
 
 
 def trained_on(path, *names):
-    model = load("tiny").model
+    model = load_network("tiny")
     corpora = tuple(TrainingCorpus(n, n, "none", True, 1, 1) for n in names)
     save_model(model.with_card(corpora=corpora), path)
     return path

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from serkit.runtime import load, save_model
+from serkit.runtime import load, load_network, save_model
 
 from command import serkit
 
@@ -64,7 +64,7 @@ def quantize(place, *arguments, corpus="all.csv", model="full.safetensors"):
 def test_a_model_gets_small_and_every_trial_is_written(place, options):
     done = quantize(place, "--json", place / "f.json", *options)
     assert done.returncode == 0, done.stderr
-    small = load(place / "small.safetensors").model
+    small = load_network(place / "small.safetensors")
     values = json.loads((place / "f.json").read_text())
     assert values["bits"] == [layer.weight.bits for layer in small.layers]
     assert values["bytes"] == small.file_bytes < values["bytes_before"]
@@ -117,7 +117,7 @@ def test_what_a_model_was_quantised_on_is_on_its_card(place, others):
     """Bits, calibration and fine-tuning have seen it, so figures on it would flatter."""
     done = quantize(place, "--bits", "4", corpus="others.csv")
     assert done.returncode == 0, done.stderr
-    small = load(place / "small.safetensors").model
+    small = load_network(place / "small.safetensors")
     assert [corpus.name for corpus in small.card.corpora] == ["all", "others"]
     (place / "renamed.csv").write_text((place / "others.csv").read_text())
     tested = serkit(
@@ -128,13 +128,13 @@ def test_what_a_model_was_quantised_on_is_on_its_card(place, others):
 
 
 def test_it_calibrates_on_its_validation_speakers(place, others):
-    full = load(place / "full.safetensors").model
+    full = load_network(place / "full.safetensors")
     save_model(full.with_card(temperature=7.0), place / "warm.safetensors")
     done = quantize(place, "--bits", "8", "--json", place / "f.json", model="warm.safetensors",
                     corpus="others.csv")  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert "by the validation speakers of the fold" in done.stdout
-    assert load(place / "small.safetensors").model.card.temperature < 1.0
+    assert load(place / "small.safetensors").card.temperature < 1.0
     values = json.loads((place / "f.json").read_text())
     before, after = values["test"]["before"], values["test"]["after"]
     assert f"ECE {100 * after['ece']:.1f} % (before: {100 * before['ece']:.1f} %)" in done.stdout
@@ -147,13 +147,13 @@ def test_it_calibrates_on_its_validation_speakers(place, others):
 def test_on_what_a_model_knows_it_becomes_no_surer_than_it_was(place, corpus):
     """By labels of what it has learned, it would be made surer still."""
     (place / "all-renamed.csv").write_text((place / "all.csv").read_text())
-    full = load(place / "full.safetensors").model
+    full = load_network(place / "full.safetensors")
     save_model(full.with_card(temperature=7.0), place / "warm.safetensors")
     done = quantize(place, "--bits", "8", model="warm.safetensors", corpus=corpus)
     assert "by the full model's probabilities" in done.stdout
     assert "(trained on this corpus)" in done.stdout
     assert "UA and ECE on it flatter" in done.stderr
-    temperature = load(place / "small.safetensors").model.card.temperature
+    temperature = load(place / "small.safetensors").card.temperature
     assert temperature == pytest.approx(7.0, rel=0.05)
 
 
@@ -163,13 +163,13 @@ def test_a_quantised_model_is_quantised_again(place, others):
     done = quantize(place, "--bits", "2", "--name", "two", model="six.safetensors")
     assert done.returncode == 0, done.stderr
     assert "--full-precision" in done.stderr
-    small = load(place / "small.safetensors").model
+    small = load_network(place / "small.safetensors")
     assert small.card.name == "two"
     assert {layer.weight.bits for layer in small.layers} == {2}
 
 
 def test_the_card_is_the_small_models_own(place, tmp_path):
-    full = load(place / "full.safetensors").model
+    full = load_network(place / "full.safetensors")
     row = {"corpus": "all", "ua": 1.0, "ua_interval": None, "ece": 0.0, "speakers": 10,
            "utterances": 40}  # fmt: skip
     figures = {"protocols": [{"title": "loso", "seeds": [0], "rows": [row]}]}
@@ -177,13 +177,13 @@ def test_the_card_is_the_small_models_own(place, tmp_path):
     assert "UA 100.0" in serkit("models", "show", place / "figures.safetensors").stdout
     done = quantize(place, "--bits", "3", model="figures.safetensors")
     assert done.returncode == 0, done.stderr
-    card = load(place / "small.safetensors").model.card
+    card = load(place / "small.safetensors").card
     assert card.figures == {}
     assert card.recipe["quantisation"] == {"bits": 3}
 
 
 def test_a_card_with_damaged_figures_is_one_line(place):
-    full = load(place / "full.safetensors").model
+    full = load_network(place / "full.safetensors")
     for figures in ({"protocols": [{}]}, {"protocols": 5}, {"protocols": [3]}):
         save_model(full.with_card(figures=figures), place / "odd.safetensors")
         done = serkit("models", "show", place / "odd.safetensors")

@@ -54,7 +54,7 @@ def test_a_recipe_becomes_a_model_with_its_figures(corpus):
     model = serkit.load(out)
     assert model(corpus / "0-happy-0.wav").label == "happy"
     assert model(corpus / "0-sad-0.wav").label == "sad"
-    (protocol,) = model.model.card.figures["protocols"]
+    (protocol,) = model.card.figures["protocols"]
     assert protocol["rows"][0]["ua"] > 0.9
     assert protocol["rows"][0]["speakers"] == 5
     epochs = [json.loads(line) for line in log.read_text().splitlines()]

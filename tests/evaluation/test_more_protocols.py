@@ -4,10 +4,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from serkit.adaptation import HoldOut
 from serkit.corpora import Utterance, load
 from serkit.errors import ProtocolError
 from serkit.evaluation import Fold, find_protocol, guard, require_classes, without_copies
-from serkit.adaptation import HoldOut
 
 from toys import LABELS, make_data
 

@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 
+from serkit.adaptation import HoldOut
 from serkit.errors import ProtocolError
 from serkit.evaluation import PROTOCOLS, Fold, find_protocol, guard
-from serkit.adaptation import HoldOut
 
 from toys import make_data
 

@@ -134,7 +134,7 @@ def test_a_published_corpus_goes_by_its_name_whatever_copy_is_at_hand(tmp_path, 
     learned = TrainingCorpus(name, "EmoDB", "none", False, 535, 10)
     card = MODEL.with_card(corpora=(learned,), seen=Sketch.of({name: ["ab" * 16]})).card
     assert seen_by_name(card, [corpus]) == ("emodb",)
-    assert seen_by_name(load("ravdess8").model.card, [corpus]) == ()
+    assert seen_by_name(load("ravdess8").card, [corpus]) == ()
 
 
 def test_a_manifest_called_as_a_published_corpus_is_not_that(tmp_path):
@@ -149,14 +149,14 @@ def test_a_manifest_called_as_a_published_corpus_is_not_that(tmp_path):
 def test_shipped_models_know_their_corpora(corpora_root, tmp_path):
     corpus = corpora.load(f"emodb={corpora_root / 'emodb'}")
     with pytest.raises(ProtocolError, match="tiny was trained on emodb"):
-        refuse_seen(load("tiny").model.card, [corpus], corpus.utterances)
+        refuse_seen(load("tiny").card, [corpus], corpus.utterances)
 
 
 @pytest.mark.corpora
 def test_a_manifest_of_a_fifth_of_emodb_is_found_among_all_that_tiny_learned_from(
     corpora_root, tmp_path
 ):
-    card = load("tiny").model.card
+    card = load("tiny").card
     labels = card.labels
     contents = {}
     loaded = {n: corpora.load(f"{n}={corpora_root / n}") for n in ("emodb", "nemo")}

@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
+from serkit.adaptation import HoldOut
 from serkit.evaluation import expected_calibration_error, find_protocol, shrink
 from serkit.evaluation.shrinking import Scores, Shrunk
 from serkit.runtime.model import softmax
-from serkit.adaptation import HoldOut
 from serkit.training import Quantisation, fit
 
 from toys import make_data, make_recipe

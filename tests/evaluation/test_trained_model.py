@@ -10,7 +10,7 @@ from serkit.audio import content_hash, read
 from serkit.corpora import Utterance
 from serkit.errors import CorpusError
 from serkit.evaluation import evaluate_model, load_run, save_run
-from serkit.runtime import Recognizer
+from serkit.runtime import NumpyBackend, Recognizer
 from serkit.training import fit
 
 from toys import LABELS, make_data, make_recipe
@@ -42,7 +42,7 @@ def test_it_answers_as_the_recognizer_does_long_recordings_too(utterances, jobs)
     for row, content, utterance in zip(
         result.probabilities, outcome.hashes, utterances, strict=True
     ):
-        scores = Recognizer(MODEL)(utterance.audio).scores
+        scores = Recognizer(NumpyBackend(MODEL))(utterance.audio).scores
         np.testing.assert_allclose(row, [scores[label] for label in LABELS], rtol=1e-6)
         assert content == content_hash(read(utterance.audio))
 
@@ -51,7 +51,7 @@ def test_only_the_utterances_part_of_a_recording_is_judged(utterances):
     part = replace(utterances[2], start_s=1.0, end_s=2.5)
     (result,) = evaluate_model(MODEL, [part], seen=False).results
     samples = read(part.audio)[16_000:40_000]
-    scores = Recognizer(MODEL)((samples, 16_000)).scores
+    scores = Recognizer(NumpyBackend(MODEL))((samples, 16_000)).scores
     np.testing.assert_allclose(result.probabilities[0], [scores[label] for label in LABELS])
 
 

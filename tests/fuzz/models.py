@@ -22,8 +22,8 @@ import numpy as np
 from serkit.audio import SAMPLE_RATE
 from serkit.errors import ModelError, SerkitError
 from serkit.features import Descriptor, FeatureRecipe
-from serkit.runtime import Model, ModelCard, Recognizer, load_model, shipped
-from serkit.runtime.card import card_as_json, card_as_text
+from serkit.runtime import Model, ModelCard, NumpyBackend, Recognizer, load_model, shipped
+from serkit.runtime.card_text import card_as_json, card_as_text
 from serkit.runtime.layers import (
     GRU,
     LSTM,
@@ -118,7 +118,7 @@ def one_input(contents: list[bytes], rng: random.Random, folder: Path) -> str:
     else:
         shown = "loaded"
     try:
-        answer = Recognizer(model)((SOUND, SAMPLE_RATE))
+        answer = Recognizer(NumpyBackend(model))((SOUND, SAMPLE_RATE))
     except SerkitError as error:
         return f"{shown}, and {type(error).__name__}"
     scores = np.array(list(answer.scores.values()))

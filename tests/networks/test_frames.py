@@ -7,8 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from serkit import networks
+from serkit.features import stacked
 from serkit.networks import LayeredNetwork, attention_gru, cnn, lstm
-from serkit.runtime import Dense, PackedWeight
+from serkit.runtime import LAYERS, PackedWeight, WeightedLayer
 from serkit.runtime.packing import pack
 from serkit.training.conversion import to_runtime, to_torch
 
@@ -21,11 +22,8 @@ FAMILIES = {
 
 
 def padded(recordings):
-    longest = max(one.shape[1] for one in recordings)
-    out = np.full((len(recordings), len(recordings[0]), longest), np.nan, np.float32)
-    for row, one in zip(out, recordings, strict=True):
-        row[:, : one.shape[1]] = one
-    return torch.from_numpy(out)
+    together = stacked(recordings)
+    return torch.from_numpy(together.values), torch.from_numpy(together.lengths)
 
 
 def through(layers, recording):
@@ -44,10 +42,10 @@ def test_numpy_and_torch_agree_and_a_batch_changes_nothing(family, lengths, seed
     recordings = [rng.standard_normal((4, n)).astype(np.float32) for n in lengths]
     network = LayeredNetwork(FAMILIES[family](4), dropout=0.5, input_dropout=0.5).eval()
     with torch.no_grad():
-        together = network(padded(recordings)).numpy()
+        together = network(*padded(recordings)).numpy()
         layers = [to_runtime(layer) for layer in network.layers]
         back = LayeredNetwork([to_torch(layer) for layer in layers]).eval()
-        again = back(padded(recordings)).numpy()
+        again = back(*padded(recordings)).numpy()
     alone = np.stack([through(layers, one) for one in recordings])
     np.testing.assert_allclose(together, alone, atol=2e-6)
     np.testing.assert_array_equal(together, again)
@@ -93,12 +91,12 @@ def test_packed_layers_compute_with_the_numbers_they_stand_for(family, bits):
     torch.manual_seed(bits)
     full, packed = [], []
     for layer in map(to_runtime, FAMILIES[family](4)):
-        if hasattr(layer, "weight"):
+        if isinstance(layer, WeightedLayer):
             codes = rng.integers(0, 2**bits, layer.weight.shape, np.uint8)
             scale = rng.uniform(0.1, 0.5, len(codes)).astype(np.float32)
             weight = PackedWeight(pack(codes.ravel(), bits), bits, codes.shape, scale)
-            packed.append(type(layer)(weight, *_others(layer)))
-            layer = type(layer)(weight.dequantised(), *_others(layer))
+            packed.append(layer.with_parameters(weight, layer.bias))
+            layer = layer.with_parameters(weight.dequantised(), layer.bias)
         else:
             packed.append(layer)
         full.append(layer)
@@ -107,10 +105,11 @@ def test_packed_layers_compute_with_the_numbers_they_stand_for(family, bits):
     )
 
 
-def _others(layer):
-    if isinstance(layer, Dense):
-        return layer.bias, layer.activation
-    return [getattr(layer, name) for name in ("bias", "kernel", "stride") if hasattr(layer, name)]
+def test_the_layers_of_both_sides_are_the_same():
+    assert list(networks.LAYERS) == list(LAYERS)
+    for kind, layer in LAYERS.items():
+        assert networks.LAYERS[kind].pools == layer.pools
+        assert set(networks.LAYERS[kind].options) == set(layer.options)
 
 
 def test_a_long_recording_is_convolved_some_frames_at_a_time(monkeypatch):
@@ -118,5 +117,5 @@ def test_a_long_recording_is_convolved_some_frames_at_a_time(monkeypatch):
     layer = to_runtime(networks.Convolution(4, 6, 5, 2))
     frames = np.random.default_rng(0).standard_normal((301, 4)).astype(np.float32)
     whole = layer(frames)
-    monkeypatch.setattr("serkit.runtime.layers._MOST_COPIED", 100)
+    monkeypatch.setattr("serkit.runtime.layers._MAX_COPIED", 100)
     np.testing.assert_allclose(layer(frames), whole, atol=1e-6)

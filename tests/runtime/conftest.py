@@ -18,7 +18,7 @@ def model():
     card = ModelCard(
         name="toy",
         labels=LABELS,
-        features=FeatureRecipe("mfcc20", (Descriptor("mfcc", 20),)),
+        input=FeatureRecipe("mfcc20", (Descriptor("mfcc", 20),)),
         temperature=1.5,
         clip=3.0,
         corpora=(TrainingCorpus("toys", "The Toy Corpus", "CC BY-NC 4.0", False, 10, 2),),

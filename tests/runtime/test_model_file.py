@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from safetensors.numpy import load, save
 
 from serkit.errors import ModelError
-from serkit.features import Descriptor, FeatureRecipe
+from serkit.features import Descriptor, FeatureRecipe, stacked
 from serkit.runtime import (
     GRU,
     LSTM,
@@ -19,13 +19,14 @@ from serkit.runtime import (
     Dense,
     Model,
     ModelCard,
+    NumpyBackend,
     PackedWeight,
     Sketch,
     Typical,
     load_model,
     save_model,
 )
-from serkit.runtime.card import card_as_text
+from serkit.runtime.card_text import card_as_text
 from serkit.runtime.packing import pack
 from serkit.runtime.typical import as_text
 
@@ -343,14 +344,16 @@ def test_every_type_of_layer_comes_back(frame_parts, tmp_path):
     again = load((tmp_path / "again.safetensors").read_bytes())
     for name, tensor in tensors.items():
         np.testing.assert_array_equal(again[name], tensor)
-    assert "network      20-conv 6-lstm 4-gru 5-attention-4, weights" in card_as_text(model)
-    assert "20 numbers a frame" in card_as_text(model)
+    assert "network      20-convolution 6-lstm 4-gru 5-attention-4, weights" in card_as_text(
+        NumpyBackend(model)
+    )
+    assert "20 numbers per frame" in card_as_text(NumpyBackend(model))
 
 
 @pytest.mark.parametrize(
     ("layer", "changes", "message"),
     [
-        (0, {"kernel": 4}, "an even kernel, 4"),
+        (0, {"kernel": 4}, "4 as kernel; expected 1 to 255, odd"),
         (0, {"kernel": 0}, "0 as kernel; expected 1 to 255"),
         (0, {"stride": 1 << 40}, "as stride; expected 1 to 255"),
         (0, {"kernel": 5}, "layers.0.weight has shape"),
@@ -372,7 +375,7 @@ def test_layers_on_frames_that_contradict_the_file(frame_parts, tmp_path, layer,
     description["network"][layer] |= changes
     if message is None:  # what a type has no use for means nothing
         model = load_model(write(tmp_path, tensors, description))
-        assert model.logits(np.zeros((1, 20, 9), np.float32)).shape == (1, 4)
+        assert model.logits(stacked([np.zeros((20, 9), np.float32)])).shape == (1, 4)
         return
     with pytest.raises(ModelError, match=message):
         load_model(write(tmp_path, tensors, description))

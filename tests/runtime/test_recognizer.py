@@ -7,7 +7,7 @@ import soundfile
 
 from serkit.errors import AudioError, ModelError
 from serkit.features import extract
-from serkit.runtime import Caution, Recognizer, Typical
+from serkit.runtime import Caution, NumpyBackend, Recognizer, Typical
 from serkit.runtime.typical import as_text
 
 RATE = 16_000
@@ -20,12 +20,12 @@ def noise(seconds, seed=0):
 
 @pytest.fixture
 def recognizer(model):
-    return Recognizer(model)
+    return Recognizer(NumpyBackend(model))
 
 
 def test_a_prediction_is_features_network_softmax(model, recognizer):
     samples = noise(3)
-    logits = model.logits(extract(model.card.features, samples)[None])[0].astype(np.float64)
+    logits = model.logits(extract(model.card.input, samples)[None])[0].astype(np.float64)
     expected = np.exp(logits) / np.exp(logits).sum()
     found = recognizer((samples, RATE))
     np.testing.assert_allclose(list(found.scores.values()), expected, rtol=1e-5)
@@ -125,7 +125,7 @@ def test_weights_too_large_to_compute_with_give_no_answer(model):
     first, last = model.layers
     wild = replace(model, layers=(replace(first, weight=np.full_like(first.weight, 3e38)), last))
     with pytest.raises(ModelError, match="not finite"):
-        Recognizer(wild)((0.1 * np.sin(np.arange(16_000) / 5), 16_000))
+        Recognizer(NumpyBackend(wild))((0.1 * np.sin(np.arange(16_000) / 5), 16_000))
 
 
 def codes_of(prediction):
@@ -164,23 +164,25 @@ def test_silence_may_have_warnings_too(recognizer):
 
 def knowing(model, limit):
     typical = Typical(0.99, limit, as_text(np.eye(8)))
-    return Recognizer(replace(model, card=replace(model.card, typical=typical)))
+    return Recognizer(NumpyBackend(model.with_card(typical=typical)))
 
 
 def test_far_from_the_training_data(model):
     samples = noise(3)
-    (distance,) = knowing(model, 1.0).model.distances(extract(model.card.features, samples)[None])
+    (distance,) = knowing(model, 1.0).backend.model.distances(
+        extract(model.card.input, samples)[None]
+    )
     assert codes_of(knowing(model, 1.01 * distance)((samples, RATE))) == []
     (caution,) = knowing(model, 0.99 * distance)((samples, RATE)).warnings
     assert caution.code == "far-from-training"
     assert f"distance {distance:.2f}" in str(caution)
-    assert "99 % of new speakers lie within" in str(caution)
+    assert "99 % of the recordings of new speakers are within" in str(caution)
 
 
 def test_the_distance_of_a_long_recording_is_the_mean_over_its_windows(model):
     parts = noise(8, 1), 0.01 * noise(2, 2) + 0.3 * np.sin(np.arange(2 * RATE) / 9)
-    known = knowing(model, 1.0).model
-    one, two = (known.distances(extract(model.card.features, p)[None])[0] for p in parts)
+    known = knowing(model, 1.0).backend.model
+    one, two = (known.distances(extract(model.card.input, p)[None])[0] for p in parts)
     mean = (8 * one + 2 * two) / 10
     assert abs(one - two) > 0.05 * mean
     whole = (np.concatenate(parts), RATE)

@@ -7,7 +7,7 @@ import pytest
 import soundfile
 
 from serkit.errors import AudioError
-from serkit.runtime import Caution, Prediction, Recognizer, report
+from serkit.runtime import Caution, NumpyBackend, Prediction, Recognizer, report
 from serkit.runtime.report import write_report
 
 
@@ -29,7 +29,7 @@ def page(model, tmp_path):
     soundfile.write(path, samples, 16_000)
     silent = tmp_path / "silent.wav"
     soundfile.write(silent, np.zeros(16_000), 16_000)
-    recognizer = Recognizer(model)
+    recognizer = Recognizer(NumpyBackend(model))
     answers = [
         (str(path), recognizer(path)),
         (str(silent), recognizer(silent)),

@@ -11,7 +11,7 @@ def test_models_that_ship():
     assert serkit.available_models() == ("emodb7", "ravdess8", "tiny")
     tiny = serkit.load("tiny")
     assert tiny.labels == ("angry", "happy", "neutral", "sad")
-    assert tiny.model.file_bytes <= 60_000
+    assert tiny.backend.file_bytes <= 60_000
     assert len(serkit.load("emodb7").labels) == 7
     assert len(serkit.load("ravdess8").labels) == 8
 
@@ -22,7 +22,7 @@ def test_tiny_is_the_default():
 
 @pytest.mark.parametrize("name", ["tiny", "emodb7", "ravdess8"])
 def test_the_card_of_a_shipped_model_is_complete(name):
-    card = serkit.load(name).model.card
+    card = serkit.load(name).card
     assert card.figures["protocols"]
     assert card.recipe["name"] == name
     assert card.corpora and all(corpus.licence for corpus in card.corpora)

@@ -26,7 +26,7 @@ def test_what_is_no_speech_is_far_from_the_training_data(name, sound):
 
 @pytest.mark.parametrize("name", ["tiny", "emodb7", "ravdess8"])
 def test_the_card_says_what_is_typical(name):
-    typical = serkit.load(name).model.card.typical
+    typical = serkit.load(name).card.typical
     assert typical.share == 0.99
     # Of the training data the mean square is 1; new speakers lie a little farther.
     assert 1.0 < typical.limit < 2.5

@@ -180,7 +180,8 @@ def test_memory_does_not_grow():
 
 def test_codes_are_stable():
     assert CODES == (
-        "truncated", "narrowband", "clipped", "too-quiet", "short", "far-from-training",
+        "truncated", "lost-packets", "narrowband", "clipped", "too-quiet", "short",
+        "far-from-training",
     )  # fmt: skip
 
 

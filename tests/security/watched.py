@@ -168,12 +168,12 @@ def _audio_by_its_name(path: Path) -> None:
 
 
 def _model(path: Path) -> None:
-    from serkit.runtime.card import card_as_json, card_as_text
+    from serkit.runtime.card_text import card_as_json, card_as_text
 
     model = serkit.load(path)
     model((ONE_SECOND, 16_000))
-    card_as_text(model.model)
-    card_as_json(model.model)
+    card_as_text(model.backend)
+    card_as_json(model.backend)
 
 
 def _basis(path: Path) -> None:

@@ -2,11 +2,11 @@ import numpy as np
 import pytest
 import soundfile
 
+from serkit.adaptation import HoldOut
 from serkit.audio import content_hash
 from serkit.corpora import Utterance
 from serkit.errors import CorpusError, ProtocolError
 from serkit.features import extract
-from serkit.adaptation import HoldOut
 from serkit.training import load_utterances, make_dataset, read_utterance
 from serkit.training.data import hash_utterance
 

@@ -27,7 +27,7 @@ def test_features_are_computed_once(utterances, tmp_path, monkeypatch):
     assert len(files(cache)) == 6
     assert len(set(fresh.hashes)) == 6
     plain = make_dataset(make_recipe(), utterances)
-    monkeypatch.setattr("serkit.training.data.extract", None)
+    monkeypatch.setattr("serkit.training.data.features_of", None)
     again = make_dataset(make_recipe(), utterances, cache=cache)
     for other in (again, plain):
         np.testing.assert_array_equal(fresh.features, other.features)
@@ -58,8 +58,8 @@ def test_another_version_of_the_augmentation_is_kept_apart(utterances, tmp_path,
 def test_the_order_of_keys_is_no_other_way(tmp_path):
     cache = FeatureCache(tmp_path)
     one, other = {"a": 1, "b": 2}, {"b": 2, "a": 1}
-    first = cache.get("x", one, lambda: np.zeros(3, np.float32))
-    again = cache.get("x", other, lambda: np.ones(3, np.float32))
+    (first,) = cache.get("x", one, lambda: [np.zeros(3, np.float32)])
+    (again,) = cache.get("x", other, lambda: [np.ones(3, np.float32)])
     np.testing.assert_array_equal(first, again)
 
 

@@ -9,8 +9,8 @@ from serkit.compression import export_c
 from serkit.compression.quantize import learn, quantize
 from serkit.corpora import Utterance
 from serkit.errors import ModelError
-from serkit.features import Descriptor, FeatureRecipe, extract
-from serkit.runtime import load_model, save_model, weighted
+from serkit.features import Descriptor, FeatureRecipe, Sequences, extract
+from serkit.runtime import NumpyBackend, load_model, save_model, weighted
 from serkit.training import (
     Augmentation,
     FeatureCache,
@@ -67,25 +67,35 @@ def parts_of(data):
     return [data.rows(np.flatnonzero(mask)) for mask in (speaker < 5, speaker == 5)]
 
 
-def test_frames_beyond_the_end_are_nan(data, utterances):
-    assert data.features.shape[:2] == (36, 13)
-    for row, utterance in zip(data.features, utterances, strict=True):
+def test_each_recording_keeps_its_length(data, utterances):
+    assert data.features.values.shape[:2] == (36, 13)
+    for i, utterance in enumerate(utterances):
         samples, _ = soundfile.read(utterance.audio, dtype="float32")
-        found = extract(FRAMES, samples)
-        np.testing.assert_array_equal(row[:, : found.shape[1]], found)
-        assert np.isnan(row[:, found.shape[1] :]).all()
+        frames = extract(FRAMES, samples)
+        assert data.features.lengths[i] == frames.shape[1]
+        np.testing.assert_array_equal(data.features.values[i, :, : frames.shape[1]], frames)
+        assert not data.features.values[i, :, frames.shape[1] :].any()
+
+
+def test_a_nan_is_no_end(data):
+    """As a feature of a damaged recording might be; the recording keeps its length."""
+    model = fit(recipe_of("cnn", optimiser=Optimiser(max_epochs=1)), *parts_of(data))
+    one = data.features[:1]
+    values = one.values.copy()
+    values[0, :, 5] = np.nan
+    assert np.isnan(model.logits(Sequences(values, one.lengths))).any()
 
 
 def test_altered_copies_of_other_lengths_and_the_cache(utterances, tmp_path):
     recipe = recipe_of("cnn", augmentation=Augmentation(copies=2, speed=1.3))
     plain = make_dataset(recipe, utterances)
-    assert plain.copies.shape[:2] == (2, 36)
-    lengths = (~np.isnan(plain.copies[:, :, 0])).sum(axis=2)
-    assert len(np.unique(lengths - (~np.isnan(plain.features[:, 0])).sum(axis=1))) > 5
+    assert plain.copies.values.shape[:2] == (2, 36)
+    assert len(np.unique(plain.copies.lengths - plain.features.lengths)) > 5
     for _ in range(2):
         kept = make_dataset(recipe, utterances, cache=FeatureCache(tmp_path))
-        np.testing.assert_array_equal(kept.features, plain.features)
-        np.testing.assert_array_equal(kept.copies, plain.copies)
+        for one, other in ((kept.features, plain.features), (kept.copies, plain.copies)):
+            np.testing.assert_array_equal(one.values, other.values)
+            np.testing.assert_array_equal(one.lengths, other.lengths)
 
 
 @pytest.mark.parametrize("family", FAMILIES)
@@ -100,7 +110,7 @@ def test_it_learns_how_a_voice_moves(data, family, tmp_path):
     save_model(model, tmp_path / "m.safetensors")
     found = load_model(tmp_path / "m.safetensors")
     np.testing.assert_array_equal(found.logits(data.features), model.logits(data.features))
-    answer = Recognizer(found)(data.utterances[0].audio)
+    answer = Recognizer(NumpyBackend(found))(data.utterances[0].audio)
     probabilities = np.array([answer.scores[label] for label in LABELS])
     logits = model.logits(data.features[:1])[0].astype(np.float64)
     np.testing.assert_allclose(
@@ -137,7 +147,13 @@ def test_a_recipe_quantises_what_it_trains(data):
 def test_the_normalisation_weighs_recordings_and_not_frames(data):
     training, validation = parts_of(data)
     model = fit(recipe_of("cnn", optimiser=Optimiser(max_epochs=1)), training, validation)
-    each = np.array([np.nanmean(row, axis=1) for row in training.features.astype(np.float64)])
+    frames = training.features
+    each = np.array(
+        [
+            values[:, :length].astype(np.float64).mean(axis=1)
+            for values, length in zip(frames.values, frames.lengths, strict=True)
+        ]
+    )
     np.testing.assert_allclose(model.mean, each.mean(axis=0), rtol=1e-5)
 
 
@@ -149,7 +165,7 @@ def test_mixup_and_noise_leave_frames_frames(data):
 
 def test_frames_have_no_export_to_c(data):
     model = fit(recipe_of("lstm", optimiser=Optimiser(max_epochs=1)), *parts_of(data))
-    with pytest.raises(ModelError, match="layer 0 is of the type LSTM, which cannot be exported"):
+    with pytest.raises(ModelError, match="layer 0 is of type lstm, which cannot be exported"):
         export_c(model)
 
 

@@ -73,8 +73,8 @@ def export_c(model: Model) -> CSource:
         model: Quantised or not.
 
     Raises:
-        ModelError: The model takes an embedding, a type of layer cannot be exported, or weights are so large that float32 may
-            overflow; the layer is named.
+        ModelError: The model takes an embedding, a type of layer cannot be exported, or weights are
+            so large that float32 may overflow; the layer is named.
     """
     layers = _in_c(model)
     limit = FARTHEST if model.card.clip is None else model.card.clip

@@ -206,6 +206,11 @@ class Recognizer:
                 yield _Classified(start, content, None, None)
                 continue
             outputs = self.backend.outputs([content])
+            if not np.isfinite(outputs.logits).all():
+                raise ModelError(
+                    f"the outputs of {self.name} are not finite: its weights are too large to "
+                    "compute with; get a fresh copy of the model"
+                )
             distance = None if outputs.distances is None else float(outputs.distances[0])
             yield _Classified(start, content, softmax(outputs.logits[0, chosen]), distance)
         if not n_windows:
