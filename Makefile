@@ -2,13 +2,16 @@
 # make test   install the test extra, run the whole suite
 # make check  lint, format, types, house rules (part of make test)
 # make dev    install every extra
-# make results  write docs/results.md from benchmarks/results/*.json
+# make results    write docs/results.md and docs/results/ from benchmarks/results/*.json
+# make artefacts  train the shipped models and the codec's basis, write the packet vectors (hours;
+#                 needs the corpora in SERKIT_CORPORA)
 
 PYTHON ?= python3
 BIN := .venv/bin
+MODELS := emodb7 ravdess8 tiny
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
 
-.PHONY: run test check dev results clean
+.PHONY: run test check dev results artefacts clean
 
 run: .venv/.core
 	$(BIN)/serkit predict examples/*.flac --report report.html
@@ -29,6 +32,13 @@ dev: .venv/.dev
 
 results: .venv/.core
 	$(BIN)/python benchmarks/make_results.py
+
+artefacts: .venv/.test
+	set -e; for model in $(MODELS); do \
+	  $(BIN)/serkit train models/$$model -o src/serkit/models/$$model.safetensors; \
+	done
+	$(BIN)/python tools/learn_basis.py ravdess nemo tess
+	$(BIN)/python tools/packet_vectors.py
 
 .venv/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \

@@ -1,10 +1,10 @@
-"""What commands take on files of at most 1 MB that ask for far more, and `encode` on an hour.
+"""Memory and time of commands on hostile files of at most 1 MB, and of `encode` on an hour.
 
-Claims: no such file makes a command take more than 512 MB, or work for more than a minute without
+Claims: no such file makes a command take more than 512 MB or run for more than a minute without
 showing progress; `encode` of an hour of speech stays within 100 MB.
 
-Each command runs by itself, its stderr a terminal. What has not ended after 20 s is interrupted:
-its memory until then is given, and how long it was silent at most.
+Each command runs in a process of its own, with a terminal as stderr. After 20 s it is interrupted;
+its peak memory and longest silence until then are recorded.
 
 Needs RAVDESS for the hour: SERKIT_CORPORA=/folder python benchmarks/budgets.py
 """
@@ -24,8 +24,8 @@ from typing import Any
 
 from harness import machine, versions, write_result
 
-MOST_S, MOST_HOUR_S = 20.0, 300.0
-MOST_MB, MOST_HOUR_MB = 512.0, 100.0
+LIMIT_S, HOUR_LIMIT_S = 20.0, 300.0
+LIMIT_MB, HOUR_LIMIT_MB = 512.0, 100.0
 
 COMMANDS = (
     "predict silence.flac",
@@ -63,8 +63,8 @@ COMMANDS = (
 )
 
 
-def measured(command: str, folder: Path, most_s: float) -> dict[str, Any]:
-    """Run a command, interrupted after `most_s`."""
+def measured(command: str, folder: Path, limit_s: float) -> dict[str, Any]:
+    """Run a command; interrupt it after `limit_s` seconds."""
     terminal, shown = pty.openpty()
     start = time.monotonic()
     process = subprocess.Popen(
@@ -78,11 +78,11 @@ def measured(command: str, folder: Path, most_s: float) -> dict[str, Any]:
     )
     os.close(shown)
     last, silent_s, ended, written = start, 0.0, False, bytearray()
-    while not ended and time.monotonic() - start < most_s:
+    while not ended and time.monotonic() - start < limit_s:
         if select.select([terminal], [], [], 0.1)[0]:
             try:
                 content = os.read(terminal, 1 << 16)
-            except OSError:  # as Linux says that the other end is closed
+            except OSError:  # Linux reports a closed terminal as an input/output error
                 content = b""
             ended = not content
             written += content
@@ -92,7 +92,7 @@ def measured(command: str, folder: Path, most_s: float) -> dict[str, Any]:
     if not ended:
         process.send_signal(signal.SIGINT)
     seconds = time.monotonic() - start
-    # Of the process and those it has waited for, the largest.
+    # The peak of the process and of children it has waited for.
     _, status, usage = os.wait4(process.pid, 0)
     os.close(terminal)
     lines = written.decode("utf-8", "replace").split("serkit: ")
@@ -108,29 +108,29 @@ def measured(command: str, folder: Path, most_s: float) -> dict[str, Any]:
 
 
 def main() -> None:
-    """Run all."""
-    # Where interrupts are ignored, as in the background of a shell, commands would ignore them too.
+    """Run every command."""
+    # In the background of a shell interrupts are ignored, and child processes would inherit that.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        # In a process of its own: one that is started by a large one counts as large at first.
+        # A separate process: children of a large process start with its peak memory.
         maker = Path(__file__).with_name("hostile.py")
         subprocess.run([sys.executable, str(maker), name, "--speech"], check=True)
         rows = []
         for command in COMMANDS:
-            rows.append(measured(command, folder, MOST_S))
+            rows.append(measured(command, folder, LIMIT_S))
             print(rows[-1], flush=True)
         hours = [
-            measured(f"encode hour.flac -o hour.smel{options}", folder, MOST_HOUR_S)
+            measured(f"encode hour.flac -o hour.smel{options}", folder, HOUR_LIMIT_S)
             for options in ("", " --kbps 1.5")
         ]
         print(*hours, sep="\n")
     write_result(
         "budgets",
         {
-            "most_s": MOST_S,
-            "most_mb": MOST_MB,
-            "most_hour_mb": MOST_HOUR_MB,
+            "most_s": LIMIT_S,
+            "most_mb": LIMIT_MB,
+            "most_hour_mb": HOUR_LIMIT_MB,
             "rows": rows,
             "hour": hours,
             "machine": machine(),

@@ -1,8 +1,8 @@
-"""The exported C beside Python on real recordings, and what it takes of flash and RAM.
+"""Exported C code compared with Python on real recordings; its flash and RAM.
 
-Claim: the same probabilities to 1e-4 on at least 200 utterances.
+Claim: probabilities agree within 1e-4 on at least 200 utterances.
 
-Needs a C compiler, `size` and a corpus: SERKIT_CORPORA=/folder python benchmarks/c_export.py
+Needs a C compiler, `size` and EmoDB: SERKIT_CORPORA=/folder python benchmarks/c_export.py
 """
 
 from __future__ import annotations
@@ -19,8 +19,7 @@ from serkit import corpora
 from serkit.audio import read
 from serkit.compression import export_c, quantize_matrix
 from serkit.features import extract
-from serkit.runtime import Model, load
-from serkit.runtime.model import softmax
+from serkit.runtime import Model, load_network, softmax
 
 from harness import machine, versions, write_result
 
@@ -45,7 +44,7 @@ int main(void)
 
 
 def compared(model: Model, features: np.ndarray, folder: Path) -> dict[str, Any]:
-    """Compile, run, compare, and ask `size`."""
+    """Compile the model, compare its probabilities with Python's, and measure its size."""
     source = export_c(model)
     (folder / f"{source.name}.h").write_text(source.header)
     (folder / f"{source.name}.c").write_text(source.source)
@@ -55,15 +54,15 @@ def compared(model: Model, features: np.ndarray, folder: Path) -> dict[str, Any]
     unit = f"{source.name}.c"
     subprocess.run([*STRICT, *CHECKED, "main.c", unit, "-o", "main", "-lm"], **run)
     done = subprocess.run([folder / "main"], input=features.astype("<f4").tobytes(), **run)
-    found = np.frombuffer(done.stdout, "<f4").reshape(len(features), -1)
+    probabilities = np.frombuffer(done.stdout, "<f4").reshape(len(features), -1)
     expected = softmax(model.logits(features))
     subprocess.run([*STRICT, "-Os", "-c", unit, "-o", "unit.o"], **run)
     sizes = subprocess.run(["size", "unit.o"], **run).stdout.decode().splitlines()[1].split()
     text, data, bss = map(int, sizes[:3])
     return {
         "utterances": len(features),
-        "largest_difference": float(np.abs(found - expected).max()),
-        "same_label": float(np.mean(found.argmax(axis=1) == expected.argmax(axis=1))),
+        "largest_difference": float(np.abs(probabilities - expected).max()),
+        "same_label": float(np.mean(probabilities.argmax(axis=1) == expected.argmax(axis=1))),
         "flash_bytes": text + data,
         "ram_bytes": data + bss,
         "warnings": 0,
@@ -71,22 +70,22 @@ def compared(model: Model, features: np.ndarray, folder: Path) -> dict[str, Any]
 
 
 def main() -> None:
-    """The models at the bits they ship with and at others."""
+    """Compare the models at their shipped and at other bit-widths."""
     rows = []
     for name, corpus in MODELS:
-        model = load(name).model
+        model = load_network(name)
         known = corpora.load(corpus).utterances
         utterances = [u for u in known if u.label in model.card.labels]
-        features = np.stack([extract(model.card.features, read(u.audio)) for u in utterances])
+        features = np.stack([extract(model.recipe, read(u.audio)) for u in utterances])
         variants = {"as shipped": model}
         for bits in (4, 2, 1):
             layers = (
                 replace(layer, weight=quantize_matrix(layer.matrix, bits)) for layer in model.layers
             )
             variants[f"{bits} bits"] = replace(model, layers=tuple(layers))
-        for variant, small in variants.items():
+        for variant, variant_model in variants.items():
             with tempfile.TemporaryDirectory() as folder:
-                row = compared(small, features, Path(folder))
+                row = compared(variant_model, features, Path(folder))
             rows.append({"model": name, "variant": variant} | row)
             print(rows[-1])
     compiler = subprocess.run(["cc", "--version"], capture_output=True, check=True, text=True)

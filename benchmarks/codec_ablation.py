@@ -1,8 +1,8 @@
-"""What each step of the mode `basis` buys: bits at an equal error, one step more at a time.
+"""Ablation of the codec's mode `basis`: rate at equal error, adding one step at a time.
 
-Learned on RAVDESS, tested on EmoDB, packet headers counted. Where tables are static, the bits of a
-coefficient are those of an ideal entropy coder whose table, one for each place in the block, was
-learned with the basis; the last steps are the product's own packets.
+Learned on RAVDESS, tested on EmoDB, packet headers included. With static tables, the bits of a
+coefficient are those of an ideal entropy coder whose tables, one per position in the block, were
+learned with the basis. The last steps are the packets of the codec itself.
 
 Needs RAVDESS and EmoDB: SERKIT_CORPORA=/folder python benchmarks/codec_ablation.py
 """
@@ -18,9 +18,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from learn_basis import blocks_of, learned_from
 from numpy.typing import NDArray
-from rate_distortion import MOST, RATE, at
 
 from serkit.codec import BLOCK_FRAMES, N_MELS, Basis, decode, encode_basis, log_mel_of, normalised
 from serkit.codec.basis import (
@@ -36,8 +34,11 @@ from serkit.corpora import load
 from serkit.features import dct_matrix
 from serkit.features.whisper import clamped
 from serkit.training import read_utterance
+from serkit.training.codec_basis import learn_basis
+from serkit.training.codec_blocks import corpus_blocks
 
 from harness import machine, versions, write_result
+from rate_distortion import MAX_RECORDINGS, RATE, at
 
 Array = NDArray[np.float32]
 Integers = NDArray[np.int64]
@@ -45,35 +46,35 @@ Integers = NDArray[np.int64]
 LEARNED, TESTED = "ravdess", "emodb"
 HEADER_BITS = 64
 DEAD_ZONE = 0.33
-"""What is added before rounding down; 0.5 rounds to the nearest."""
+"""Added before rounding down; 0.5 would round to the nearest."""
 ERRORS = (0.105, 0.088)
 QUALITIES = range(2, 11)
 
 
 @dataclass
 class Recording:
-    """A recording to code: its blocks as the encoder takes them, and what is wanted of them."""
+    """A recording: samples, blocks of the encoder, reference log-mel and its peak."""
 
     samples: Array
     blocks: list[Array]
-    wanted: Array
+    reference: Array
     peak: float
 
 
 @dataclass
 class Transform:
-    """Blocks `[n, 80, 32]` to coefficients `[n, 32, 80]` with their kinds, and back."""
+    """Maps blocks `[n, 80, 32]` to coefficients `[n, 32, 80]` and kinds `[n]`, and back."""
 
     forward: Callable[[Array], tuple[Array, Integers]]
     back: Callable[[Array, Integers], Array]
 
 
 Bits = Callable[[Integers, Integers, int], NDArray[np.float64]]
-"""Bits of each block, of multiples, kinds and quality."""
+"""Bits per block, given multiples, kinds and quality."""
 
 
 def recording(samples: Array) -> Recording:
-    """Cut as the encoder does."""
+    """Split into blocks as the encoder does."""
     log_mel = log_mel_of(samples)
     blocks, peak = [], -np.inf
     for start in range(0, log_mel.shape[1], BLOCK_FRAMES):
@@ -85,55 +86,57 @@ def recording(samples: Array) -> Recording:
 
 
 def one_basis(blocks: Array, *, in_time: bool) -> Transform:
-    """Mean and singular vectors of all blocks, and a cosine transform along time or none."""
+    """Mean and singular vectors of all blocks; optionally a cosine transform along time."""
     mean = blocks.mean(axis=(0, 2))
     flat = (blocks - mean[:, None]).transpose(1, 0, 2).reshape(N_MELS, -1).astype(np.float64)
     vectors = np.linalg.eigh(flat @ flat.T)[1][:, ::-1].T.astype(np.float32)
     cosines = dct_matrix(BLOCK_FRAMES, BLOCK_FRAMES) if in_time else np.eye(BLOCK_FRAMES)
     cosines = cosines.astype(np.float32)
 
-    def forward(found: Array) -> tuple[Array, Integers]:
-        turned = np.einsum("tf,kb,nbf->ntk", cosines, vectors, found - mean[:, None], optimize=True)
-        return turned.astype(np.float32), np.zeros(len(found), np.int64)
+    def forward(blocks: Array) -> tuple[Array, Integers]:
+        centred = blocks - mean[:, None]
+        values = np.einsum("tf,kb,nbf->ntk", cosines, vectors, centred, optimize=True)
+        return values.astype(np.float32), np.zeros(len(blocks), np.int64)
 
-    def back(found: Array, kinds: Integers) -> Array:
-        turned = np.einsum("tf,kb,ntk->nbf", cosines, vectors, found, optimize=True)
-        return (turned + mean[:, None]).astype(np.float32)
+    def back(values: Array, kinds: Integers) -> Array:
+        centred = np.einsum("tf,kb,ntk->nbf", cosines, vectors, values, optimize=True)
+        return (centred + mean[:, None]).astype(np.float32)
 
     return Transform(forward, back)
 
 
 def many_kinds(basis: Basis) -> Transform:
-    """The product's: each block of the kind that suits it."""
+    """The codec's transform: each block with its likeliest kind."""
 
-    def forward(found: Array) -> tuple[Array, Integers]:
-        turned = [likeliest(basis, block) for block in found]
-        return np.stack([values for _, values in turned]), np.array([kind for kind, _ in turned])
+    def forward(blocks: Array) -> tuple[Array, Integers]:
+        chosen = [likeliest(basis, block) for block in blocks]
+        return np.stack([values for _, values in chosen]), np.array([kind for kind, _ in chosen])
 
-    def back(found: Array, kinds: Integers) -> Array:
-        return np.stack([block_of(basis, v, k) for v, k in zip(found, kinds.tolist(), strict=True)])
+    def back(values: Array, kinds: Integers) -> Array:
+        pairs = zip(values, kinds.tolist(), strict=True)
+        return np.stack([block_of(basis, block, kind) for block, kind in pairs])
 
     return Transform(forward, back)
 
 
-def rounded(found: Array, quality: int, offset: float) -> Integers:
-    """Whole multiples of the step."""
-    size = np.floor(np.abs(found) / np.float32(STEPS[quality]) + np.float32(offset))
-    return (np.sign(found) * size).astype(np.int64)
+def rounded(values: Array, quality: int, offset: float) -> Integers:
+    """Integer multiples of the step."""
+    size = np.floor(np.abs(values) / np.float32(STEPS[quality]) + np.float32(offset))
+    return (np.sign(values) * size).astype(np.int64)
 
 
 def static_bits(transform: Transform, blocks: Array, offset: float, n_kinds: int) -> Bits:
-    """By tables for each kind, place and quality, learned from blocks."""
-    found, kinds = transform.forward(blocks)
+    """Bits by static tables per kind, position and quality, learned from blocks."""
+    values, kinds = transform.forward(blocks)
     tables: dict[int, NDArray[np.float64]] = {}
 
     def learn(quality: int) -> NDArray[np.float64]:
-        sizes = np.minimum(np.abs(rounded(found, quality, offset)), LARGEST)
+        sizes = np.minimum(np.abs(rounded(values, quality, offset)), LARGEST)
         counts = np.zeros((n_kinds, BLOCK_FRAMES, N_MELS, LARGEST + 1))
         t, k = np.indices(sizes.shape[1:])
         for kind, size in zip(kinds.tolist(), sizes, strict=True):
             counts[kind, t, k, size] += 1.0
-        # Smoothed towards a geometric law of the same mean.
+        # Smoothed towards a geometric distribution of the same mean.
         mean = (counts * np.arange(LARGEST + 1.0)).sum(axis=-1, keepdims=True)
         mean = (mean + 0.05) / (counts.sum(axis=-1, keepdims=True) + 1.0)
         ratio = mean / (1.0 + mean)
@@ -152,7 +155,7 @@ def static_bits(transform: Transform, blocks: Array, offset: float, n_kinds: int
 
 
 def context_bits(basis: Basis) -> Bits:
-    """By the product's context network and tables."""
+    """Bits by the codec's context network and tables."""
 
     def bits(multiples: Integers, kinds: Integers, quality: int) -> NDArray[np.float64]:
         sizes = np.abs(multiples)
@@ -161,7 +164,7 @@ def context_bits(basis: Basis) -> Bits:
         for row in range(BLOCK_FRAMES):
             cost[:, row] = basis.costs[context.classes(), np.minimum(sizes[:, row], LARGEST)]
             context.take(sizes[:, row])
-        # Rows after the last that is used, and components beyond the limits, are not sent.
+        # Rows after the last nonzero one, and components beyond the limits, are not sent.
         cost *= np.arange(N_MELS) < basis.limits[quality][:, None]
         later = np.cumsum(sizes.any(axis=2)[:, ::-1], axis=1)[:, ::-1] > 0
         n_rows = later.sum(axis=1)
@@ -180,21 +183,21 @@ def curve(
 ) -> list[dict[str, Any]]:
     """Rate and error at each quality."""
     blocks = np.stack([block for one in recordings for block in one.blocks])
-    found, kinds = transform.forward(blocks)
+    coefficients, kinds = transform.forward(blocks)
     rows = []
     for quality in QUALITIES:
-        multiples, values = quantise(found, kinds, quality)
+        multiples, values = quantise(coefficients, kinds, quality)
         size = np.ceil(bits(multiples, kinds, quality) / 8.0).sum() * 8.0 + HEADER_BITS * len(
             blocks
         )
         frames = transform.back(values, kinds)
         squares, n, first = 0.0, 0, 0
         for one in recordings:
-            ours = np.concatenate(list(frames[first : first + len(one.blocks)]), axis=1)
+            decoded = np.concatenate(list(frames[first : first + len(one.blocks)]), axis=1)
             first += len(one.blocks)
-            ours = normalised(ours[:, : one.wanted.shape[1]], peak=one.peak)
-            squares += float(np.square((ours - one.wanted).astype(np.float64)).sum())
-            n += one.wanted.size
+            decoded = normalised(decoded[:, : one.reference.shape[1]], peak=one.peak)
+            squares += float(np.square((decoded - one.reference).astype(np.float64)).sum())
+            n += one.reference.size
         rows.append(row(name, quality, size, recordings, squares / n))
     return rows
 
@@ -204,15 +207,15 @@ def row(
 ) -> dict[str, Any]:
     """A point of a curve."""
     seconds = sum(len(one.samples) for one in recordings) / RATE
-    found = {"codec": name, "quality": quality, "kbps": 1e-3 * bits / seconds, "rmse": error**0.5}
-    print(found, flush=True)
-    return found
+    point = {"codec": name, "quality": quality, "kbps": 1e-3 * bits / seconds, "rmse": error**0.5}
+    print(point, flush=True)
+    return point
 
 
 def files(
     name: str, recordings: Sequence[Recording], basis: Basis, blocks_per_packet: int
 ) -> list[dict[str, Any]]:
-    """The product itself."""
+    """Rate and error of the codec itself at each quality."""
     rows = []
     for quality in range(N_QUALITIES):
         size, squares, n = 0, 0.0, 0
@@ -221,7 +224,7 @@ def files(
                 one.samples, quality, blocks_per_packet=blocks_per_packet, basis=basis
             )
             size += 8 * len(stream)
-            error = decode(stream, basis=basis).log_mel - one.wanted
+            error = decode(stream, basis=basis).log_mel - one.reference
             squares += float(np.square(error.astype(np.float64)).sum())
             n += error.size
         rows.append(row(name, quality, size, recordings, squares / n))
@@ -229,31 +232,32 @@ def files(
 
 
 def main() -> None:
-    """Every step."""
+    """Measure every step."""
     utterances = load(TESTED).utterances
-    recordings = [recording(read_utterance(u)) for u in utterances[:: -(-len(utterances) // MOST)]]
-    learned = load(LEARNED).utterances
-    blocks = np.stack([block for u in learned for block in blocks_of(u)])
-    basis = learned_from([LEARNED])
-    frames, turned, kinds = (
+    recordings = [
+        recording(read_utterance(u)) for u in utterances[:: -(-len(utterances) // MAX_RECORDINGS)]
+    ]
+    blocks = np.stack(corpus_blocks([LEARNED]))
+    basis = learn_basis(list(blocks))
+    frames, cosine, kinds = (
         one_basis(blocks, in_time=False),
         one_basis(blocks, in_time=True),
         many_kinds(basis),
     )
 
     def plain(offset: float) -> Callable[[Array, Integers, int], tuple[Integers, Array]]:
-        def quantise(found: Array, _: Integers, quality: int) -> tuple[Integers, Array]:
-            multiples = rounded(found, quality, offset)
+        def quantise(values: Array, _: Integers, quality: int) -> tuple[Integers, Array]:
+            multiples = rounded(values, quality, offset)
             return multiples, multiples.astype(np.float32) * np.float32(STEPS[quality])
 
         return quantise
 
-    def chosen(found: Array, kinds: Integers, quality: int) -> tuple[Integers, Array]:
-        multiples, _ = quantised(basis, found, kinds, quality)
+    def optimised(values: Array, kinds: Integers, quality: int) -> tuple[Integers, Array]:
+        multiples, _ = quantised(basis, values, kinds, quality)
         return multiples, multiples.astype(np.float32) * np.float32(STEPS[quality])
 
-    def within_limits(found: Array, kinds: Integers, quality: int) -> tuple[Integers, Array]:
-        multiples, values = dead(found, kinds, quality)
+    def within_limits(values: Array, kinds: Integers, quality: int) -> tuple[Integers, Array]:
+        multiples, values = dead(values, kinds, quality)
         sent = np.arange(N_MELS) < basis.limits[quality][:, None]
         return multiples * sent, values * sent
 
@@ -262,10 +266,15 @@ def main() -> None:
     steps: list[tuple[str, list[dict[str, Any]]]] = []
     for name, transform, quantise, bits in (
         ("learned vectors, static tables", frames, nearest, static_bits(frames, blocks, 0.5, 1)),
-        ("+ cosine transform over 32 frames", turned, nearest, static_bits(turned, blocks, 0.5, 1)),
-        ("+ dead zone", turned, dead, static_bits(turned, blocks, DEAD_ZONE, 1)),
+        (
+            "+ cosine transform over 32 frames",
+            cosine,
+            nearest,
+            static_bits(cosine, blocks, 0.5, 1),
+        ),
+        ("+ dead zone", cosine, dead, static_bits(cosine, blocks, DEAD_ZONE, 1)),
         ("+ context network", kinds, within_limits, context_bits(basis)),
-        ("+ choice by rate and distortion", kinds, chosen, context_bits(basis)),
+        ("+ choice by rate and distortion", kinds, optimised, context_bits(basis)),
     ):
         if name == "+ context network":
             static = static_bits(kinds, blocks, DEAD_ZONE, n_kinds)

@@ -1,11 +1,11 @@
-"""An hour of speech through the live codec: memory, real-time factors, delay.
+"""Memory, real-time factors and delay of the live codec on an hour of speech.
 
-Claims: a file is coded in 0.003 of its time, and decoded likewise; encoder and decoder of a stream
-together stay within 100 MB, and need no more after an hour than after five minutes; a packet comes
-at most 400 ms after the first sample it holds.
+Claims: a file is encoded, and decoded, with a real-time factor of at most 0.003; encoder and
+decoder of a stream together stay within 100 MB, and do not grow between five minutes and an hour;
+a packet leaves at most 400 ms after the first sample it holds.
 
-RAVDESS, one recording after another, is pushed in chunks of 20 ms into the encoder and each packet
-into the decoder, in a process of its own, on one thread.
+The recordings of RAVDESS are concatenated and pushed into the encoder in chunks of 20 ms, and each
+packet into the decoder, in a process of its own, on one thread.
 
 Needs RAVDESS: SERKIT_CORPORA=/folder python benchmarks/codec_stream.py
 """
@@ -29,7 +29,7 @@ CHUNK = 320
 
 
 def streamed() -> dict[str, Any]:
-    """Push the hour through; in a process that does nothing else."""
+    """Code the hour, in a process that does nothing else."""
     import resource
     import time
 
@@ -40,19 +40,19 @@ def streamed() -> dict[str, Any]:
     from serkit.corpora import load
 
     def chunks() -> Iterator[Any]:
-        held = np.zeros(0, np.float32)
+        pending = np.zeros(0, np.float32)
         for utterance in load(CORPUS).utterances:
-            held = np.concatenate((held, read(str(utterance.audio))))
-            while len(held) >= CHUNK:
-                yield held[:CHUNK]
-                held = held[CHUNK:]
+            pending = np.concatenate((pending, read(str(utterance.audio))))
+            while len(pending) >= CHUNK:
+                yield pending[:CHUNK]
+                pending = pending[CHUNK:]
 
     def peak_mb() -> float:
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6
 
     block = BLOCK_FRAMES * SAMPLE_RATE // 100
     encoder, decoder = Encoder(), Decoder()
-    # Processor time, so that what else runs on the machine does not count.
+    # Processor time excludes other processes on the machine.
     clock = time.process_time
     taken = {"encode": 0.0, "decode": 0.0}
     pushed, n_packets, n_bytes, n_frames, delay = 0, 0, 0, 0, 0
@@ -85,7 +85,7 @@ def streamed() -> dict[str, Any]:
     n_frames += decoder.flush().shape[1]
     seconds = pushed / SAMPLE_RATE
     if seconds != 60.0 * MINUTES or n_frames != 100 * seconds:
-        raise SystemExit(f"{seconds} s went in and {n_frames} frames came out")
+        raise SystemExit(f"{seconds} s encoded, {n_frames} frames decoded; expected 100 per second")
     return {
         "quality": DEFAULT_QUALITY,
         "seconds": seconds,
@@ -101,7 +101,7 @@ def streamed() -> dict[str, Any]:
 
 
 def rtf_of_a_file(samples: Any) -> dict[str, float]:
-    """Real-time factors where many blocks are worked on at once."""
+    """Real-time factors of a file, which is coded many blocks at a time."""
     import statistics
     import time
 
@@ -121,7 +121,7 @@ def rtf_of_a_file(samples: Any) -> dict[str, float]:
 
 
 def main() -> None:
-    """Start the process and keep its figures."""
+    """Run the measurement in a child process."""
     environment = os.environ | {f"{name}_NUM_THREADS": "1" for name in ("OMP", "OPENBLAS", "MKL")}
     done = subprocess.run(
         [sys.executable, __file__, "--child"],
@@ -130,8 +130,8 @@ def main() -> None:
         text=True,
         check=True,
     )
-    found = json.loads(done.stdout)
-    print(json.dumps(found, indent=2))
+    figures = json.loads(done.stdout)
+    print(json.dumps(figures, indent=2))
     write_result(
         "codec_stream",
         {
@@ -140,7 +140,7 @@ def main() -> None:
             "corpus": CORPUS,
             "chunk_ms": CHUNK // 16,
             "early_minutes": EARLY,
-            **found,
+            **figures,
         },
     )
 

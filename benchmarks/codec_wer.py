@@ -1,9 +1,9 @@
-"""What coding costs a recogniser of words: WER on coded speech.
+"""WER on coded speech.
 
-Words lost to coding are the difference to log-mel that was not coded; those lost to log-mel and
-its preview, the difference of that to the original. pocketsphinx takes sound: of log-mel, the
-Griffin-Lim preview. Whisper takes log-mel as it was decoded. The shipped basis has heard none of
-the speakers.
+The cost of coding is the difference to uncoded log-mel; the cost of log-mel and its preview is the
+difference of uncoded log-mel to the original. pocketsphinx recognises sound, of log-mel the
+Griffin-Lim preview. Whisper recognises the decoded log-mel. The shipped basis was not learned on
+any of the speakers.
 
 Needs transcribed clips (a folder `transcribed` with `transcripts.tsv`: file, speaker, text), PyAV,
 pocketsphinx and jiwer, and for Whisper a folder with its weights as transformers saves them:
@@ -41,9 +41,9 @@ from serkit.metrics import clustered_intervals
 from serkit.training import worker_pool
 
 from harness import machine, versions, write_result
-from opus import OPUS_KBPS, RATE, through_opus
-from recognisers import pocketsphinx_text, whisper_text
-from wer import WordErrors, word_errors
+from peers.opus import OPUS_KBPS, RATE, through_opus
+from peers.recognisers import pocketsphinx_text, whisper_text
+from peers.wer import WordErrors, word_errors
 
 Array = NDArray[np.float32]
 
@@ -56,12 +56,12 @@ ORIGINAL, UNCODED = "original, 16-bit PCM", "log-mel, not coded"
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Received:
-    """What arrives of a recording.
+    """A recording as the receiver has it.
 
     Attributes:
-        size: Bytes sent; None if nothing was coded.
-        log_mel: As Whisper's encoder takes it, shape `[80, n_frames]`.
-        sound: Mono at 16 kHz; None if it has to be guessed from the log-mel.
+        size: Bytes sent; None if not coded.
+        log_mel: Whisper's normalised log-mel, shape `[80, n_frames]`.
+        sound: Mono at 16 kHz; None if only the log-mel is available.
     """
 
     size: int | None
@@ -71,7 +71,7 @@ class Received:
 
 @dataclass(frozen=True, slots=True)
 class Clip:
-    """A recording and what is said in it."""
+    """A recording and its transcript."""
 
     path: Path
     text: str
@@ -79,7 +79,7 @@ class Clip:
 
 @dataclass(frozen=True, slots=True)
 class Heard:
-    """What the recognisers make of a clip under one condition."""
+    """Size and recognised texts of a clip under one condition."""
 
     size: int | None
     pocketsphinx: str
@@ -87,23 +87,23 @@ class Heard:
 
 
 def pcm(samples: Array) -> Received:
-    """As it is, 16 bits a sample."""
+    """16-bit PCM."""
     return Received(2 * len(samples), normalised(log_mel_of(samples)), samples)
 
 
 def uncoded(samples: Array) -> Received:
-    """Its log-mel."""
+    """Uncoded log-mel."""
     return Received(None, normalised(log_mel_of(samples)))
 
 
 def packets(encode: Callable[[Array], bytes], samples: Array) -> Received:
-    """Coded by one of our modes."""
+    """Packets of serkit."""
     stream = encode(samples)
     return Received(len(stream), decode(stream).log_mel)
 
 
 def opus(kbps: int, samples: Array) -> Received:
-    """Through libopus."""
+    """Opus."""
     size, sound = through_opus(samples, kbps)
     return Received(size, normalised(log_mel_of(sound)), sound)
 
@@ -124,7 +124,11 @@ CONDITIONS: dict[str, Callable[[Array], Received]] = {
 
 
 def transcribed(folder: Path) -> list[Clip]:
-    """The clips that `transcripts.tsv` lists."""
+    """The clips listed in `transcripts.tsv`.
+
+    Raises:
+        SystemExit: The list is missing.
+    """
     table = folder / "transcripts.tsv"
     if not table.is_file():
         raise SystemExit(f"{table} is missing; set SERKIT_CORPORA to the folder of corpora")
@@ -134,7 +138,7 @@ def transcribed(folder: Path) -> list[Clip]:
 
 
 def hear(whisper: Path | None, task: tuple[Clip, str]) -> Heard:
-    """Send a clip and recognise what arrives."""
+    """Code a clip and recognise the result."""
     clip, condition = task
     received = CONDITIONS[condition](read(clip.path))
     sound = griffin_lim(received.log_mel) if received.sound is None else received.sound
@@ -149,14 +153,14 @@ def figures(errors: dict[str, list[WordErrors]], condition: str) -> dict[str, An
     """WER, and its differences to the original and to uncoded log-mel, with intervals over clips.
 
     Args:
-        errors: Of each condition, those of each clip.
-        condition: The one asked for.
+        errors: Errors per clip, by condition.
+        condition: The condition to report.
     """
 
     def of(name: str) -> list[int]:
-        return [found.errors for found in errors[name]]
+        return [clip.errors for clip in errors[name]]
 
-    spoken = [found.spoken for found in errors[condition]]
+    spoken = [clip.spoken for clip in errors[condition]]
     by_clip = np.array([of(condition), of(ORIGINAL), of(UNCODED), spoken]).T
 
     def metrics(total: NDArray[Any]) -> Sequence[float]:
@@ -169,45 +173,51 @@ def figures(errors: dict[str, list[WordErrors]], condition: str) -> dict[str, An
         name: {"value": value, "interval": [i.low, i.high] if i else None}
         for name, value, i in zip(names, metrics(by_clip.sum(axis=0)), intervals, strict=True)
     } | {
-        kind: sum(asdict(found)[kind] for found in errors[condition])
+        kind: sum(asdict(clip)[kind] for clip in errors[condition])
         for kind in ("substituted", "deleted", "inserted")
     }
 
 
 def main() -> None:
-    """Every clip under every condition."""
+    """Recognise every clip under every condition."""
     folder = Path(os.environ.get("SERKIT_CORPORA", ".")) / "transcribed"
     whisper = Path(os.environ["SERKIT_WHISPER"]) if os.environ.get("SERKIT_WHISPER") else None
     clips = transcribed(folder)
     tasks = [(clip, condition) for condition in CONDITIONS for clip in clips]
-    # A few once more, the other way round, to see that the answers do not change.
+    # Some are recognised again in reverse order, to check that the result is repeatable.
     again = [(clip, UNCODED) for clip in reversed(clips[:REPEATED])]
     with worker_pool(os.cpu_count() or 1) as pool:
-        answers = pool.map(partial(hear, whisper), tasks + again, chunksize=2)
-        heard = list(track(answers, "Listening", len(tasks) + len(again)))
-    of = {
-        condition: heard[i * len(clips) : (i + 1) * len(clips)]
+        texts = pool.map(partial(hear, whisper), tasks + again, chunksize=2)
+        recognised_clips = list(track(texts, "Recognising", len(tasks) + len(again)))
+    by_condition = {
+        condition: recognised_clips[i * len(clips) : (i + 1) * len(clips)]
         for i, condition in enumerate(CONDITIONS)
     }
-    if heard[len(tasks) :] != of[UNCODED][:REPEATED][::-1]:
-        raise SystemExit("the same speech was heard in two ways: the figures cannot be repeated")
+    if recognised_clips[len(tasks) :] != by_condition[UNCODED][:REPEATED][::-1]:
+        raise SystemExit("two runs on the same speech differ; the figures are not repeatable")
     seconds = sum(len(read(clip.path)) for clip in clips) / RATE
-    recognised = {"pocketsphinx": {c: [h.pocketsphinx for h in found] for c, found in of.items()}}
+    recognised = {
+        "pocketsphinx": {
+            c: [h.pocketsphinx for h in answers] for c, answers in by_condition.items()
+        }
+    }
     if whisper:
-        recognised["whisper"] = {c: [h.whisper or "" for h in found] for c, found in of.items()}
+        recognised["whisper"] = {
+            c: [h.whisper or "" for h in answers] for c, answers in by_condition.items()
+        }
     errors = {
         name: {
             condition: [word_errors(clip.text, t) for clip, t in zip(clips, texts, strict=True)]
-            for condition, texts in by_condition.items()
+            for condition, texts in texts_by_condition.items()
         }
-        for name, by_condition in recognised.items()
+        for name, texts_by_condition in recognised.items()
     }
     rows = []
-    for condition, found in of.items():
-        sizes = [h.size for h in found if h.size is not None]
+    for condition, answers in by_condition.items():
+        sizes = [h.size for h in answers if h.size is not None]
         rows.append(
             {"speech": condition, "kbps": 8e-3 * sum(sizes) / seconds if sizes else None}
-            | {name: figures(theirs, condition) for name, theirs in errors.items()}
+            | {name: figures(by_clip, condition) for name, by_clip in errors.items()}
         )
     packages = ["serkit", "numpy", "av", "pocketsphinx", "jiwer"]
     write_result(

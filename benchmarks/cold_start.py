@@ -1,8 +1,7 @@
-"""A cold `serkit predict one.wav`: wall time beside `python -c "import numpy"`, and peak memory.
+"""Wall time and peak memory of a cold `serkit predict one.wav`.
 
-Claims: at most three times the time of importing NumPy (0.6 s where that takes 0.2 s), at most
-90 MB. The core is installed into an empty environment, as a user has it; the two commands run in
-turn, each in a process of its own.
+Claims: at most three times the wall time of `python -c "import numpy"`, at most 90 MB. The core is
+installed into an empty environment; the two commands alternate, each in a process of its own.
 
 python benchmarks/cold_start.py
 """
@@ -27,7 +26,7 @@ RUNS = 21
 
 
 def timed(command: list[str]) -> tuple[float, float]:
-    """Wall seconds and peak resident megabytes of a command."""
+    """Wall time in seconds and peak resident memory in MB of a command."""
     start = time.perf_counter()
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
     _, status, usage = os.wait4(process.pid, 0)
@@ -39,7 +38,7 @@ def timed(command: list[str]) -> tuple[float, float]:
 
 
 def main() -> None:
-    """Run the commands in turn and keep the medians."""
+    """Alternate the commands and report medians."""
     with tempfile.TemporaryDirectory() as folder:
         wav = Path(folder) / "one.wav"
         samples, rate = soundfile.read(EXAMPLE)
@@ -53,22 +52,22 @@ def main() -> None:
             'python -c "import numpy"': [python, "-c", "import numpy"],
             "serkit predict one.wav": [str(programs / "serkit"), "predict", str(wav)],
         }
-        found: dict[str, list[tuple[float, float]]] = {name: [] for name in commands}
+        measured: dict[str, list[tuple[float, float]]] = {name: [] for name in commands}
         for run in range(RUNS + 1):
             for name, command in commands.items():
                 figures = timed(command)
                 if run:  # the first run fills the file cache
-                    found[name].append(figures)
+                    measured[name].append(figures)
     rows = [
         {
             "what": name,
             "median_s": statistics.median(s for s, _ in figures),
             "peak_mb": statistics.median(m for _, m in figures),
         }
-        for name, figures in found.items()
+        for name, figures in measured.items()
     ]
-    base, ours = found.values()
-    ratio = statistics.median(o / b for (o, _), (b, _) in zip(ours, base, strict=True))
+    base, predict = measured.values()
+    ratio = statistics.median(p / b for (p, _), (b, _) in zip(predict, base, strict=True))
     for row in rows:
         print(f"{row['what']:<28} {row['median_s']:.3f} s   {row['peak_mb']:.1f} MB")
     print(f"ratio {ratio:.2f}")

@@ -1,8 +1,7 @@
-"""Figure 2 of Shinde et al. (2024) rebuilt: four families of networks, in full and in few bits.
+"""Reproduction of Figure 2 of Shinde et al. (2024): four network families at 32 and at few bits.
 
-The multilayer perceptron's figures are those of `quantisation.py`; the convolutional network, the
-LSTM and the GRU with attention learn here from the frames, on the same splits and seeds, and are
-quantised by the same code.
+The MLP's figures are those of `quantisation.py`. The CNN, the LSTM and the GRU with attention are
+trained here on frames, on the same splits and seeds, and quantised by the same code.
 
 Needs the corpora: SERKIT_CORPORA=/folder python benchmarks/families.py [CORPUS ...]
 """
@@ -23,7 +22,7 @@ FAMILIES = ("cnn", "lstm", "attention-gru")
 
 
 def every_table() -> Iterator[dict[str, Any]]:
-    """EmoDB and TESS shuffled, as in the paper; EmoDB by speaker as well."""
+    """Tables of EmoDB and TESS on a random split as in the paper, and of EmoDB by speaker."""
     for column, protocol, n_seeds in (
         ("emodb", "shuffle", SEEDS),
         ("tess", "shuffle", SEEDS),
@@ -33,21 +32,20 @@ def every_table() -> Iterator[dict[str, Any]]:
             continue
         folder = "layer-importance-adaptive-quantization"
         base = load_recipe(f"{folder}/table2-{column}")
-        way = find_protocol(protocol)
+        split = find_protocol(protocol)
         _, utterances = load_utterances(base)
         data = None
         for family in FAMILIES:
-            theirs = load_recipe(f"{folder}/figure2-{family}")
-            recipe = theirs.model_copy(
+            recipe = load_recipe(f"{folder}/figure2-{family}").model_copy(
                 update={
                     "corpora": base.corpora,
                     "labels": base.labels,
-                    "validation": "utterance" if way.speaker_dependent else "speaker",
+                    "validation": "utterance" if split.speaker_dependent else "speaker",
                 }
             )
-            # The families use the same frames.
+            # All families take the same frames.
             data = data or make_dataset(recipe, utterances, jobs=os.cpu_count() or 1)
-            yield tried(recipe, family, plans(family), data, way, n_seeds)
+            yield tried(recipe, family, plans(family), data, split, n_seeds)
 
 
 if __name__ == "__main__":

@@ -1,9 +1,9 @@
-"""How good `ravdess8` and `emodb7` are where their recipes took no part: nested selection.
+"""Nested selection of the recipes of `ravdess8` and `emodb7`.
 
-The recipes were chosen by UA on held-out speakers of the corpora they are then tested on. Here
-neighbours of them compete, for each test fold anew, on the other speakers alone (in five folds),
-and only the winner is tested on that fold, all before rounding. The difference to the recipe that
-ships is what the choice was worth.
+The recipes were chosen by UA on held-out speakers of the corpora they are tested on. Here similar
+recipes are compared for each test fold on the other speakers alone (in five folds), and only the
+winner is tested on that fold, all with 32-bit weights. The difference to the shipped recipe is the
+bias of the choice.
 
 Needs the corpora: SERKIT_CORPORA=/folder python benchmarks/functionals_selection.py
 """
@@ -42,7 +42,7 @@ def with_features(recipe: Recipe, hop: int, n_mels: int, order: int) -> Recipe:
 
 
 def tested(recipe: Recipe, data: Dataset, protocol: str, what: str) -> Outcome:
-    """The recipe under a protocol; a closed form needs no second seed."""
+    """The recipe under a protocol; its closed-form solution needs one seed only."""
     return evaluate(
         recipe,
         data,
@@ -54,15 +54,15 @@ def tested(recipe: Recipe, data: Dataset, protocol: str, what: str) -> Outcome:
 
 
 def pooled_ua(outcome: Outcome, tests: dict[str, NDArray[np.float32]]) -> float:
-    """UA over folds whose probabilities may come from different candidates."""
+    """UA over all folds, whose probabilities may come from different candidates."""
     rows = {result.fold: result.test for result in outcome.results}
     truth = np.concatenate([outcome.targets[rows[fold]] for fold in tests])
-    answers = np.concatenate([found.argmax(axis=1) for found in tests.values()])
+    answers = np.concatenate([probabilities.argmax(axis=1) for probabilities in tests.values()])
     return unweighted_average_recall(confusion(truth, answers, len(outcome.labels)))
 
 
 def select(name: str) -> dict[str, Any]:
-    """Nested selection around one recipe."""
+    """Nested selection among the neighbours of one recipe."""
     shipped = load_recipe(f"models/{name}").model_copy(update={"quantisation": None})
     protocol = shipped.acceptance[0].protocol
     _, utterances = load_utterances(shipped)
@@ -85,7 +85,7 @@ def select(name: str) -> dict[str, Any]:
                     )
                     scores = inner.setdefault(result.fold, {})
                     scores[key] = unweighted_average_recall(outcome.matrix(0))
-    said = {
+    predictions = {
         key: {result.fold: result.probabilities for result in outcome.results}
         for key, outcome in outer.items()
     }
@@ -94,16 +94,16 @@ def select(name: str) -> dict[str, Any]:
     return {
         "model": name,
         "protocol": any_outcome.protocol.title,
-        "ua_nested": pooled_ua(any_outcome, {f: said[key][f] for f, key in chosen.items()}),
-        "ua_as_shipped": pooled_ua(any_outcome, said[SHIPPED[name]]),
-        "ua_of_each": {key: pooled_ua(any_outcome, found) for key, found in said.items()},
+        "ua_nested": pooled_ua(any_outcome, {f: predictions[key][f] for f, key in chosen.items()}),
+        "ua_as_shipped": pooled_ua(any_outcome, predictions[SHIPPED[name]]),
+        "ua_of_each": {key: pooled_ua(any_outcome, tests) for key, tests in predictions.items()},
         "chosen": chosen,
         "inner_scores": inner,
     }
 
 
 def main() -> None:
-    """Both models."""
+    """Select for both models."""
     rows = [select(name) for name in SHIPPED]
     for row in rows:
         print(row["model"], row["ua_nested"], row["ua_as_shipped"])

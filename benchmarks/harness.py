@@ -1,4 +1,4 @@
-"""What all benchmarks share: timing, the machine, and where results go."""
+"""Timing, machine description and result files, shared by all benchmarks."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ RESULTS = Path(__file__).parent / "results"
 
 
 def median_ms(work: Callable[[], object], *, runs: int, warm_up: int = 3) -> float:
-    """Median wall time of one call in milliseconds."""
+    """Median wall time of a call, in milliseconds."""
     for _ in range(warm_up):
         work()
     times = []
@@ -28,7 +28,7 @@ def median_ms(work: Callable[[], object], *, runs: int, warm_up: int = 3) -> flo
 
 
 def machine() -> dict[str, Any]:
-    """The processor, its cores and the operating system."""
+    """Processor, number of cores and operating system."""
     return {"processor": _processor(), "cores": os.cpu_count(), "system": platform.system()}
 
 
@@ -43,12 +43,12 @@ def _processor() -> str:
 
 
 def versions(packages: Sequence[str]) -> dict[str, str]:
-    """Installed versions, Python's first."""
+    """Versions of Python and of installed packages."""
     return {"python": platform.python_version()} | {name: version(name) for name in packages}
 
 
 def write_result(name: str, values: dict[str, Any]) -> None:
-    """Keep a result as `results/<name>.json`."""
+    """Write a result to `results/<name>.json`."""
     RESULTS.mkdir(exist_ok=True)
     path = RESULTS / f"{name}.json"
     path.write_text(json.dumps(values, indent=2, ensure_ascii=False) + "\n")

@@ -1,4 +1,4 @@
-"""Files of at most 1 MB that ask for far more: hours of sound, gaps, spectra, weights, rows.
+"""Write hostile files of at most 1 MB: hours of sound, gaps, large spectra, weights, long lists.
 
 python benchmarks/hostile.py FOLDER
 """
@@ -14,19 +14,19 @@ from typing import Any
 
 import numpy as np
 
-MOST_BYTES = 1_000_000
+MAX_BYTES = 1_000_000
 RATE = 16_000
 _FLAC_BLOCK = 65_535
 
 
 def flac(*, rate: int, channels: int, levels: tuple[int, ...]) -> bytes:
-    """A FLAC file full of blocks that hold one level each, as long as 1 MB can be."""
+    """The longest FLAC file of 1 MB: blocks of one constant level each."""
     parts: list[bytes] = []
     size = 42
-    while size < MOST_BYTES - 100:
+    while size < MAX_BYTES - 100:
         number = len(parts)
         level = struct.pack(">h", levels[number % len(levels)])
-        # Of a fixed size, which the last two bytes say; rate as in the file's header; 16 bits.
+        # Fixed block size, in the last two bytes; rate from the stream header; 16 bits.
         head = bytes([0xFF, 0xF8, 0x70, (channels - 1) << 4 | 4 << 1]) + _coded(number)
         head += struct.pack(">H", _FLAC_BLOCK - 1)
         head += bytes([_crc(head, 0x07, 8)])
@@ -40,7 +40,7 @@ def flac(*, rate: int, channels: int, levels: tuple[int, ...]) -> bytes:
 
 
 def _coded(number: int) -> bytes:
-    """A number as UTF-8 would have it."""
+    """A frame number, coded like a code point in UTF-8."""
     return chr(number).encode("utf-8", "surrogatepass")
 
 
@@ -63,7 +63,7 @@ def _crc_table(polynomial: int, bits: int) -> list[int]:
 
 
 def wav(samples: bytes, *, rate: int, channels: int, claimed: int | None = None) -> bytes:
-    """16-bit WAV; `claimed` bytes of samples in its header."""
+    """A 16-bit WAV file whose header claims `claimed` bytes of samples."""
     size = len(samples) if claimed is None else claimed
     form = struct.pack("<HHIIHH", 1, channels, rate, rate * channels * 2, channels * 2, 16)
     chunk = b"fmt " + struct.pack("<I", 16) + form + b"data" + struct.pack("<I", size)
@@ -73,7 +73,7 @@ def wav(samples: bytes, *, rate: int, channels: int, claimed: int | None = None)
 
 
 def packets(kind: str) -> bytes:
-    """Coded speech: `gaps`, `silence`, `rank` or `small`."""
+    """Packets with `gaps`, of `silence`, of the highest `rank`, or as `small` as possible."""
     from serkit.codec import MAX_BLOCKS, Mode, Packet, encode_basis, read_packet, split
     from serkit.codec.packets import SEQUENCES
 
@@ -82,31 +82,31 @@ def packets(kind: str) -> bytes:
         blocks = MAX_BLOCKS if kind == "silence" else 1
         silence = np.zeros((32 * blocks + 1) * 160, np.float32)
         (first, *_) = split(encode_basis(silence, 0, blocks_per_packet=blocks))
-        found = read_packet(first)
+        first_packet = read_packet(first)
         n_frames = 32 * blocks
         apart = 6000 if kind == "gaps" else n_frames
-        while len(out) < MOST_BYTES - 200 and not (kind == "gaps" and number == 357):
+        while len(out) < MAX_BYTES - 200 and not (kind == "gaps" and number == 357):
             timed = kind != "small" or number % 32 == 0
             packet = Packet(
                 Mode.BASIS,
                 (number * apart // 32 if kind != "gaps" else number) % SEQUENCES,
-                found.payload,
+                first_packet.payload,
                 number * apart if timed else None,
-                found.basis if timed else b"",
+                first_packet.basis if timed else b"",
                 n_frames if blocks > 1 else None,
             )
             out += packet.to_bytes()
             number += 1
         return bytes(out)
     payload = b"\x01" + bytes(2 * (81 + 3000))
-    while len(out) < MOST_BYTES - 7000:
+    while len(out) < MAX_BYTES - 7000:
         out += Packet(Mode.SVD, number, payload, number * 3000, b"", 3000).to_bytes()
         number += 1
     return bytes(out)
 
 
 def models(folder: Path) -> None:
-    """Model files: beyond the budget of features, at it, and networks beyond theirs and at it."""
+    """Write model files at and beyond the limits of features and network."""
     from safetensors import safe_open
     from safetensors.numpy import save
 
@@ -156,10 +156,10 @@ def models(folder: Path) -> None:
 
 
 def texts(folder: Path) -> None:
-    """Manifests and recipes."""
+    """Write manifests and recipes."""
     rows = ["audio,label,speaker,start,end"]
     size = len(rows[0]) + 1
-    while size < MOST_BYTES - 50:
+    while size < MAX_BYTES - 50:
         i = len(rows)
         rows.append(f"levels.flac,{('sad', 'happy')[i % 2]},{i % 9},{i},{i + 2}")
         size += len(rows[-1]) + 1
@@ -173,10 +173,10 @@ def texts(folder: Path) -> None:
         (folder / f"one-{name}.csv").write_text(f"audio,label,speaker\n{name}.{suffix},sad,a\n")
     (folder / "field.csv").write_text("audio,label,speaker\n" + "x" * 900_000 + ",sad,a\n")
     (folder / "nested.jsonl").write_text('{"audio":' + "[" * 900_000 + "\n")
-    two = "audio,label,speaker\n" + "".join(
+    small = "audio,label,speaker\n" + "".join(
         f"noise{i}.wav,{label},{i}\n" for i, label in enumerate(("sad", "happy") * 3)
     )
-    (folder / "small.csv").write_text(two)
+    (folder / "small.csv").write_text(small)
     recipe = """name: wide
 corpora: [emodb]
 labels: [sad, happy]
@@ -192,7 +192,11 @@ network: {family: mlp, hidden: [%s]}
 
 
 def make(folder: Path) -> None:
-    """Write all of them."""
+    """Write all files.
+
+    Raises:
+        SystemExit: A file is larger than 1 MB.
+    """
     rng = np.random.default_rng(0)
     contents = {
         "silence.flac": flac(rate=RATE, channels=1, levels=(0,)),
@@ -217,12 +221,18 @@ def make(folder: Path) -> None:
     models(folder)
     texts(folder)
     for path in folder.iterdir():
-        if path.stat().st_size > MOST_BYTES:
-            raise SystemExit(f"{path.name} has {path.stat().st_size} bytes")
+        if path.stat().st_size > MAX_BYTES:
+            raise SystemExit(
+                f"{path.name} has {path.stat().st_size} bytes; expected at most {MAX_BYTES}"
+            )
 
 
 def speech(path: Path, hours: float) -> None:
-    """RAVDESS, one recording after another, as one FLAC file."""
+    """Write the recordings of RAVDESS as one FLAC file.
+
+    Raises:
+        SystemExit: RAVDESS is shorter than asked for.
+    """
     import soundfile
 
     from serkit.audio import read

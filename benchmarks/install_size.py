@@ -1,7 +1,7 @@
-"""What installing the core brings along: packages and bytes.
+"""Packages and bytes of an installation of the core.
 
 Claims: at most 7 direct dependencies, at most 130 MB, none of the heavy packages. Installs the
-core into an empty environment, so it needs a package index.
+core into an empty folder, which needs a package index.
 
 python benchmarks/install_size.py
 """
@@ -22,7 +22,7 @@ HEAVY = ("torch", "scipy", "scikit-learn", "librosa", "onnxruntime", "transforme
 
 
 def main() -> None:
-    """Install and count."""
+    """Install the core and measure the folder."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     with tempfile.TemporaryDirectory() as folder:
         target = Path(folder) / "site"

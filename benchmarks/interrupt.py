@@ -1,8 +1,8 @@
-"""How long a command goes on after Ctrl-C, and what it leaves behind.
+"""Time from Ctrl-C to the end of a command, and what it leaves behind.
 
-Claim: any command ends within a second, without a trace, with exit code 130, and no unfinished file
-or process stays. Each is interrupted at several moments of its work, as a terminal does it: the
-signal goes to the whole process group.
+Claim: every command ends within a second with exit code 130 and no traceback, and leaves no
+unfinished file or process. Each command is interrupted at several moments, as a terminal does it:
+the signal goes to the whole process group.
 
 python benchmarks/interrupt.py
 """
@@ -45,7 +45,7 @@ COMMANDS = {
 
 
 def make_recordings(root: Path) -> None:
-    """An hour of noise, a manifest of it, and 1200 short clips of twelve speakers."""
+    """Write an hour of noise, a manifest of it, and 1200 short clips of twelve speakers."""
     rng = np.random.default_rng(0)
     minute = 0.1 * rng.standard_normal(60 * RATE)
     with soundfile.SoundFile(root / "long.flac", "w", RATE, 1, "PCM_16") as file:
@@ -64,7 +64,7 @@ def make_recordings(root: Path) -> None:
 
 
 def interrupted(root: Path, arguments: tuple[str, ...], after_s: float) -> dict[str, Any] | None:
-    """Start a command and interrupt it; None if it had ended before."""
+    """Start a command and interrupt it; None if it ended earlier."""
     command = [sys.executable, "-m", "serkit", *arguments]
     with tempfile.TemporaryDirectory() as cache:
         process = subprocess.Popen(
@@ -91,21 +91,21 @@ def interrupted(root: Path, arguments: tuple[str, ...], after_s: float) -> dict[
 
 
 def _alive(group: int) -> int:
-    """How many processes of a group still run, half a second later; ended ones do not count."""
+    """Number of processes of a group that still run half a second later, zombies excluded."""
     time.sleep(0.5)
     alive = 0
     for path in Path("/proc").glob("[0-9]*/stat"):
         with contextlib.suppress(OSError):
-            # After the name in brackets: state, parent, group (proc(5)).
+            # Fields after the name in brackets: state, parent, group (proc(5)).
             state, _, own, *_ = path.read_text().rpartition(")")[2].split()
             alive += state != "Z" and int(own) == group
     return alive
 
 
 def main() -> None:
-    """Every command at every moment."""
+    """Interrupt every command at every moment."""
     rows = []
-    # What a shell starts in the background ignores the signal, and so would the commands.
+    # In the background of a shell interrupts are ignored, and child processes would inherit that.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
@@ -113,9 +113,9 @@ def main() -> None:
         for name, arguments in COMMANDS.items():
             for after_s in MOMENTS_S:
                 (root / "out").mkdir(exist_ok=True)
-                found = interrupted(root, arguments, after_s)
-                if found is not None:
-                    rows.append({"command": name, **found})
+                row = interrupted(root, arguments, after_s)
+                if row is not None:
+                    rows.append({"command": name, **row})
                     print(rows[-1])
     conditions = {"machine": machine(), "versions": versions(["serkit", "numpy", "torch"])}
     write_result("interrupt", {**conditions, "rows": rows})

@@ -1,8 +1,8 @@
-"""Packed inference beside float32 of the same network, features included, in one run.
+"""Speed of packed weights compared with float32, features included.
 
-Aim: packed weights are no slower end to end.
+Claim: packed weights are not slower.
 
-Run: python benchmarks/packed_speed.py
+python benchmarks/packed_speed.py
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ import numpy as np
 from serkit.audio import SAMPLE_RATE
 from serkit.compression import quantize_matrix
 from serkit.features import extract
-from serkit.runtime import Dense, Model, ModelCard, load
+from serkit.runtime import Dense, Model, ModelCard, load_network
 from serkit.training import load_recipe
 
 from harness import machine, versions, write_result
@@ -31,7 +31,7 @@ SECONDS = 8
 
 
 def with_bits(model: Model, bits: int | None) -> Model:
-    """The model with weights of so many bits, or as float32."""
+    """The model with weights packed to `bits`, or with float32 weights for None."""
     layers = (
         replace(layer, weight=quantize_matrix(layer.matrix, bits) if bits else layer.matrix)
         for layer in model.layers
@@ -40,7 +40,7 @@ def with_bits(model: Model, bits: int | None) -> Model:
 
 
 def papers_mlp() -> Model:
-    """The paper's network on its own features, with random weights."""
+    """The network of Shinde et al. on its features, with random weights."""
     rng = np.random.default_rng(0)
     recipe = load_recipe("layer-importance-adaptive-quantization/table2-emodb")
     n_features = recipe.features.n_features
@@ -59,8 +59,8 @@ def papers_mlp() -> Model:
 
 
 def main() -> None:
-    """All in turn, many times; the ratio is taken within each turn."""
-    tiny = load("tiny").model
+    """Time all variants in turn, many times; ratios are taken within a turn."""
+    tiny = load_network("tiny")
     samples = np.random.default_rng(0).standard_normal(SECONDS * SAMPLE_RATE).astype(np.float32)
     rows = []
     for name, model in (("tiny", tiny), ("256-512-64", papers_mlp())):
@@ -70,7 +70,7 @@ def main() -> None:
             order = list(variants) if turn % 2 else list(reversed(variants))
             for bits in order:
                 start = time.perf_counter()
-                variants[bits].logits(extract(model.card.features, samples)[None])
+                variants[bits].logits(extract(model.recipe, samples)[None])
                 times[bits].append(time.perf_counter() - start)
         for bits, taken in times.items():
             rows.append(
@@ -79,7 +79,7 @@ def main() -> None:
                     "bits": bits or 32,
                     "median_ms": 1e3 * statistics.median(taken),
                     "ratio": statistics.median(
-                        ours / full for ours, full in zip(taken, times[None], strict=True)
+                        packed / full for packed, full in zip(taken, times[None], strict=True)
                     ),
                 }
             )

@@ -1,9 +1,9 @@
-"""Our recipes and baselines under speaker-independent protocols, beside the shuffled figure.
+"""Recipes of serkit and baselines under speaker-independent protocols and a random split.
 
-Claims: the best of ours, below 100 KB, reaches HuBERT-base's UA of 65.4 % on RAVDESS' six folds
-(Ma et al., EmoBox, Interspeech 2024) and a support vector machine on openSMILE's 77 % on EmoDB, one
-speaker left out at a time. Baselines: scikit-learn's support vector machine on the features of
-our recipes and on eGeMAPSv02.
+Claims: the best recipe, below 100 KB, reaches the UA of HuBERT-base, 65.4 %, on the six folds of
+RAVDESS (Ma et al., EmoBox, Interspeech 2024), and the 77 % of a support vector machine on openSMILE
+features on EmoDB, leave one speaker out. Baselines: scikit-learn's support vector machine on the
+features of the recipes and on eGeMAPSv02.
 
 Needs the corpora: SERKIT_CORPORA=/folder python benchmarks/protocol_table.py
 """
@@ -22,15 +22,15 @@ from serkit.evaluation.figures import figures
 from serkit.metrics import confusion, unweighted_average_recall
 from serkit.training import Dataset, Recipe, fit, load_recipe, load_utterances, make_dataset
 
-from baselines import svm, with_egemaps
 from harness import machine, versions, write_result
+from peers.baselines import svm, with_egemaps
 
 SEEDS = range(3)
 
 
 @dataclass(frozen=True)
 class Task:
-    """What is told apart, on which corpora, split how; `best` is our recipe for it."""
+    """A classification task: corpora, labels, protocol, and the shipped recipe `best` for it."""
 
     name: str
     corpora: tuple[str, ...]
@@ -66,7 +66,7 @@ TASKS = (
 
 
 def systems(task: Task) -> list[tuple[str, Recipe, Learner, bool]]:
-    """Name, recipe, learner, and whether eGeMAPSv02 takes the place of the recipe's features."""
+    """Name, recipe, learner, and whether eGeMAPSv02 replaces the recipe's features."""
     paper, tiny, best = (
         load_recipe(name).model_copy(
             update={
@@ -114,33 +114,33 @@ def summarised(outcome: Outcome) -> dict[str, Any]:
 
 
 def compared(best: Outcome, other: Outcome) -> dict[str, Any]:
-    """The best recipe against another system, speaker by speaker."""
-    found = compare(other, best)
-    interval = found.interval
+    """The best recipe compared with another system, paired by speaker."""
+    comparison = compare(other, best)
+    interval = comparison.interval
     return {
-        "difference": found.difference,
+        "difference": comparison.difference,
         "interval": [interval.low, interval.high] if interval else None,
-        "p_value": found.p_value,
+        "p_value": comparison.p_value,
     }
 
 
 def main() -> None:
-    """Every system on every task, under its protocol and shuffled."""
+    """Evaluate every system on every task, under its protocol and a random split."""
     jobs = os.cpu_count() or 1
     rows = []
     for task in TASKS:
         outcomes: dict[tuple[str, str], Outcome] = {}
-        made: dict[str, Dataset] = {}
+        datasets: dict[str, Dataset] = {}
         for name, recipe, learn, egemaps in systems(task):
             key = "eGeMAPSv02" if egemaps else recipe.features.name
-            if key not in made:
+            if key not in datasets:
                 _, utterances = load_utterances(recipe)
                 data = make_dataset(recipe, utterances, jobs=jobs)
-                made[key] = with_egemaps(data) if egemaps else data
+                datasets[key] = with_egemaps(data) if egemaps else data
             for protocol in (task.protocol, "shuffle"):
                 outcomes[name, protocol] = evaluate(
                     recipe,
-                    made[key],
+                    datasets[key],
                     find_protocol(protocol),
                     seeds=SEEDS,
                     jobs=jobs,

@@ -1,11 +1,11 @@
-"""Table 2 of Shinde et al. (2024) rebuilt: accuracy against bits and bytes, and what a step buys.
+"""Reproduction of Table 2 of Shinde et al. (2024), accuracy against bits and bytes, with ablation.
 
 Claims of the paper, on one split: TESS 99.29 % at 25 KB and 1.22 bits on average, EmoDB 75.93 % at
-43 KB and 2.00 bits, both no worse than at 32 bits. Here: means over 20 seeds, whole files.
+43 KB and 2.00 bits, both no worse than at 32 bits. Here: means over 20 seeds, sizes of whole files.
 
-Needs the corpora, and leaves out the column of one that is not there:
+Needs the corpora; a corpus that is missing is skipped:
 SERKIT_CORPORA=/folder python benchmarks/quantisation.py [CORPUS ...]
-With corpora named, the figures of the others are kept.
+If corpora are named, the figures of the others are kept.
 """
 
 from __future__ import annotations
@@ -66,27 +66,27 @@ STEPS = {
 
 
 def plans(network: str) -> dict[str, Quantisation]:
-    """What is tried on a network: everything on the paper's, ours on the others."""
+    """Quantisation plans by name: every one for the paper's network, serkit's for the others."""
     best = {"fine_tuning": FINE_TUNING, "per_row": False}
-    found = {"adaptive, ours": Quantisation(margin=MARGIN, **best)}
-    found |= {f"{bits} bits, ours": Quantisation(bits=bits, **best) for bits in (8, 4, 2, 1)}
+    by_name = {"adaptive, ours": Quantisation(margin=MARGIN, **best)}
+    by_name |= {f"{bits} bits, ours": Quantisation(bits=bits, **best) for bits in (8, 4, 2, 1)}
     if network != PAPERS_NETWORK:
-        return found
+        return by_name
     for bits in range(8, 0, -1):
-        found[f"{bits} bits"] = Quantisation(bits=bits, **PLAIN)
-    found["adaptive"] = Quantisation(margin=MARGIN, **PLAIN)
+        by_name[f"{bits} bits"] = Quantisation(bits=bits, **PLAIN)
+    by_name["adaptive"] = Quantisation(margin=MARGIN, **PLAIN)
     for bits in (1, 2, 3):
         for step, options in STEPS.items():
-            found[f"{bits} bits, {step}"] = Quantisation(bits=bits, **options)
+            by_name[f"{bits} bits, {step}"] = Quantisation(bits=bits, **options)
     for step, options in STEPS.items():
-        found[f"adaptive, {step}"] = Quantisation(margin=MARGIN, **options)
-    return found
+        by_name[f"adaptive, {step}"] = Quantisation(margin=MARGIN, **options)
+    return by_name
 
 
 def run(
     recipe: Recipe, plans: dict[str, Quantisation], data: Dataset, task: tuple[int, Fold]
 ) -> dict[str, Any]:
-    """Everything tried on one fold: accuracy and UA's counts, bytes, bits."""
+    """Confusion matrix, bytes and average bits of every plan on one fold."""
     seed, fold = task
     training, validation, test = (data.rows(p) for p in (fold.train, fold.validation, fold.test))
     with one_thread(), tempfile.TemporaryDirectory() as folder:
@@ -98,22 +98,22 @@ def run(
             return {"counts": counts, "bytes": size, "average_bits": 32.0}
 
         full = fit(recipe, training, validation, seed=seed)
-        found = {"32 bits": measured(full)}
+        measurements = {"32 bits": measured(full)}
         log: list[dict[str, Any]] = []
         for name, plan in plans.items():
             small = quantize(full, plan, validation, training=training, recipe=recipe, seed=seed)
-            found[name] = measured(small.model) | {"average_bits": small.average_bits}
+            measurements[name] = measured(small.model) | {"average_bits": small.average_bits}
             if name == "adaptive, ours":
                 log = [asdict(trial) for trial in small.trials]
-    return {"seed": seed, "found": found, "log": log}
+    return {"seed": seed, "measurements": measurements, "log": log}
 
 
 def summarised(results: list[dict[str, Any]], name: str) -> dict[str, Any]:
-    """Mean and 95 % interval over seeds, and of the difference to 32 bits, paired by seed."""
+    """Mean and 95 % interval over seeds, also of the difference to 32 bits, paired by seed."""
     seeds = sorted({result["seed"] for result in results})
 
     def figure(metric: Any, which: str, seed: int) -> float:
-        counts = sum(r["found"][which]["counts"] for r in results if r["seed"] == seed)
+        counts = sum(r["measurements"][which]["counts"] for r in results if r["seed"] == seed)
         return float(metric(counts))
 
     row: dict[str, Any] = {"name": name}
@@ -126,7 +126,7 @@ def summarised(results: list[dict[str, Any]], name: str) -> dict[str, Any]:
                 interval = mean_interval(numbers.tolist())
                 row[key][part] = [interval.low, interval.high]
     for key in ("bytes", "average_bits"):
-        numbers = [result["found"][name][key] for result in results]
+        numbers = [result["measurements"][name][key] for result in results]
         row[key] = float(np.mean(numbers))
         row[f"most_{key}"] = float(np.max(numbers))
     return row
@@ -137,29 +137,29 @@ def tried(
     network: str,
     plans: dict[str, Quantisation],
     data: Dataset,
-    way: Protocol,
+    split: Protocol,
     n_seeds: int,
 ) -> dict[str, Any]:
-    """Everything tried on a network under a protocol."""
+    """Results of every plan on a network under a protocol."""
     tasks = [
         (seed, fold)
         for seed in range(n_seeds)
-        for fold in guarded_folds(data, way, recipe.hold_out, seed=seed)
+        for fold in guarded_folds(data, split, recipe.hold_out, seed=seed)
     ]
     jobs = os.cpu_count() or 1
-    what = f"{recipe.corpora[0]}, {way.name}, {network}"
+    title = f"{recipe.corpora[0]}, {split.name}, {network}"
     pool: ProcessPoolExecutor
     with worker_pool(jobs) as pool:
         work = partial(run, recipe, plans, data)
-        results = list(track(pool.map(work, tasks), what, len(tasks)))
-    rows = [summarised(results, name) for name in results[0]["found"]]
+        results = list(track(pool.map(work, tasks), title, len(tasks)))
+    rows = [summarised(results, name) for name in results[0]["measurements"]]
     for row in rows:
-        print(what, row["name"], row["accuracy"]["mean"], row["bytes"])
+        print(title, row["name"], row["accuracy"]["mean"], row["bytes"])
     return {
         "corpus": recipe.corpora[0],
-        "protocol": way.name,
-        "title": way.title,
-        "speaker_dependent": way.speaker_dependent,
+        "protocol": split.name,
+        "title": split.title,
+        "speaker_dependent": split.speaker_dependent,
         "network": network,
         "seeds": n_seeds,
         "folds": len(tasks) // n_seeds,
@@ -172,41 +172,41 @@ def tried(
 def every_table(
     plans: Callable[[str], dict[str, Quantisation]], networks: Iterable[str]
 ) -> Iterator[dict[str, Any]]:
-    """The columns named on the command line, shuffled as in the paper; EmoDB by speaker as well."""
+    """Tables of the corpora named on the command line: random split; for EmoDB also by speaker."""
     jobs = os.cpu_count() or 1
     for column in sys.argv[1:] or PAPER:
         base = load_recipe(f"layer-importance-adaptive-quantization/table2-{column}")
         try:
             _, utterances = load_utterances(base)
         except CorpusError as error:
-            print(f"{column} is left out: {error}")
+            print(f"{column} skipped: {error}")
             continue
         data = make_dataset(base, utterances, jobs=jobs)
-        ways = [("shuffle", SEEDS)] + ([("loso", SPEAKER_SEEDS)] if column == "emodb" else [])
-        for protocol, n_seeds in ways:
-            way = find_protocol(protocol)
+        protocols = [("shuffle", SEEDS)] + ([("loso", SPEAKER_SEEDS)] if column == "emodb" else [])
+        for protocol, n_seeds in protocols:
+            split = find_protocol(protocol)
             for network in networks:
                 hidden = NETWORKS[network]
                 recipe = base.model_copy(
                     update={
                         "network": base.network.model_copy(update={"hidden": hidden}),
-                        "validation": "utterance" if way.speaker_dependent else "speaker",
+                        "validation": "utterance" if split.speaker_dependent else "speaker",
                     }
                 )
-                yield tried(recipe, network, plans(network), data, way, n_seeds)
+                yield tried(recipe, network, plans(network), data, split, n_seeds)
 
 
 def measure(name: str, tables: Iterable[dict[str, Any]], **setting: Any) -> None:
-    """Write a result after each table; tables of corpora that are not measured anew stay."""
+    """Write the result after each table; tables of corpora not measured now are kept."""
     old = (
         json.loads(path.read_text())["tables"]
         if (path := RESULTS / f"{name}.json").exists()
         else []
     )
     key = itemgetter("corpus", "protocol", "network")
-    found = {key(table): table for table in old if table["corpus"] in PAPER}
+    tables_by_key = {key(table): table for table in old if table["corpus"] in PAPER}
     for table in tables:
-        found[key(table)] = table
+        tables_by_key[key(table)] = table
         write_result(
             name,
             {
@@ -215,13 +215,13 @@ def measure(name: str, tables: Iterable[dict[str, Any]], **setting: Any) -> None
                 "margin": MARGIN,
                 "fine_tuning": FINE_TUNING,
                 **setting,
-                "tables": list(found.values()),
+                "tables": list(tables_by_key.values()),
             },
         )
 
 
 def main() -> None:
-    """Every network."""
+    """Measure every network."""
     measure(
         "quantisation",
         every_table(plans, NETWORKS),

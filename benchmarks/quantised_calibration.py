@@ -1,8 +1,8 @@
-"""How sure a quantised model should be, where no speaker is left that it has not learned from.
+"""Calibration of a quantised model when no held-out speakers are left.
 
-Claim: its temperature, matched to the full model's probabilities on clips that were learned from,
-is nearly as good for new speakers as one fitted on held-out speakers; one by the labels of those
-clips is not, nor at one bit that of the full model.
+Claim: a temperature matched to the full model's probabilities on training clips is nearly as good
+for new speakers as one fitted on held-out speakers. One fitted on the labels of the training clips
+is not, nor is the full model's temperature at one bit.
 
 Needs the corpora: SERKIT_CORPORA=/folder python benchmarks/quantised_calibration.py
 """
@@ -14,15 +14,14 @@ from typing import Any
 
 import numpy as np
 
+from serkit.adaptation import HoldOut
 from serkit.compression.quantize import quantize
 from serkit.evaluation import Fold, find_protocol, guarded_folds
 from serkit.metrics import confusion, expected_calibration_error, unweighted_average_recall
-from serkit.runtime import Model
-from serkit.runtime.model import softmax
+from serkit.runtime import Model, softmax
 from serkit.training import (
     Dataset,
     FeatureCache,
-    HoldOut,
     Quantisation,
     Recipe,
     fit,
@@ -42,38 +41,38 @@ HELD_OUT = HoldOut("speaker", 0.15)
 
 
 def scores(model: Model, test: Dataset) -> dict[str, float]:
-    """UA, calibration error and cross-entropy in nats."""
+    """UA, expected calibration error and cross-entropy in nats."""
     probabilities = softmax(model.logits(test.features))
     answers = probabilities.argmax(axis=1)
-    of_truth = probabilities[np.arange(len(test)), test.targets]
+    of_target = probabilities[np.arange(len(test)), test.targets]
     return {
         "ua": unweighted_average_recall(confusion(test.targets, answers, probabilities.shape[1])),
         "ece": expected_calibration_error(test.targets, probabilities),
-        "loss": float(-np.log(np.maximum(of_truth, 1e-12)).mean()),
+        "loss": float(-np.log(np.maximum(of_target, 1e-12)).mean()),
     }
 
 
 def tried(recipe: Recipe, data: Dataset, fold: Fold, seed: int) -> dict[str, dict[str, float]]:
-    """Figures on a fold's new speakers, by what the temperature was found with."""
+    """Scores on a fold's test speakers, by what the temperature is fitted on."""
     training, validation, test = (data.rows(p) for p in (fold.train, fold.validation, fold.test))
     with one_thread():
         full = fit(recipe, training, validation, seed=seed)
-    found = {"full": scores(full, test)}
+    results = {"full": scores(full, test)}
     for bits in BITS:
         plan = Quantisation(bits=bits)
         matched = quantize(full, plan, training, seen=True).model
-        ways = {
+        variants = {
             "the full model's temperature": matched.with_card(temperature=full.card.temperature),
             "labels of what was learned from": quantize(full, plan, training).model,
             "the full model's probabilities": matched,
             "labels of held-out speakers": quantize(full, plan, validation).model,
         }
-        found |= {f"{bits} {name}": scores(model, test) for name, model in ways.items()}
-    return found
+        results |= {f"{bits} {name}": scores(model, test) for name, model in variants.items()}
+    return results
 
 
 def main() -> None:
-    """Both recipes, every fold and seed."""
+    """Evaluate both recipes on every fold and seed."""
     rows: list[dict[str, Any]] = []
     for name in RECIPES:
         recipe = load_recipe(name).model_copy(update={"quantisation": None, "augmentation": None})
@@ -91,10 +90,13 @@ def main() -> None:
         rows += [
             {
                 "recipe": name,
-                "way": way,
-                **{key: float(np.mean([r[way][key] for r in results])) for key in results[0][way]},
+                "way": variant,
+                **{
+                    key: float(np.mean([r[variant][key] for r in results]))
+                    for key in results[0][variant]
+                },
             }
-            for way in results[0]
+            for variant in results[0]
         ]
     write_result(
         "quantised_calibration",

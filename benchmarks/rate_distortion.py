@@ -1,7 +1,7 @@
-"""Bits against error of log-mel: the codec beside PCM, FLAC, Opus and AMSER's SVD, in one run.
+"""Rate and log-mel error of the codec, PCM, FLAC, Opus and AMSER's SVD.
 
-Claims: at RMSE 0.105 of Whisper's normalised log-mel at most 1.6 kbit/s, at 0.088 at most 2.7,
-headers included, on a corpus that took no part in learning the basis.
+Claims: at most 1.6 kbit/s at RMSE 0.105 of Whisper's normalised log-mel, at most 2.7 at 0.088,
+headers included, on a corpus that the basis was not learned on.
 
 Needs RAVDESS and EmoDB, and PyAV for Opus:
 SERKIT_CORPORA=/folder python benchmarks/rate_distortion.py
@@ -20,7 +20,6 @@ from typing import Any
 
 import numpy as np
 import soundfile
-from learn_basis import learned_from
 from numpy.typing import NDArray
 
 from serkit.codec import (
@@ -37,15 +36,17 @@ from serkit.codec import (
 )
 from serkit.corpora import load
 from serkit.training import read_utterance
+from serkit.training.codec_basis import learn_basis
+from serkit.training.codec_blocks import corpus_blocks
 
 from harness import machine, versions, write_result
-from opus import OPUS_KBPS, RATE, through_opus
+from peers.opus import OPUS_KBPS, RATE, through_opus
 
 Array = NDArray[np.float32]
 
 SVDQ_ERRORS = (0.16, 0.12, 0.09, 0.07, 0.05)
-OURS = {"basis": BLOCKS_PER_PACKET, "basis, live": 1}
-"""Blocks of 320 ms in a packet."""
+BASIS_CODECS = {"basis": BLOCKS_PER_PACKET, "basis, live": 1}
+"""Blocks of 320 ms per packet, by codec."""
 
 SHIPPED = "ravdess, nemo, tess (the shipped basis)"
 DIRECTIONS = (
@@ -53,13 +54,13 @@ DIRECTIONS = (
     ("emodb", "ravdess"),
     (SHIPPED, "emodb"),
 )
-MOST = 339
-"""Recordings tested of a corpus, an even selection."""
+MAX_RECORDINGS = 339
+"""Recordings tested per corpus, selected evenly."""
 
 
 @dataclass
 class Codec:
-    """Bytes and the log-mel they give back, of a recording."""
+    """A codec at one setting; `run` takes samples and returns bytes and decoded log-mel."""
 
     name: str
     setting: str
@@ -67,23 +68,23 @@ class Codec:
 
 
 def pcm(samples: Array) -> tuple[int, Array]:
-    """16 bits a sample."""
+    """16-bit PCM."""
     rounded = np.round(samples * 32767.0) / 32768.0
     return 2 * len(samples), normalised(log_mel_of(rounded.astype(np.float32)))
 
 
 def flac(samples: Array) -> tuple[int, Array]:
-    """FLAC, as libsndfile writes it at its default level."""
+    """FLAC of libsndfile at its default level."""
     buffer = io.BytesIO()
     soundfile.write(buffer, samples, RATE, format="FLAC", subtype="PCM_16")
     size = len(buffer.getvalue())
     buffer.seek(0)
-    back, _ = soundfile.read(buffer, dtype="float32")
-    return size, normalised(log_mel_of(back))
+    decoded, _ = soundfile.read(buffer, dtype="float32")
+    return size, normalised(log_mel_of(decoded))
 
 
 def opus(kbps: int) -> Callable[[Array], tuple[int, Array]]:
-    """libopus, as its log-mel."""
+    """Opus at a target rate."""
 
     def run(samples: Array) -> tuple[int, Array]:
         size, sound = through_opus(samples, kbps)
@@ -95,7 +96,7 @@ def opus(kbps: int) -> Callable[[Array], tuple[int, Array]]:
 def smel(
     basis: Basis, quality: int, blocks_per_packet: int
 ) -> Callable[[Array], tuple[int, Array]]:
-    """Our mode basis, as a file or as a live stream."""
+    """Mode `basis`, as a file or as a live stream."""
 
     def run(samples: Array) -> tuple[int, Array]:
         stream = encode_basis(samples, quality, blocks_per_packet=blocks_per_packet, basis=basis)
@@ -105,7 +106,7 @@ def smel(
 
 
 def low_rank(**options: float) -> Callable[[Array], tuple[int, Array]]:
-    """Our modes svd and svdq."""
+    """Modes `svd` and `svdq`."""
 
     def run(samples: Array) -> tuple[int, Array]:
         stream = encode_low_rank(samples, **options)
@@ -115,7 +116,7 @@ def low_rank(**options: float) -> Callable[[Array], tuple[int, Array]]:
 
 
 def codecs(basis: Basis) -> list[Codec]:
-    """All that is compared."""
+    """All codecs and settings."""
     return [
         Codec("16-bit PCM", "", pcm),
         Codec("FLAC", "", flac),
@@ -124,14 +125,14 @@ def codecs(basis: Basis) -> list[Codec]:
         *(Codec("svdq", f"error {error}", low_rank(rmse=error)) for error in SVDQ_ERRORS),
         *(
             Codec(name, f"quality {q}", smel(basis, q, blocks))
-            for name, blocks in OURS.items()
+            for name, blocks in BASIS_CODECS.items()
             for q in range(N_QUALITIES)
         ),
     ]
 
 
 def at(rows: list[dict[str, Any]], name: str, rmse: float) -> float | None:
-    """The rate at which a codec has an error: between its settings, straight in logarithms."""
+    """Rate of a codec at an error, interpolated linearly in logarithms; None if out of range."""
     points = sorted((row["rmse"], row["kbps"]) for row in rows if row["codec"] == name)
     errors = [error for error, _ in points]
     if not errors[0] <= rmse <= errors[-1]:
@@ -141,22 +142,22 @@ def at(rows: list[dict[str, Any]], name: str, rmse: float) -> float | None:
 
 
 def main() -> None:
-    """Both directions."""
+    """Measure every codec for each pair of corpora."""
     tables = []
     for learned, tested in DIRECTIONS:
-        basis = shipped_basis() if learned == SHIPPED else learned_from([learned])
+        basis = shipped_basis() if learned == SHIPPED else learn_basis(corpus_blocks([learned]))
         utterances = load(tested).utterances
-        chosen = utterances[:: -(-len(utterances) // MOST)]
+        chosen = utterances[:: -(-len(utterances) // MAX_RECORDINGS)]
         recordings = [read_utterance(utterance) for utterance in chosen]
-        wanted = [normalised(log_mel_of(samples)) for samples in recordings]
+        targets = [normalised(log_mel_of(samples)) for samples in recordings]
         seconds = sum(map(len, recordings)) / RATE
         rows = []
         for codec in codecs(basis):
             size, squares, n = 0, 0.0, 0
-            for samples, target in zip(recordings, wanted, strict=True):
-                taken, found = codec.run(samples)
-                size += taken
-                squares += float(np.square((found - target).astype(np.float64)).sum())
+            for samples, target in zip(recordings, targets, strict=True):
+                n_bytes, decoded = codec.run(samples)
+                size += n_bytes
+                squares += float(np.square((decoded - target).astype(np.float64)).sum())
                 n += target.size
             row = {
                 "codec": codec.name,
@@ -177,7 +178,7 @@ def main() -> None:
                 "at": {
                     str(error): {
                         name: at(rows, name, error)
-                        for name in (*OURS, "svdq", "svd (AMSER)", "Opus")
+                        for name in (*BASIS_CODECS, "svdq", "svd (AMSER)", "Opus")
                     }
                     for error in (0.105, 0.088)
                 },

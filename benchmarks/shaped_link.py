@@ -1,10 +1,10 @@
-"""TCP over a link of a stated rate and delay, on one machine.
+"""TCP over an emulated link of a given rate and delay, on one machine.
 
-Two network namespaces have a TUN device each, and this process carries the IP packets from one to
-the other: no faster than the link's rate, later by its delay. That is what netem's `rate` and
-`delay` do, which many kernels come without; here the link is the same on all of them. TCP is the
-kernel's own, so that handshakes, slow start, acknowledgements and headers take what they take: the
-three packets of a new connection wait for the delay like all others.
+Two network namespaces have a TUN device each, and this process forwards the IP packets between
+them at the link's rate and with its delay, as netem's `rate` and `delay` do. Many kernels lack
+netem; this works on all of them. TCP is the kernel's own, so handshakes, slow start,
+acknowledgements and headers take realistic time: the three packets of a new connection are delayed
+like all others.
 
 Needs Linux with /dev/net/tun, and root or user namespaces.
 """
@@ -30,7 +30,7 @@ T = TypeVar("T")
 DEVICE, SERVER, PORT = "10.77.0.1", "10.77.0.2", 7070
 MTU = 1500
 QUEUE_BYTES = 1000 * MTU
-"""What a direction holds back at most, netem's 1000 packets."""
+"""Queue length per direction, netem's 1000 packets."""
 
 _CLONE_NEWUSER, _CLONE_NEWNET = 0x10000000, 0x40000000
 _TUNSETIFF, _IFF_TUN, _IFF_NO_PI = 0x400454CA, 0x0001, 0x1000
@@ -38,12 +38,12 @@ _SIOCSIFADDR, _SIOCSIFDSTADDR, _SIOCSIFFLAGS, _IFF_UP = 0x8916, 0x8918, 0x8914, 
 
 
 class LinkError(RuntimeError):
-    """The link cannot be made here, or what ran over it failed."""
+    """The link cannot be set up on this machine, or the work over it failed."""
 
 
 @dataclass(frozen=True)
 class Link:
-    """Rates in bit/s from the device to the server and back; the delay in s, one way."""
+    """Rates in bit/s from device to server and back; one-way delay in s."""
 
     up: float
     down: float
@@ -52,12 +52,12 @@ class Link:
 
 @dataclass(frozen=True)
 class Carried:
-    """What went from the device to the server, IP headers counted, and how well it was carried.
+    """Traffic of a link, IP headers included.
 
-    Args:
-        bytes_up: Of all packets.
-        dropped: Packets, both ways.
-        late: Seconds by which packets came later than the link has it, on average, both ways.
+    Attributes:
+        bytes_up: Bytes of all packets from device to server.
+        dropped: Dropped packets, both directions.
+        late: Mean delay of packets beyond the link's, in s, both directions.
     """
 
     bytes_up: int
@@ -66,11 +66,11 @@ class Carried:
 
 
 class Line:
-    """One direction: packets leave in order, at a rate, and arrive after a delay.
+    """One direction: packets leave in order at a rate and arrive after a delay.
 
     Args:
-        rate: In bit/s.
-        delay: In s.
+        rate: Rate in bit/s.
+        delay: Delay in s.
     """
 
     def __init__(self, rate: float, delay: float) -> None:
@@ -80,7 +80,7 @@ class Line:
         self.late = self._free = 0.0
 
     def enter(self, packet: bytes, now: float) -> None:
-        """Take a packet, or drop it if the queue is full."""
+        """Queue a packet, or drop it if the queue is full."""
         start = max(now, self._free)
         if (start - now) * self.rate > 8 * QUEUE_BYTES:
             self.dropped += 1
@@ -91,13 +91,13 @@ class Line:
         self.bytes += len(packet)
 
     def arrived(self, now: float) -> list[bytes]:
-        """The packets that are through, each once."""
-        through = []
+        """Packets that have arrived since the last call."""
+        arrived = []
         while self.waiting and self.waiting[0][0] <= now:
             due, packet = self.waiting.popleft()
             self.late += now - due
-            through.append(packet)
-        return through
+            arrived.append(packet)
+        return arrived
 
 
 def over(
@@ -105,25 +105,25 @@ def over(
     serve: Callable[[socket.socket], None],
     work: Callable[[Callable[[], socket.socket]], T],
 ) -> tuple[T, Carried]:
-    """Do some work on one end of a link while a server runs on the other.
+    """Run work on one end of a link and a server on the other.
 
     Args:
         link: The link.
-        serve: Given a listening socket; ended when the work is done.
-        work: Given a function that connects to the server. Both run in processes of their own.
+        serve: Takes a listening socket; terminated when the work is done.
+        work: Takes a function that connects to the server. Both run in child processes.
 
     Returns:
-        What the work returned, and what the link carried.
+        The result of the work and the traffic of the link.
 
     Raises:
         LinkError: Namespaces or TUN devices are not permitted here, or the work failed.
     """
-    context = multiprocessing.get_context("fork")  # what is sent is not to be copied
-    ours, theirs = context.Pipe()
+    context = multiprocessing.get_context("fork")  # shares the files to send without copies
+    receiver, sender = context.Pipe()
     ends = [socket.socketpair(socket.AF_UNIX) for _ in range(2)]
     processes = [
         context.Process(target=_server, args=(ends[0][1], serve), daemon=True),
-        context.Process(target=_device, args=(ends[1][1], work, theirs), daemon=True),
+        context.Process(target=_device, args=(ends[1][1], work, sender), daemon=True),
     ]
     devices: list[int] = []
     try:
@@ -133,12 +133,12 @@ def over(
             devices += passed
             if not passed:
                 raise LinkError(message.decode())
-        theirs.close()
+        sender.close()
         up, down = Line(link.up, link.delay), Line(link.down, link.delay)
         ends[1][0].send(b"go")
-        _carry({devices[1]: (up, devices[0]), devices[0]: (down, devices[1])}, ours)
+        _carry({devices[1]: (up, devices[0]), devices[0]: (down, devices[1])}, receiver)
         try:
-            result, failure = ours.recv()
+            result, failure = receiver.recv()
         except EOFError:
             raise LinkError("the device's process ended without a result") from None
         if failure:
@@ -155,29 +155,29 @@ def over(
         for pair in ends:
             for end in pair:
                 end.close()
-        ours.close()
+        receiver.close()
 
 
-def _carry(ways: dict[int, tuple[Line, int]], until: Connection) -> None:
-    """Move packets between the devices until something is to be read."""
-    for device in ways:
+def _carry(lines: dict[int, tuple[Line, int]], until: Connection) -> None:
+    """Forward packets between the devices until `until` is readable."""
+    for device in lines:
         os.set_blocking(device, False)
     while True:
-        due = [line.waiting[0][0] for line, _ in ways.values() if line.waiting]
+        due = [line.waiting[0][0] for line, _ in lines.values() if line.waiting]
         wait = max(0.0, min(due) - time.monotonic()) if due else None
-        ready, _, _ = select.select([*ways, until.fileno()], [], [], wait)
+        ready, _, _ = select.select([*lines, until.fileno()], [], [], wait)
         if until.fileno() in ready:
             return
         for device in ready:
-            line, _ = ways[device]
+            line, _ = lines[device]
             try:
                 while packet := os.read(device, MTU):
-                    if packet[0] >> 4 == 4:  # the kernel's own IPv6 greetings stay at home
+                    if packet[0] >> 4 == 4:  # skips the kernel's IPv6 router solicitations
                         line.enter(packet, time.monotonic())
             except BlockingIOError:
                 pass
         now = time.monotonic()
-        for line, other in ways.values():
+        for line, other in lines.values():
             for packet in line.arrived(now):
                 os.write(other, packet)
 
@@ -202,7 +202,7 @@ def _device(
 
 
 def _connect() -> socket.socket:
-    """A connection to the server, with Linux's and Android's usual congestion control."""
+    """Connect to the server with cubic, the default congestion control of Linux and Android."""
     connection = socket.socket()
     connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_CONGESTION, b"cubic")
     connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -211,7 +211,7 @@ def _connect() -> socket.socket:
 
 
 def _own_network(end: socket.socket, address: str, peer: str) -> int:
-    """Move this process to a network of its own, with one TUN device; what is to be carried."""
+    """Move this process to a new network namespace with one TUN device, and return the device."""
     try:
         flags = _CLONE_NEWNET | (_CLONE_NEWUSER if os.geteuid() else 0)
         if ctypes.CDLL(None, use_errno=True).unshare(flags):

@@ -1,7 +1,7 @@
-"""What a shuffled split is worth: the paper's protocol beside speaker-independent figures.
+"""Accuracy under the paper's random split and under speaker-independent splits.
 
-Claim: Shinde et al. (2024), Table 2, row "32-bit Baseline" (EMODB 74.07 %, TESS 99.29 %), on one
-random split. Here: the same recipe, 20 seeds, and the same recipe on speakers it has not heard.
+Claim of Shinde et al. (2024), Table 2, row "32-bit Baseline", on one random split: EMODB 74.07 %,
+TESS 99.29 %. Here: the same recipe with 20 seeds, and on held-out speakers.
 
 Needs the corpora: SERKIT_CORPORA=/folder python benchmarks/shuffle_worth.py
 """
@@ -23,7 +23,7 @@ PAPER = {"emodb": 0.7407, "tess": 0.9929}
 
 
 def main() -> None:
-    """Run every recipe under every protocol it names."""
+    """Run every recipe under the protocols it names."""
     jobs = os.cpu_count() or 1
     rows = []
     for column, published in PAPER.items():

@@ -1,8 +1,8 @@
-"""How good `tiny` is on a corpus that took no part in choosing its recipe: nested selection.
+"""Nested selection of the recipe of `tiny`.
 
-For each corpus C, the candidates below compete on the three others alone (each of these left out
-in turn), and only the winner is tested on C. The figure on the model's card comes from the one
-recipe that ships, which was chosen with all four corpora in view, and is that much too kind.
+For each corpus C, candidates are compared on the three others alone (leaving out each in turn), and
+only the winner is tested on C. The figure on the model card is of the shipped recipe, which was
+chosen with all four corpora in view; the difference is its optimistic bias.
 
 Needs the corpora: SERKIT_CORPORA=/folder python benchmarks/tiny_selection.py
 """
@@ -24,7 +24,7 @@ SEEDS = 3
 
 
 def candidates(recipe: Recipe) -> dict[str, Recipe]:
-    """The recipe that ships, before rounding, and its neighbours."""
+    """The shipped recipe with 32-bit weights, and its neighbours."""
 
     def changed(part: str, **changes: object) -> Recipe:
         return recipe.model_copy(update={part: getattr(recipe, part).model_copy(update=changes)})
@@ -42,13 +42,13 @@ def candidates(recipe: Recipe) -> dict[str, Recipe]:
 
 
 def ua_by_corpus(outcome: Outcome) -> dict[str, float]:
-    """UA of each corpus left out, mean over seeds."""
-    found: dict[str, list[float]] = {}
+    """UA of each held-out corpus, mean over seeds."""
+    values_by_corpus: dict[str, list[float]] = {}
     for result in outcome.results:
         predicted = result.probabilities.argmax(axis=1)
         matrix = confusion(outcome.targets[result.test], predicted, len(outcome.labels))
-        found.setdefault(result.fold, []).append(unweighted_average_recall(matrix))
-    return {corpus: float(np.mean(values)) for corpus, values in found.items()}
+        values_by_corpus.setdefault(result.fold, []).append(unweighted_average_recall(matrix))
+    return {corpus: float(np.mean(values)) for corpus, values in values_by_corpus.items()}
 
 
 def leave_one_corpus_out(recipe: Recipe, data: Dataset, what: str) -> dict[str, float]:
@@ -66,7 +66,7 @@ def leave_one_corpus_out(recipe: Recipe, data: Dataset, what: str) -> dict[str, 
 
 
 def main() -> None:
-    """Select without C, test on C, for each C."""
+    """For each corpus, select on the others and test on it."""
     shipped = load_recipe("models/tiny").model_copy(update={"quantisation": None})
     _, utterances = load_utterances(shipped)
     data = make_dataset(shipped, utterances, jobs=os.cpu_count() or 1)
@@ -84,7 +84,8 @@ def main() -> None:
     rows = []
     for corpus in names:
         scores = {
-            name: float(np.mean(list(found[corpus].values()))) for name, found in inner.items()
+            name: float(np.mean(list(by_corpus[corpus].values())))
+            for name, by_corpus in inner.items()
         }
         chosen = max(scores, key=scores.__getitem__)
         rows.append(

@@ -1,25 +1,25 @@
-"""The time and energy of sending recordings, raw and coded: AMSER's Table III on stated links.
+"""Time and energy of sending recordings, raw and coded: Table III of AMSER on stated links.
 
-Lu et al., *AMSER*, V.C.2 and Table III: 22,366 files sent raw in 406.58 s with 0.0056 kWh and
-compressed to 6.25 % in 180.75 s with 0.0025 kWh, that is "2.24 times" and "55.35 %". The client
-was a Redmi Note 12 Pro; neither the link, its rate, the sizes of the files, nor how energy was
-measured is given.
+Lu et al., *AMSER*, V.C.2 and Table III: 22,366 files sent raw in 406.58 s with 0.0056 kWh, and
+compressed to 6.25 % in 180.75 s with 0.0025 kWh, reported as "2.24 times" and "55.35 %". The client
+was a Redmi Note 12 Pro; the link, its rate, the file sizes and the measurement of energy are not
+given.
 
-Here RAVDESS, EmoDB and TESS are sent again and again until there are as many. *Raw* is a WAV file
-of 16-bit PCM at 16 kHz, 256 kbit/s: what 6.25 % of a file means if 12.5 % of a float16 spectrogram
-of 80 mels a 10 ms is 16 kbit/s. The device sends one file after another and waits for each
-answer; a file is its length, 4 bytes, and itself, and so is the answer. Connections: one kept open
-for all, or one for each file. The link is `shaped_link.py`'s: the kernel's TCP, cubic, no loss.
+Here the recordings of RAVDESS, EmoDB and TESS are sent repeatedly until the number is the same.
+*Raw* is a WAV file of 16-bit PCM at 16 kHz, 256 kbit/s: of that, 12.5 % of a float16 spectrogram of
+80 mels per 10 ms, 16 kbit/s, is the paper's 6.25 %. The device sends one file after another and
+waits for each answer; messages are prefixed with their length in 4 bytes. Connections: one kept
+open for all files, or one per file. The link is that of `shaped_link.py`: the kernel's TCP, cubic,
+no loss.
 
-Where sending all would take long, an even selection over the sizes of the files is sent and its
-sums are scaled; the result holds both, and how well scaling does where all were sent.
+Where sending all files would take long, an even selection over file sizes is sent and its totals
+are scaled; the result holds both, and the accuracy of scaling where all files were sent.
 
-Energy is a model, not a measurement: `bytes up * J/byte + seconds * W`, the bytes with TCP/IP
-headers, the seconds those from the first send to the last answer, in which the radio never
-sleeps. Answers and acknowledgements received cost no more than waiting. `LINKS` has the sources.
-Coding costs its CPU seconds, measured here and not on a phone, at `CPU_WATTS`.
+Energy is modelled, not measured: `bytes up * J/byte + seconds * W`, with TCP/IP headers, from the
+first send to the last answer, while the radio stays on. Receiving costs no more than waiting.
+`LINKS` has the sources. Coding costs its CPU seconds, measured on this machine, at `CPU_WATTS`.
 
-Needs RAVDESS, EmoDB and TESS, and what `shaped_link.py` needs; about 18 minutes on two busy cores:
+Needs RAVDESS, EmoDB and TESS, and what `shaped_link.py` needs; about 18 minutes on two cores:
 SERKIT_CORPORA=/folder python benchmarks/transmission.py
 """
 
@@ -39,7 +39,6 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 from rich.progress import track
-from shaped_link import Link, over
 
 from serkit.codec import (
     DEFAULT_QUALITY,
@@ -52,6 +51,7 @@ from serkit.corpora import Utterance, load
 from serkit.training import read_utterance, worker_pool
 
 from harness import machine, versions, write_result
+from shaped_link import Link, over
 
 Array = NDArray[np.float32]
 
@@ -70,19 +70,19 @@ PAPER = {
 RATIO = 0.125
 NEAR_KBPS = 2.0
 ANSWER = b'{"emotion": "neutral", "confidence": 0.87}'
-MOST_BYTES = 1 << 24
+MAX_BYTES = 1 << 24
 CPU_WATTS = 2.0
-"""Of a busy core of a phone: an assumption, on the high side."""
+"""Power of a busy core of a phone: a high assumption."""
 
 
 @dataclass(frozen=True)
 class Radio:
-    """What a radio draws.
+    """Energy model of a radio.
 
-    Args:
-        joules_per_byte: For each byte sent, on top of being on.
-        watts: While it is on.
-        tail_joules: For staying on after the last byte, once; None where not published.
+    Attributes:
+        joules_per_byte: Energy per byte sent, in addition to `watts`.
+        watts: Power while the radio is on.
+        tail_joules: Energy of staying on after the last byte; None if not published.
     """
 
     joules_per_byte: float
@@ -90,17 +90,21 @@ class Radio:
     tail_joules: float | None
 
     def joules(self, sent: float, seconds: float) -> float:
-        """The energy of bytes sent within a time."""
+        """Energy of sending a number of bytes within a time."""
         return sent * self.joules_per_byte + seconds * self.watts
 
 
 @dataclass(frozen=True)
 class Setting:
-    """A link, its radio, where their figures are from, and how many files are really sent.
+    """A link, its radio, their source, and the number of files sent.
 
-    Args:
-        sends: Of each coding and way to connect.
-        in_full: Codings of which all files are sent where the connection is kept.
+    Attributes:
+        name: Name of the link.
+        link: Rates and delay.
+        radio: Energy model.
+        source: Source of the figures.
+        sends: Files sent per coding and kind of connection.
+        in_full: Codings whose files are all sent on a kept connection.
     """
 
     name: str
@@ -126,7 +130,7 @@ LINKS = (
     Setting(
         "LTE",
         Link(up=5.64e6, down=12.74e6, delay=0.035),
-        # 438.39 mW for each Mbit/s up, 1288.04 mW besides; 11.576 s of 1060 mW afterwards.
+        # 438.39 mW per Mbit/s up plus 1288.04 mW; a tail of 11.576 s at 1060 mW.
         Radio(438.39e-9 * 8, 1.28804, 11.576 * 1.060),
         "5.64 Mbit/s up, 12.74 down, 70 ms there and back (medians of users) and power, both from "
         "Huang et al., A Close Examination of Performance and Power Characteristics of 4G LTE "
@@ -147,7 +151,7 @@ LINKS = (
 
 @dataclass(frozen=True)
 class Coding:
-    """What is made of a recording before it is sent."""
+    """How a recording is coded before it is sent."""
 
     name: str
     setting: str
@@ -156,33 +160,33 @@ class Coding:
 
 @dataclass(frozen=True)
 class Coded:
-    """A recording as one coding sends it, and the CPU seconds that took."""
+    """A coded recording and the CPU seconds of coding it."""
 
     content: bytes
     cpu_s: float
 
 
 def frame(content: bytes) -> bytes:
-    """A message: its length as a 32-bit big-endian number, and itself."""
+    """A message prefixed with its length as a 32-bit big-endian integer."""
     return struct.pack(">I", len(content)) + content
 
 
 def read_frame(connection: socket.socket) -> bytes | None:
-    """The next message, or None if the other side has ended between two.
+    """Read the next message; None if the connection ended between messages.
 
     Raises:
-        ConnectionError: It ended within a message.
-        ValueError: The length is beyond `MOST_BYTES`.
+        ConnectionError: The connection ended within a message.
+        ValueError: The length exceeds `MAX_BYTES`.
     """
     head = _read(connection, 4)
     if not head:
         return None
     (length,) = struct.unpack(">I", head)
-    if length > MOST_BYTES:
-        raise ValueError(f"a message says it has {length} bytes; expected at most {MOST_BYTES}")
+    if length > MAX_BYTES:
+        raise ValueError(f"a message claims {length} bytes; expected at most {MAX_BYTES}")
     content = _read(connection, length)
     if length and not content:
-        raise ConnectionError(f"the connection ended before the {length} bytes of a message")
+        raise ConnectionError(f"the connection ended before a message of {length} bytes")
     return content
 
 
@@ -194,14 +198,14 @@ def _read(connection: socket.socket, length: int) -> bytes:
         if not part and not parts:
             return b""
         if not part:
-            raise ConnectionError(f"the connection ended {missing} bytes before the end")
+            raise ConnectionError(f"the connection ended {missing} bytes too early")
         parts.append(part)
         missing -= len(part)
     return b"".join(parts)
 
 
 def serve(listener: socket.socket) -> None:
-    """Answer every file of every connection, one connection after another."""
+    """Answer every file of every connection, one connection at a time."""
     while True:
         connection, _ = listener.accept()
         with connection:
@@ -213,16 +217,19 @@ def serve(listener: socket.socket) -> None:
 def send(
     files: Sequence[bytes], kept: bool, connect: Callable[[], socket.socket]
 ) -> tuple[float, list[float]]:
-    """Send files one after another, each when the one before is answered.
+    """Send files one after another, each when the previous one is answered.
 
     Args:
-        files: What to send.
-        kept: Over one connection, rather than one for each.
+        files: Files to send.
+        kept: Use one connection for all files instead of one per file.
         connect: Opens a connection.
 
     Returns:
-        The seconds of opening the one connection (0 if there is one for each), and of every send,
-        to its answer.
+        Seconds to open the kept connection (0 with one connection per file), and seconds from
+        each send to its answer.
+
+    Raises:
+        ConnectionError: The server's answer is wrong, or the connection ended.
     """
     start = time.perf_counter()
     connection = connect() if kept else None
@@ -243,16 +250,16 @@ def send(
 
 
 def even(sizes: Sequence[int], n: int) -> list[int]:
-    """Places of `n` items spread evenly over the sizes: from the middle up, then from the least."""
+    """Indices of `n` items spread evenly over sizes, from the median up, then from the least."""
     order = np.argsort(sizes, kind="stable")
     places = ((np.arange(n) + 0.5) * len(sizes) / n).astype(int)
     return [int(place) for place in np.roll(order[places], -(n // 2))]
 
 
 def scaled(seconds: Sequence[float], n: int, kept: bool) -> float:
-    """The seconds of `n` sends, by those of a sample of them.
+    """Seconds of `n` sends, estimated from a sample.
 
-    The first send of a kept connection is slower, as TCP starts slowly; it counts once.
+    The first send on a kept connection includes TCP's slow start; it counts once.
     """
     first = seconds[:1] if kept else []
     rest = seconds[len(first) :]
@@ -260,7 +267,7 @@ def scaled(seconds: Sequence[float], n: int, kept: bool) -> float:
 
 
 def straightness(sizes: Sequence[int], seconds: Sequence[float]) -> float:
-    """R² of the seconds as a straight line of the sizes."""
+    """R² of a linear regression of seconds on sizes."""
     return float(np.corrcoef(sizes, seconds)[0, 1] ** 2)
 
 
@@ -272,7 +279,7 @@ def wav(samples: Array) -> bytes:
 
 
 def codings(near: int) -> list[Coding]:
-    """All that is compared; `near` is the quality near `NEAR_KBPS`."""
+    """All codings; `near` is the quality with a rate near `NEAR_KBPS`."""
     return [
         Coding("raw", "16-bit WAV", wav),
         Coding("svd", f"r/k {100 * RATIO:g} %", partial(encode_low_rank, ratio=RATIO)),
@@ -287,21 +294,21 @@ def codings(near: int) -> list[Coding]:
 
 
 def coded(near: int, utterance: Utterance) -> tuple[int, dict[str, Coded]]:
-    """A recording's samples in number, and the recording by every coding."""
+    """Number of samples of a recording, and the recording in every coding."""
     samples = read_utterance(utterance)
-    shipped_basis()  # is read once, not for each recording
-    found = {}
+    shipped_basis()  # loads it before the clock starts
+    contents = {}
     for coding in codings(near):
         start = time.process_time()
         content = coding.encode(samples)
-        # A device has its recording; writing it to a file costs nothing here.
+        # The device already has the recording; writing it to a file is free.
         cpu_s = 0.0 if coding.name == "raw" else time.process_time() - start
-        found[coding.name] = Coded(content, cpu_s)
-    return len(samples), found
+        contents[coding.name] = Coded(content, cpu_s)
+    return len(samples), contents
 
 
 def quality_near(kbps: float, recordings: Sequence[Array]) -> int:
-    """The quality whose rate over recordings is nearest."""
+    """The quality with the nearest mean rate over recordings."""
     seconds = sum(map(len, recordings)) / RATE
     rates = [
         8e-3 * sum(len(encode_basis(samples, quality)) for samples in recordings) / seconds
@@ -311,7 +318,7 @@ def quality_near(kbps: float, recordings: Sequence[Array]) -> int:
 
 
 def measured(setting: Setting, name: str, files: Sequence[bytes], kept: bool) -> dict[str, Any]:
-    """Send files over a link; the time and energy of all, scaled if not all are sent."""
+    """Send files over a link; time and energy of all files, scaled from those sent."""
     whole = kept and name in setting.in_full
     sizes = [len(content) for content in files]
     sample = even(sizes, setting.sends)
@@ -328,7 +335,7 @@ def measured(setting: Setting, name: str, files: Sequence[bytes], kept: bool) ->
         "sent": len(chosen),
         "measured_s": opened + sum(seconds),
         "median_ms": 1e3 * float(np.median(seconds)),
-        # without the slow start
+        # without the first send, which has the slow start
         "straightness": straightness([sizes[i] for i in chosen[1:]], seconds[1:]),
         "bytes_of_sample": share * sum(sizes[i] for i in chosen) / sum(sizes),
         "by_sample": by_sample and by_sample / total,
@@ -343,8 +350,8 @@ def measured(setting: Setting, name: str, files: Sequence[bytes], kept: bool) ->
 
 
 def main() -> None:
-    """Code every recording once, send the files over every link."""
-    os.environ["OMP_NUM_THREADS"] = "1"  # of the workers that code, before they import NumPy
+    """Code every recording once and send the files over every link."""
+    os.environ["OMP_NUM_THREADS"] = "1"  # for the workers, before they import NumPy
     utterances = [u for corpus in CORPORA for u in load(corpus).utterances]
     near = quality_near(NEAR_KBPS, [read_utterance(u) for u in utterances[::100]])
     with worker_pool(os.cpu_count() or 1) as pool:
@@ -355,10 +362,11 @@ def main() -> None:
                 len(utterances),
             )
         )
-    turns = [every[i % len(every)] for i in range(SENDS)]
-    seconds = sum(n for n, _ in turns) / RATE
+    sends = [every[i % len(every)] for i in range(SENDS)]
+    seconds = sum(n for n, _ in sends) / RATE
     files = {
-        coding.name: [found[coding.name].content for _, found in turns] for coding in codings(near)
+        coding.name: [contents[coding.name].content for _, contents in sends]
+        for coding in codings(near)
     }
     write_result(
         "transmission",
@@ -380,7 +388,7 @@ def main() -> None:
                     "setting": coding.setting,
                     "bytes": sum(map(len, files[coding.name])),
                     "kbps": 8e-3 * sum(map(len, files[coding.name])) / seconds,
-                    "cpu_s": sum(found[coding.name].cpu_s for _, found in turns),
+                    "cpu_s": sum(contents[coding.name].cpu_s for _, contents in sends),
                 }
                 for coding in codings(near)
             ],

@@ -1,12 +1,12 @@
-"""When the models should not be trusted, and how often they say so.
+"""Accuracy on degraded speech, and rates of the warnings.
 
-Claims: each warning is rare on clean speech and frequent on what it is named for. What spoils the
-accuracy is measured on speakers left out: each recipe is trained anew on clean speech for every
-fold, without its altered copies, and tested on spoilt speech. Beside it stand the shipped models on
-CREMA-D, whose speakers and recordings none of them has heard.
+Claims: each warning is rare on clean speech and frequent under the condition it names. Accuracy is
+measured on held-out speakers: each recipe is trained anew on clean speech for every fold, without
+augmentation, and tested on degraded speech. The shipped models are also tested on CREMA-D, an
+unseen corpus.
 
 Needs the corpora and PyAV: SERKIT_CORPORA=/folder python benchmarks/trust.py [MODEL ...]
-(a MODEL is a shipped name or a file; the shipped ones if none is given)
+(a MODEL is a shipped model or a file; by default all shipped models)
 """
 
 from __future__ import annotations
@@ -24,12 +24,19 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 from rich.progress import track
-from spoiling import CONDITIONS, SYNTHETIC, at_level, clipped, narrowband, speech_level
 
 import serkit
 from serkit.corpora import Utterance, load
 from serkit.metrics import confusion, speaker_interval, unweighted_average_recall
-from serkit.runtime import CODES, Model, Prediction, Recognizer, SoundCheck
+from serkit.runtime import (
+    CODES,
+    Backend,
+    Model,
+    NumpyBackend,
+    Prediction,
+    Recognizer,
+    SoundCheck,
+)
 from serkit.training import (
     Dataset,
     FeatureCache,
@@ -42,6 +49,7 @@ from serkit.training import (
     worker_pool,
 )
 
+from degradation import CONDITIONS, SYNTHETIC, at_level, clipped, narrowband, speech_level
 from harness import machine, versions, write_result
 
 Array = NDArray[np.float32]
@@ -54,9 +62,9 @@ UNSEEN_CONDITIONS = ("clean", "8 kHz", "white noise, 10 dB", "babble, 10 dB")
 N_UNSEEN = 200
 N_LEFT_OUT = 200
 LENGTHS_AND_LEVELS_OF = "tiny"
-"""The model that short and quiet sounds are tested on; they take much of the time."""
+"""The only model tested on short and quiet speech, which takes long."""
 N_CLEAN = 240
-N_SPOILT = 60
+N_DEGRADED = 60
 N_SYNTHETIC = 20
 SECONDS = {f"{seconds:g} s": seconds for seconds in (0.25, 0.5, 0.75, 1.0, 1.5, 2.0)}
 LEVELS = {f"{level} dBFS": float(level) for level in (-50, -60, -70, -80)}
@@ -65,13 +73,13 @@ FOLDS = 5
 
 def sample_of(name: str, size: int, labels: Sequence[str] = ()) -> list[Utterance]:
     """Utterances of a corpus, drawn with a fixed seed."""
-    found = [u for u in load(name).utterances if not labels or u.label in labels]
-    chosen = np.random.default_rng(0).permutation(len(found))[:size]
-    return [found[i] for i in sorted(chosen)]
+    utterances = [u for u in load(name).utterances if not labels or u.label in labels]
+    chosen = np.random.default_rng(0).permutation(len(utterances))[:size]
+    return [utterances[i] for i in sorted(chosen)]
 
 
 def is_sound(samples: Array) -> bool:
-    """Whether there is anything to hear; one clip of CREMA-D is digital silence."""
+    """Whether a clip is not silent; one clip of CREMA-D is digital silence."""
     return bool(np.ptp(samples) > 1e-3)
 
 
@@ -80,37 +88,39 @@ def is_sound(samples: Array) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Hearing:
-    """A clip to be judged.
+    """A clip to test a model on.
 
     Attributes:
-        number: Seeds what is random about its spoiling.
+        number: Seed of random degradations.
         utterance: The clip.
-        model: What judges it.
-        labels: The answers allowed.
-        conditions: How it is spoilt.
+        backend: The model to test.
+        labels: Allowed labels.
+        conditions: Names of degradations.
     """
 
     number: int
     utterance: Utterance
-    model: Model
+    backend: Backend
     labels: tuple[str, ...]
     conditions: tuple[str, ...]
 
 
-def heard(others: list[Utterance], task: Hearing) -> dict[str, Prediction]:
-    """What a model says of one clip under every condition."""
+def predictions(others: list[Utterance], task: Hearing) -> dict[str, Prediction]:
+    """Predictions for one clip under every condition."""
     samples = read_utterance(task.utterance)
     voices = [u for u in others if u.speaker_key != task.utterance.speaker_key]
-    recogniser = Recognizer(task.model)
+    recogniser = Recognizer(task.backend)
     with one_thread():
         return {
-            name: recogniser((spoilt(name, samples, task.number, voices), RATE), labels=task.labels)
+            name: recogniser(
+                (degraded(name, samples, task.number, voices), RATE), labels=task.labels
+            )
             for name in task.conditions
         }
 
 
-def spoilt(name: str, samples: Array, number: int, voices: list[Utterance]) -> Array:
-    """A clip under a condition."""
+def degraded(name: str, samples: Array, number: int, voices: list[Utterance]) -> Array:
+    """A clip under a condition; `voices` are the speakers of babble noise."""
     if name in LEVELS:
         return at_level(samples, LEVELS[name])
     if name in SECONDS:
@@ -123,26 +133,26 @@ def spoilt(name: str, samples: Array, number: int, voices: list[Utterance]) -> A
 def accuracy(
     condition: str, labels: Sequence[str], answers: list[Prediction], clips: list[Utterance]
 ) -> dict[str, Any]:
-    """UA under a condition, with its interval, confidence and warnings."""
+    """UA with its interval, mean confidence and warning rates under a condition."""
     rows = [
         (labels.index(str(u.label)), answer, u.speaker_key)
         for u, answer in zip(clips, answers, strict=True)
         if u.label in labels and answer.label is not None
     ]
     targets = np.array([target for target, _, _ in rows])
-    said = np.array([labels.index(str(p.label)) for _, p, _ in rows])
+    predicted = np.array([labels.index(str(p.label)) for _, p, _ in rows])
     speakers = [speaker for _, _, speaker in rows]
     interval = speaker_interval(
-        unweighted_average_recall, targets, said, speakers, len(labels), resamples=1000
+        unweighted_average_recall, targets, predicted, speakers, len(labels), resamples=1000
     )
     return {
         "condition": condition,
         "clips": len(rows),
         "speakers": len(set(speakers)),
-        "ua": unweighted_average_recall(confusion(targets, said, len(labels))),
+        "ua": unweighted_average_recall(confusion(targets, predicted, len(labels))),
         "interval": [interval.low, interval.high] if interval else None,
         "confidence": float(np.mean([max(p.scores.values()) for _, p, _ in rows])),
-        "share": {label: float(np.mean(said == i)) for i, label in enumerate(labels)},
+        "share": {label: float(np.mean(predicted == i)) for i, label in enumerate(labels)},
         "warned": {
             code: float(np.mean([any(w.code == code for w in p.warnings) for _, p, _ in rows]))
             for code in CODES
@@ -150,11 +160,11 @@ def accuracy(
     }
 
 
-def measured(pool: Any, tasks: list[Hearing], what: str) -> list[dict[str, Any]]:
-    """The accuracy under each condition of tasks that share them, and their labels."""
+def measured(pool: Any, tasks: list[Hearing], title: str) -> list[dict[str, Any]]:
+    """Accuracy under each condition; all tasks share conditions and labels."""
     clips = [task.utterance for task in tasks]
-    found = track(pool.map(partial(heard, clips), tasks, chunksize=4), what, len(tasks))
-    answers = list(found)
+    found = pool.map(partial(predictions, clips), tasks, chunksize=4)
+    answers = list(track(found, title, len(tasks)))
     return [
         accuracy(name, tasks[0].labels, [answer[name] for answer in answers], clips)
         for name in tasks[0].conditions
@@ -164,7 +174,7 @@ def measured(pool: Any, tasks: list[Hearing], what: str) -> list[dict[str, Any]]
 def left_out(
     recipe: Recipe, data: Dataset, folds: list[tuple[Model, NDArray[np.int64]]]
 ) -> list[Hearing]:
-    """Clips of speakers that a model was not trained on, as many of each corpus."""
+    """Clips of held-out speakers, equally many per corpus."""
     conditions = tuple(CONDITIONS)
     if recipe.name == LENGTHS_AND_LEVELS_OF:
         conditions += (*LEVELS, *SECONDS)
@@ -175,22 +185,22 @@ def left_out(
         for corpus in recipe.corpora:
             own = [data.utterances[i] for i in tested if data.utterances[i].corpus == corpus]
             for i in rng.permutation(len(own))[:each]:
-                task = Hearing(len(tasks), own[i], model, recipe.labels, conditions)
+                task = Hearing(len(tasks), own[i], NumpyBackend(model), recipe.labels, conditions)
                 tasks.append(task)
     return tasks
 
 
-# --- the checks of the sound itself ----------------------------------------------------------
+# --- checks of the recording -----------------------------------------------------------------
 
 
 def codes_of(samples: Array) -> list[str]:
-    """The warnings about a sound."""
+    """Codes of the warnings about a recording."""
     check = SoundCheck()
     check.add(samples)
     return [caution.code for caution in check.cautions()]
 
 
-SPOILT: dict[str, tuple[str, Callable[[Array], Array]]] = {
+DEGRADED: dict[str, tuple[str, Callable[[Array], Array]]] = {
     "resampled to 8 kHz": ("narrowband", partial(narrowband, how="plain")),
     "8 kHz, mu-law": ("narrowband", partial(narrowband, how="mu-law")),
     "AMR, 12.2 kbit/s": ("narrowband", partial(narrowband, how="amr")),
@@ -203,65 +213,69 @@ SPOILT: dict[str, tuple[str, Callable[[Array], Array]]] = {
 
 
 def checked(task: tuple[Utterance, bool]) -> tuple[list[str], dict[str, bool], float] | None:
-    """Warnings about a clean clip, whether each spoilt version is found, and the clip's level."""
-    utterance, spoil = task
+    """Warnings about a clean clip, detection of each degraded version, and the speech level."""
+    utterance, degrade_too = task
     samples = read_utterance(utterance)
     if not is_sound(samples):
         return None
-    found = {name: code in codes_of(do(samples)) for name, (code, do) in SPOILT.items() if spoil}
-    return codes_of(samples), found, speech_level(samples)
+    detected = {
+        name: code in codes_of(degrade(samples))
+        for name, (code, degrade) in DEGRADED.items()
+        if degrade_too
+    }
+    return codes_of(samples), detected, speech_level(samples)
 
 
-def truncated_found(utterance: Utterance, recogniser: Recognizer) -> dict[str, bool]:
-    """Whether a file cut to half is noticed, by format: judged with a warning, or refused."""
+def truncation_detected(utterance: Utterance, recogniser: Recognizer) -> dict[str, bool]:
+    """Whether a file cut to half of its bytes gets a warning or an error, by format."""
     samples = read_utterance(utterance)
-    found = {}
+    detected = {}
     for kind, subtype in (("WAV", "PCM_16"), ("FLAC", "PCM_16"), ("OGG", "OPUS"), ("MP3", None)):
         file = io.BytesIO()
         soundfile.write(file, samples, RATE, format=kind, subtype=subtype)
         whole = file.getvalue()
         for name, content in ((kind, whole[: len(whole) // 2]), (f"{kind}, whole", whole)):
             (answer,) = recogniser.predict_many([content])
-            found[name] = not isinstance(answer, Prediction) or "truncated" in [
+            detected[name] = not isinstance(answer, Prediction) or "truncated" in [
                 caution.code for caution in answer.warnings
             ]
-    return found
+    return detected
 
 
-# --- the distance to the training data -------------------------------------------------------
+# --- distance to the training data -----------------------------------------------------------
 
 
 def trained(recipe: Recipe, data: Dataset) -> list[tuple[Model, NDArray[np.int64]]]:
-    """For each fold over speakers a model of the others, and the recordings left out."""
+    """A model per fold over speakers, with the indices of the held-out recordings."""
     speakers = [u.speaker_key for u in data.utterances]
     fold_of = {name: i % FOLDS for i, name in enumerate(sorted(set(speakers)))}
     folds = np.array([fold_of[speaker] for speaker in speakers])
-    found = []
+    models = []
     for fold in track(range(FOLDS), f"Training {recipe.name}"):
         known = np.flatnonzero(folds != fold)
         training, validation = recipe.hold_out.split(data.utterances, known, seed=0)
         model = fit(recipe, data.rows(training), data.rows(validation))
         typical = typical_of(recipe, data.rows(known))
-        found.append((model.with_card(typical=typical), np.flatnonzero(folds == fold)))
-    return found
+        models.append((model.with_card(typical=typical), np.flatnonzero(folds == fold)))
+    return models
 
 
 def new_speakers(
     data: Dataset, folds: list[tuple[Model, NDArray[np.int64]]]
 ) -> dict[str, dict[str, float]]:
-    """False alarms of the distance on speakers left out, by corpus."""
+    """Rate of `far-from-training` on held-out speakers, by corpus."""
     far: dict[str, list[bool]] = {}
     for model, tested in folds:
         distances, typical = model.distances(data.features[tested]), model.card.typical
         if distances is None or typical is None:
-            raise SystemExit(f"too little data to say what is typical of {model.card.name}")
+            raise SystemExit(f"{model.card.name}: too little training data for a distance limit")
         for i, distance in zip(tested, distances, strict=True):
             far.setdefault(data.utterances[i].corpus, []).append(bool(distance > typical.limit))
-    return {c: {"rate": float(np.mean(found)), "clips": len(found)} for c, found in far.items()}
+    return {c: {"rate": float(np.mean(flags)), "clips": len(flags)} for c, flags in far.items()}
 
 
 def synthetic(recogniser: Recognizer) -> dict[str, float]:
-    """Share of sounds that are no speech that are called far."""
+    """Rate of `far-from-training` on synthetic sounds, by kind."""
     rng = np.random.default_rng(0)
 
     def is_far(sound: Array) -> bool:
@@ -274,7 +288,7 @@ def synthetic(recogniser: Recognizer) -> dict[str, float]:
 
 
 def read_speech(recogniser: Recognizer) -> dict[str, Any]:
-    """What neutral reading is called."""
+    """Predictions for neutral read speech."""
     paths = sorted(Path(os.environ["SERKIT_CORPORA"], "transcribed").rglob("*.flac"))
     answers = [a for a in recogniser.predict_many(paths) if isinstance(a, Prediction)]
     return {
@@ -292,10 +306,10 @@ def read_speech(recogniser: Recognizer) -> dict[str, Any]:
 
 
 def of_model(recogniser: Recognizer, pool: Any, jobs: int) -> dict[str, Any]:
-    """Everything about one model."""
-    card = recogniser.model.card
+    """All measurements of one model."""
+    card = recogniser.card
     if card.typical is None:
-        raise SystemExit(f"{recogniser.name} does not know what is typical: train it anew")
+        raise SystemExit(f"{recogniser.name} holds no distance limit; train it again")
     recipe = Recipe.of_card(card).model_copy(update={"augmentation": None})
     utterances = [u for name in recipe.corpora for u in load(name).utterances]
     kept = [u for u in utterances if u.label in recipe.labels]
@@ -303,7 +317,7 @@ def of_model(recogniser: Recognizer, pool: Any, jobs: int) -> dict[str, Any]:
     folds = trained(recipe, data)
     labels = tuple(label for label in recogniser.labels if label in UNSEEN_LABELS)
     unseen = [
-        Hearing(number, utterance, recogniser.model, labels, UNSEEN_CONDITIONS)
+        Hearing(number, utterance, recogniser.backend, labels, UNSEEN_CONDITIONS)
         for number, utterance in enumerate(sample_of(UNSEEN, N_UNSEEN, labels))
     ]
     return {
@@ -320,14 +334,14 @@ def of_model(recogniser: Recognizer, pool: Any, jobs: int) -> dict[str, Any]:
 
 
 def main() -> None:
-    """Everything that the section of the results page says."""
+    """Measure every model and every check."""
     jobs = os.cpu_count() or 1
     names = sys.argv[1:] or list(serkit.available_models())
     recognisers = [serkit.load(name) for name in names]
-    cut = [truncated_found(u, recognisers[0]) for u in sample_of(UNSEEN, 20)]
+    cut = [truncation_detected(u, recognisers[0]) for u in sample_of(UNSEEN, 20)]
     with worker_pool(jobs) as pool:
         tasks = {
-            corpus: [(u, i < N_SPOILT) for i, u in enumerate(sample_of(corpus, N_CLEAN))]
+            corpus: [(u, i < N_DEGRADED) for i, u in enumerate(sample_of(corpus, N_CLEAN))]
             for corpus in CORPORA
         }
         checks = {
@@ -338,18 +352,18 @@ def main() -> None:
     sound = [
         {
             "corpus": corpus,
-            "clips": len(found),
+            "clips": len(rows),
             "false_alarms": {
-                code: float(np.mean([code in codes for codes, _, _ in found]))
+                code: float(np.mean([code in codes for codes, _, _ in rows]))
                 for code in ("narrowband", "clipped", "too-quiet", "short")
             },
-            "lowest_level_dbfs": min(level for _, _, level in found),
+            "lowest_level_dbfs": min(level for _, _, level in rows),
             "found": {
-                name: float(np.mean([hits[name] for _, hits, _ in found if hits]))
-                for name in SPOILT
+                name: float(np.mean([hits[name] for _, hits, _ in rows if hits]))
+                for name in DEGRADED
             },
         }
-        for corpus, found in checks.items()
+        for corpus, rows in checks.items()
     ]
     write_result(
         "trust",
@@ -358,8 +372,8 @@ def main() -> None:
             "versions": versions(["serkit", "numpy", "torch", "soxr", "soundfile", "av"]),
             "levels": list(LEVELS),
             "seconds": list(SECONDS),
-            "spoilt": {name: code for name, (code, _) in SPOILT.items()},
-            "spoilt_clips": N_SPOILT,
+            "spoilt": {name: code for name, (code, _) in DEGRADED.items()},
+            "spoilt_clips": N_DEGRADED,
             "sound": sound,
             "truncated": {kind: float(np.mean([c[kind] for c in cut])) for kind in cut[0]},
             "folds": FOLDS,

@@ -12,7 +12,7 @@ from transformers import (
 
 from serkit.codec import log_mel_of, normalised
 
-from recognisers import padded, whisper_text
+from peers.recognisers import padded, whisper_text
 
 
 @pytest.fixture(scope="module")

@@ -8,10 +8,13 @@ import pytest
 import soundfile
 from hypothesis import given
 from hypothesis import strategies as st
+
+from serkit.codec import decode
+
 from transmission import (
     ANSWER,
     LINKS,
-    MOST_BYTES,
+    MAX_BYTES,
     Radio,
     codings,
     even,
@@ -23,8 +26,6 @@ from transmission import (
     straightness,
     wav,
 )
-
-from serkit.codec import decode
 
 
 @pytest.fixture
@@ -59,8 +60,8 @@ def test_a_connection_that_ends_within_a_message(pair, end):
 
 def test_a_length_beyond_measure(pair):
     ours, theirs = pair
-    ours.sendall((MOST_BYTES + 1).to_bytes(4, "big"))
-    with pytest.raises(ValueError, match=f"{MOST_BYTES + 1} bytes; expected at most {MOST_BYTES}"):
+    ours.sendall((MAX_BYTES + 1).to_bytes(4, "big"))
+    with pytest.raises(ValueError, match=f"{MAX_BYTES + 1} bytes; expected at most {MAX_BYTES}"):
         read_frame(theirs)
 
 

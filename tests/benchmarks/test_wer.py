@@ -1,6 +1,6 @@
 import pytest
 
-from wer import WordErrors, word_errors, words
+from peers.wer import WordErrors, word_errors, words
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,6 @@
 """What can be wrong with a recording itself, found as it streams by.
 
-`docs/results.md` has the false-alarm and detection rates of each check on real recordings.
+`docs/results/robustness.md` has the false-alarm and detection rates on real recordings.
 """
 
 from __future__ import annotations

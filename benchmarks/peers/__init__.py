@@ -1,0 +1,1 @@
+"""Wrappers of the systems that serkit is compared with."""

@@ -1,0 +1,489 @@
+"""Small hand-made results, in the form of the files of benchmarks/results."""
+
+import pytest
+
+MACHINE = {
+    "machine": {"processor": "Abacus", "cores": 2, "system": "Linux"},
+    "versions": {"python": "3.11.7", "numpy": "2.4.6"},
+}
+
+
+def interval(mean):
+    return {"mean": mean, "interval": [mean - 0.05, mean + 0.05]}
+
+
+def compressed(name, size, accuracy, most=None):
+    return {
+        "name": name,
+        "accuracy": interval(accuracy)
+        | {"difference": accuracy - 0.8, "difference_interval": [accuracy - 0.9, accuracy - 0.7]},
+        "ua": interval(accuracy - 0.01),
+        "bytes": size,
+        "most_bytes": most or size,
+        "average_bits": 8 * size / 1000,
+        "most_average_bits": 8.0,
+    }
+
+
+def compressed_table(corpus, protocol, network, rows):
+    return {
+        "corpus": corpus,
+        "protocol": protocol,
+        "title": "random split of clips" if protocol == "shuffle" else "leave one speaker out",
+        "speaker_dependent": protocol == "shuffle",
+        "network": network,
+        "seeds": 20,
+        "folds": 1,
+        "tested_per_seed": 54,
+        "rows": rows,
+        "log": [{"layer": 1, "bits": 4, "score": 0.75, "margin": 0.032, "accepted": True}],
+    }
+
+
+def quantisation():
+    ours = [
+        compressed("32 bits", 848_756.0, 0.8),
+        compressed("8 bits, ours", 215_606.0, 0.82),
+        compressed("adaptive, ours", 42_000.0, 0.81, most=78_000.0),
+        compressed("1 bits, ours", 31_518.0, 0.7),
+    ]
+    steps = ("plain rounding", "+ least-squares step", "+ a step for each output", "+ fine-tuning")
+    ablation = [
+        compressed(f"{width}, {step}", 40_000.0, 0.6 + 0.01 * i)
+        for width in ("1 bits", "2 bits", "3 bits", "adaptive")
+        for i, step in enumerate(steps)
+    ]
+    small = [
+        compressed("32 bits", 29_420.0, 0.79),
+        compressed("8 bits, ours", 9_000.0, 0.795),
+        compressed("1 bits, ours", 4_012.0, 0.792),
+    ]
+    return MACHINE | {
+        "paper": {"emodb": {"32": [676, 0.7407], "adaptive": [43, 0.7593], "average_bits": 2.0}},
+        "margin": 0.05,
+        "alpha": 0.5,
+        "fine_tuning": 15,
+        "tables": [
+            compressed_table("emodb", protocol, network, rows)
+            for protocol in ("shuffle", "loso")
+            for network, rows in (("256-512-64", ours + ablation), ("32-16", small))
+        ],
+    }
+
+
+def quantised_model():
+    return {
+        "seeds": 3,
+        "rows": [
+            {
+                "name": name,
+                "bytes": size,
+                "protocols": {
+                    "speaker-folds": {"title": "five folds over speakers", "mean_ua": ua}
+                },
+            }
+            for name, size, ua in (("as float16", 36_416, 0.688), ("4 bits", 13_760, 0.6866))
+        ],
+    }
+
+
+def rates(learned, tested):
+    settings = [
+        ("Opus", "12 kbit/s", 11.69, 0.0956),
+        ("svd (AMSER)", "r/k 12.5 %", 20.62, 0.098),
+        ("basis", "quality 4", 1.5, 0.105),
+    ]
+    return {
+        "learned": learned,
+        "tested": tested,
+        "recordings": 535,
+        "seconds": 1487.0,
+        "rows": [
+            {"codec": codec, "setting": setting, "kbps": kbps, "rmse": rmse}
+            for codec, setting, kbps, rmse in settings
+        ],
+        "at": {
+            "0.105": {
+                "basis": 1.5, "basis, live": 1.78, "svdq": 5.07, "svd (AMSER)": None, "Opus": 10.5,
+            },
+        },
+    }  # fmt: skip
+
+
+def emotions():
+    def row(name, ua, difference):
+        low, high = difference - 0.01, difference + 0.01
+        return {
+            "name": name,
+            "ua": ua,
+            "difference": difference,
+            "intervals": [[ua - 0.05, ua + 0.05], [low, high]],
+        }
+
+    return {
+        "corpus": "emodb",
+        "protocol": "leave one speaker out",
+        "seeds": 3,
+        "utterances": 339,
+        "speakers": 10,
+        "kbps": {"basis, quality 4": 1.5, "Opus, 12 kbit/s": 11.69, "loss": 1.73},
+        "lossy": "basis, quality 4",
+        "rows": [
+            row("clean -> clean", 0.75, 0.0),
+            row("clean -> Opus, 12 kbit/s", 0.79, 0.04),
+            row("clean -> basis, quality 4", 0.76, 0.01),
+            row("clean -> loss 0.05", 0.74, -0.01),
+            row("Opus, 12 kbit/s -> Opus, 12 kbit/s", 0.757, 0.007),
+            row("basis, quality 4 -> basis, quality 4", 0.765, 0.015),
+            row("basis, quality 4 -> loss 0.05", 0.763, 0.013),
+        ],
+    }
+
+
+def words():
+    def wer(value, against):
+        none = {"value": 0.0, "interval": [0.0, 0.0]}
+        difference = {"value": against, "interval": [against - 0.02, against + 0.02]}
+        return {
+            "wer": {"value": value, "interval": [value - 0.04, value + 0.04]},
+            "against_original": difference if against else none,
+            "against_log_mel": difference if against else none,
+        }
+
+    return {
+        "clips": 41,
+        "words": 703,
+        "seconds": 267.7,
+        "whisper": None,
+        "rows": [
+            {"speech": "original, 16-bit PCM", "kbps": 256.0, "pocketsphinx": wer(0.277, 0.0)},
+            {"speech": "log-mel, not coded", "kbps": None, "pocketsphinx": wer(0.25, -0.027)},
+            {"speech": "basis, quality 4", "kbps": 1.41, "pocketsphinx": wer(0.333, 0.055)},
+        ],
+    }
+
+
+def transmission():
+    def sent(coding, kept, seconds, joules):
+        return {
+            "coding": coding, "kept": kept, "sent": 48, "measured_s": 9.5, "median_ms": 181.0,
+            "straightness": 0.99, "bytes_of_sample": 1.004, "by_sample": 0.998 if kept else None,
+            "packets_dropped": 0, "packets_late_ms": 0.5, "s": seconds, "joules": joules,
+        }  # fmt: skip
+
+    codings = (("raw", "16-bit WAV", 1000, 0.0), ("svd", "r/k 12.5 %", 80, 10.0))
+    codings += (("basis", "quality 5", 5, 30.0),)
+    return {
+        "paper": {
+            "files": 22_366, "raw_s": 406.58, "coded_s": 180.75, "raw_kwh": 0.0056,
+            "coded_kwh": 0.0025, "times": 2.24, "energy_saved": 0.5535,
+        },
+        "shaping": "IP packets",
+        "corpora": ["ravdess", "emodb", "tess"],
+        "recordings": 4579,
+        "sends": 22_366,
+        "audio_s": 59_066.0,
+        "cpu_watts": 2.0,
+        "codings": [
+            {"name": name, "setting": setting, "bytes": size, "kbps": 0.256 * size, "cpu_s": cpu_s}
+            for name, setting, size, cpu_s in codings
+        ],
+        "links": [
+            {
+                "name": "LTE",
+                "radio": {"joules_per_byte": 3.51e-6, "watts": 1.29, "tail_joules": 12.3},
+                "source": "Somebody, 2012",
+                "rows": [
+                    sent(name, kept, seconds, joules)
+                    for kept in (True, False)
+                    for name, seconds, joules in (
+                        ("raw", 400.0, 1000.0), ("svd", 200.0, 300.0), ("basis", 160.0, 200.0),
+                    )
+                ],
+            }
+        ],
+    }  # fmt: skip
+
+
+def robustness():
+    def row(condition, ua):
+        return {
+            "condition": condition,
+            "clips": 170,
+            "speakers": 43,
+            "ua": ua,
+            "interval": [ua - 0.05, ua + 0.05],
+            "confidence": 0.8,
+            "share": {"angry": 0.1, "happy": 0.2, "neutral": 0.4, "sad": 0.3},
+            "warned": {"clipped": 0.004, "far-from-training": 0.29},
+        }
+
+    return {
+        "levels": ["-50 dBFS"],
+        "seconds": ["0.5 s"],
+        "spoilt": {"at -75 dBFS": "too-quiet"},
+        "spoilt_clips": 60,
+        "sound": [
+            {
+                "corpus": "crema_d",
+                "clips": 240,
+                "false_alarms": {"too-quiet": 0.004},
+                "lowest_level_dbfs": -47.2,
+                "found": {"at -75 dBFS": 0.975},
+            }
+        ],
+        "truncated": {"WAV": 1.0, "WAV, whole": 0.0},
+        "folds": 5,
+        "synthetic_sounds": 20,
+        "models": [
+            {
+                "model": "tiny",
+                "share": 0.99,
+                "left_out": [
+                    row("clean", 0.7), row("babble, 10 dB", 0.47), row("-50 dBFS", 0.69),
+                    row("0.5 s", 0.4),
+                ],
+                "unseen": [row("clean", 0.35)],
+                "new_speakers": {"emodb": {"rate": 0.011, "clips": 535}},
+                "synthetic": {"sine": 1.0},
+                "read": {
+                    "clips": 41,
+                    "labels": {"angry": 0.0, "happy": 0.25, "neutral": 0.75, "sad": 0.0},
+                    "confidence": 0.5,
+                    "warned": {"far-from-training": 0.1},
+                },
+            }
+        ],
+    }  # fmt: skip
+
+
+def protocol_table():
+    def row(task, title, system, ua, *, dependent=False, compared=None):
+        found = {
+            "task": task,
+            "system": system,
+            "title": title,
+            "speaker_dependent": dependent,
+            "wa": interval(ua + 0.01),
+            "ua": interval(ua),
+            "ua_by_fold": {"a": ua - 0.1, "b": ua + 0.1},
+        }
+        if compared:
+            found["best_against_this"] = {
+                "difference": compared,
+                "interval": [compared - 0.05, compared + 0.05],
+                "p_value": 0.003,
+            }
+        return found
+
+    tasks = {
+        "EmoDB, 7 emotions": ("leave one speaker out", "recipe of `emodb7`"),
+        "RAVDESS, EmoDB and TESS, 4 emotions": ("leave one corpus out", "recipe of `tiny`"),
+    }
+    rows = []
+    for task, (title, best) in tasks.items():
+        rows += [
+            row(task, title, "SVM, eGeMAPSv02", 0.6, compared=0.15),
+            row(task, "random split", "SVM, eGeMAPSv02", 0.7, dependent=True),
+            row(task, title, best, 0.75),
+            row(task, "random split", best, 0.85, dependent=True),
+        ]
+    return {"seeds": 3, "rows": rows}
+
+
+def splits():
+    def row(corpus, *, dependent, accuracy, published):
+        return {
+            "corpus": corpus,
+            "title": "random split of clips" if dependent else "leave one speaker out",
+            "speaker_dependent": dependent,
+            "seeds": 20,
+            "folds": 1 if dependent else 2,
+            "tested_per_seed": 280,
+            "published_accuracy": published,
+            "wa": interval(accuracy),
+            "ua": interval(accuracy),
+        }
+
+    return {
+        "recipe": "table2-*",
+        "rows": [
+            row("tess", dependent=True, accuracy=0.9, published=0.9929),
+            row("tess", dependent=False, accuracy=0.3, published=None),
+        ],
+    }
+
+
+def models():
+    def protocol(corpus, interval):
+        row = {"corpus": corpus, "ua": 0.792, "ua_interval": interval, "ece": 0.038}
+        row |= {"utterances": 535, "speakers": 10}
+        return {"title": "leave one speaker out", "seeds": [0], "rows": [row]}
+
+    return {
+        "emodb7": {
+            "bytes": 35_664,
+            "parameters": 20_482,
+            "protocols": [protocol("emodb", [0.74, 0.828])],
+        },
+        "ravdess8": {
+            "bytes": 37_528,
+            "parameters": 20_600,
+            "protocols": [protocol("ravdess", [0.614, 0.704])],
+        },
+        "tiny": {
+            "bytes": 15_648,
+            "parameters": 14_116,
+            "protocols": [protocol("tess", None) | {"mean_ua": 0.608}],
+        },
+    }
+
+
+@pytest.fixture
+def results():
+    """All results, each with at least one row of each kind."""
+    found = {
+        "budgets": {
+            "most_s": 20.0,
+            "most_mb": 512.0,
+            "most_hour_mb": 100.0,
+            "rows": [
+                {
+                    "command": "predict a.flac", "ended": False, "exit": None, "seconds": 20.1,
+                    "silent_s": 0.5, "peak_mb": 51.6,
+                },
+                {
+                    "command": "decode b.smel", "ended": True, "exit": 2, "seconds": 0.4,
+                    "silent_s": 0.3, "peak_mb": 493.2,
+                },
+            ],
+            "hour": [{"command": "encode hour.flac", "seconds": 101.1, "peak_mb": 62.5}],
+        },
+        "byte_search": {
+            "margin": 0.05,
+            "tables": [
+                compressed_table(
+                    "emodb", "shuffle", "256-512-64",
+                    [
+                        compressed("32 bits", 848_756.0, 0.8),
+                        compressed("by bytes, ours", 30_000.0, 0.79),
+                        compressed("by bytes, + fine-tuning", 31_000.0, 0.81),
+                    ],
+                )
+            ],
+        },
+        "c_export": {
+            "compiler": "cc 12",
+            "rows": [
+                {
+                    "model": "tiny", "variant": "as shipped", "utterances": 339,
+                    "largest_difference": 2.98e-7, "same_label": 1.0, "flash_bytes": 11_698,
+                    "ram_bytes": 1904,
+                }
+            ],
+        },
+        "codec_ablation": {
+            "learned": "ravdess",
+            "tested": "emodb",
+            "recordings": 339,
+            "rows": [
+                {"step": "learned vectors", "at": {"0.105": 4.0, "0.088": None}},
+                {"step": "+ cosine transform", "at": {"0.105": 3.0, "0.088": 5.0}},
+            ],
+        },
+        "codec_stream": {
+            "corpus": "ravdess", "chunk_ms": 20, "early_minutes": 5, "quality": 5,
+            "seconds": 3600.0, "packets": 11_250, "kbps": 0.96, "delay_s": 0.34,
+            "rtf": {"encode": 0.0054, "decode": 0.0016}, "peak_mb_early": 50.7, "peak_mb": 52.1,
+            "rtf_file": {"encode": 0.0021, "decode": 0.0013}, "file_rounds": 7,
+        },
+        "codec_ua": emotions(),
+        "codec_wer": words(),
+        "cold_start": {
+            "runs": 21,
+            "ratio": 2.31,
+            "rows": [
+                {"what": "import numpy", "median_s": 0.048, "peak_mb": 34.3},
+                {"what": "serkit predict one.wav", "median_s": 0.112, "peak_mb": 45.2},
+            ],
+        },
+        "families": {
+            "tables": [
+                compressed_table(
+                    "emodb", "shuffle", "cnn",
+                    [
+                        compressed("32 bits", 138_043.0, 0.75),
+                        compressed("8 bits, ours", 36_682.0, 0.76),
+                        compressed("1 bits, ours", 7_162.0, 0.72),
+                    ],
+                )
+            ]
+        },
+        "functionals_selection": {
+            "rows": [
+                {
+                    "model": "emodb7", "protocol": "leave one speaker out", "ua_nested": 0.765,
+                    "ua_as_shipped": 0.755, "ua_of_each": {"a": 0.705, "b": 0.768},
+                }
+            ]
+        },
+        "install_size": {
+            "direct_dependencies": 6, "megabytes": 93.6, "serkit_megabytes": 1.2, "heavy": [],
+            "installed": {"numpy": "2.4.6"},
+        },
+        "interrupt": {
+            "rows": [
+                {
+                    "command": "encode", "after_s": after_s, "seconds": seconds, "exit": 130,
+                    "lines": lines, "unfinished_files": 0, "processes": 0,
+                }
+                for after_s, seconds, lines in ((0.5, 0.07, 1), (8.0, 0.78, 2))
+            ]
+        },
+        "packed_speed": {
+            "seconds": 8,
+            "rounds": 301,
+            "rows": [
+                {"network": "tiny", "bits": 32, "median_ms": 1.7, "ratio": 1.0},
+                {"network": "tiny", "bits": 4, "median_ms": 1.734, "ratio": 1.02},
+            ],
+        },
+        "predict_speed": {
+            "threads": 1,
+            "audio": "8 s",
+            "rounds": 9,
+            "rows": [
+                {"what": what, "median_ms": ms, "real_time_factor": ms / 8000, "ratio": ms / 2}
+                for what, ms in (
+                    ("serkit tiny, features and network", 2.0),
+                    ("librosa, the same features", 11.0),
+                    ("opensmile eGeMAPSv02", 84.0),
+                )
+            ],
+        },
+        "protocol_table": protocol_table(),
+        "quantisation": quantisation(),
+        "quantised_calibration": {
+            "seeds": 2,
+            "protocol": "five folds over speakers",
+            "rows": [
+                {"recipe": "models/tiny", "way": way, "ua": 0.65, "ece": 0.09, "loss": 0.856}
+                for way in ("full", "4 labels of what was learned from")
+            ],
+        },
+        "rate_distortion": {
+            "tables": [
+                rates("ravdess", "emodb"),
+                rates("ravdess, nemo, tess (the shipped basis)", "emodb"),
+            ]
+        },
+        "shuffle_worth": splits(),
+        "tiny_quantised": quantised_model(),
+        "tiny_selection": {
+            "seeds": 3, "candidates": ["a", "b"], "mean_ua": 0.6, "mean_ua_as_shipped": 0.615,
+            "rows": [{"corpus": "nemo", "chosen": "a", "ua": 0.362, "ua_as_shipped": 0.359}],
+        },
+        "transmission": transmission(),
+        "trust": robustness(),
+    }  # fmt: skip
+    return {name: MACHINE | result for name, result in found.items()} | {"models": models()}
