@@ -424,8 +424,8 @@ def test_a_pipe_is_no_model(tmp_path):
     [
         ({"ua": float("nan")}, r"figures\.ua: the number nan"),
         ({"ua": [float("inf")]}, r"figures\.ua\.0: the number inf"),
-        ({"\ud800": 1}, "half of a character"),
-        ({"ua": "\udfff"}, r"figures\.ua: the text '\\udfff' holds half"),
+        ({"\ud800": 1}, "not valid Unicode"),
+        ({"ua": "\udfff"}, r"figures\.ua: the text '\\udfff' is not valid Unicode"),
         ({"ua": 10**900}, r"figures\.ua: a number of 2990 bits"),
         ({"ua": 10**4000}, "a number of 4001 digits"),
     ],

@@ -12,6 +12,7 @@ from serkit.runtime.card import ModelCard, TrainingCorpus
 from serkit.runtime.inputs import INPUTS, Input, kind_of
 from serkit.runtime.sketch import Sketch
 from serkit.runtime.typical import Typical, triangle
+from serkit.text import shortened, shown
 
 MAX_LABELS = 1024
 
@@ -53,7 +54,7 @@ def check_card(values: Mapping[str, Any]) -> ModelCard:
 
     def require(condition: bool, key: str, expected: str) -> None:
         if not condition:
-            raise ModelError(f"{key} is {values.get(key)!r:.200}; expected {expected}")
+            raise ModelError(f"{key} is {shown(values.get(key))}; expected {expected}")
 
     labels = values.get("labels")
     require(
@@ -121,7 +122,7 @@ def _input(values: Mapping[str, Any]) -> Input:
     try:
         return INPUTS[kinds[0]].from_dict(values[kinds[0]])
     except RecipeError as error:
-        raise ModelError(f"{error!s:.500}") from error
+        raise ModelError(shortened(str(error), 500)) from error
 
 
 def _corpus(values: object) -> TrainingCorpus:
@@ -133,7 +134,7 @@ def _corpus(values: object) -> TrainingCorpus:
         or set(values) != set(kinds)
         or any(type(values[name]) is not kind for name, kind in kinds.items())
     ):
-        raise ModelError(f"a training corpus is {values!r:.200}; expected {', '.join(kinds)}")
+        raise ModelError(f"a training corpus is {shown(values)}; expected {', '.join(kinds)}")
     return TrainingCorpus(**values)
 
 
@@ -156,7 +157,7 @@ def _typical(values: object) -> Typical | None:
         or not _is_number(values["limit"], LEAST, MOST)
     ):
         raise ModelError(
-            f"typical is {values!r:.200}; expected a share between 0 and 1, a limit from "
+            f"typical is {shown(values)}; expected a share between 0 and 1, a limit from "
             f"{LEAST:g} to {MOST:g} and a whitening"
         )
     try:

@@ -19,6 +19,7 @@ from serkit.features import (
     extract_of_log_mel,
 )
 from serkit.features.whisper import scaled
+from serkit.text import shown
 
 MAX_WIDTH = 1 << 16
 
@@ -39,7 +40,7 @@ class Waveform:
             RecipeError: There is something to it.
         """
         if not isinstance(values, Mapping) or values:
-            raise RecipeError(f"the waveform is described as {values!r:.200}; expected {{}}")
+            raise RecipeError(f"the waveform is described as {shown(values)}; expected {{}}")
         return cls()
 
 
@@ -74,7 +75,7 @@ class Embedding:
             or not 1 <= values["width"] <= MAX_WIDTH
         ):
             raise RecipeError(
-                f"the embedding is described as {values!r:.200}; expected the name of a model and "
+                f"the embedding is described as {shown(values)}; expected the name of a model and "
                 f"a width of 1 to {MAX_WIDTH}"
             )
         return cls(values["model"], values["width"])

@@ -13,6 +13,7 @@ from serkit.errors import ModelError
 from serkit.runtime.layers import LAYERS, Layer, WeightedLayer
 from serkit.runtime.packing import packed_length
 from serkit.runtime.weights import PackedWeight
+from serkit.text import shown
 
 MAX_LAYERS = 64
 MAX_WIDTH = 1 << 16
@@ -156,7 +157,7 @@ def _check_layer(i: int, described: object, width: int, framed: bool) -> LayerDe
     name = described.get("type") if isinstance(described, dict) else None
     if not isinstance(described, dict) or not isinstance(name, str) or name not in LAYERS:
         raise ModelError(
-            f"layer {i} is {described!r:.200}; expected one of type {', '.join(LAYERS)}"
+            f"layer {i} is {shown(described)}; expected one of type {', '.join(LAYERS)}"
         )
     kind = LAYERS[name]
     if kind.needs_frames and not framed:
@@ -165,27 +166,27 @@ def _check_layer(i: int, described: object, width: int, framed: bool) -> LayerDe
         return LayerDescription(kind, width, width, {})
     inputs = described.get("inputs")
     if type(inputs) is not int or inputs != width:
-        raise ModelError(f"layer {i} takes {inputs!r:.40} inputs; expected {width}")
+        raise ModelError(f"layer {i} takes {shown(inputs, 40)} inputs; expected {width}")
     n_outputs = width if kind.pools else described.get("outputs")
     most = MAX_FRAME_WIDTH if framed else MAX_WIDTH
     if type(n_outputs) is not int or not 1 <= n_outputs <= most:
-        raise ModelError(f"layer {i} has {n_outputs!r:.40} as outputs; expected 1 to {most}")
+        raise ModelError(f"layer {i} has {shown(n_outputs, 40)} as outputs; expected 1 to {most}")
     values = {}
     for key, option in kind.options.items():
         values[key] = described.get(key)
         if not option.accepts(values[key]):
-            raise ModelError(f"layer {i} has {values[key]!r:.40} as {key}; expected {option}")
+            raise ModelError(f"layer {i} has {shown(values[key], 40)} as {key}; expected {option}")
     layer = LayerDescription(kind, width, n_outputs, values)
     if "bits" not in described and "scales" not in described:
         return layer
     bits, n_scales = described.get("bits"), described.get("scales")
     if type(bits) is not int or not 1 <= bits <= MAX_BITS:
-        raise ModelError(f"layer {i} has {bits!r:.40} bits; expected 1 to {MAX_BITS}")
+        raise ModelError(f"layer {i} has {shown(bits, 40)} bits; expected 1 to {MAX_BITS}")
     n_rows, _ = layer.weight_shape
     if type(n_scales) is not int or n_scales not in (1, n_rows):
         raise ModelError(
-            f"layer {i} has {n_scales!r:.40} scales; expected 1 or {n_rows}, one per row of the "
-            "weights"
+            f"layer {i} has {shown(n_scales, 40)} scales; expected 1 or {n_rows}, one per row of "
+            "the weights"
         )
     return LayerDescription(kind, width, n_outputs, values, bits, n_scales)
 

@@ -30,6 +30,7 @@ from serkit.files import read_bounded
 from serkit.plain import from_yaml
 from serkit.runtime import GRU, LSTM, MAX_PARAMETERS, Convolution, Dense, ModelCard, WeightedLayer
 from serkit.runtime.inputs import kind_of
+from serkit.text import shortened
 from serkit.training.augmentation import Augmentation
 
 MAX_BYTES = 1 << 20
@@ -349,14 +350,14 @@ def load_recipe(name_or_path: str | os.PathLike[str]) -> Recipe:
     except ValidationError as error:
         raise RecipeError(f"{name}: {_problems(error)}") from error
     except ValueError as error:
-        raise RecipeError(f"{name}: {error!s:.500}") from error
+        raise RecipeError(f"{name}: {shortened(str(error), 500)}") from error
 
 
 def _problems(error: ValidationError) -> str:
-    """The first few problems, each with where it is."""
+    """The first problems, each with its location."""
     problems = [f"{'.'.join(map(str, e['loc'])) or 'recipe'}: {e['msg']}" for e in error.errors()]
     more = f"; and {len(problems) - _SHOWN} more" if len(problems) > _SHOWN else ""
-    return "; ".join(f"{problem:.300}" for problem in problems[:_SHOWN]) + more
+    return "; ".join(shortened(problem, 300) for problem in problems[:_SHOWN]) + more
 
 
 def _shipped() -> dict[str, Traversable]:
