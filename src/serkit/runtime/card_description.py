@@ -1,4 +1,4 @@
-"""A card as JSON values, and back; the same in every container of a model."""
+"""Model cards as JSON values and back; the same in every container."""
 
 from __future__ import annotations
 
@@ -43,13 +43,13 @@ def describe_card(card: ModelCard) -> dict[str, Any]:
 
 
 def check_card(values: Mapping[str, Any]) -> ModelCard:
-    """The card that JSON values describe.
+    """Check the JSON values of a card.
 
     Args:
-        values: As of `describe_card`; keys of other parts of a model are ignored.
+        values: As written by `describe_card`; other keys are ignored.
 
     Raises:
-        ModelError: A value is missing or impossible.
+        ModelError: A value is missing or invalid.
     """
 
     def require(condition: bool, key: str, expected: str) -> None:
@@ -98,7 +98,7 @@ def check_card(values: Mapping[str, Any]) -> ModelCard:
 
 
 def _is_name(value: object) -> bool:
-    """A non-empty text that can be written as UTF-8, without half of a surrogate pair."""
+    """Whether a value is a non-empty string without lone surrogates."""
     if not isinstance(value, str) or not value:
         return False
     try:
@@ -116,7 +116,7 @@ def _input(values: Mapping[str, Any]) -> Input:
     kinds = [kind for kind in INPUTS if kind in values]
     if len(kinds) != 1:
         raise ModelError(
-            f"the input is described by {' and '.join(kinds) or 'nothing'}; expected one of "
+            f"the card has the inputs {' and '.join(kinds) or 'none'}; expected one of "
             f"{', '.join(INPUTS)}"
         )
     try:
@@ -142,7 +142,7 @@ def _seen(values: object) -> Sketch:
     try:
         return Sketch.from_dict(values)
     except ValueError as error:
-        raise ModelError(f"seen is no sketch of training recordings: {error}") from error
+        raise ModelError(f"seen is not a valid sketch: {error}") from error
 
 
 def _typical(values: object) -> Typical | None:
@@ -163,5 +163,5 @@ def _typical(values: object) -> Typical | None:
     try:
         triangle(values["whitening"])
     except ValueError as error:
-        raise ModelError(f"the whitening of typical is damaged: {error}") from error
+        raise ModelError(f"the whitening of typical is invalid: {error}") from error
     return Typical(**values)

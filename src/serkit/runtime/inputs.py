@@ -1,4 +1,4 @@
-"""The kinds of input a model can take."""
+"""Kinds of model input."""
 
 from __future__ import annotations
 
@@ -34,22 +34,22 @@ class Waveform:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Waveform:
-        """What `to_dict` wrote.
+        """The input that `to_dict` wrote.
 
         Raises:
-            RecipeError: There is something to it.
+            RecipeError: The values are not an empty object.
         """
         if not isinstance(values, Mapping) or values:
-            raise RecipeError(f"the waveform is described as {shown(values)}; expected {{}}")
+            raise RecipeError(f"waveform is {shown(values)}; expected {{}}")
         return cls()
 
 
 @dataclass(frozen=True, slots=True)
 class Embedding:
-    """A vector that another model computes.
+    """A vector computed by another model.
 
     Attributes:
-        model: Name of that model.
+        model: Name of the other model.
         width: Length of the vector.
     """
 
@@ -62,10 +62,10 @@ class Embedding:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Embedding:
-        """What `to_dict` wrote.
+        """The input that `to_dict` wrote.
 
         Raises:
-            RecipeError: A key is missing or unknown, or a value is impossible.
+            RecipeError: A key is missing or unknown, or a value is invalid.
         """
         if (
             not isinstance(values, Mapping)
@@ -75,8 +75,8 @@ class Embedding:
             or not 1 <= values["width"] <= MAX_WIDTH
         ):
             raise RecipeError(
-                f"the embedding is described as {shown(values)}; expected the name of a model and "
-                f"a width of 1 to {MAX_WIDTH}"
+                f"embedding is {shown(values)}; expected the name of a model and a width of 1 to "
+                f"{MAX_WIDTH}"
             )
         return cls(values["model"], values["width"])
 
@@ -89,11 +89,11 @@ INPUTS: dict[str, type[Input]] = {
     "waveform": Waveform,
     "embedding": Embedding,
 }
-"""Every kind of input, by its key in a card."""
+"""All kinds of input, by their keys on a card."""
 
 
 def kind_of(value: Input) -> str:
-    """The key of an input in a card."""
+    """The key of an input on a card."""
     return next(kind for kind, cls in INPUTS.items() if type(value) is cls)
 
 
@@ -114,4 +114,4 @@ def features_of(recipe: DescriptorRecipe, samples: NDArray[np.float32]) -> NDArr
         return extract_of_log_mel(recipe, scaled(log_mel_of(samples)))
     if isinstance(recipe, FeatureRecipe):
         return extract(recipe, samples)
-    raise TypeError(f"{type(recipe).__name__} is no recipe of serkit.features")
+    raise TypeError(f"expected a FeatureRecipe or LogMelRecipe, got {type(recipe).__name__}")
