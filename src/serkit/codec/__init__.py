@@ -1,6 +1,7 @@
 """Log-mel frames <-> packets of about 2 kbit/s, with no dependency but NumPy."""
 
-from serkit.codec.basis import DEFAULT_QUALITY, N_QUALITIES, Basis, shipped_basis
+from serkit.codec.basis import DEFAULT_QUALITY, N_QUALITIES, Basis
+from serkit.codec.basis_file import shipped_basis
 from serkit.codec.decoder import Decoder
 from serkit.codec.decoding import MAX_HOURS, Decoded, Decoding, decode
 from serkit.codec.distortion import rmse
