@@ -99,10 +99,7 @@ def _section(file: str, answer: Prediction | Exception, on_seconds: OnSeconds | 
             if is_packets(file)
             else _pictures(file, pool=pool, on_seconds=on_seconds)
         )
-    except (
-        AudioError,
-        PacketError,
-    ) as error:  # it could be read before, and is gone or changed now
+    except (AudioError, PacketError) as error:  # the file was deleted or changed since
         return _section(file, error, on_seconds)
     verdict = in_html(answer.label) if answer.label else "no label"
     note = f'<p class="note">{in_html(answer.reason)}</p>' if answer.reason else ""
@@ -158,13 +155,15 @@ def _pictures_of_packets(file: str) -> _Pictures:
     with Path(file).open("rb") as opened:
         for block in Decoding(StoredBytes(opened)).blocks():
             columns.push(block)
-    starts = np.linspace(
-        0, columns.columns.shape[1], min(columns.columns.shape[1], _MAX_COLUMNS) + 1
-    )
-    starts = starts.astype(int)[:-1]
-    widths = np.add.reduceat(columns.widths, starts)
-    log_mel = np.add.reduceat(columns.columns, starts, axis=1) / widths
-    return _Pictures(log_mel.astype(np.float32))
+    starts = _columns(columns.columns.shape[1])
+    log_mel = np.add.reduceat(columns.columns, starts, axis=1)
+    return _Pictures((log_mel / np.add.reduceat(columns.widths, starts)).astype(np.float32))
+
+
+def _columns(n: int) -> NDArray[np.intp]:
+    """First of the columns pooled into each column of the page."""
+    starts: NDArray[np.intp] = np.linspace(0, n, min(n, _MAX_COLUMNS) + 1).astype(np.intp)[:-1]
+    return starts
 
 
 def _waveform(pictures: _Pictures) -> str:
