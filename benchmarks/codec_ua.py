@@ -29,7 +29,7 @@ from serkit.codec import (
 )
 from serkit.corpora import Utterance, load
 from serkit.evaluation import Fold, find_protocol, guarded_folds
-from serkit.features import LogMelRecipe, extract_of_log_mel, stacked
+from serkit.features import extract_of_log_mel, stacked
 from serkit.metrics import clustered_intervals, confusion, per_speaker, unweighted_average_recall
 from serkit.training import Dataset, fit, load_recipe, one_thread, worker_pool
 from serkit.training.data import read_utterance
@@ -79,8 +79,7 @@ def coded(utterance: Utterance) -> tuple[dict[str, Array], dict[str, int], int]:
         rng = np.random.default_rng([round(100 * loss), len(samples)])
         kept = [packet for packet in packets if rng.random() >= loss]
         frames[f"loss {loss}"] = received(kept, n_frames=frames["clean"].shape[1])
-    assert isinstance(RECIPE.input, LogMelRecipe)
-    features = {name: extract_of_log_mel(RECIPE.input, one) for name, one in frames.items()}
+    features = {name: extract_of_log_mel(RECIPE.log_mel, one) for name, one in frames.items()}
     return features, sizes, len(samples)
 
 
