@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 
 import serkit
 from serkit.audio import SAMPLE_RATE, Source, stream, windows
-from serkit.codec import Decoding, StoredBytes
 from serkit.errors import AudioError, PacketError
 from serkit.features import mel_filter_bank, power_spectrum, power_to_db
 from serkit.files import write_atomically
@@ -151,6 +150,8 @@ def _pictures(source: Source, *, pool: int, on_seconds: OnSeconds | None = None)
 
 
 def _pictures_of_packets(file: str) -> _Pictures:
+    from serkit.codec import Decoding, StoredBytes
+
     columns = Pooled(_HELD_COLUMNS)
     with Path(file).open("rb") as opened:
         for block in Decoding(StoredBytes(opened)).blocks():
