@@ -8,7 +8,7 @@
 
 PYTHON ?= python3
 BIN := .venv/bin
-MODELS := emodb7 ravdess8 tiny
+MODELS := emodb7 ravdess8 tiny tiny-mel
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
 
 .PHONY: run test check dev results artefacts clean

@@ -16,7 +16,10 @@ from typing import Any
 from serkit.evaluation import find_protocol
 from serkit.training import load_recipe, load_utterances, make_dataset
 
-from quantisation import SEEDS, SPEAKER_SEEDS, measure, plans, tried
+from quantisation import SEEDS, measure, plans, tried
+
+# A whole clip of EmoDB has up to 560 frames, on which one seed takes a quarter of an hour.
+WHOLE_CLIP_SEEDS = 5
 
 FAMILIES = ("cnn", "lstm", "attention-gru")
 
@@ -24,9 +27,9 @@ FAMILIES = ("cnn", "lstm", "attention-gru")
 def every_table() -> Iterator[dict[str, Any]]:
     """Tables of EmoDB and TESS on a random split as in the paper, and of EmoDB by speaker."""
     for column, protocol, n_seeds in (
-        ("emodb", "shuffle", SEEDS),
+        ("emodb", "shuffle", WHOLE_CLIP_SEEDS),
         ("tess", "shuffle", SEEDS),
-        ("emodb", "loso", SPEAKER_SEEDS),
+        ("emodb", "loso", 1),
     ):
         if column not in (sys.argv[1:] or [column]):
             continue

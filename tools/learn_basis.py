@@ -8,8 +8,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from safetensors.numpy import save
-
+from serkit.codec.basis_file import basis_bytes
 from serkit.files import write_atomically
 from serkit.training.codec_basis import learn_basis
 from serkit.training.codec_blocks import corpus_blocks
@@ -24,7 +23,7 @@ def main() -> None:
     parser.add_argument("-o", "--out", type=Path, default=SHIPPED, help="file to write")
     arguments = parser.parse_args()
     basis = learn_basis(corpus_blocks(arguments.corpora))
-    content = save(basis.tensors())
+    content = basis_bytes(basis)
     write_atomically(arguments.out, content)
     print(f"{arguments.out}: {len(content)} bytes, hash {basis.digest.hex()}")
 

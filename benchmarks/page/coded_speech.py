@@ -88,7 +88,7 @@ def _emotions(results: Results) -> str:
     return blocks(
         heading,
         paragraph(
-            f"UA of a 1D-CNN on Whisper's log-mel, {corpus_name(result['corpus'])}, "
+            f"UA of the recipe of `tiny-mel` trained on {corpus_name(result['corpus'])} alone, "
             f"{result['protocol']} ({result['utterances']} recordings of {result['speakers']} "
             f"speakers, {plural(result['seeds'], 'seed')}): UA with its interval over speakers, "
             "then the difference to clean speech in points. *Trained on coded* means trained on "

@@ -13,6 +13,7 @@ from page.markdown import (
     percent,
     plural,
     table,
+    with_interval,
 )
 from page.names import corpus_name
 from page.section import Results, Section
@@ -31,6 +32,8 @@ def section(results: Results) -> Section:
             _model(name, model)
             for name, model in sorted(results["models"].items(), key=_tiny_first)
         ),
+        _log_mel(results),
+        _windows(results),
         _selection_of_tiny(results),
         _selection_on_functionals(results),
     )
@@ -77,6 +80,66 @@ def _protocol(protocol: dict[str, Any]) -> str:
         rows.append(["*mean*", percent(protocol["mean_ua"]), "", "", "", ""])
     header = ["corpus", "UA %", "95 % interval over speakers", "ECE %", "clips", "speakers"]
     return table(header, rows)
+
+
+def _log_mel(results: Results) -> str:
+    heading = "## `tiny-mel` on an unseen corpus, clean and coded"
+    result = results.get("log_mel_model")
+    if result is None:
+        return blocks(heading, missing("python benchmarks/log_mel_model.py"))
+    rows = [
+        [
+            row["name"],
+            f"{row['kbps']:.2f}" if row["kbps"] else "",
+            with_interval(row["ua"], row["interval"]),
+        ]
+        for row in result["rows"]
+    ]
+    sizes = ", ".join(f"`{name}` {size:,} bytes" for name, size in result["bytes"].items())
+    return blocks(
+        heading,
+        paragraph(
+            f"The shipped models on the four emotions of {corpus_name(result['corpus'])} "
+            f"({result['clips']} clips of {result['speakers']} speakers), on which neither was "
+            f"trained: {sizes}. *Quality* is that of the codec's mode `basis`, whose packets "
+            "`tiny-mel` classifies without decoding them to sound. Chance level is 25.0 %."
+        ),
+        table(["model and input", "kbit/s", "UA %"], rows),
+        conditions(result),
+    )
+
+
+def _windows(results: Results) -> str:
+    heading = "## The window of each model"
+    result = results.get("window_length")
+    if result is None:
+        return blocks(heading, missing("python benchmarks/window_length.py"))
+    rows = []
+    for row in result["rows"]:
+        for part in ("validation", "test"):
+            of_part = row["ua"][part]
+            cells = [percent(of_part[f"{length:g}"]) for length in result["windows_s"]]
+            chosen = f"{row['chosen_s']:g} s" if part == "validation" else ""
+            shipped = f"{row['shipped_s']:g} s" if part == "test" else ""
+            rows.append([f"`{row['model']}`, {part} speakers", *cells, chosen, shipped])
+    header = [
+        "UA % by window",
+        *(f"{length:g} s" for length in result["windows_s"]),
+        "chosen",
+        "on the card",
+    ]
+    durations = ", ".join(f"`{row['model']}` {row['median_s']:.0f} s" for row in result["rows"])
+    return blocks(
+        heading,
+        paragraph(
+            "Long recordings that join the clips of one held-out speaker in one emotion, with "
+            f"pauses, up to a minute (median {durations}), cut into windows whose probabilities "
+            "are averaged. The length is chosen on the validation speakers of all folds. Weights "
+            "are not quantised."
+        ),
+        table(header, rows),
+        conditions(result),
+    )
 
 
 def _selection_of_tiny(results: Results) -> str:

@@ -366,7 +366,11 @@ def test_every_type_of_layer_comes_back(frame_parts, tmp_path):
         (3, {"outputs": 4}, None),
         (2, {"outputs": 0}, "0 outputs"),
         (3, {"type": "mean"}, "unexpected layers.3.weight"),
-        (3, {"type": "dense", "outputs": 5, "activation": "none"}, "output of the network is frames"),
+        (
+            3,
+            {"type": "dense", "outputs": 5, "activation": "none"},
+            "output of the network is frames",
+        ),
     ],
 )
 def test_layers_on_frames_that_contradict_the_file(frame_parts, tmp_path, layer, changes, message):

@@ -296,12 +296,12 @@ def _bomb() -> bytes:
 
 
 def _features(content: Callable[[Place], bytes] | str) -> Any:
-    """A cache in whose place for the features lies something else."""
+    """A cache with another content in the place of the features."""
 
     def make(place: Place) -> str:
         from serkit.training import FeatureCache
 
-        FeatureCache(place.root).get("ab12", {"way": 1}, lambda: np.zeros(3, np.float32))
+        FeatureCache(place.root).get("ab12", {"way": 1}, lambda: [np.zeros(3, np.float32)])
         (path,) = place.root.rglob("*.npy")
         if content == "benign":
             return "."

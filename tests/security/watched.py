@@ -203,9 +203,8 @@ def _run(path: Path) -> None:
 def _features(path: Path) -> None:
     from serkit.training import FeatureCache
 
-    features = np.zeros(3, np.float32)
-    found = FeatureCache(path).get("ab12", {"way": 1}, lambda: features)
-    assert found.dtype == np.float32
+    (features,) = FeatureCache(path).get("ab12", {"way": 1}, lambda: [np.zeros(3, np.float32)])
+    assert features.dtype == np.float32
 
 
 def _corpus(path: Path, reader: str) -> None:

@@ -37,8 +37,14 @@ def predict(
     context: typer.Context,
     audio: Annotated[list[str], typer.Argument(metavar="AUDIO...", help="Recordings.")],
     model: Annotated[
-        str, typer.Option("--model", "-m", metavar="M", help="Shipped model or path of a file.")
-    ] = "tiny",
+        str | None,
+        typer.Option(
+            "--model",
+            "-m",
+            metavar="M",
+            help="Shipped model or path of a file; tiny if not given, tiny-mel for .smel files.",
+        ),
+    ] = None,
     output: Annotated[Format, typer.Option("--format", "-f", help="How to print.")] = Format.table,
     labels: Annotated[
         str | None, typer.Option(metavar="A,B", help="Restrict the answer to these emotions.")
@@ -56,7 +62,7 @@ def predict(
     answers, and the exit code is then 2.
     """
     from serkit.files import refuse_unwritable
-    from serkit.runtime import Prediction, load
+    from serkit.runtime import Prediction, default_model, load
 
     if report is not None and report.suffix.lower() in SUFFIXES:
         raise OSError(
@@ -64,8 +70,8 @@ def predict(
             "has a recording's suffix; expected F.html",
             str(report),
         )
-    refuse_unwritable(report, sources=[*audio, model])
-    recognizer = load(model)
+    refuse_unwritable(report, sources=[*audio, *([model] if model else [])])
+    recognizer = load(model or default_model(audio))
     with late_bar("Listening: seconds", after=_LONG_S) as on_seconds:
         answers = recognizer.predict_many(
             audio,

@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass, fields
 from functools import cached_property, lru_cache
-from importlib.resources import files
 from typing import Any
 
 import numpy as np
@@ -135,14 +134,6 @@ class Basis:
 def step_level(quality: int) -> int:
     """Quantiser step in eighths of a natural logarithm, an input of the context model."""
     return round(8.0 * float(np.log(STEPS[quality])))
-
-
-@lru_cache(maxsize=1)
-def shipped_basis() -> Basis:
-    """The basis that ships with serkit, written by benchmarks/learn_basis.py."""
-    from safetensors.numpy import load
-
-    return Basis.of_tensors(load(files("serkit.codec").joinpath("basis.safetensors").read_bytes()))
 
 
 def coefficients(basis: Basis, block: Array) -> Array:

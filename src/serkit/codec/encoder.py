@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from serkit.audio import SAMPLE_RATE
-from serkit.codec.basis import DEFAULT_QUALITY, N_QUALITIES, Basis, shipped_basis
+from serkit.codec.basis import DEFAULT_QUALITY, N_QUALITIES, Basis
+from serkit.codec.basis_file import shipped_basis
 from serkit.codec.blocks import encode_blocks
 from serkit.codec.frontend import BLOCK_FRAMES, LogMelStream
 from serkit.codec.packets import MAX_FRAMES, SEQUENCES, Mode, Packet

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from serkit.codec.basis import Basis, shipped_basis
+from serkit.codec.basis import Basis
+from serkit.codec.basis_file import shipped_basis
 from serkit.codec.blocks import decode_blocks
 from serkit.codec.frontend import BLOCK_FRAMES
 from serkit.codec.packets import MAX_FRAMES, Mode, Packet

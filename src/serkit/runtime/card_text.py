@@ -28,7 +28,7 @@ def card_as_text(backend: Backend) -> str:
         ModelError: The figures are malformed.
     """
     card = backend.card
-    facts = {name.replace("_", " "): value for name, value in backend.facts.items()}
+    facts = {name.removeprefix("n_"): value for name, value in backend.facts.items()}
     rows = {
         "size": f"{backend.file_bytes} bytes",
         "input": _input(card.input),

@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from serkit.codec import log_mel_of
 from serkit.errors import RecipeError
 from serkit.features import (
     DescriptorRecipe,
@@ -111,6 +110,8 @@ def features_of(recipe: DescriptorRecipe, samples: NDArray[np.float32]) -> NDArr
         AudioError: The recording is shorter than a log-mel frame of 10 ms.
     """
     if isinstance(recipe, LogMelRecipe):
+        from serkit.codec.frontend import log_mel_of
+
         return extract_of_log_mel(recipe, scaled(log_mel_of(samples)))
     if isinstance(recipe, FeatureRecipe):
         return extract(recipe, samples)

@@ -14,13 +14,14 @@ from numpy.typing import NDArray
 
 import serkit
 from serkit.audio import SAMPLE_RATE, Source, stream, windows
-from serkit.errors import AudioError
+from serkit.errors import AudioError, PacketError
 from serkit.features import mel_filter_bank, power_spectrum, power_to_db
 from serkit.files import write_atomically
 from serkit.runtime.backend import Backend
 from serkit.runtime.png import png
 from serkit.runtime.pooling import Pooled
 from serkit.runtime.prediction import Prediction
+from serkit.runtime.sources import is_packets
 from serkit.text import in_html
 
 Array = NDArray[np.float32]
@@ -40,14 +41,15 @@ class _Pictures:
     """Pictures of a recording.
 
     Attributes:
-        low: Smallest sample of each column, shape `[n_columns]`.
-        high: Largest sample of each column, shape `[n_columns]`.
         log_mel: Mel energies in dB, shape `[n_mels, n_columns]`.
+        low: Smallest sample of each column, shape `[n_columns]`; None for packets of the codec,
+            which hold no waveform.
+        high: Largest sample of each column, shape `[n_columns]`, or None.
     """
 
-    low: Array
-    high: Array
     log_mel: Array
+    low: Array | None = None
+    high: Array | None = None
 
 
 OnSeconds = Callable[[float], object]
@@ -92,8 +94,12 @@ def _section(file: str, answer: Prediction | Exception, on_seconds: OnSeconds | 
         return f'<section><h2>{name}</h2><p class="error">{in_html(answer)}</p></section>'
     pool = 1 if answer.duration_s < _LONG_S else _LONG_POOL
     try:
-        pictures = _pictures(file, pool=pool, on_seconds=on_seconds)
-    except AudioError as error:  # deleted or changed since the prediction
+        pictures = (
+            _pictures_of_packets(file)
+            if is_packets(file)
+            else _pictures(file, pool=pool, on_seconds=on_seconds)
+        )
+    except (AudioError, PacketError) as error:  # deleted or changed since the prediction
         return _section(file, error, on_seconds)
     verdict = in_html(answer.label) if answer.label else "no label"
     note = f'<p class="note">{in_html(answer.reason)}</p>' if answer.reason else ""
@@ -111,7 +117,7 @@ def _section(file: str, answer: Prediction | Exception, on_seconds: OnSeconds | 
     return (
         f"<section><h2>{name} <b>{verdict}</b> <small>{answer.duration_s:.2f} s</small></h2>{note}"
         f'<div class="row"><div class="pictures">{_waveform(pictures)}'
-        f'<img alt="log-mel spectrogram, {_N_MELS} bands from 0 to 8 kHz" '
+        f'<img alt="log-mel spectrogram, {len(pictures.log_mel)} bands from 0 to 8 kHz" '
         f'src="data:image/png;base64,{base64.b64encode(png(pictures.log_mel)).decode()}">'
         f'<div class="axis"><span>0 s</span><span>{answer.duration_s:.2f} s</span></div></div>'
         f'<table class="scores" aria-label="probabilities">{bars}</table></div></section>'
@@ -135,7 +141,7 @@ def _pictures(source: Source, *, pool: int, on_seconds: OnSeconds | None = None)
         mel = bank @ power
         mels.push(np.add.reduceat(mel, np.arange(0, mel.shape[1], pool), axis=1)[:, : len(starts)])
     low, high, mel = lows.columns[0], highs.columns[0], mels.columns
-    columns = np.linspace(0, len(low), min(len(low), _MAX_COLUMNS) + 1).astype(int)[:-1]
+    columns = _columns(len(low))
     widths = np.add.reduceat(mels.widths, columns)
     return _Pictures(
         low=np.minimum.reduceat(low, columns),
@@ -144,8 +150,28 @@ def _pictures(source: Source, *, pool: int, on_seconds: OnSeconds | None = None)
     )
 
 
+def _pictures_of_packets(file: str) -> _Pictures:
+    from serkit.codec import Decoding, StoredBytes
+
+    columns = Pooled(_HELD_COLUMNS)
+    with Path(file).open("rb") as opened:
+        for block in Decoding(StoredBytes(opened)).blocks():
+            columns.push(block)
+    starts = _columns(columns.columns.shape[1])
+    log_mel = np.add.reduceat(columns.columns, starts, axis=1)
+    return _Pictures((log_mel / np.add.reduceat(columns.widths, starts)).astype(np.float32))
+
+
+def _columns(n: int) -> NDArray[np.intp]:
+    """First of the columns pooled into each column of the page."""
+    starts: NDArray[np.intp] = np.linspace(0, n, min(n, _MAX_COLUMNS) + 1).astype(np.intp)[:-1]
+    return starts
+
+
 def _waveform(pictures: _Pictures) -> str:
     """An SVG polygon: the upper edge from left to right, then the lower edge back."""
+    if pictures.low is None or pictures.high is None:
+        return '<p class="note">Packets of the codec: no waveform.</p>'
     peak = max(float(np.max(np.abs(pictures.high))), float(np.max(np.abs(pictures.low))), 1e-9)
     middle = _WAVE_HEIGHT / 2
     upper = [(x, middle - 0.95 * middle * y / peak) for x, y in enumerate(pictures.high)]

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import difflib
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
 from importlib.resources import as_file, files
 from pathlib import Path
 
+from serkit.audio import Source
 from serkit.errors import ModelError
 from serkit.runtime.backend import Backend
 from serkit.runtime.model import Model
 from serkit.runtime.model_file import load_model
 from serkit.runtime.numpy_backend import NumpyBackend
 from serkit.runtime.recognizer import Recognizer
+from serkit.runtime.sources import is_packets
 from serkit.text import shown
 
 SUFFIX = ".safetensors"
@@ -46,6 +48,18 @@ def load(name_or_path: str | os.PathLike[str] = "tiny") -> Recognizer:
     """
     with _located(name_or_path) as path:
         return Recognizer(load_backend(path))
+
+
+def default_model(sources: Sequence[Source]) -> str:
+    """Name of the shipped model to use if none is given.
+
+    Args:
+        sources: The recordings.
+
+    Returns:
+        `tiny-mel` if any recording holds packets of the codec, else `tiny`.
+    """
+    return "tiny-mel" if any(map(is_packets, sources)) else "tiny"
 
 
 def load_network(name_or_path: str | os.PathLike[str]) -> Model:

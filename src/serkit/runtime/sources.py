@@ -14,9 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from serkit.audio import SAMPLE_RATE, Source, stream
-from serkit.codec import Decoding, StoredBytes, split
-from serkit.codec.frontend import log_mel_blocks
-from serkit.codec.packets import FRAMES_PER_SECOND
+from serkit.codec.packets import FRAMES_PER_SECOND, StoredBytes, split
 from serkit.errors import AudioError, PacketError
 from serkit.features import LogMelRecipe
 from serkit.features.whisper import FLOOR, scaled
@@ -130,12 +128,16 @@ def _sound(source: Source) -> Stream:
 
 
 def _log_mel_of_sound(source: Source) -> Stream:
+    from serkit.codec.frontend import log_mel_blocks
+
     sound = _sound(source)
     blocks = (scaled(block) for block in log_mel_blocks(sound.blocks))
     return Stream(blocks, FRAMES_PER_SECOND, sound.cautions)
 
 
 def _decoded(content: StoredBytes) -> Stream:
+    from serkit.codec.decoding import Decoding
+
     decoding = Decoding(content)
     n_frames = 0
 
