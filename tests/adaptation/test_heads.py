@@ -111,10 +111,7 @@ class TestEveryHead:
         head = make().fit(VECTORS[:200], LABELS[:200])
         answers = head.predict_proba(VECTORS[200:])
         np.testing.assert_allclose(answers.sum(axis=1), 1.0)
-        right = [
-            head.classes[i] == label
-            for i, label in zip(answers.argmax(1), LABELS[200:], strict=True)
-        ]
+        assert accuracy(head, answers) > 0.85
 
     def test_a_class_may_appear_later(self, make):
         two = [i for i in range(300) if LABELS[i] != "happy"]
@@ -123,8 +120,7 @@ class TestEveryHead:
         for _ in range(3):
             head.partial_fit(VECTORS[:200], LABELS[:200])
         assert set(head.classes) == set(CLASSES)
-        answers = head.predict_proba(VECTORS[200:])
-        assert accuracy(head, answers) > 0.8
+        assert accuracy(head, head.predict_proba(VECTORS[200:])) > 0.8
 
     def test_fixed_classes(self, make):
         head = make(classes=("angry", "sad"), fixed=True)
