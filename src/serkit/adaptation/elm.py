@@ -78,9 +78,16 @@ class OSELM(Head):
 
     @property
     def output_weights(self) -> Floats:
-        """The solution for the samples so far, shape `[n_hidden + 1, n_classes]`."""
+        """The solution for the samples so far, shape `[n_hidden + 1, n_classes]`.
+
+        Raises:
+            ProfileError: The head was loaded from a file with impossible moments.
+        """
         if self._weights is None:
-            lower = np.linalg.cholesky(self.normal_matrix)
+            try:
+                lower = np.linalg.cholesky(self.normal_matrix)
+            except np.linalg.LinAlgError as error:  # learned moments are positive definite
+                raise ProfileError("the moments of the head are damaged; load a copy") from error
             self._weights = np.linalg.solve(lower.T, np.linalg.solve(lower, self._sums))
         return self._weights
 
@@ -129,7 +136,17 @@ class OSELM(Head):
         self._weights = None
         return self
 
+    def state(self) -> dict[str, Floats]:
+        """`S` and `B`."""
+        return {"moments": self._moments, "sums": self._sums}
+
+    def restore(self, state: dict[str, Floats], *, n_steps: int) -> None:
+        """Take over the state of a head of the same settings and classes."""
+        self._moments, self._sums = state["moments"], state["sums"]
+        self._weights, self.n_steps = None, n_steps
+
     def _reset(self) -> None:
+        self.n_steps = 0
         self._moments = np.zeros_like(self._moments)
         self._sums = np.zeros((self.n_hidden + 1, len(self.classes)))
         self._weights = None
@@ -138,6 +155,7 @@ class OSELM(Head):
         rows = self.hidden(vectors)
         decay = self.forgetting ** np.arange(len(rows))[::-1]
         weighted = (rows * decay[:, None]).T
+        self.n_steps += len(rows)
         self._moments = self.forgetting ** len(rows) * self._moments + weighted @ rows
         self._sums = self.forgetting ** len(rows) * self._sums
         self._sums += weighted @ one_hot(targets, len(self.classes))

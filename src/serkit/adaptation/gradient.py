@@ -62,7 +62,6 @@ class Linear(Head):
         self.learning_rate = learning_rate
         self.epochs = epochs
         self.seed = seed
-        self._n_steps = 0
         self.parameters: list[Floats] = []
         """Weights and biases in turn, the first layer first."""
         self._moments: list[tuple[Floats, Floats]] = []
@@ -73,12 +72,27 @@ class Linear(Head):
         """Logits, shape `[n, n_classes]`."""
         return self._forward(np.asarray(vectors, np.float64))[-1]
 
+    def state(self) -> dict[str, Floats]:
+        """Parameters, and the moments of Adam."""
+        moments = self._moments or [(np.zeros_like(p), np.zeros_like(p)) for p in self.parameters]
+        state = {f"parameters.{i}": p for i, p in enumerate(self.parameters)}
+        for i, (first, second) in enumerate(moments):
+            state |= {f"first.{i}": first, f"second.{i}": second}
+        return state
+
+    def restore(self, state: dict[str, Floats], *, n_steps: int) -> None:
+        """Take over the state of a head of the same settings and classes."""
+        numbers = range(len(self.parameters))
+        self.parameters = [state[f"parameters.{i}"] for i in numbers]
+        self._moments = [(state[f"first.{i}"], state[f"second.{i}"]) for i in numbers]
+        self.n_steps = n_steps
+
     def _start(self, n_features: int) -> None:
         """Initial parameters: an output layer of zeros, without classes yet."""
         self.parameters = [np.zeros((n_features, 0)), np.zeros(0)]
 
     def _reset(self) -> None:
-        self._n_steps = 0
+        self.n_steps = 0
         self._start(self.n_features)
         self._moments = []
         self._grow(len(self.classes))
@@ -122,7 +136,7 @@ class Linear(Head):
 
     def _learn(self, vectors: Floats, targets: Targets) -> None:
         wanted = one_hot(targets, len(self.classes))
-        rng = np.random.default_rng([self.seed, self._n_steps])
+        rng = np.random.default_rng([self.seed, self.n_steps])
         if not self._moments:
             self._moments = [(np.zeros_like(p), np.zeros_like(p)) for p in self.parameters]
         for _ in range(self.epochs):
@@ -132,13 +146,13 @@ class Linear(Head):
                 self._step(self._gradients(vectors[batch], wanted[batch]))
 
     def _step(self, gradients: list[Floats]) -> None:
-        self._n_steps += 1
+        self.n_steps += 1
         rate = self.learning_rate
         if self.optimiser == "sgd":
             for parameter, gradient in zip(self.parameters, gradients, strict=True):
                 parameter -= rate * gradient
             return
-        rate *= np.sqrt(1.0 - _BETA_2**self._n_steps) / (1.0 - _BETA_1**self._n_steps)
+        rate *= np.sqrt(1.0 - _BETA_2**self.n_steps) / (1.0 - _BETA_1**self.n_steps)
         for parameter, gradient, (first, second) in zip(
             self.parameters, gradients, self._moments, strict=True
         ):

@@ -27,6 +27,13 @@ class Head(ABC):
         classes: The classes known from the start.
         fixed: Refuse any other class.
 
+    Attributes:
+        n_features: Length of the vectors.
+        classes: Its classes, in the order in which they appeared.
+        temperature: Divisor of the scores before the softmax.
+        fixed: Whether other classes are refused.
+        n_steps: Number of updates so far.
+
     Raises:
         ProfileError: A number is out of range.
     """
@@ -39,9 +46,10 @@ class Head(ABC):
         self.n_features = n_features
         self.classes: tuple[str, ...] = ()
         self.temperature = 1.0
-        self._fixed = False
+        self.n_steps = 0
+        self.fixed = False
         self._add(classes)
-        self._fixed = fixed
+        self.fixed = fixed
 
     def fit(self, vectors: Vectors, labels: Sequence[str]) -> Self:
         """Train from scratch.
@@ -87,6 +95,14 @@ class Head(ABC):
         """Scores before the softmax, shape `[n, n_classes]`."""
 
     @abstractmethod
+    def state(self) -> dict[str, Floats]:
+        """Everything learned, by name, float64."""
+
+    @abstractmethod
+    def restore(self, state: dict[str, Floats], *, n_steps: int) -> None:
+        """Take over the state of a head of the same settings and classes."""
+
+    @abstractmethod
     def _reset(self) -> None:
         """Forget everything but the classes."""
 
@@ -101,7 +117,7 @@ class Head(ABC):
         new = [label for label in dict.fromkeys(labels) if label not in self.classes]
         if not new:
             return
-        if self._fixed:
+        if self.fixed:
             raise ProfileError(
                 f"unknown class {', '.join(map(repr, new[:3]))}; the classes are "
                 f"{', '.join(self.classes)}"
