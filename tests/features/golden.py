@@ -84,7 +84,7 @@ def noise(n):
 
 
 def sounds():
-    """Two seconds in all: a voice of gliding pitch in bursts, and noise that swells over a chirp."""
+    """A second each: a gliding voice in bursts, and noise that swells over a chirp."""
     n = RATE
     t = np.arange(n) / RATE
     phase = 2 * np.pi * (110 * t + 60 * t**2)

@@ -2,8 +2,8 @@ import shutil
 from importlib import import_module
 
 import pytest
-from features import golden
 
+from features import golden
 from serkit.features import RECIPE_VERSION
 
 

@@ -1,5 +1,7 @@
 """The measures of spectral shape that librosa lacks or that have a closed form."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 
@@ -52,7 +54,7 @@ def test_the_flux_of_two_known_frames():
 def test_the_flux_is_the_distance_of_normalised_magnitudes(power):
     magnitudes = [np.sqrt(np.maximum(frame.astype(np.float64), 1e-10)) for frame in power.T]
     shares = [magnitude / sum(magnitude) for magnitude in magnitudes]
-    expected = [0.0] + [np.linalg.norm(b - a) for a, b in zip(shares, shares[1:], strict=False)]
+    expected = [0.0] + [np.linalg.norm(b - a) for a, b in pairwise(shares)]
     np.testing.assert_allclose(shape_of(power)["flux"], expected, rtol=1e-3, atol=1e-6)
 
 
