@@ -105,7 +105,8 @@ def test_the_windows_of_packets(recognizer, samples):
     content = encode_basis(samples, 5)
     log_mel = decode(content).log_mel
     windows = list(recognizer.windows(content, hop_s=1.0))
-    assert [(w.start_s, w.end_s) for w in windows] == [(0.0, 2.0), (1.0, 3.0), (2.0, 4.0), (3.0, 5.0)]
+    assert [window.start_s for window in windows] == [0.0, 1.0, 2.0, 3.0]
+    assert [window.end_s for window in windows] == [2.0, 3.0, 4.0, 5.0]
     for window in windows:
         part = log_mel[:, round(100 * window.start_s) : round(100 * window.end_s)]
         expected = probabilities(recognizer, part)
