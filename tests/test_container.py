@@ -180,7 +180,11 @@ def test_a_header_cannot_claim_more_than_the_file_holds(path):
     refused(path, "truncated or damaged")
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=150,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
 @given(place=st.integers(0, 10_000), value=st.integers(0, 255))
 def test_a_changed_byte_causes_nothing_but_the_error_of_the_format(tmp_path, place, value):
     content = bytearray(container_bytes(PROFILE, DESCRIPTION, tensors()))
