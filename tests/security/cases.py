@@ -301,7 +301,7 @@ def _features(content: Callable[[Place], bytes] | str) -> Any:
     def make(place: Place) -> str:
         from serkit.training import FeatureCache
 
-        FeatureCache(place.root).get("ab12", {"way": 1}, lambda: np.zeros(3, np.float32))
+        FeatureCache(place.root).get("ab12", {"way": 1}, lambda: [np.zeros(3, np.float32)])
         (path,) = place.root.rglob("*.npy")
         if content == "benign":
             return "."

@@ -203,8 +203,7 @@ def _run(path: Path) -> None:
 def _features(path: Path) -> None:
     from serkit.training import FeatureCache
 
-    features = np.zeros(3, np.float32)
-    found = FeatureCache(path).get("ab12", {"way": 1}, lambda: features)
+    (found,) = FeatureCache(path).get("ab12", {"way": 1}, lambda: [np.zeros(3, np.float32)])
     assert found.dtype == np.float32
 
 

@@ -81,12 +81,11 @@ def _cached(path: Path) -> list[Array] | None:
         file = BytesIO(values)
         features = []
         while file.tell() < len(values):
-            features.append(np.load(file, allow_pickle=False))
+            features.append(np.lib.format.read_array(file, allow_pickle=False))
     # What a damaged array raises depends on where it is damaged.
     except Exception:
         return None
-    # np.load also reads archives of arrays, which `get` never writes.
-    if not all(isinstance(one, np.ndarray) and one.dtype == np.float32 for one in features):
+    if any(one.dtype != np.float32 for one in features):
         return None
     return features or None
 
