@@ -5,7 +5,7 @@ import pytest
 from serkit.files import lies_within, read_bounded
 
 
-def test_as_much_as_may_be(tmp_path):
+def test_maximum_size(tmp_path):
     path = tmp_path / "x"
     path.write_bytes(b"12345")
     assert read_bounded(path, 5) == b"12345"
@@ -18,7 +18,7 @@ def test_as_much_as_may_be(tmp_path):
     [("pipe", "pipe or a device"), ("zero", "pipe or a device"), ("folder", "folder"),
      ("gone", "No such file"), ("a\0b", "not a valid file name")],
 )  # fmt: skip
-def test_what_is_no_file(tmp_path, name, problem):
+def test_not_a_readable_file(tmp_path, name, problem):
     os.mkfifo(tmp_path / "pipe")
     (tmp_path / "zero").symlink_to("/dev/zero")
     (tmp_path / "folder").mkdir()
@@ -27,7 +27,7 @@ def test_what_is_no_file(tmp_path, name, problem):
     assert refused.value.strerror
 
 
-def test_within_is_decided_behind_links(tmp_path):
+def test_lies_within_resolves_links(tmp_path):
     root = tmp_path / "root"
     (root / "a").mkdir(parents=True)
     (root / "out").symlink_to(tmp_path)

@@ -3,7 +3,7 @@ import pytest
 from serkit.plain import MAX_DEPTH, MAX_NODES, from_json, from_yaml
 
 
-def test_plain_values_stay_as_they_are():
+def test_plain_values():
     text = '{"a": [1, -2.5, null, true, "\\u00e9"], "b": {"c": 18446744073709551615}}'
     value = {"a": [1, -2.5, None, True, "é"], "b": {"c": 2**64 - 1}}
     assert from_json(text) == from_json(b"\xef\xbb\xbf" + text.encode()) == value
@@ -27,51 +27,51 @@ def test_plain_values_stay_as_they_are():
         ('{"a": 1', "^not (JSON|YAML)"),
     ],
 )
-def test_what_either_refuses(parse, text, problem):
+def test_refused_by_both(parse, text, problem):
     with pytest.raises(ValueError, match=problem) as refused:
         parse(text)
     assert "\n" not in str(refused.value)
 
 
-def test_as_deep_as_may_be():
+def test_maximum_depth():
     text = "[" * MAX_DEPTH + "1" + "]" * MAX_DEPTH
     assert from_json(text) == from_yaml(text)
 
 
 @pytest.mark.parametrize("text", ["[NaN]", "[Infinity]", "[-Infinity]", "[1e999]"])
-def test_json_stays_json(text):
+def test_json_without_nan_or_infinity(text):
     with pytest.raises(ValueError, match=r"^0: the number (nan|-?inf)"):
         from_json(text)
 
 
-def test_half_a_character_in_a_key():
-    with pytest.raises(ValueError, match="half of a character"):
+def test_lone_surrogate_in_a_key():
+    with pytest.raises(ValueError, match="not valid Unicode"):
         from_json('{"\\ud800": 1}')
 
 
 @pytest.mark.parametrize(
     ("text", "problem"),
     [
-        ("!!python/object/apply:os.system ['true']", r"line 1: the tag .*os\.system"),
-        ("- 1\n- !!binary aaaa", "line 2: the tag .*binary"),
+        ("!!python/object/apply:os.system ['true']", r"line 1: tag .*os\.system"),
+        ("- 1\n- !!binary aaaa", "line 2: tag .*binary"),
         ("a: 2001-13-45", "an impossible date"),
         ("a: .nan", "a: the number nan"),
         ("a: 0x" + "f" * 5000, "a number of 5002 digits"),
         ("a: " + "1:" * 10_000 + "1", "a number of 20001 digits"),
-        ("- &a [*a]", r"line 1: the alias \*a before its anchor ends"),
+        ("- &a [*a]", r"line 1: alias \*a before its anchor ends"),
         ("a: 1\n---\nb: 2", "not YAML: .*single document"),
         ("- 1\n" * (MAX_NODES + 1), "more than 500,000 values"),
     ],
 )
-def test_what_yaml_refuses(text, problem):
+def test_refused_yaml(text, problem):
     with pytest.raises(ValueError, match=problem) as refused:
         from_yaml(text)
     assert "\n" not in str(refused.value)
 
 
 @pytest.mark.parametrize("inner", ["[{}]", "{{<<: [{}]}}"])
-def test_aliases_that_multiply(inner):
-    """Ten of the one before, twelve times: a million million values in a kilobyte."""
+def test_expanding_aliases(inner):
+    """Twelve levels of ten aliases each: 10^12 values in a kilobyte."""
     lines = ["a0: &a0 [x]" if inner == "[{}]" else "a0: &a0 {x: 1}"]
     for i in range(1, 13):
         lines.append(f"a{i}: &a{i} {inner.format(', '.join([f'*a{i - 1}'] * 10))}")
@@ -79,5 +79,5 @@ def test_aliases_that_multiply(inner):
         from_yaml("\n".join(lines))
 
 
-def test_numbers_that_are_texts_may_be_long():
+def test_long_digits_in_quotes():
     assert from_yaml(f"a: '{'9' * 5000}'") == {"a": "9" * 5000}

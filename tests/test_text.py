@@ -5,11 +5,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from serkit.text import printable
+from serkit.text import one_line, printable, shown
 
 
 @pytest.mark.parametrize(
-    ("text", "shown"),
+    ("text", "expected"),
     [
         ("voice.wav", "voice.wav"),
         ("Größe, 声, صوت, नमस्ते", "Größe, 声, صوت, नमस्ते"),
@@ -25,13 +25,34 @@ from serkit.text import printable
         (ValueError("x\r"), r"x\r"),
     ],
 )
-def test_what_is_shown(text, shown):
-    assert printable(text) == shown
+def test_printable(text, expected):
+    assert printable(text) == expected
 
 
 @given(st.text(st.characters(codec=None)))
-def test_nothing_acts_on_a_terminal(text):
-    shown = printable(text)
-    shown.encode()
-    assert not {unicodedata.category(c) for c in shown} & {"Cc", "Cs", "Zl", "Zp"}
-    assert printable(shown) == shown
+def test_printable_has_no_control_characters(text):
+    result = printable(text)
+    result.encode()
+    assert not {unicodedata.category(c) for c in result} & {"Cc", "Cs", "Zl", "Zp"}
+    assert printable(result) == result
+
+
+@pytest.mark.parametrize(
+    ("value", "limit", "expected"),
+    [
+        ("abc", 5, "'abc'"),
+        ("abcd", 5, "'a..."),
+        ([1, 2, 3], 9, "[1, 2, 3]"),
+        ([1, 2, 3], 8, "[1, 2..."),
+        ("\ud800\n", 80, r"'\ud800\n'"),
+    ],
+)
+def test_shown_marks_a_cut(value, limit, expected):
+    assert shown(value, limit) == expected
+
+
+def test_one_line_of_an_error():
+    assert one_line(ValueError("a\n  b")) == "a b"
+    assert one_line(ValueError()) == "ValueError"
+    assert one_line(OSError(2, "No such file", "x")) == "No such file"
+    assert one_line(ValueError("x" * 400)) == "x" * 297 + "..."

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from serkit.features import FeatureRecipe
     from serkit.runtime import Caution, Prediction, Recognizer, Window, available_models, load
 
-# Nothing is imported before it is asked for; the rooms are attributes too.
+# Imported on first access; the subpackages are attributes too.
 _EXPORTS: dict[str, tuple[str, ...]] = {
     "serkit.audio": ("read",),
     "serkit.errors": (

@@ -1,4 +1,4 @@
-"""`python -m serkit`: the command line."""
+"""`python -m serkit`: the command-line interface."""
 
 from serkit.cli import run
 

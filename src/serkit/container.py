@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from serkit.errors import SerkitError
 from serkit.plain import from_json
-from serkit.text import printable
+from serkit.text import printable, shortened, shown
 
 METADATA_KEY = "serkit"
 
@@ -33,11 +33,11 @@ class Format:
     """A kind of file.
 
     Attributes:
-        name: Its name in the description, such as `serkit-model`.
-        version: The version that is read and written.
-        noun: What messages call it, such as `model`.
-        max_bytes: A larger file is refused unread.
-        error: What is raised for a file that is refused.
+        name: Name in the description, such as `serkit-model`.
+        version: Version that is read and written.
+        noun: Name in messages, such as `model`.
+        max_bytes: Maximum size of a file.
+        error: Type of the errors raised.
     """
 
     name: str
@@ -49,11 +49,11 @@ class Format:
 
 @dataclass(frozen=True, slots=True)
 class TensorSpec:
-    """What a tensor of a file must be.
+    """The required shape and type of a tensor.
 
     Attributes:
-        shape: Its shape.
-        dtypes: Types allowed, as safetensors names them.
+        shape: Shape.
+        dtypes: Types allowed, by their safetensors names.
     """
 
     shape: tuple[int, ...]
@@ -85,7 +85,7 @@ class Contents:
             specs: Every tensor the file must have, and no other.
 
         Raises:
-            SerkitError: Of the format: a name, shape or type is another, or a value is not finite.
+            SerkitError: Of the format: a name, shape or type differs, or a value is not finite.
         """
         self._check(specs)
         return {name: self._read(name) for name in specs}
@@ -96,8 +96,8 @@ class Contents:
             missing, extra = sorted(set(specs) - names), sorted(names - set(specs))
             raise self._error(
                 f"{self.path}: the tensors are not those of its description: "
-                f"missing {printable(', '.join(missing)) or 'none':.200}; "
-                f"unexpected {printable(', '.join(extra)) or 'none':.200}"
+                f"missing {shortened(printable(', '.join(missing)), 200) or 'none'}; "
+                f"unexpected {shortened(printable(', '.join(extra)), 200) or 'none'}"
             )
         for name, spec in specs.items():
             tensor = self._file.get_slice(name)
@@ -151,7 +151,7 @@ def open_container(path: str | os.PathLike[str], kind: Format) -> Iterator[Conte
     except (SafetensorError, OSError) as error:
         raise kind.error(
             f"{path}: not a {kind.noun} file, or truncated or damaged "
-            f"({printable(error):.300}); get a fresh copy"
+            f"({shortened(printable(error), 300)}); get a fresh copy"
         ) from error
 
 
@@ -174,7 +174,7 @@ def parse_description(path: Path, text: str, kind: Format) -> dict[str, Any]:
         raise kind.error(f"{path}: its description is not that of a {kind.name}")
     if type(values.get("version")) is not int or values["version"] != kind.version:
         raise kind.error(
-            f"{path}: format version {values.get('version')!r:.40}; this serkit reads version "
+            f"{path}: format version {shown(values.get('version'), 40)}; this serkit reads version "
             f"{kind.version}: install the serkit that wrote it, or make the {kind.noun} again"
         )
     return values

@@ -7,12 +7,12 @@
     ├── ModelError         a model file is damaged, unknown or of another version
     ├── PacketError        a packet of the edge codec is damaged
     ├── CorpusError        a corpus on disk is not what its reader expects
-    ├── ProtocolError      an evaluation would leak, or cannot be carried out
+    ├── ProtocolError      an evaluation would leak or cannot be run
     ├── ProfileError       a user's profile is damaged or does not fit the model
-    ├── RecipeError        a feature or training recipe says something impossible
+    ├── RecipeError        a feature or training recipe is invalid
     └── MissingExtraError  an optional dependency is not installed
 
-A message says what was found, what was expected and what to do.
+A message says what is wrong, what was expected and what to do.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class CorpusError(SerkitError, ValueError):
 
 
 class ProtocolError(SerkitError, ValueError):
-    """An evaluation would leak, or cannot be carried out on the data at hand."""
+    """An evaluation would leak or cannot be run on the data at hand."""
 
 
 class ProfileError(SerkitError, ValueError):
@@ -47,7 +47,7 @@ class ProfileError(SerkitError, ValueError):
 
 
 class RecipeError(SerkitError, ValueError):
-    """A feature or training recipe says something impossible."""
+    """A feature or training recipe is invalid."""
 
 
 class MissingExtraError(SerkitError, ImportError):
@@ -61,5 +61,5 @@ class MissingExtraError(SerkitError, ImportError):
         )
 
     def __reduce__(self) -> tuple[type[MissingExtraError], tuple[str, str, str]]:
-        """How a worker process hands it on."""
+        """Pickle by the constructor's arguments: worker processes send errors to the parent."""
         return type(self), self._arguments

@@ -1,4 +1,4 @@
-"""Reading files that strangers name, and writing so that nothing of the user's is ever lost."""
+"""Reading untrusted files, and writing files atomically."""
 
 from __future__ import annotations
 
@@ -13,25 +13,25 @@ from typing import BinaryIO
 
 
 class NotAFileError(OSError):
-    """A pipe or a device stands where a file is expected."""
+    """A pipe, a socket or a device instead of a regular file."""
 
 
 def open_file(path: Path, *, buffered: bool = True) -> BinaryIO:
-    """Open a file for reading, and nothing that could block for ever or never end.
+    """Open a regular file for reading; pipes and devices, which may block, are refused.
 
     Args:
         path: The file, or a link to it.
-        buffered: Without a buffer the descriptor is always where the file is.
+        buffered: Whether to buffer; without a buffer the descriptor's position is the file's.
 
     Raises:
-        NotAFileError: It is a pipe, a socket or a device.
-        OSError: It is missing, a folder, or may not be read.
-        ValueError: It is not a valid file name.
+        NotAFileError: The path is a pipe, a socket or a device.
+        OSError: The file is missing, a folder, or not readable.
+        ValueError: The path is not a valid file name.
     """
-    # First by its name: to open a device can already do something.
+    # Before opening: opening a device can have side effects.
     _require_regular(path.stat().st_mode, path)
-    # By now the name may stand for something else: a pipe that nobody writes to would block
-    # without O_NONBLOCK, which files ignore.
+    # The path may have been replaced since. O_NONBLOCK, which regular files ignore, keeps a pipe
+    # without a writer from blocking.
     flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
     handle = os.open(path, flags)
     try:
@@ -43,14 +43,15 @@ def open_file(path: Path, *, buffered: bool = True) -> BinaryIO:
 
 
 def read_bounded(path: Path, most: int) -> bytes:
-    """The content of a file that a stranger may have put there.
+    """Read an untrusted file of limited size.
 
     Args:
         path: As for `open_file`.
-        most: Largest size in bytes.
+        most: Maximum size in bytes.
 
     Raises:
-        OSError: As `open_file`, or it is larger, or not a valid file name; `strerror` says so.
+        OSError: As `open_file`, or the file is larger, or the path is not a valid file name;
+            `strerror` holds the reason.
     """
     try:
         with open_file(path) as file:
@@ -64,33 +65,33 @@ def read_bounded(path: Path, most: int) -> bytes:
 
 def _require_regular(mode: int, path: Path) -> None:
     if stat.S_ISDIR(mode):
-        raise IsADirectoryError(errno.EISDIR, "is a folder, expected a file", str(path))
+        raise IsADirectoryError(errno.EISDIR, "is a folder; expected a file", str(path))
     if not stat.S_ISREG(mode):
         raise NotAFileError(errno.EINVAL, "is a pipe or a device; expected a file", str(path))
 
 
 def lies_within(path: Path, folder: Path) -> bool:
-    """Whether a file, with all links followed, is inside a folder.
+    """Whether a file is inside a folder once all links are resolved.
 
     Args:
-        path: A file, which need not exist.
+        path: A file, not necessarily existing.
         folder: A folder.
     """
     try:
         return path.resolve().is_relative_to(folder.resolve())
-    except (OSError, RuntimeError, ValueError):  # links in a circle; not a valid name
+    except (OSError, RuntimeError, ValueError):  # a cycle of links, or an invalid name
         return False
 
 
 def write_atomically(path: Path, content: bytes | str) -> None:
-    """Replace a file in one step: a crash leaves the old content or the new, never half.
+    """Replace a file in one step: after a crash it holds the old content or the new.
 
     Args:
-        path: The file, or a link to it; its folder is made if it is missing.
+        path: The file, or a link to it; missing parent folders are created.
         content: Bytes, or text written as UTF-8.
 
     Raises:
-        OSError: It is a folder, a device or a pipe, or its folder cannot be written.
+        OSError: The path is a folder, a device or a pipe, or its folder is not writable.
     """
     with open_atomically(path) as file:
         file.write(content.encode() if isinstance(content, str) else content)
@@ -98,13 +99,13 @@ def write_atomically(path: Path, content: bytes | str) -> None:
 
 @contextmanager
 def open_atomically(path: Path) -> Iterator[BinaryIO]:
-    """`write_atomically` for content that is made bit by bit.
+    """`write_atomically` for content written in parts.
 
     Args:
         path: As for `write_atomically`.
 
     Yields:
-        A file to write and read, which takes the name when the block ends without an error.
+        A file open for reading and writing; it replaces `path` if the block ends without an error.
 
     Raises:
         OSError: As `write_atomically`.
@@ -126,40 +127,40 @@ def open_atomically(path: Path) -> Iterator[BinaryIO]:
 
 
 def refuse_unwritable(*paths: Path | None, sources: Iterable[str | Path] = ()) -> None:
-    """Find out now, and not after hours of work, that a file could not be written.
+    """Check before a long computation that its output files can be written.
 
     Args:
-        paths: The files; None for one that is not wanted. Their folders are made if missing.
-        sources: What is read, which no output may replace; names that are no files do not matter.
+        paths: Output files; None is skipped. Missing parent folders are created.
+        sources: Inputs, which no output may replace; names that are not files are ignored.
 
     Raises:
-        OSError: One of them is a folder, a device or a pipe, named twice or a source, or its
-            folder cannot be written.
+        OSError: An output is a folder, a device, a pipe or a source, is named twice, or its folder
+            is not writable.
     """
     targets: list[Path] = []
-    read = {Path(source).expanduser().resolve() for source in sources if "\0" not in str(source)}
+    inputs = {Path(source).expanduser().resolve() for source in sources if "\0" not in str(source)}
     for path in paths:
         if path is None:
             continue
         target = _target(path)
         if target in targets:
             raise OSError(errno.EINVAL, "is named for two outputs", str(path))
-        if target in read:
-            raise OSError(errno.EINVAL, "is the input, which would be lost", str(path))
+        if target in inputs:
+            raise OSError(errno.EINVAL, "is an input and would be overwritten", str(path))
         targets.append(target)
         target.parent.mkdir(parents=True, exist_ok=True)
-        # Named as it will be while it is written.
+        # The name that `open_atomically` would use, so that a name that is too long fails here.
         with tempfile.NamedTemporaryFile(dir=target.parent, prefix=f".{target.name}."):
             pass
 
 
 def _target(path: Path) -> Path:
-    """The file that would be replaced: never a link, and no device, which would be gone for all."""
+    """The regular file to replace, links resolved; devices must not be replaced."""
     target = path.resolve()
     if target.is_dir():
-        raise IsADirectoryError(errno.EISDIR, "is a folder, expected a file's name", str(path))
+        raise IsADirectoryError(errno.EISDIR, "is a folder; expected a file", str(path))
     if target.exists() and not target.is_file():
-        raise OSError(errno.EINVAL, "is a device or a pipe, expected a file's name", str(path))
+        raise OSError(errno.EINVAL, "is a pipe or a device; expected a file", str(path))
     return target
 
 

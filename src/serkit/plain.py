@@ -1,7 +1,7 @@
-"""JSON and YAML from strangers, as plain data: nothing but what JSON can say again, and dates.
+"""Untrusted JSON and YAML as plain data: JSON values, and dates.
 
-A value that is too deep, a number beyond 64 bits or not finite, half of a character, a YAML tag, or
-aliases that multiply: each is refused with a `ValueError` of one line.
+Refused with a one-line `ValueError`: values nested too deeply, integers beyond 64 bits, numbers
+that are not finite, lone surrogates, YAML tags, and aliases that expand to too many values.
 """
 
 from __future__ import annotations
@@ -13,28 +13,30 @@ from datetime import date
 from importlib import import_module
 from typing import Any
 
+from serkit.text import shown
+
 MAX_DEPTH = 64
-"""Lists and objects inside one another."""
+"""Levels of nested lists and objects."""
 
 MAX_NODES = 500_000
-"""Values of a YAML text, those that aliases stand for counted each time."""
+"""Values of a YAML text, with aliases expanded."""
 
 _TOO_DEEP = f"lists and objects are nested too deeply; expected at most {MAX_DEPTH} levels"
 _MAX_BITS = 64
 _MAX_DIGITS = 1000
-# What YAML may take for a number, in whatever base; converting a long one takes minutes.
+# What YAML may read as a number in any base; converting a long one takes minutes.
 _LONG_NUMBER = re.compile(r"[-+.0-9A-Fa-fx_:]{100,}")
 
 
 def from_json(text: str | bytes, *, file_names: bool = False) -> Any:
-    """The value of a JSON text.
+    """Parse a JSON text.
 
     Args:
         text: JSON; bytes are UTF-8, with or without a byte order mark.
-        file_names: Whether texts may be names of files, whose bytes need not be UTF-8 (PEP 383).
+        file_names: Whether strings may be file names, whose bytes need not be UTF-8 (PEP 383).
 
     Raises:
-        ValueError: It is not JSON, or says what this module refuses.
+        ValueError: The text is not JSON, or holds a value that this module refuses.
     """
     try:
         value = json.loads(_decoded(text), parse_int=_integer)
@@ -47,17 +49,17 @@ def from_json(text: str | bytes, *, file_names: bool = False) -> Any:
 
 
 def from_yaml(text: str | bytes) -> Any:
-    """The value of a YAML text with a single document.
+    """Parse a YAML text of one document.
 
     Args:
         text: YAML; bytes are UTF-8, with or without a byte order mark.
 
     Raises:
-        ValueError: It is not YAML, or says what this module refuses.
+        ValueError: The text is not YAML, or holds a value that this module refuses.
     """
     yaml = import_module("yaml")  # of the extras train and audformat
-    # The compiled parser is ten times as fast, and overflows the stack on what is too deep:
-    # the events, which need no stack, come first.
+    # The compiled parser is ten times as fast, but deep nesting overflows its stack: the depth is
+    # checked first, on the events, which need no stack.
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     decoded = _decoded(text)
     try:
@@ -96,23 +98,25 @@ def _integer(digits: str) -> int:
 
 
 def _check_events(yaml: Any, events: Any) -> None:
-    """Depth, tags and the number of values, before anything is made of them."""
-    sizes: dict[str, int] = {}  # of what has an anchor, with all that aliases in it stand for
+    """Check depth, tags and number of values before any value is built."""
+    sizes: dict[str, int] = {}  # values per anchor, with aliases expanded
     open_nodes: list[tuple[str | None, int]] = []
     nodes = 0
     for event in events:
         line = event.start_mark.line + 1
         if isinstance(event, yaml.AliasEvent):
             if event.anchor not in sizes:
-                raise ValueError(f"line {line}: the alias *{event.anchor} before its anchor ends")
+                raise ValueError(f"line {line}: alias *{event.anchor} before its anchor ends")
             nodes += sizes[event.anchor]
         elif isinstance(event, yaml.NodeEvent):
             nodes += 1
             if event.tag is not None:
-                raise ValueError(f"line {line}: the tag {event.tag}; expected plain values")
+                raise ValueError(f"line {line}: tag {event.tag}; expected plain values")
         if isinstance(event, yaml.ScalarEvent):
             if event.implicit[0] and _LONG_NUMBER.fullmatch(event.value):
-                raise ValueError(f"line {line}: a number of {len(event.value)} digits")
+                raise ValueError(
+                    f"line {line}: a number of {len(event.value)} digits; quote it if it is text"
+                )
             if event.anchor:
                 sizes[event.anchor] = 1
         elif isinstance(event, yaml.CollectionStartEvent):
@@ -128,28 +132,28 @@ def _check_events(yaml: Any, events: Any) -> None:
             raise ValueError(f"line {line}: more than {MAX_NODES:,} values")
 
 
-def _check(value: Any, half_characters: str = "strict") -> None:
+def _check(value: Any, surrogates: str = "strict") -> None:
     waiting: list[tuple[Any, int, Any]] = [(value, 0, None)]
     while waiting:
-        value, depth, trail = waiting.pop()
+        value, depth, path = waiting.pop()
         too_deep = depth >= MAX_DEPTH and isinstance(value, dict | list)
-        problem = _TOO_DEEP if too_deep else _problem(value, half_characters)
+        problem = _TOO_DEEP if too_deep else _problem(value, surrogates)
         if problem:
-            raise ValueError(f"{_place(trail)}{problem}")
+            raise ValueError(f"{_location(path)}{problem}")
         if isinstance(value, dict):
             for key, part in value.items():
-                waiting += ((key, depth + 1, trail), (part, depth + 1, (trail, key)))
+                waiting += ((key, depth + 1, path), (part, depth + 1, (path, key)))
         elif isinstance(value, list):
-            waiting += ((part, depth + 1, (trail, i)) for i, part in enumerate(value))
+            waiting += ((part, depth + 1, (path, i)) for i, part in enumerate(value))
 
 
-def _problem(value: Any, half_characters: str) -> str | None:
-    """What is wrong with one value, if anything is."""
+def _problem(value: Any, surrogates: str) -> str | None:
+    """What is wrong with one value; None if it is plain."""
     if isinstance(value, str):
         try:
-            value.encode(errors=half_characters)
+            value.encode(errors=surrogates)
         except UnicodeEncodeError:
-            return f"the text {value!a:.80} holds half of a character"
+            return f"the text {shown(value, 80)} is not valid Unicode (a lone surrogate)"
         return None
     if isinstance(value, int):
         if value.bit_length() <= _MAX_BITS:
@@ -162,10 +166,10 @@ def _problem(value: Any, half_characters: str) -> str | None:
     return f"a value of type {type(value).__name__}; expected a plain one"
 
 
-def _place(trail: Any) -> str:
-    """Where a value stands, as in `labels.0: `."""
+def _location(path: Any) -> str:
+    """The location of a value, such as `labels.0: `."""
     keys: list[str] = []
-    while trail is not None:
-        trail, key = trail
-        keys.append(f"{key!s:.40}" if isinstance(key, int) else f"{key!a:.40}".strip("'"))
+    while path is not None:
+        path, key = path
+        keys.append(shown(key, 40).strip("'"))
     return f"{'.'.join(reversed(keys))}: " if keys else ""

@@ -143,7 +143,7 @@ def test_an_input_is_never_overwritten(recording, tmp_path):
     ):
         done = in_process(*command)
         assert done.returncode == 2
-        assert "is the input, which would be lost" in done.stderr
+        assert "is an input and would be overwritten" in done.stderr
         assert len(done.stderr.splitlines()) == 1
     assert (sound.read_bytes(), coded.read_bytes()) == before
 

@@ -140,9 +140,9 @@ def test_the_report(recordings, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--model", "huge"], "no model is called 'huge'"),
+        (["--model", "huge"], "unknown model 'huge'"),
         (["--model", "./no.safetensors"], "no such file"),
-        (["--labels", "joy"], "unknown label 'joy'; the model tiny knows angry"),
+        (["--labels", "joy"], "unknown label 'joy'; expected labels of tiny: angry"),
         (["--min-confidence", "2"], "expected 0 to 1"),
         (["--report", "/dev/null/x.html"], "/dev/null"),
     ],

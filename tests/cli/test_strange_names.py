@@ -154,4 +154,4 @@ def test_a_name_goes_from_an_answer_into_a_manifest(strange):
     assert json.loads(found.stdout)["utterances"] == 1
     (strange / "answers.jsonl").write_text(json.dumps(row | {"label": "s\udce9d"}))
     refused = run(strange, "corpus", "stats", "manifest=answers.jsonl")
-    assert "the label is 's\\udce9d', half of a character" in refused.stderr
+    assert "the label is 's\\udce9d', which is not valid Unicode" in refused.stderr

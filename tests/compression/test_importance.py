@@ -48,5 +48,5 @@ def test_an_impossible_alpha(alpha):
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf])
 def test_a_layer_that_is_not_finite_is_named(bad):
-    with pytest.raises(ModelError, match="layer 1 holds numbers that are not finite"):
+    with pytest.raises(ModelError, match="layer 1 has weights that are not finite"):
         layer_importance((LAYERS[0], dense([[bad, 1]])))

@@ -157,7 +157,7 @@ def test_a_recipe_learns_and_quantises(parts):
     assert isinstance(plain.layers[0].weight, np.ndarray)
 
 
-def test_what_has_learned_from_its_validation_is_matched_to_the_full_model(parts):
+def test_calibration_on_training_data_matches_the_full_model(parts):
     ridge = {"network": Network(hidden=()), "optimiser": Ridge(name="ridge"), "refit": True}
     full = fit(make_recipe(**ridge), parts[0], parts[1])
     for bits, near in ((8, 0.005), (1, 0.05)):
@@ -166,11 +166,11 @@ def test_what_has_learned_from_its_validation_is_matched_to_the_full_model(parts
         logits = parts[2].features
         sure, before = (softmax(m.logits(logits)).max(axis=1).mean() for m in (small, full))
         assert abs(sure - before) < near
-    with pytest.raises(ValueError, match="give the bits"):
+    with pytest.raises(ValueError, match=r"set quantisation\.bits"):
         make_recipe(**ridge, quantisation=Quantisation())
 
 
-def test_what_cannot_decide_is_refused(model, parts):
+def test_refused_models_and_data(model, parts):
     validation = parts[1]
     plan = Quantisation()
     with pytest.raises(ProtocolError, match="0 utterances of 0 classes"):
@@ -178,7 +178,7 @@ def test_what_cannot_decide_is_refused(model, parts):
     with pytest.raises(ProtocolError, match="1 classes"):
         quantize(model, plan, validation.rows(np.flatnonzero(validation.targets == 0)))
     broken = replace(model.layers[1], bias=np.full(16, np.nan, np.float32))
-    with pytest.raises(ModelError, match="layer 1 holds numbers that are not finite"):
+    with pytest.raises(ModelError, match="layer 1 has weights that are not finite"):
         quantize(replace(model, layers=(model.layers[0], broken)), plan, validation)
     with pytest.raises(ModelError, match="has no layer with weights"):
         quantize(replace(model, layers=(MeanPooling(),)), plan, validation)

@@ -213,20 +213,20 @@ def test_an_absurdly_large_file_is_refused_unread(tmp_path):
         ("labels", ["angry"], "labels"),
         ("labels", ["angry", "angry", "sad", "happy"], "different names"),
         ("labels", [1, 2, 3, 4], "labels"),
-        ("labels", ["a", "b", "c"], "4 outputs for 3 labels"),
+        ("labels", ["a", "b", "c"], "4 outputs; expected 3, one per label"),
         ("sample_rate", 8000, "sample_rate is 8000; expected 16000"),
         ("temperature", 0, "temperature"),
         ("temperature", -1.0, "temperature"),
         ("temperature", "hot", "temperature"),
         ("clip", -2, "clip"),
         ("features", {"name": "x"}, "incomplete|descriptors"),
-        ("features", None, "FeatureRecipe was expected"),
+        ("features", None, "a FeatureRecipe is None; expected an object"),
         ("network", [], "network"),
         ("network", 3, "network"),
         ("corpora", [{"name": "x"}], "training corpus"),
         ("corpora", None, "corpora"),
-        ("seen", None, "seen is no sketch"),
-        ("seen", {"toys": 3}, "seen is no sketch"),
+        ("seen", None, "seen is not a valid sketch"),
+        ("seen", {"toys": 3}, "seen is not a valid sketch"),
         ("seen", {"toys": "0" * 1000}, "at most 1000"),
         ("seen", {"toys": "0000000000"}, "ascend"),
         ("figures", [], "figures"),
@@ -243,11 +243,11 @@ def test_a_description_that_says_nonsense(parts, tmp_path, key, value, message):
 @pytest.mark.parametrize(
     ("layer", "key", "value", "message"),
     [
-        (0, "inputs", 21, "takes 21 inputs; expected 20"),
+        (0, "inputs", 21, "has 21 inputs; expected 20"),
         (0, "outputs", 1 << 40, "outputs; expected 1 to"),
         (0, "outputs", -8, "outputs; expected 1 to"),
         (0, "outputs", True, "outputs; expected 1 to"),
-        (1, "inputs", 9, "takes 9 inputs; expected 8"),
+        (1, "inputs", 9, "has 9 inputs; expected 8"),
         (0, "activation", "exec", "activation"),
         (0, "type", "lambda", "one of type dense, convolution"),
     ],
@@ -352,21 +352,25 @@ def test_every_type_of_layer_comes_back(frame_parts, tmp_path):
 @pytest.mark.parametrize(
     ("layer", "changes", "message"),
     [
-        (0, {"kernel": 4}, "4 as kernel; expected 1 to 255, odd"),
-        (0, {"kernel": 0}, "0 as kernel; expected 1 to 255"),
-        (0, {"stride": 1 << 40}, "as stride; expected 1 to 255"),
+        (0, {"kernel": 4}, "kernel of layer 0 is 4; expected 1 to 255, odd"),
+        (0, {"kernel": 0}, "kernel of layer 0 is 0; expected 1 to 255"),
+        (0, {"stride": 1 << 40}, "stride of layer 0 is 1099511627776; expected 1 to 255"),
         (0, {"kernel": 5}, "layers.0.weight has shape"),
         (1, {"outputs": 5}, "20 scales|16 scales|expected 1 or 20"),
-        (1, {"inputs": 7}, "takes 7 inputs; expected 6"),
+        (1, {"inputs": 7}, "has 7 inputs; expected 6"),
         (1, {"bits": 9}, "9 bits"),
         (1, {"type": "gru"}, "16 scales; expected 1 or 12"),
         (1, {"kernel": {}, "outputs": 3}, "12 scales|16 scales"),
-        (1, {"outputs": 5000}, "5000 as outputs; expected 1 to 4096"),
-        (1, {"inputs": 6.0}, r"takes 6\.0 inputs; expected 6"),
+        (1, {"outputs": 5000}, "5000 outputs; expected 1 to 4096"),
+        (1, {"inputs": 6.0}, r"has 6\.0 inputs; expected 6"),
         (3, {"outputs": 4}, None),
-        (2, {"outputs": 0}, "0 as outputs"),
+        (2, {"outputs": 0}, "0 outputs"),
         (3, {"type": "mean"}, "unexpected layers.3.weight"),
-        (3, {"type": "dense", "outputs": 5, "activation": "none"}, "ends with frames"),
+        (
+            3,
+            {"type": "dense", "outputs": 5, "activation": "none"},
+            "output of the network is frames",
+        ),
     ],
 )
 def test_layers_on_frames_that_contradict_the_file(frame_parts, tmp_path, layer, changes, message):
@@ -393,7 +397,7 @@ def test_numbers_beyond_all_measure(parts, tmp_path, key, value):
 def test_layers_on_frames_need_frames(parts, tmp_path, kind):
     tensors, description = parts
     description["network"][0]["type"] = kind
-    with pytest.raises(ModelError, match=f"layer 0 is of type {kind}, but gets no frames"):
+    with pytest.raises(ModelError, match=f"layer 0 is of type {kind}, which needs frames"):
         load_model(write(tmp_path, tensors, description))
 
 
@@ -424,8 +428,8 @@ def test_a_pipe_is_no_model(tmp_path):
     [
         ({"ua": float("nan")}, r"figures\.ua: the number nan"),
         ({"ua": [float("inf")]}, r"figures\.ua\.0: the number inf"),
-        ({"\ud800": 1}, "half of a character"),
-        ({"ua": "\udfff"}, r"figures\.ua: the text '\\udfff' holds half"),
+        ({"\ud800": 1}, "not valid Unicode"),
+        ({"ua": "\udfff"}, r"figures\.ua: the text '\\udfff' is not valid Unicode"),
         ({"ua": 10**900}, r"figures\.ua: a number of 2990 bits"),
         ({"ua": 10**4000}, "a number of 4001 digits"),
     ],
@@ -482,9 +486,9 @@ def packed_layer(kind, inputs, outputs):
     [
         # A bit a weight: files of a megabyte.
         ([packed_layer("lstm", 20, 1300)], 512, "takes 6874404 parameters; expected at most 50"),
-        ([packed_layer("lstm", 20, 1000)], 64, "operations for a second of sound; expected"),
+        ([packed_layer("lstm", 20, 1000)], 64, "operations per second of sound; expected"),
         ([packed_layer("dense", 20, 4096) | {"activation": "relu"}], 16, "bytes between two"),
-        ([packed_layer("gru", 20, 500)] * 2, 512, "takes 500 inputs|takes 20 inputs"),
+        ([packed_layer("gru", 20, 500)] * 2, 512, "has 500 inputs|has 20 inputs"),
     ],
 )
 def test_a_network_has_a_budget(frame_parts, tmp_path, network, hop, message):
@@ -502,6 +506,6 @@ def test_features_beyond_the_budget_are_a_model_error(parts, tmp_path):
     """Five gigabytes for ten seconds of sound, in a file of 876 bytes."""
     tensors, description = parts
     description["features"] |= {"n_fft": 65536, "hop": 16}
-    message = "million operations for a second of sound; expected at most 500 million"
+    message = "million operations per second of sound; expected at most 500 million"
     with pytest.raises(ModelError, match=message):
         load_model(write(tmp_path, tensors, description))

@@ -63,7 +63,7 @@ def test_digital_silence_has_no_label_and_says_why(recognizer, offset):
 
 @pytest.mark.parametrize(("n", "said"), [(1, "0.0625 ms"), (320, "20 ms"), (1599, "99.9 ms")])
 def test_too_short(recognizer, n, said):
-    with pytest.raises(AudioError, match=f"lasts {said}; at least 100 ms"):
+    with pytest.raises(AudioError, match=f"lasts {said}; expected at least 100 ms"):
         recognizer((noise(1)[:n], RATE))
 
 

@@ -30,9 +30,9 @@ def test_the_card_of_a_shipped_model_is_complete(name):
 
 
 def test_an_unknown_name_lists_the_known_and_the_close_one():
-    with pytest.raises(ModelError, match=r"did you mean 'tiny'\? shipped: emodb7, ravdess8, tiny"):
+    with pytest.raises(ModelError, match=r"did you mean 'tiny'\? expected emodb7, ravdess8, tiny"):
         serkit.load("tinny")
-    with pytest.raises(ModelError, match="shipped: emodb7, ravdess8, tiny"):
+    with pytest.raises(ModelError, match="expected emodb7, ravdess8, tiny"):
         serkit.load("")
 
 

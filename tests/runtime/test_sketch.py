@@ -123,12 +123,12 @@ def test_false_alarms_are_as_frequent_as_the_closed_form_says():
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        (None, "texts by corpus"),
-        ({"a": 3}, "texts by corpus"),
+        (None, "an object of strings"),
+        ({"a": 3}, "an object of strings"),
         ({"a": "0" * 1000}, "at most 1000"),
         ({"a": "\n\n\n\n\n"}, "base85"),
         ({"a": "~~~~~"}, "base85"),
-        ({"a": "00"}, "whole 32-bit"),
+        ({"a": "00"}, "1 bytes; expected a multiple of 4"),
         ({"a": "0000000000"}, "ascend"),
     ],
 )

@@ -296,7 +296,7 @@ def _bomb() -> bytes:
 
 
 def _features(content: Callable[[Place], bytes] | str) -> Any:
-    """A cache in whose place for the features lies something else."""
+    """A cache with another content in the place of the features."""
 
     def make(place: Place) -> str:
         from serkit.training import FeatureCache

@@ -203,8 +203,8 @@ def _run(path: Path) -> None:
 def _features(path: Path) -> None:
     from serkit.training import FeatureCache
 
-    (found,) = FeatureCache(path).get("ab12", {"way": 1}, lambda: [np.zeros(3, np.float32)])
-    assert found.dtype == np.float32
+    (features,) = FeatureCache(path).get("ab12", {"way": 1}, lambda: [np.zeros(3, np.float32)])
+    assert features.dtype == np.float32
 
 
 def _corpus(path: Path, reader: str) -> None:

@@ -60,24 +60,24 @@ def test_a_stretch_of_a_recording(manifest):
     np.testing.assert_array_equal(found, extract(recipe.features, samples[1600:4800]))
 
 
-def test_a_stretch_that_lies_beyond_its_file_is_named(manifest):
+def test_utterance_beyond_its_file(manifest):
     audio = manifest.parent / "a-sad.wav"
     part = Utterance(audio, "sad", "a", "toys", start_s=100.0)
-    with pytest.raises(CorpusError, match=r"a-sad\.wav lasts 0\.500 s, .* from 100 s on holds no"):
+    with pytest.raises(CorpusError, match=r"a-sad\.wav: .* from 100 s has no samples"):
         make_dataset(make_recipe(), [part])
 
 
-def test_a_stretch_between_two_samples_is_named(manifest):
+def test_utterance_between_two_samples(manifest):
     audio = manifest.parent / "a-sad.wav"
     part = Utterance(audio, "sad", "a", "toys", start_s=0.1, end_s=0.10002)
-    with pytest.raises(CorpusError, match=r"from 0\.1 s on holds no sample"):
+    with pytest.raises(CorpusError, match=r"from 0\.1 s has no samples"):
         make_dataset(make_recipe(), [part])
 
 
-def test_a_recording_too_loud_to_compute_with_is_named(tmp_path):
+def test_sample_too_large(tmp_path):
     samples = np.random.default_rng(0).standard_normal(8000).astype(np.float32) * 1e30
     soundfile.write(tmp_path / "loud.wav", samples, 16_000, subtype="FLOAT")
-    with pytest.raises(CorpusError, match=r"loud\.wav: .* samples that are as large as"):
+    with pytest.raises(CorpusError, match=r"loud\.wav: the sample at 0\.000 s is 1\.26e\+29"):
         make_dataset(make_recipe(), [Utterance(tmp_path / "loud.wav", "sad", "a", "toys")])
 
 
@@ -92,11 +92,11 @@ def test_partners_of_partners_are_held_out_too():
         assert sorted(map(len, said)) == [3, 4]
 
 
-def test_workers_that_die_while_features_are_made_are_an_error(manifest, monkeypatch):
+def test_killed_workers_in_extraction(manifest, monkeypatch):
     _, utterances = load_utterances(make_recipe(), [f"manifest={manifest}"])
     monkeypatch.setattr("serkit.training.data._features_of", always_die)
     monkeypatch.setattr("serkit.training.workers.MOST_LOSSES", 0)
-    with pytest.raises(ProtocolError, match="1 of 1 tasks are not done; the memory may be short"):
+    with pytest.raises(ProtocolError, match="1 of 1 tasks are not done; use fewer jobs"):
         make_dataset(make_recipe(), utterances, jobs=2)
 
 
@@ -145,10 +145,10 @@ def test_nobody_to_hold_out():
         HoldOut("utterance", 0.2).split(utterances, np.arange(1), seed=0)
 
 
-def test_an_utterance_has_a_longest_length(manifest):
+def test_maximum_length_of_an_utterance(manifest):
     audio = manifest.parent / "a-sad.wav"
     whole = Utterance(audio, "sad", "a", "toys")
-    message = r"a-sad\.wav: an utterance lasts more than 0\.3 s; .* \(--max-clip-s\)"
+    message = r"a-sad\.wav: an utterance is longer than 0\.3 s; .* \(--max-clip-s\)"
     with pytest.raises(CorpusError, match=message):
         make_dataset(make_recipe(), [whole], max_clip_s=0.3)
     part = Utterance(audio, "sad", "a", "toys", start_s=0.1, end_s=0.4)

@@ -172,9 +172,9 @@ def test_frames_have_no_export_to_c(data):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"network": Network(hidden=(8,))}, "an mlp takes functionals"),
+        ({"network": Network(hidden=(8,))}, "an mlp needs functionals"),
         ({"features": make_recipe().features}, "the other families frames"),
-        ({"speaker_shrinkage": 0.3}, "speaker_shrinkage is for an mlp"),
+        ({"speaker_shrinkage": 0.3}, "speaker_shrinkage needs an mlp"),
     ],
 )
 def test_recipes_that_do_not_fit_together(changes, message):

@@ -57,9 +57,9 @@ def test_a_file_is_read_and_a_recipe_travels_as_json(tmp_path):
         (GOOD + "colour: red", "colour: Extra inputs"),
         (GOOD.replace("[angry, sad]", "[angry]"), "labels: "),
         (GOOD.replace("[8]", "[0]"), "network.hidden.0: "),
-        (GOOD.replace("[8]", "[8192, 8192]"), "parameters; expected at most 5000000: make its"),
+        (GOOD.replace("[8]", "[8192, 8192]"), "parameters; expected at most 5000000: use narrower"),
         (GOOD.replace("[8]", str([1] * 33)), "network.hidden: "),
-        (GOOD.replace("mfcc, size: 13", "formants"), "no descriptor is called 'formants'"),
+        (GOOD.replace("mfcc, size: 13", "formants"), "unknown descriptor 'formants'"),
         (GOOD + "optimiser: {learning_rate: -1}", "optimiser.gradient.learning_rate: "),
         (GOOD + "validation_share: 1.5", "validation_share: "),
         (GOOD + "clip: .inf", "clip: the number inf"),
@@ -78,14 +78,14 @@ def test_an_impossible_recipe_names_file_and_field(tmp_path, text, message):
 
 
 def test_an_unknown_name_lists_the_known():
-    with pytest.raises(RecipeError, match=r"did you mean 'models/tiny'\?.*shipped: "):
+    with pytest.raises(RecipeError, match=r"did you mean 'models/tiny'\? expected .*models/tiny"):
         load_recipe("models/tinny")
 
 
 def test_yaml_cannot_make_objects(tmp_path):
     path = tmp_path / "evil.yaml"
     path.write_text("!!python/object/apply:os.system ['true']")
-    with pytest.raises(RecipeError, match=r"line 1: the tag .*os\.system"):
+    with pytest.raises(RecipeError, match=r"line 1: tag .*os\.system"):
         load_recipe(path)
 
 
@@ -105,7 +105,7 @@ def test_a_card_holds_the_recipe_in_short():
     card = ModelCard("tiny", recipe.labels, recipe.features, recipe=recipe.on_card())
     assert Recipe.of_card(card) == recipe
     assert len(str(recipe.on_card())) < len(str(recipe.to_dict())) / 2
-    with pytest.raises(RecipeError, match="tiny holds no recipe that this serkit knows: name: "):
+    with pytest.raises(RecipeError, match="the card of tiny has no valid recipe: name: "):
         Recipe.of_card(ModelCard("tiny", recipe.labels, recipe.features))
 
 

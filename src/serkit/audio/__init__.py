@@ -1,4 +1,4 @@
-"""A file, bytes or an array -> 16 kHz mono float32; trimming, levels and windows."""
+"""Audio input: decoding to 16 kHz mono float32, trimming, peak normalisation and windows."""
 
 from serkit.audio.formats import SUFFIXES
 from serkit.audio.hashing import ContentHash, content_hash

@@ -1,8 +1,8 @@
-"""An open audio file -> blocks of samples at the file's own rate, by libsndfile or FFmpeg.
+"""Decode an open audio file at its own rate, by libsndfile or FFmpeg.
 
-Neither library is given a name: what it reads comes from an open file, so that no name or address,
-of the file or in it, is ever followed. FFmpeg decodes what libsndfile does not know, with the
-demuxer that the first bytes call for and no other.
+Both libraries read from an open file and never get a file name, so that no path or URL, of the file
+or inside it, is opened. FFmpeg decodes what libsndfile does not support, with the one demuxer that
+the file's first bytes select.
 """
 
 from __future__ import annotations
@@ -33,21 +33,21 @@ from serkit.text import one_line
 Samples = NDArray[np.float32]
 
 BLOCK_FRAMES = 1 << 16
-"""Frames decoded at a time, of up to 16 channels; fewer of more, for the same memory."""
+"""Frames decoded at a time, for up to 16 channels; fewer for more channels, to bound memory."""
 
 _MOST_BLOCK_CHANNELS = 16
 
-# libsndfile reports this many frames where a header leaves the length open.
+# Number of frames that libsndfile reports if the header does not say.
 _UNKNOWN_LENGTH = (1 << 63) - 1
 
-# libsndfile gives nothing of a stretch with damage in it, so the stretches are short.
+# Reads per block: a read that meets damage returns nothing, so reads are short.
 _PIECES = 16
 
-# Encoders pad and round lengths; only more than this makes a file truncated.
+# Encoders pad and round lengths: a file is truncated only if it is shorter by more than this.
 _TOLERATED_S, _TOLERATED_SHARE = 0.1, 0.02
 
-# The audio codecs that occur in the containers that FFmpeg reads here. Whatever else a file holds,
-# pictures and films among it, is not decoded.
+# Audio codecs of the containers that FFmpeg reads here. Other streams, such as pictures and video,
+# are not decoded.
 _CODECS = (
     "aac", "aac_latm", "ac3", "adpcm_ima_qt", "adpcm_ima_wav", "adpcm_ms", "alac", "amrnb", "amrwb",
     "eac3", "flac", "g722", "gsm", "gsm_ms", "libgsm", "libgsm_ms", "libopus", "libspeex",
@@ -59,7 +59,7 @@ _CODECS = (
 
 
 class TruncatedError(AudioError):
-    """A file ends before its own length; raised after what could be read. Stays in this room."""
+    """A file is shorter than its headers say; raised after its last block, and only in `audio`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +69,7 @@ class Decoded:
     Attributes:
         rate: Sampling rate in Hz.
         blocks: Consecutive mono blocks at that rate, float32, shape `[n_samples]`. Raises
-            `TruncatedError` at its end if the file was cut short.
+            `TruncatedError` after the last block of a truncated file.
     """
 
     rate: int
@@ -80,11 +80,11 @@ def decode(file: BinaryIO, resources: ExitStack) -> Decoded:
     """Open a recording.
 
     Args:
-        file: Open for reading, at its beginning, and seekable.
-        resources: Closes what is opened here, when the blocks are used up.
+        file: Seekable, open for reading, at its beginning.
+        resources: Takes the resources that must be closed after the last block.
 
     Raises:
-        AudioError: It is empty, not audio, or of a kind that needs an extra.
+        AudioError: The file is empty, not audio, or of a format that needs an extra.
     """
     head = file.read(HEAD_BYTES)
     if not head:
@@ -96,7 +96,7 @@ def decode(file: BinaryIO, resources: ExitStack) -> Decoded:
         return _by_libsndfile(file, share, resources)
     except _NotKnownError as error:
         reason = str(error)
-    # FFmpeg makes room for what a chunk of a WAV file announces before it reads it.
+    # FFmpeg allocates the announced size of a WAV chunk before it reads the chunk.
     if container is None or (container is WAV and not chunks_fit(file)):
         raise AudioError(f"not recognised as audio ({reason})")
     file.seek(0)
@@ -104,7 +104,7 @@ def decode(file: BinaryIO, resources: ExitStack) -> Decoded:
 
 
 def mono(block: Samples) -> Samples:
-    """The mean of the channels.
+    """Average the channels.
 
     Args:
         block: Shape `[n_samples]` or `[n_samples, n_channels]`.
@@ -118,11 +118,11 @@ def mono(block: Samples) -> Samples:
 
 
 class _NotKnownError(Exception):
-    """libsndfile does not know the file; the message is its reason."""
+    """libsndfile does not support the file; the message is its reason."""
 
 
 def _container_behind_tag(file: BinaryIO, head: bytes) -> Container | None:
-    """The kind of file, whether or not an ID3 tag stands before it."""
+    """The container format, after an ID3 tag if there is one."""
     length = tag_length(head)
     if not length:
         return container_of(head)
@@ -164,24 +164,24 @@ def _by_libsndfile(file: BinaryIO, share: float, resources: ExitStack) -> Decode
 
 
 def _unnamed(file: BinaryIO) -> Any:
-    """The file as libsndfile takes it: its descriptor, which is fast, or the object itself."""
+    """The file for libsndfile: its descriptor, which is fast, or a wrapper without a name."""
     return file.fileno() if isinstance(file, io.FileIO) else _Nameless(file)
 
 
 def _require_whole(
     done_s: float, announced_s: float, share: float, reason: str, *, tolerated_s: float
 ) -> None:
-    """Refuse what is shorter than it should be, in whichever way that shows.
+    """Raise an error if a recording is incomplete.
 
     Args:
-        done_s: How much could be decoded.
-        announced_s: How long the decoder says the recording is; 0 if it does not know.
-        share: How much of the file is there, by its own headers; see `present_share`.
-        reason: Of the decoder, if it gave up.
-        tolerated_s: A difference to `announced_s` that says nothing.
+        done_s: Decoded duration in seconds.
+        announced_s: Duration by the decoder, in seconds; 0 if unknown.
+        share: Share of the announced bytes that the file holds; see `present_share`.
+        reason: Why the decoder stopped; empty if it reached the end.
+        tolerated_s: Difference to `announced_s` that is ignored, in seconds.
 
     Raises:
-        TruncatedError: It is shorter.
+        TruncatedError: The recording is shorter than announced, or decoding failed.
     """
     if not reason and share < 1.0:
         announced_s, reason = done_s / share, "the file is shorter than its headers say"
@@ -195,9 +195,9 @@ def _require_whole(
 
 
 class _Nameless:
-    """A file without its name, which PyAV would hand on to FFmpeg, and without complaints.
+    """A file without its name, which PyAV would pass to FFmpeg.
 
-    Damaged files send libraries to places that do not exist.
+    An invalid seek, as damaged files cause, leaves the position unchanged.
     """
 
     def __init__(self, file: BinaryIO) -> None:
@@ -208,14 +208,14 @@ class _Nameless:
         return self._file.read(size)
 
     def seek(self, offset: int, whence: int = 0) -> int:
-        """Go to a place, or stay if there is none such; gives the place."""
+        """Move to a position, or stay if it is invalid; returns the position."""
         try:
             return self._file.seek(offset, whence)
         except (OSError, ValueError):
             return self._file.tell()
 
     def tell(self) -> int:
-        """The present place."""
+        """The current position."""
         return self._file.tell()
 
 
@@ -254,7 +254,7 @@ def _by_ffmpeg(
     announced_s = _announced_s(container, opened, track)
 
     def blocks() -> Iterator[Samples]:
-        # Interleaved: of planes beyond the eighth PyAV 18 reads memory that is not theirs.
+        # Interleaved: for planes beyond the eighth, PyAV 18 reads out of bounds.
         interleaved = av.AudioResampler(format="flt")
         done, cause = 0, ""
         frames = opened.decode(track)
@@ -279,7 +279,7 @@ def _by_ffmpeg(
 
 
 def _announced_s(container: Container, opened: Any, track: Any) -> float:
-    """How long a track says it lasts; 0 where FFmpeg only guesses it from the file's size."""
+    """Announced duration of a track; 0 for formats where FFmpeg only estimates it from the size."""
     if container in (AAC, MP3, OGG):
         return 0.0
     if track.duration and track.time_base is not None:

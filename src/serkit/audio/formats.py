@@ -1,4 +1,4 @@
-"""The containers that serkit reads: their suffixes and first bytes."""
+"""Supported container formats: their suffixes and magic bytes."""
 
 from __future__ import annotations
 
@@ -7,14 +7,13 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Container:
-    """A kind of audio file.
+    """A container format.
 
     Attributes:
-        name: What people call it.
-        demuxer: What FFmpeg calls it.
-        suffixes: Of its file names, in lower case.
-        magics: The first bytes it may have. Each is a tuple of `(offset, bytes)`, all of which
-            must match.
+        name: Name in messages.
+        demuxer: FFmpeg's name of its demuxer.
+        suffixes: File name suffixes, in lower case.
+        magics: Alternative signatures; each is a tuple of `(offset, bytes)` that must all match.
     """
 
     name: str
@@ -46,24 +45,24 @@ SUFFIXES = tuple(suffix for container in CONTAINERS for suffix in container.suff
 """Suffixes of audio files, in lower case with their dot."""
 
 HEAD_BYTES = 16
-"""How much of a file `container_of` and `tag_length` need."""
+"""Bytes of a file that `container_of` and `tag_length` need."""
 
 
 def container_of(head: bytes) -> Container | None:
-    """The kind of file that begins with these bytes; None if it is none of `CONTAINERS`.
+    """The container format by its magic bytes; None if it is not in `CONTAINERS`.
 
     Args:
-        head: The first `HEAD_BYTES` of the file, or of what follows its ID3 tag.
+        head: The first `HEAD_BYTES` of the file, or after its ID3 tag.
     """
     for container in CONTAINERS:
         for magic in container.magics:
-            if all(head[at : at + len(found)] == found for at, found in magic):
+            if all(head[at : at + len(expected)] == expected for at, expected in magic):
                 return container
     return None
 
 
 def tag_length(head: bytes) -> int:
-    """Length in bytes of the ID3v2 tag that a file begins with, 0 without one.
+    """Length in bytes of the ID3v2 tag at the start of a file; 0 without one.
 
     The size is four bytes of seven bits each (https://id3.org/id3v2.4.0-structure, 3.1).
 

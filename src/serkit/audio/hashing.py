@@ -1,4 +1,4 @@
-"""A name for what a recording sounds like, whatever file it is stored in."""
+"""Hashes of decoded audio, independent of the file format."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ Samples = NDArray[np.float32]
 
 
 class ContentHash:
-    """`content_hash` of a recording that comes in blocks; how it is cut does not matter."""
+    """`content_hash` of a recording in blocks of any length."""
 
     def __init__(self) -> None:
         self._hash = hashlib.blake2b(digest_size=16)
 
     def update(self, samples: Samples) -> None:
-        """Take the samples that follow.
+        """Add the next samples.
 
         Args:
             samples: Mono at 16 kHz, shape `[n_samples]`.
         """
-        # Negative zero becomes zero.
+        # Adding zero turns negative zero into zero.
         plain = np.ascontiguousarray(samples, dtype="<f4") + np.float32(0.0)
         self._hash.update(plain.tobytes())
 
@@ -32,10 +32,9 @@ class ContentHash:
 
 
 def content_hash(samples: Samples) -> str:
-    """Hash decoded samples, so that a WAV and a FLAC of the same audio agree.
+    """Hash decoded samples; a WAV and a FLAC of the same audio have the same hash.
 
-    BLAKE2b with a 16-byte digest over the samples as little-endian float32; negative zero
-    counts as zero.
+    BLAKE2b with a 16-byte digest over the samples as little-endian float32, negative zero as zero.
 
     Args:
         samples: Mono samples at 16 kHz as from `serkit.audio.read`, shape `[n_samples]`.
@@ -43,6 +42,6 @@ def content_hash(samples: Samples) -> str:
     Returns:
         32 hexadecimal digits.
     """
-    found = ContentHash()
-    found.update(samples)
-    return found.hexdigest()
+    running = ContentHash()
+    running.update(samples)
+    return running.hexdigest()

@@ -1,4 +1,4 @@
-"""Whether a file is as long as its own headers say, where libsndfile does not tell."""
+"""Truncation of audio files that libsndfile does not report."""
 
 from __future__ import annotations
 
@@ -10,32 +10,32 @@ from serkit.audio.formats import AIFF, AU, CAF, OGG, WAV, Container
 
 _MOST_CHUNKS = 1000
 
-# Lengths from here on stand for "unknown": FFmpeg writes 2^32 - 1 to a pipe, SoX nearly 2^31.
+# Larger lengths mean "unknown": FFmpeg writes 2^32 - 1 to a pipe, SoX nearly 2^31.
 _UNKNOWN_BYTES = 0x7FFF_0000
 
-# A writer may count a few bytes too many; a cut this small is no loss.
+# Some writers announce a few bytes too many.
 _TOLERATED_BYTES = 64
 
 _LARGEST_PAGE = 27 + 255 + 255 * 255
 
 
 def present_share(file: BinaryIO, container: Container | None) -> float:
-    """How much of the sound data that it announces a WAV, AIFF, CAF, AU or Ogg file holds.
+    """Share of the announced audio data that a WAV, AIFF, CAF, AU or Ogg file holds.
 
-    libsndfile takes what is there for the whole. An Ogg file does not say how long it should be:
-    one whose last page is incomplete has a share just below 1.
+    libsndfile reads a truncated file without an error. An Ogg file announces no length: if its last
+    page is incomplete, the share is just below 1.
 
     Args:
         file: Open for reading; its position changes.
-        container: What kind of file it is.
+        container: Its container format.
 
     Returns:
-        Above 0, and 1 for a complete file, an unknown length or another container.
+        In (0, 1]; 1 for a complete file, an unknown length or another container.
     """
     end = file.seek(0, os.SEEK_END)
     if container is WAV:
         start, size = _chunk(file, 12, b"data", "little")
-        if size == 0xFFFF_FFFF:  # RF64: the real size stands in the first chunk (EBU Tech 3306)
+        if size == 0xFFFF_FFFF:  # RF64: the size is in the first chunk (EBU Tech 3306)
             file.seek(28)
             size = int.from_bytes(file.read(8), "little")
     elif container is AIFF:
@@ -52,7 +52,7 @@ def present_share(file: BinaryIO, container: Container | None) -> float:
 
 
 def chunks_fit(file: BinaryIO) -> bool:
-    """Whether every chunk of a WAV file, but its sound, lies within the file.
+    """Whether every chunk of a WAV file except its audio data lies within the file.
 
     Args:
         file: Open for reading; its position changes.
@@ -64,42 +64,47 @@ def chunks_fit(file: BinaryIO) -> bool:
 
 
 def _chunk(
-    file: BinaryIO, place: int, name: bytes, order: Literal["little", "big"], *, size_bytes: int = 4
+    file: BinaryIO,
+    offset: int,
+    name: bytes,
+    order: Literal["little", "big"],
+    *,
+    size_bytes: int = 4,
 ) -> tuple[int, int]:
-    """Where the content of a chunk starts and how long it says it is; `(0, 0)` if there is none."""
-    for found, start, size in _chunks(file, place, order, size_bytes=size_bytes):
-        if found == name:
+    """Start and announced length of a chunk's content; `(0, 0)` if there is no such chunk."""
+    for chunk_name, start, size in _chunks(file, offset, order, size_bytes=size_bytes):
+        if chunk_name == name:
             return start, size
     return 0, 0
 
 
 def _chunks(
-    file: BinaryIO, place: int, order: Literal["little", "big"], *, size_bytes: int = 4
+    file: BinaryIO, offset: int, order: Literal["little", "big"], *, size_bytes: int = 4
 ) -> Iterator[tuple[bytes, int, int]]:
     """Name, start and announced length of each chunk.
 
     Args:
         file: Open for reading.
-        place: Where the first chunk starts.
-        order: Of the bytes of a size, `little` or `big`.
-        size_bytes: Length of a size.
+        offset: Offset of the first chunk.
+        order: Byte order of the sizes, `little` or `big`.
+        size_bytes: Number of bytes of a size.
     """
     end = file.seek(0, os.SEEK_END)
     for _ in range(_MOST_CHUNKS):
-        if place >= end:  # a place beyond all files is no place to go to
+        if offset >= end:  # may exceed what `seek` accepts
             return
-        file.seek(place)
+        file.seek(offset)
         header = file.read(4 + size_bytes)
         if len(header) < 4 + size_bytes:
             return
         size = int.from_bytes(header[4:], order)
-        place += len(header)
-        yield header[:4], place, size
-        place += size + (size % 2 if size_bytes == 4 else 0)
+        offset += len(header)
+        yield header[:4], offset, size
+        offset += size + (size % 2 if size_bytes == 4 else 0)
 
 
 def _last_page_share(file: BinaryIO, end: int) -> float:
-    """How much of an Ogg file is there: nearly all if its last page is incomplete (RFC 3533, 6)."""
+    """1 if the last page of an Ogg file is complete, else just below 1 (RFC 3533, 6)."""
     file.seek(max(0, end - _LARGEST_PAGE))
     tail = file.read(_LARGEST_PAGE)
     start = tail.rfind(b"OggS")

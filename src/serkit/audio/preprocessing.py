@@ -1,4 +1,4 @@
-"""What the DistilHuBERT paper does to a recording before its encoder, a function a step.
+"""The preprocessing of the DistilHuBERT paper, one function per step.
 
 Source: Ismail, *Mobile-Efficient Speech Emotion Recognition Using DistilHuBERT*, III.B:
 20 dB trim, pre-emphasis `1 - 0.97 z^-1`, peak 0.95, 8 s.
@@ -17,12 +17,12 @@ def trim(
 ) -> Samples:
     """Remove leading and trailing stretches quieter than the loudest frame by `top_db`.
 
-    A frame's level is its RMS; frames are centred on multiples of `hop`, with zeros beyond
-    the ends. Digital silence is returned whole.
+    The level of a frame is its RMS; frames are centred on multiples of `hop` and zero-padded at
+    the ends. Digital silence is returned unchanged.
 
     Args:
         samples: Shape `[n_samples]`.
-        top_db: How far below the loudest frame counts as silence, in dB.
+        top_db: Silence threshold in dB below the loudest frame.
         frame_length: Frame length in samples.
         hop: Distance between frames in samples.
 
@@ -32,13 +32,13 @@ def trim(
     if not len(samples):
         return samples
     padded = np.pad(samples, frame_length // 2)
-    # In place, for this is the largest array of all when a long recording is prepared.
+    # In place: this is the largest array of the preprocessing.
     energy = np.zeros(len(padded) + 1)
     np.square(padded, out=energy[1:], dtype=np.float64)
     np.cumsum(energy[1:], out=energy[1:])
     starts = np.arange(0, len(padded) - frame_length + 1, hop)
     level = energy[starts + frame_length] - energy[starts]
-    # The cumulative sum leaves rounding noise where a frame is silent.
+    # Relative to the maximum: the cumulative sum leaves rounding noise in silent frames.
     loud = np.flatnonzero(level > level.max() * 10.0 ** (-top_db / 10.0))
     if not len(loud) or level.max() <= 0.0:
         return samples
@@ -50,7 +50,7 @@ def pre_emphasis(samples: Samples, coefficient: float = 0.97) -> Samples:
 
     Args:
         samples: Shape `[n_samples]`.
-        coefficient: 0 leaves the signal as it is.
+        coefficient: Filter coefficient; 0 for none.
 
     Returns:
         A new array of the same shape, float32.
@@ -65,7 +65,7 @@ def normalise_peak(samples: Samples, peak: float = 0.95) -> Samples:
 
     Args:
         samples: Shape `[n_samples]`.
-        peak: Largest magnitude wanted.
+        peak: Largest magnitude of the result.
 
     Returns:
         A new array of the same shape, float32.
@@ -73,6 +73,6 @@ def normalise_peak(samples: Samples, peak: float = 0.95) -> Samples:
     largest = float(np.max(np.abs(samples), initial=0.0))
     if largest == 0.0:
         return samples.copy()
-    # In this order nothing overflows, however small the largest sample is.
+    # In this order nothing overflows, even if the largest sample is tiny.
     scaled: Samples = samples / np.float32(largest) * np.float32(peak)
     return scaled

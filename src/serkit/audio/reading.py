@@ -1,4 +1,4 @@
-"""Any recording -> mono float32 at 16 kHz, as one array or as a stream of blocks."""
+"""Read recordings as mono float32 at 16 kHz, whole or block by block."""
 
 from __future__ import annotations
 
@@ -18,24 +18,24 @@ from serkit.files import NotAFileError, open_file
 from serkit.text import one_line
 
 SAMPLE_RATE = 16_000
-"""Sampling rate of everything inside serkit, in Hz."""
+"""Sampling rate used throughout serkit, in Hz."""
 
 MIN_RATE, MAX_RATE = 4_000, 384_000
-"""Sampling rates accepted from outside, in Hz."""
+"""Sampling rates accepted as input, in Hz."""
 
 MAX_CHANNELS = 1024
-"""libsndfile's own limit; an array with more is a transposed one."""
+"""Channels of an array at most, as in libsndfile; an array with more is probably transposed."""
 
 Samples = NDArray[np.float32]
 Source = str | os.PathLike[str] | bytes | BinaryIO | tuple[NDArray[Any], int]
-"""What the user may hand in: a path, the bytes of a file, an open binary file, or (array, rate)."""
+"""A recording: a path, the bytes of a file, an open binary file, or `(array, rate)`."""
 
-# Integers read as floats stay below it; the squares of larger ones would not be finite any more.
-_LOUDEST = 1e12
+# Above any integer format read as floats; power spectra of larger values overflow float32.
+_MAX_SAMPLE = 1e12
 
 
 OnTruncated = Callable[[str], object]
-"""Takes one line that says how much of a recording is missing."""
+"""Called with one line that says how much of a recording could be read."""
 
 
 def read(source: Source, *, on_truncated: OnTruncated | None = None) -> Samples:
@@ -45,16 +45,16 @@ def read(source: Source, *, on_truncated: OnTruncated | None = None) -> Samples:
         source: A path, the bytes of a file, a binary file (read from its beginning and left
             open), or a pair `(array, rate)` with an array of shape `[n_samples]` or `[n_samples,
             n_channels]`; integer arrays are scaled by their full scale.
-        on_truncated: Called if the file ends before its own headers say, or cannot be decoded
-            to its end; what could be read is then returned. Without it that is an error.
+        on_truncated: Called if the file is shorter than its headers say or cannot be decoded to
+            its end; the samples before that are returned. None raises an error instead.
 
     Returns:
         Mono samples at 16 kHz, float32, shape `[n_samples]`. Channels are averaged;
-        other rates are resampled by soxr at its quality VHQ.
+        other rates are resampled by soxr at quality VHQ.
 
     Raises:
         AudioError: The source is missing, empty, damaged, truncated, not audio, or holds samples
-            that are not finite or beyond all measure; or its rate lies outside 4-384 kHz.
+            that are not finite or beyond 1e12; or its rate is outside 4-384 kHz.
     """
     return np.concatenate(list(stream(source, on_truncated=on_truncated)))
 
@@ -67,29 +67,28 @@ def stream(source: Source, *, on_truncated: OnTruncated | None = None) -> Iterat
         on_truncated: As for `read`.
 
     Yields:
-        Consecutive stretches of the recording, mono float32 at 16 kHz; together exactly
-        what `read` returns.
+        Consecutive blocks, mono float32 at 16 kHz; concatenated, exactly the result of `read`.
 
     Raises:
-        AudioError: As `read`; damage late in a file is reported when it is reached.
+        AudioError: As `read`; damage is reported when it is reached.
     """
     empty = True
     with ExitStack() as resources:
-        found = _open(source, resources)
-        if not MIN_RATE <= found.rate <= MAX_RATE:
+        decoded = _open(source, resources)
+        if not MIN_RATE <= decoded.rate <= MAX_RATE:
             raise AudioError(
-                f"the sampling rate is {found.rate} Hz; expected {MIN_RATE} to {MAX_RATE} Hz"
+                f"the sampling rate is {decoded.rate} Hz; expected {MIN_RATE} to {MAX_RATE} Hz"
             )
-        blocks = _checked(_up_to_damage(found.blocks, on_truncated), found.rate)
-        for block in _resampled(blocks, found.rate):
+        blocks = _checked(_up_to_damage(decoded.blocks, on_truncated), decoded.rate)
+        for block in _resampled(blocks, decoded.rate):
             empty = False
             yield block
     if empty:
-        raise AudioError("the recording holds no samples, or too few to make one at 16 kHz")
+        raise AudioError("the recording holds no samples, or too few for one at 16 kHz")
 
 
 def _up_to_damage(blocks: Iterator[Samples], on_truncated: OnTruncated | None) -> Iterator[Samples]:
-    """Blocks with every error of a library as an `AudioError`, or none for what is missing."""
+    """Pass blocks on; errors of libraries become `AudioError`, truncation may end the stream."""
     while True:
         try:
             block = next(blocks, None)
@@ -108,7 +107,7 @@ def _up_to_damage(blocks: Iterator[Samples], on_truncated: OnTruncated | None) -
 
 
 def _open(source: Source, resources: ExitStack) -> Decoded:
-    """The rate of a source and its mono blocks at that rate."""
+    """Open a source of any type."""
     if isinstance(source, tuple):
         return _open_array(*source)
     if isinstance(source, bytes | bytearray | memoryview):
@@ -127,12 +126,12 @@ def _open(source: Source, resources: ExitStack) -> Decoded:
         return decode(file, resources)
     except AudioError:
         raise
-    except Exception as error:  # whatever a library raises on a file that is damaged
+    except Exception as error:  # libraries raise errors of any type on damaged files
         raise AudioError(f"cannot be read: {one_line(error)}") from error
 
 
 def _opened(path: Path) -> BinaryIO:
-    """The file, with every reason it cannot be opened put into words."""
+    """Open a file; failures become an `AudioError` without the path, which the caller adds."""
     try:
         return open_file(path, buffered=False)
     except FileNotFoundError:
@@ -156,7 +155,7 @@ def _open_array(array: NDArray[Any], rate: int) -> Decoded:
         )
     if array.ndim == 2 and not 1 <= array.shape[1] <= MAX_CHANNELS:
         raise AudioError(
-            f"the array has shape {list(array.shape)}, that is {array.shape[1]} channels; "
+            f"the array has shape {list(array.shape)}, which means {array.shape[1]} channels; "
             "expected [n_samples, n_channels]: transpose it"
         )
     if array.dtype.kind not in "fiu" or array.dtype.itemsize > 8:
@@ -177,9 +176,9 @@ def _open_array(array: NDArray[Any], rate: int) -> Decoded:
 
 
 def _to_float(block: NDArray[Any]) -> Samples:
-    """Integers to [-1, 1) by their full scale; floats as they are."""
+    """Integers scaled to [-1, 1) by their full scale; floats unchanged."""
     if block.dtype.kind == "f":
-        with np.errstate(over="ignore"):  # too large for float32 is reported as infinite
+        with np.errstate(over="ignore"):  # `_checked` reports overflow as infinite
             return block.astype(np.float32, copy=False)
     half = float(1 << (8 * block.dtype.itemsize - 1))
     offset = half if block.dtype.kind == "u" else 0.0
@@ -187,21 +186,18 @@ def _to_float(block: NDArray[Any]) -> Samples:
 
 
 def _checked(blocks: Iterator[Samples], rate: int) -> Iterator[Samples]:
-    """Pass blocks on as long as every sample can be computed with."""
+    """Pass blocks on if all samples are finite and at most `_MAX_SAMPLE`."""
     position = 0
     for block in blocks:
-        sound = np.abs(block) <= _LOUDEST
-        if not sound.all():
-            first = int(np.argmin(sound))
-            found = (
-                "not finite numbers (NaN or infinite)"
+        valid = np.abs(block) <= _MAX_SAMPLE
+        if not valid.all():
+            first = int(np.argmin(valid))
+            problem = (
+                "not finite (NaN or infinite)"
                 if not np.isfinite(block[first])
-                else f"as large as {block[first]:.3g}, expected -1 to 1"
+                else f"{block[first]:.3g}; expected -1 to 1"
             )
-            raise AudioError(
-                f"the recording holds samples that are {found}, the first at "
-                f"{(position + first) / rate:.3f} s"
-            )
+            raise AudioError(f"the sample at {(position + first) / rate:.3f} s is {problem}")
         position += len(block)
         yield block
 

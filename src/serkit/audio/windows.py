@@ -1,4 +1,4 @@
-"""A stream cut into the windows that a model classifies."""
+"""Cut a stream into windows."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from serkit.audio.reading import SAMPLE_RATE
 from serkit.errors import AudioError
 
 WINDOW_S = 8.0
-"""Usual length of a window in seconds (Ismail, V.C)."""
+"""Default length of a window in seconds (Ismail, V.C)."""
 
 MIN_WINDOW_S, MAX_WINDOW_S = 0.5, 60.0
 
@@ -30,7 +30,7 @@ def windows(
 
     A remainder shorter than a quarter of a window is appended to the last one, so a window lasts a
     quarter to five quarters of `window_s` unless the recording is shorter. The last window ends
-    with the recording. No more than that and one block are held at a time.
+    with the recording. At most one window and one block are held in memory.
 
     Args:
         blocks: Consecutive parts of a stream, shape `[..., n]`: samples, or frames.

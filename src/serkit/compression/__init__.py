@@ -1,6 +1,6 @@
-"""Trained models in few bits, and as C.
+"""Quantisation and C export of trained models.
 
-What learns lies in `serkit.compression.quantize` and needs the extra `train`; the rest is NumPy.
+`serkit.compression.quantize` needs the extra `train`; the rest needs NumPy only.
 """
 
 from serkit.compression.bit_search import Trial, search_bits, search_bytes

@@ -1,4 +1,4 @@
-"""Searches for the bits of each layer: the one of Shinde et al., and one by bytes on disk."""
+"""Searches for the bit-width of each layer: by importance (Shinde et al.) and by file size."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ _ROUNDING = 1e-9
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """One try of the search.
+    """One step of a search.
 
     Attributes:
-        layer: Number of the layer, from 0 at the input.
-        bits: Tried for it.
-        score: Of the network with the layers settled so far and this one quantised.
-        margin: By how much the score may fall below that of the full network, for this layer.
-        accepted: Whether the layer is given these bits.
-        bytes: Size of the whole model file with them.
+        layer: Index of the layer, from the input.
+        bits: Bit-width tried.
+        score: Score of the network with this layer and the layers settled so far quantised.
+        margin: Largest loss of score allowed, compared with the full network.
+        accepted: Whether the bit-width is accepted.
+        bytes: Size of the model file with it.
     """
 
     layer: int
@@ -44,23 +44,23 @@ def search_bits(
     margin: float,
     alpha: float,
 ) -> tuple[tuple[int, ...], tuple[Trial, ...]]:
-    """Choose the bits of each layer by its importance.
+    """Choose the bit-width of each layer by its importance.
 
     Shinde et al., *Layer-Importance guided Adaptive Quantization for Efficient Speech Emotion
-    Recognition* (2024), 2.2.2: the most important layer first, from 1 bit up, each until the score
-    has fallen by no more than `margin * importance` (equation 4) below that of the full network;
-    layers settled before stay quantised. A layer for which that happens at no width keeps 8.
+    Recognition* (2024), 2.2.2: in order of decreasing importance, each layer gets the smallest
+    bit-width with which the score is at most `margin * importance` (equation 4) below that of the
+    full network; layers settled before stay quantised. If there is none, the layer gets 8 bits.
 
     Args:
-        layers: Of the full network, those with weights.
-        quantize: Makes a layer of so many bits.
-        score: Of a network, higher is better, on data that takes no part in any test.
-        size: Of the file that holds a network, in bytes; it is recorded and decides nothing here.
-        margin: Largest fall allowed to a layer of importance 1.
+        layers: The layers with weights of the full network.
+        quantize: Quantises a layer to a bit-width.
+        score: Score of a network on validation data; higher is better.
+        size: Size in bytes of the file of a network; recorded, but not used for decisions.
+        margin: Largest loss of score allowed for a layer of importance 1.
         alpha: See `layer_importance`.
 
     Returns:
-        The bits of each layer, and every trial in order.
+        The bit-width of each layer, and all trials in order.
 
     Raises:
         ModelError: Alpha is out of range, or a layer is not finite.
@@ -74,9 +74,9 @@ def search_bits(
         allowed = margin * float(importance[i])
         for width in range(1, MOST_BITS + 1):
             settled[i] = quantize(layers[i], width)
-            found = score(settled)
-            accepted = full - found <= allowed or width == MOST_BITS
-            trials.append(Trial(i, width, found, allowed, accepted, size(settled)))
+            reached = score(settled)
+            accepted = full - reached <= allowed or width == MOST_BITS
+            trials.append(Trial(i, width, reached, allowed, accepted, size(settled)))
             if accepted:
                 bits[i] = width
                 break
@@ -91,22 +91,22 @@ def search_bytes(
     *,
     margin: float,
 ) -> tuple[tuple[int, ...], tuple[Trial, ...]]:
-    """Choose the bits of each layer by the bytes of the file on disk.
+    """Choose the bit-width of each layer by the size of the model file.
 
-    All layers start at 8 bits. Each time all narrower widths of all layers are tried, the smallest
-    file (codes, steps, biases, normalisation and header counted) first, and the first that lets
-    the score fall by no more than the margin below that of the full network is taken, until there
-    is none. The margin is the whole network's: what one layer leaves of it, the next may use.
+    A greedy search from 8 bits in all layers: in each step all smaller bit-widths of all layers are
+    tried, in order of increasing file size (with codes, steps, biases, normalisation and header),
+    and the first is accepted whose score is at most `margin` below that of the full network. The
+    search ends when none is.
 
     Args:
-        layers: Of the full network, those with weights.
-        quantize: Makes a layer of so many bits.
-        score: Of a network, higher is better, on data that takes no part in any test.
-        size: Of the file that holds a network, in bytes.
-        margin: Largest fall allowed to the network.
+        layers: The layers with weights of the full network.
+        quantize: Quantises a layer to a bit-width.
+        score: Score of a network on validation data; higher is better.
+        size: Size in bytes of the file of a network.
+        margin: Largest loss of score allowed for the network.
 
     Returns:
-        The bits of each layer, and every trial in order.
+        The bit-width of each layer, and all trials in order.
     """
     full = score(layers)
     bits = [MOST_BITS] * len(layers)
@@ -121,9 +121,9 @@ def search_bytes(
                 narrower = [*settled[:i], quantize(layers[i], width), *settled[i + 1 :]]
                 sizes[size(narrower), i, width] = narrower
         for (n_bytes, i, width), narrower in sorted(sizes.items(), key=lambda item: item[0]):
-            found = score(narrower)
-            accepted = full - found <= margin + _ROUNDING
-            trials.append(Trial(i, width, found, margin, accepted, n_bytes))
+            reached = score(narrower)
+            accepted = full - reached <= margin + _ROUNDING
+            trials.append(Trial(i, width, reached, margin, accepted, n_bytes))
             if accepted:
                 bits[i], settled = width, narrower
                 break

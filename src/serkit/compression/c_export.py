@@ -1,4 +1,4 @@
-"""A model -> one C99 header and source."""
+"""Export of a model as a C99 header and source file."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class CSource:
     """A model as C.
 
     Attributes:
-        name: Prefix of every name, and of the files.
+        name: Prefix of all names, and stem of both files.
         header: Text of `<name>.h`.
         source: Text of `<name>.c`.
         constant_bytes: Size of the constants (flash), without the code.
@@ -49,7 +49,7 @@ def _in_c(model: Model) -> list[DenseInC]:
 
 
 def _refuse_overflow(layers: Sequence[DenseInC], limit: float, temperature: float) -> None:
-    """Bound every sum by the magnitudes of weights and inputs, whatever the order of summation."""
+    """Refuse a model whose sums may overflow float32, for any order of summation."""
     largest = float(np.finfo(np.float32).max) / 2.0
     bound = limit
     for i, layer in enumerate(layers):
@@ -57,24 +57,24 @@ def _refuse_overflow(layers: Sequence[DenseInC], limit: float, temperature: floa
         last = bound / min(1.0, temperature) if i == len(layers) - 1 else bound
         if max(intermediate, last) > largest:
             raise ModelError(
-                f"layer {i} may reach {max(intermediate, last):.1g}, and a float holds "
-                f"{2 * largest:.1g}; train with smaller weights, or give the recipe a clip"
+                f"outputs of layer {i} may reach {max(intermediate, last):.1g}; expected at most "
+                f"{largest:.1g}, for float32: use a weight_decay, or a clip in the recipe"
             )
 
 
 def export_c(model: Model) -> CSource:
-    """Write a model as C99: features in, probabilities and label out.
+    """Export a model as C99: features in, probabilities and label out.
 
-    The source uses no heap and no library but the mathematics one (`expf`), and keeps integer
-    weights packed as in the model file. Its input is the features of `serkit.features.extract`; any
-    finite features give finite probabilities. C++ can include the header.
+    The source needs no heap and no library except `libm` (`expf`); integer weights stay packed as
+    in the model file. The input is the features of `serkit.features.extract`; any finite features
+    give finite probabilities. The header can be included from C++.
 
     Args:
-        model: Quantised or not.
+        model: The model, quantised or not.
 
     Raises:
-        ModelError: The model takes an embedding, a type of layer cannot be exported, or weights are
-            so large that float32 may overflow; the layer is named.
+        ModelError: The model takes an embedding, or a layer cannot be exported or may overflow
+            float32; the message names the layer.
     """
     layers = _in_c(model)
     limit = FARTHEST if model.card.clip is None else model.card.clip
@@ -100,7 +100,7 @@ def export_c(model: Model) -> CSource:
         [
             f"serkit model {model.card.name}: {', '.join(model.card.labels)}.",
             f"{constants} bytes of constants (flash), {buffers} bytes of static buffers (RAM).",
-            "Not for use by several threads at once: the buffers are shared.",
+            "Not thread-safe: the buffers are static.",
             f"Build: cc -std=c99 -O2 your.c {name}.c -lm (it calls expf).",
             *(f"Trained on {c.title}, {c.licence}." for c in model.card.corpora),
         ]
@@ -118,8 +118,8 @@ extern "C" {{
 /* Names of the labels, in the order of the probabilities. */
 extern const char *const {name}_labels[{upper}_N_LABELS];
 
-/* Fills in the probability of each label and returns the number of the most probable.
-   The features are those of the recipe "{_plain(model.recipe.name)}". */
+/* Computes the probability of each label and returns the index of the most probable.
+   Features: recipe "{_plain(model.recipe.name)}". */
 int {name}_predict(const float features[{upper}_N_FEATURES],
 {" " * (len(name) + 13)}float probabilities[{upper}_N_LABELS]);
 
@@ -184,7 +184,7 @@ def _identifier(name: str) -> str:
 
 
 def _plain(text: str) -> str:
-    """Text that cannot end a string or a comment."""
+    """Text that is safe in C strings and comments."""
     return re.sub(r'[^\x20-\x7e]|["\\]|\*/|/\*|\?\?', "_", text)
 
 

@@ -1,4 +1,4 @@
-"""The layers that can be exported to C; another one is a class here and an entry of `C_LAYERS`."""
+"""Layers that can be exported to C; a new one is a class here and an entry of `C_LAYERS`."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ CArray = tuple[str, str, NDArray[np.uint8] | NDArray[np.float32]]
 """Type, name and values of a constant array."""
 
 _PACKED = """\
-/* Code number i of a stream of codes, each `bits` bits wide, lowest bits first. */
+/* Code i of a bit stream of codes of `bits` bits, in little-endian bit order. */
 static unsigned code_at(const uint8_t *packed, unsigned long i, unsigned bits)
 {
     const unsigned long first = i * bits;
@@ -24,7 +24,7 @@ static unsigned code_at(const uint8_t *packed, unsigned long i, unsigned bits)
     return value & ((1u << bits) - 1u);
 }
 
-/* out = activation(weights * in + bias), the weights being scale * (code - middle). */
+/* out = activation(weights * in + bias) with weights = scale * (code - middle). */
 static void dense_packed(const float *in, float *out, int n_in, int n_out, unsigned bits,
                          const uint8_t *packed, const float *scale, int n_scales,
                          const float *bias, int relu)
@@ -63,7 +63,7 @@ class DenseInC:
 
     Args:
         layer: The layer.
-        number: Its position in the network, which distinguishes its constants.
+        number: Index of the layer, used in the names of its constants.
     """
 
     def __init__(self, layer: Layer, number: int) -> None:
@@ -119,4 +119,4 @@ class DenseInC:
 
 
 C_LAYERS = {Dense.kind: DenseInC}
-"""Every layer that can be exported, by its kind."""
+"""All layers that can be exported, by kind."""

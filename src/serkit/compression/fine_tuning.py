@@ -30,17 +30,18 @@ class Rounded(nn.Module):
         super().__init__()
         self.bits = packed.bits
         self.middle = float(packed.middle)
-        # A learned logarithm keeps the step positive; a row of zeros has a step of nearly 0.
+        # The logarithm keeps the step positive; the step of a row of zeros is nearly 0.
         steps = torch.from_numpy(packed.scale.copy()).clamp_min(1e-8)
         self.log_step = nn.Parameter(steps.log()[:, None])
-        # Gradient scale of the step, Esser et al., 2.2: each step sums over many weights.
-        self.calm = (packed.size / len(packed.scale) * max(self.middle, 0.5)) ** -0.5
+        # Gradient scale of the step (Esser et al., 2.2), whose gradient sums over many weights.
+        self.gradient_scale = (packed.size / len(packed.scale) * max(self.middle, 0.5)) ** -0.5
 
     @property
     def step(self) -> Tensor:
         """Shape `[n_rows, 1]` or `[1, 1]`."""
-        calmed: Tensor = self.log_step * self.calm + (self.log_step * (1.0 - self.calm)).detach()
-        return calmed.exp()
+        scale = self.gradient_scale
+        scaled: Tensor = self.log_step * scale + (self.log_step * (1.0 - scale)).detach()
+        return scaled.exp()
 
     def forward(self, weight: Tensor) -> Tensor:
         """The rounded weights, shape `[n_rows, n_columns]`."""
@@ -70,7 +71,7 @@ def fine_tune(
     """Continue training with rounded weights.
 
     Args:
-        exact: The layers, their weights in full.
+        exact: The layers before quantisation.
         rounded: The rounded weights of the layers that have weights.
         training: Standardised training data.
         validation: Standardised validation data, for early stopping.

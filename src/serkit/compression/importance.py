@@ -1,4 +1,4 @@
-"""How much each layer matters, after Shinde et al."""
+"""Layer importance by Shinde et al."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from serkit.runtime import WeightedLayer
 
 
 def parameter_shares(layers: Sequence[WeightedLayer]) -> NDArray[np.float64]:
-    """Each layer's share of all parameters, weights and biases (equation 1), `[n_layers]`."""
+    """Share of each layer in all weights and biases (equation 1), shape `[n_layers]`."""
     sizes = np.array([layer.weight.size + layer.bias.size for layer in layers], np.float64)
     shares: NDArray[np.float64] = sizes / sizes.sum()
     return shares
@@ -21,7 +21,7 @@ def parameter_shares(layers: Sequence[WeightedLayer]) -> NDArray[np.float64]:
 def normalised_variances(layers: Sequence[WeightedLayer]) -> NDArray[np.float64]:
     """`log(e - 1 + variance / largest variance)` of each layer's weights (equation 2).
 
-    Between `log(e - 1) = 0.54` and 1; where all variances are zero, all are alike: 1.
+    In [0.54, 1]; 1 for all layers if all variances are 0. Shape `[n_layers]`.
     """
     variances = np.array([np.var(layer.matrix, dtype=np.float64) for layer in layers])
     largest = variances.max()
@@ -34,21 +34,21 @@ def layer_importance(layers: Sequence[WeightedLayer], *, alpha: float = 0.5) -> 
     """`alpha * parameter share + (1 - alpha) * normalised variance` (equation 3), `[n_layers]`.
 
     Shinde et al., *Layer-Importance guided Adaptive Quantization for Efficient Speech Emotion
-    Recognition* (2024), 2.2.1. The paper gives no alpha.
+    Recognition* (2024), 2.2.1. The paper does not state alpha.
 
     Args:
-        layers: Of one network.
+        layers: The layers with weights of a network.
         alpha: Weight of the parameter share, 0 to 1.
 
     Raises:
-        ModelError: Alpha is out of range, or a layer holds numbers that are not finite.
+        ModelError: Alpha is out of range, or a weight or bias is not finite.
     """
     if not 0.0 <= alpha <= 1.0:
         raise ModelError(f"alpha is {alpha}; expected 0 to 1")
     for i, layer in enumerate(layers):
         if not (np.isfinite(layer.matrix).all() and np.isfinite(layer.bias).all()):
             raise ModelError(
-                f"layer {i} holds numbers that are not finite (NaN or infinite); train it again"
+                f"layer {i} has weights that are not finite (NaN or infinite); train it again"
             )
     importance: NDArray[np.float64] = alpha * parameter_shares(layers) + (
         1.0 - alpha

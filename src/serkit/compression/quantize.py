@@ -1,4 +1,4 @@
-"""A trained model -> the same model with weights of few bits."""
+"""Quantisation of trained models."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Quantised:
     """A quantised model and its search.
 
     Attributes:
-        model: The model.
+        model: The quantised model.
         bits: Bit-width of each layer with weights, input first.
         trials: Steps of the search, in order; none if the bits were given.
     """
@@ -61,38 +61,38 @@ def quantize(
     seen: bool = False,
     seed: int = 0,
 ) -> Quantised:
-    """Quantise the weights of a model, and calibrate it again.
+    """Quantise the weights of a model and calibrate it again.
 
     A layer that is already packed is dequantised first, unless it keeps its bit-width.
 
     Args:
-        model: The model, preferably with weights in full.
+        model: The model, preferably with float32 weights.
         plan: Bits, search, rounding and fine-tuning.
-        validation: Data that decide the bits and the temperature; not test data.
+        validation: Data for the search and the calibration; not test data.
         training: The training data; needed for fine-tuning.
         recipe: The training recipe; needed for fine-tuning.
-        seen: Whether the model was trained on `validation` too. Calibration on its labels would
-            then make the small model overconfident; the temperature is matched to the probabilities
-            of `model` instead, which was calibrated on held-out speakers.
+        seen: Whether `validation` is part of the training data. Calibration on its labels would
+            then make the model overconfident; instead, the temperature is fitted to the
+            probabilities of `model`, which was calibrated on held-out speakers.
         seed: Seed of fine-tuning.
 
     Raises:
-        ModelError: The model has no weights, holds numbers that are not finite, or is to be
-            fine-tuned without `training` and `recipe`.
-        ProtocolError: The validation set is empty or has a single class.
+        ModelError: The model has no weights, has values that are not finite, or is to be fine-tuned
+            without `training` and `recipe`.
+        ProtocolError: The validation set has fewer than two classes.
     """
     full = weighted(model.layers)
     if not full:
         raise ModelError(f"{model.card.name} has no layer with weights")
     if not (np.isfinite(model.mean).all() and np.isfinite(model.scale).all()):
-        raise ModelError(f"the normalisation of {model.card.name} holds numbers not finite")
+        raise ModelError(f"the normalisation of {model.card.name} is not finite")
     if len(np.unique(validation.targets)) < 2:
         raise ProtocolError(
             f"the validation set has {len(validation)} utterances of "
-            f"{len(np.unique(validation.targets))} classes; the bits are chosen by it, so it "
-            "needs at least two classes: hold out more speakers"
+            f"{len(np.unique(validation.targets))} classes; expected at least two classes: hold "
+            "out more speakers"
         )
-    layer_importance(full)  # refuses numbers that are not finite, named by layer
+    layer_importance(full)  # refuses weights that are not finite
 
     def rounded(layer: WeightedLayer, bits: int) -> PackedWeight:
         if isinstance(layer.weight, PackedWeight) and layer.weight.bits == bits:
@@ -100,7 +100,7 @@ def quantize(
         return quantize_matrix(layer.matrix, bits, per_row=plan.per_row, steps=plan.steps)
 
     def with_layers(layers: Iterable[WeightedLayer]) -> Model:
-        """The model with other weighted layers; those without weights stay."""
+        """The model with its weighted layers replaced."""
         new = iter(layers)
         together = (next(new) if isinstance(old, WeightedLayer) else old for old in model.layers)
         return replace(model, layers=tuple(together))
@@ -133,7 +133,7 @@ def quantize(
     ]
     if plan.fine_tuning:
         if training is None or recipe is None:
-            raise ModelError("fine-tuning needs what the model learned from, and its recipe")
+            raise ModelError("fine-tuning needs the training data and the recipe of the model")
         layers = _fine_tuned(weights, model, plan, training, validation, recipe, seed)
     small = _halved(with_layers(layers))
     plain = small.with_card(temperature=1.0).logits(validation.features)
@@ -151,7 +151,7 @@ def learn(
     seed: int = 0,
     on_epoch: Callable[[Epoch], None] | None = None,
 ) -> Model:
-    """`fit`, followed by `quantize` if the recipe has a quantisation; arguments as of `fit`."""
+    """`fit`, then `quantize` if the recipe has a quantisation; arguments as for `fit`."""
     model = fit(recipe, training, validation, seed=seed, on_epoch=on_epoch)
     if recipe.quantisation is None:
         return model
@@ -219,11 +219,11 @@ def _halved(model: Model) -> Model:
 
 
 def _as_half(values: Array, *, within: Array | None = None) -> Array:
-    """Values rounded to float16, unless one would change too much.
+    """Values rounded to float16, or unchanged if any error would be too large.
 
     Args:
         values: Any shape.
-        within: Largest change of each value; None for a thousandth of the value.
+        within: Largest error of each value; None for a thousandth of the value.
     """
     with np.errstate(over="ignore"):
         half = values.astype(np.float16).astype(np.float32)

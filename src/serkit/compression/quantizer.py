@@ -1,4 +1,4 @@
-"""A weight matrix -> codes of few bits."""
+"""Uniform quantisation of weight matrices."""
 
 from __future__ import annotations
 
@@ -14,29 +14,28 @@ from serkit.runtime.packing import pack
 Array = NDArray[np.float32]
 Steps = Literal["range", "least-squares"]
 
-# Steps tried for least squares, as shares of the step that spans the whole range.
+# Initial steps for least squares, relative to the step that spans the range.
 _SHARES = np.linspace(0.1, 1.0, 31)
 
 
 def quantize_matrix(
     weight: Array, bits: int, *, per_row: bool = True, steps: Steps = "least-squares"
 ) -> PackedWeight:
-    """Round weights to the nearest of `2 ** bits` levels, an equal step apart around zero.
+    """Quantise weights to `2 ** bits` uniform levels, symmetric about zero.
 
     Args:
         weight: Shape `[n_outputs, n_inputs]`, finite.
-        bits: 1 to 8.
-        per_row: A step for each output, instead of one for the matrix.
-        steps: `range` takes the step with which the levels just span the weights, as plain
-            uniform quantisation does; `least-squares` the one whose levels are nearest to
-            the weights in the mean square, which leaves outliers out at few bits. At one bit that
-            is the mean magnitude (Rastegari et al., *XNOR-Net*, 2016, equation 6).
+        bits: Bits per weight, 1 to 8.
+        per_row: One step per output instead of one for the matrix.
+        steps: `range` spans the weights, as in plain uniform quantisation; `least-squares`
+            minimises the mean squared error, which clips outliers at few bits. At one bit it is the
+            mean magnitude (Rastegari et al., *XNOR-Net*, 2016, equation 6).
 
     Raises:
         ModelError: The bits are out of range.
     """
     if not 1 <= bits <= 8:
-        raise ModelError(f"{bits} bits; expected 1 to 8")
+        raise ModelError(f"bits is {bits}; expected 1 to 8")
     rows = weight.astype(np.float64).reshape(len(weight) if per_row else 1, -1)
     middle = ((1 << bits) - 1) / 2
     spanning = np.abs(rows).max(axis=1) / middle
@@ -45,13 +44,13 @@ def quantize_matrix(
 
 
 def nearest_codes(weight: Array, bits: int, step: Array) -> PackedWeight:
-    """Round weights to the nearest levels of a given step.
+    """Quantise weights with a given step.
 
     Args:
         weight: Shape `[n_outputs, n_inputs]`, finite.
-        bits: 1 to 8.
-        step: For each row, or one for all; shape `[n_outputs]` or `[1]`. It is rounded as float16
-            stores it, where that can hold it, and the codes are for the step so rounded.
+        bits: Bits per weight, 1 to 8.
+        step: Step per row, shape `[n_outputs]`, or of all rows, shape `[1]`. It is rounded to
+            float16 first if the relative error is at most 1e-3.
     """
     with np.errstate(over="ignore"):
         half = step.astype(np.float16).astype(np.float32)
@@ -73,7 +72,7 @@ def _codes(
 def _least_squares(
     rows: NDArray[np.float64], middle: float, spanning: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    """For each row the best of many steps, each improved for the codes it gives."""
+    """Step of least squared error per row: several initial steps, each refitted to its codes."""
     best, least = spanning.copy(), np.full(len(rows), np.inf)
     for share in _SHARES:
         step = share * spanning

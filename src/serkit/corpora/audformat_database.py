@@ -29,7 +29,7 @@ from serkit.corpora.utterances import Corpus, CorpusInfo, Oddity, Utterance
 from serkit.errors import CorpusError
 from serkit.files import lies_within
 from serkit.plain import from_yaml
-from serkit.text import one_line
+from serkit.text import one_line, shortened, shown
 
 MAX_TABLES = 256
 
@@ -75,7 +75,9 @@ def read(root: Path) -> Corpus:
         ) from error
     if table.empty:
         schemes = ", ".join(database.schemes) or "none"
-        raise CorpusError(f"{root} has no scheme 'emotion'; its schemes are {schemes:.200}")
+        raise CorpusError(
+            f"{root} has no scheme 'emotion'; its schemes are {shortened(schemes, 200)}"
+        )
     if table["speaker"].isna().all():
         raise CorpusError(
             f"{root} has no scheme 'speaker', which splits by speaker need; write a manifest that "
@@ -133,7 +135,7 @@ def _header(values: Any) -> dict[str, Any]:
         raise ValueError(f"{_HEADER} is a {type(values).__name__}; expected an object")
     header = {key: values[key] for key in _FIELDS if key in values}
     if not isinstance(header.get("name"), str):
-        raise ValueError(f"{_HEADER} has {header.get('name')!r:.80} as name; expected a text")
+        raise ValueError(f"{_HEADER} has {shown(header.get('name'), 80)} as name; expected a text")
     for section in _SECTIONS:
         header[section] = {
             _id(section, name): _public(section, described)
@@ -159,7 +161,7 @@ def _items(section: str, values: Any) -> Any:
 
 def _public(section: str, values: Any) -> dict[str, Any]:
     if values is not None and not isinstance(values, dict):
-        raise ValueError(f"an entry of {section} is {values!r:.80}; expected an object")
+        raise ValueError(f"an entry of {section} is {shown(values, 80)}; expected an object")
     return {
         key: value
         for key, value in (values or {}).items()
@@ -177,8 +179,8 @@ def _id(section: str, name: Any) -> str:
     ):
         return name
     raise ValueError(
-        f"the id {name!r:.80} in {section}; expected a name of at most 100 characters, without "
-        "separators or '..'"
+        f"the id {shown(name, 80)} in {section}; expected a name of at most 100 characters, "
+        "without separators or '..'"
     )
 
 

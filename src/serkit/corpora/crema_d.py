@@ -16,6 +16,7 @@ from serkit.corpora.clips import OddFileError, read_clips
 from serkit.corpora.tables import rows_of
 from serkit.corpora.utterances import Corpus, CorpusInfo, Oddity, Utterance
 from serkit.errors import CorpusError
+from serkit.text import shown
 
 _LABELS = {
     "ANG": "angry",
@@ -124,7 +125,7 @@ def read_rated(root: Path) -> Corpus:
         if all(letter in _VOTES for letter in vote.split(":")):
             votes[row["FileName"]] = vote
         else:
-            oddities.append(Oddity(table, f"line {line}: unknown vote {vote!r:.80}; skipped"))
+            oddities.append(Oddity(table, f"line {line}: unknown vote {shown(vote, 80)}; skipped"))
     left_out: list[str] = []
 
     def parse(path: Path) -> Utterance | None:

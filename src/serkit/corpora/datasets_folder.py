@@ -28,7 +28,7 @@ from serkit.corpora.utterances import Corpus, CorpusInfo, Oddity, Utterance
 from serkit.errors import CorpusError
 from serkit.files import lies_within
 from serkit.plain import from_json
-from serkit.text import one_line
+from serkit.text import one_line, shortened, shown
 
 _COLUMNS = {
     "audio": ("audio", "speech", "file"),
@@ -116,7 +116,7 @@ def _parts(root: Path) -> tuple[_Part, ...]:
         names = _json(root, root / "dataset_dict.json").get("splits")
         if not isinstance(names, list) or not all(map(_is_file_name, names)):
             raise ValueError(
-                f"dataset_dict.json has {names!r:.80} as splits; expected names of folders"
+                f"dataset_dict.json has {shown(names, 80)} as splits; expected names of folders"
             )
         return tuple(_part(root, root / name, name) for name in dict.fromkeys(names))
     if not (root / "state.json").exists():
@@ -136,7 +136,7 @@ def _part(root: Path, folder: Path, name: str) -> _Part:
     found = [file.get("filename") if isinstance(file, dict) else None for file in files]
     if not found or not all(map(_is_file_name, found)) or len(set(found)) < len(found):
         raise ValueError(
-            f"state.json has {described!r:.80} as files; expected names of files, each once"
+            f"state.json has {shown(described, 80)} as files; expected names of files, each once"
         )
     paths = tuple(folder / str(file) for file in found)
     for path in paths:
@@ -177,8 +177,8 @@ def _rows(root: Path, part: _Part) -> Iterator[Mapping[str, Any]]:
             if missing:
                 expected = "; ".join(f"{key}: {', '.join(_COLUMNS[key])}" for key in missing)
                 raise CorpusError(
-                    f"the dataset {root} has the columns {', '.join(names):.200}; expected also "
-                    f"one of each of {expected}"
+                    f"the dataset {root} has the columns {shortened(', '.join(names), 200)}; "
+                    f"expected also one of each of {expected}"
                 )
             words = _class_names(part.info, columns["label"])
             chosen = batch.select([name for name in columns.values() if name])

@@ -13,6 +13,7 @@ from pathlib import Path
 from serkit.corpora.clips import OddFileError
 from serkit.corpora.friends import read_splits, session_of
 from serkit.corpora.utterances import Corpus, CorpusInfo, Utterance
+from serkit.text import shown
 
 _LABELS = {
     "mad": "angry",
@@ -45,7 +46,7 @@ INFO = CorpusInfo(
 def _utterance(row: Mapping[str, str], split: str) -> Utterance:
     emotion = row["Emotion"].lower()
     if emotion not in _LABELS:
-        raise OddFileError(f"unknown emotion {emotion!r:.80}, expected {', '.join(_LABELS)}")
+        raise OddFileError(f"unknown emotion {shown(emotion, 80)}, expected {', '.join(_LABELS)}")
     names = [single or double for single, double in _NAMES.findall(row["Speaker"])]
     scene = f"scene{row['Scene_ID']}"
     return Utterance(

@@ -9,6 +9,7 @@ from serkit.corpora.assembly import assemble, existing_folder
 from serkit.corpora.clips import OddFileError
 from serkit.corpora.tables import rows_of
 from serkit.corpora.utterances import Corpus, CorpusInfo, Oddity, Utterance
+from serkit.text import shown
 
 SPLITS = ("train", "dev", "test")
 """The published splits, in order."""
@@ -50,8 +51,8 @@ def session_of(season: str, number: str, dialogue: str) -> str:
     """
     if not all(part.isdecimal() and len(part) <= _MAX_DIGITS for part in (season, number)):
         raise OddFileError(
-            f"season {season!r:.40} and episode {number!r:.40} are not numbers of at most "
-            f"{_MAX_DIGITS} digits"
+            f"season {shown(season, 40)} and episode {shown(number, 40)} are not numbers of at "
+            f"most {_MAX_DIGITS} digits"
         )
     return f"s{int(season):02d}e{int(number):02d}/{dialogue}"
 

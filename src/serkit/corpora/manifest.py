@@ -21,7 +21,7 @@ from serkit.corpora.utterances import Corpus, CorpusInfo, Utterance
 from serkit.errors import CorpusError
 from serkit.files import read_bounded
 from serkit.plain import from_json
-from serkit.text import printable
+from serkit.text import printable, shortened, shown
 
 MAX_BYTES = 64 << 20
 """Largest accepted manifest."""
@@ -156,7 +156,7 @@ def _wrong_columns(names: list[str]) -> str | None:
     for what, which in (("unknown", unknown), ("no", missing), ("more than one", twice)):
         if which:
             return (
-                f"has {what} column {', '.join(map(repr, which)):.200}; expected "
+                f"has {what} column {shortened(', '.join(map(repr, which)), 200)}; expected "
                 f"{', '.join(REQUIRED)} and optionally {', '.join(OPTIONAL)}"
             )
     return None
@@ -171,14 +171,14 @@ def _utterance(path: Path, row: _Row | str, labels: Collection[str] | None) -> U
             raise _BadRowError(f"the {name} is empty")
     if labels is not None and cells["label"] not in labels:
         allowed = ", ".join(in_order(labels))
-        raise _BadRowError(f"unknown label {cells['label']!r:.80}, expected one of {allowed}")
+        raise _BadRowError(f"unknown label {shown(cells['label'], 80)}, expected one of {allowed}")
     audio = path.parent / cells["audio"]
     try:
         exists = audio.is_file()
     except (OSError, ValueError):
         exists = False  # too long, not accessible, or with a NUL
     if not exists:
-        raise _BadRowError(f"no audio file {cells['audio']!r:.80}")
+        raise _BadRowError(f"no audio file {shown(cells['audio'], 80)}")
     start, end = _seconds(row, "start"), _seconds(row, "end")
     if end is not None and (start or 0.0) >= end:
         raise _BadRowError(f"starts at {start or 0.0:g} s but ends at {end:g} s")
@@ -199,13 +199,13 @@ def _text(row: _Row, name: str) -> str:
     if cell is None:
         return ""
     if isinstance(cell, bool) or not isinstance(cell, str | int):
-        raise _BadRowError(f"the {name} is {cell!r:.80}, expected a text")
+        raise _BadRowError(f"the {name} is {shown(cell, 80)}, expected a text")
     text = str(cell).strip()
     # File names may hold bytes that are not UTF-8 (PEP 383); other cells may not.
     try:
         text.encode(errors="surrogateescape" if name == "audio" else "strict")
     except UnicodeEncodeError:
-        raise _BadRowError(f"the {name} is {text!a:.80}, half of a character") from None
+        raise _BadRowError(f"the {name} is {shown(text, 80)}, which is not valid Unicode") from None
     return text
 
 
@@ -218,5 +218,7 @@ def _seconds(row: _Row, name: str) -> float | None:
     except (TypeError, ValueError, OverflowError):
         seconds = math.nan
     if not 0.0 <= seconds <= _MAX_S:
-        raise _BadRowError(f"the {name} is {cell!r:.80}, expected seconds from 0 to {_MAX_S:,}")
+        raise _BadRowError(
+            f"the {name} is {shown(cell, 80)}, expected seconds from 0 to {_MAX_S:,}"
+        )
     return seconds

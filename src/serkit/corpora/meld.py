@@ -16,6 +16,7 @@ from serkit.audio import SUFFIXES
 from serkit.corpora.clips import OddFileError, files_below, require_clip
 from serkit.corpora.friends import SPLITS, read_splits, session_of
 from serkit.corpora.utterances import Corpus, CorpusInfo, Oddity, Utterance
+from serkit.text import shown
 
 _LABELS = {
     "anger": "angry",
@@ -76,7 +77,9 @@ def read(root: Path) -> Corpus:
     def parse(row: Mapping[str, str], split: str) -> Utterance:
         emotion = row["Emotion"].lower()
         if emotion not in _LABELS:
-            raise OddFileError(f"unknown emotion {emotion!r:.80}, expected {', '.join(_LABELS)}")
+            raise OddFileError(
+                f"unknown emotion {shown(emotion, 80)}, expected {', '.join(_LABELS)}"
+            )
         dialogue, number = row["Dialogue_ID"], row["Utterance_ID"]
         audio = clips.get((split, dialogue, number))
         if audio is None:

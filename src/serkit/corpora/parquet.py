@@ -7,6 +7,7 @@ from typing import Any
 
 from serkit.corpora.foreign import optional
 from serkit.corpora.tables import MAX_BYTES
+from serkit.text import shortened, shown
 
 MAX_ROWS = 1_000_000
 MAX_COLUMNS = 256
@@ -36,8 +37,8 @@ def copied(content: bytes, to: Path) -> None:
     for field in schema:
         if not _is_plain(pa, field.type):
             raise ValueError(
-                f"the column {field.name!r:.80} holds {field.type!s:.80}; expected numbers, "
-                "times or texts"
+                f"the column {shown(field.name, 80)} holds {shortened(str(field.type), 80)}; "
+                "expected numbers, times or texts"
             )
     version = (schema.metadata or {}).get(_AUDFORMAT_VERSION)
     schema = schema.remove_metadata()

@@ -27,6 +27,7 @@ from serkit.evaluation.outcome import FoldResult, Outcome, identities
 from serkit.evaluation.protocols import Protocol
 from serkit.files import lies_within, read_bounded, write_atomically
 from serkit.plain import from_json
+from serkit.text import shown
 from serkit.training.data import Dataset
 
 MAX_BYTES = 256 << 20
@@ -257,7 +258,7 @@ def _read(path: Path, n_labels: int) -> FoldResult:
 
 def _texts(values: Any) -> tuple[str, ...]:
     if not isinstance(values, list) or not all(isinstance(value, str) for value in values):
-        raise TypeError(f"expected a list of strings, found {values!r:.200}")
+        raise TypeError(f"expected a list of strings, found {shown(values)}")
     return tuple(values)
 
 
@@ -273,7 +274,7 @@ def _utterance(values: Mapping[str, Any]) -> Utterance:
         and all(isinstance(values[key], int | float | None) for key in ("start_s", "end_s"))
     )
     if not sound:
-        raise TypeError(f"expected an utterance, found {values!r:.200}")
+        raise TypeError(f"expected an utterance, found {shown(values)}")
     return Utterance(**{**values, "audio": Path(values["audio"]) if values["audio"] else None})
 
 

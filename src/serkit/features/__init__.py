@@ -1,4 +1,4 @@
-"""Samples -> frames -> functionals, in NumPy alone."""
+"""Acoustic features: frames, spectra, descriptors and functionals, in NumPy."""
 
 from serkit.features.analysis import extract, extract_of_log_mel
 from serkit.features.cepstrum import dct_matrix, delta, mfcc

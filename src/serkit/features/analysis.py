@@ -1,4 +1,4 @@
-"""Recording and recipe -> features; frames and spectra are shared by all descriptors."""
+"""Feature extraction by a recipe; frames and spectra are shared by all descriptors."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ def dct_matrix(n_out: int, n_in: int) -> Array:
     """The first rows of the orthonormal discrete cosine transform of type II.
 
     Args:
-        n_out: Coefficients kept.
+        n_out: Number of coefficients.
         n_in: Length of the input.
 
     Returns:
@@ -30,11 +30,11 @@ def dct_matrix(n_out: int, n_in: int) -> Array:
 
 
 def mfcc(log_mel: Array, n_mfcc: int) -> Array:
-    """Cepstral coefficients of a log-mel picture.
+    """Cepstral coefficients of a log-mel spectrogram.
 
     Args:
-        log_mel: Shape `[n_mels, n_frames]`, in dB for parity with librosa.
-        n_mfcc: Coefficients kept, the 0th (level) included.
+        log_mel: Shape `[n_mels, n_frames]`, in dB as in librosa.
+        n_mfcc: Number of coefficients, including the 0th (level).
 
     Returns:
         Shape `[n_mfcc, n_frames]`, float32.
@@ -43,11 +43,11 @@ def mfcc(log_mel: Array, n_mfcc: int) -> Array:
 
 
 def delta(features: Array, width: int = 9) -> Array:
-    """The slope of each row, by a straight line fitted over `width` frames.
+    """Slope of each row by a line fitted over `width` frames, as `librosa.feature.delta`.
 
-    The first and last half-widths take the slope of the first and last full fit, as a
-    Savitzky-Golay filter does. With fewer than `width` frames the fit takes the largest odd
-    number there is; one or two frames have slope 0.
+    At both ends, frames without a full window take the slope of the nearest full window, as in a
+    Savitzky-Golay filter. With fewer than `width` frames the window is the largest odd number of
+    frames; one or two frames have slope 0.
 
     Args:
         features: Shape `[n_features, n_frames]`.

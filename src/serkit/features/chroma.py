@@ -11,7 +11,7 @@ from serkit.audio import SAMPLE_RATE
 
 Array = NDArray[np.float32]
 
-# Ellis's weighting: octaves near 27.5 Hz * 2^5 = 880 Hz count most, two octaves off much less.
+# Ellis's Gaussian weighting in octaves above 27.5 Hz, centred on 27.5 Hz * 2^5 = 880 Hz.
 _CENTRE_OCTAVE, _OCTAVE_WIDTH = 5.0, 2.0
 
 
@@ -22,8 +22,8 @@ def chroma_filter_bank(n_chroma: int, *, n_fft: int, rate: int = SAMPLE_RATE) ->
     Source: D. Ellis, *Chroma feature analysis and synthesis* (2007), `fft2chromamx`.
 
     Args:
-        n_chroma: Pitch classes an octave.
-        n_fft: Length of the transform the filters are for.
+        n_chroma: Pitch classes per octave.
+        n_fft: Length of the transform in samples.
         rate: Sampling rate in Hz.
 
     Returns:
@@ -31,7 +31,7 @@ def chroma_filter_bank(n_chroma: int, *, n_fft: int, rate: int = SAMPLE_RATE) ->
     """
     hz = np.arange(1, n_fft) * rate / n_fft
     position = n_chroma * np.log2(hz / 27.5)
-    # The bin at 0 Hz has no pitch: it is put an octave and a half below the first.
+    # The bin at 0 Hz has no pitch: it is placed 1.5 octaves below the first.
     position = np.concatenate(([position[0] - 1.5 * n_chroma], position))
     spread = np.concatenate((np.maximum(np.diff(position), 1.0), [1.0]))
     half = round(n_chroma / 2)
@@ -47,11 +47,11 @@ def chroma_filter_bank(n_chroma: int, *, n_fft: int, rate: int = SAMPLE_RATE) ->
 
 
 def chroma(power: Array, n_chroma: int = 12, *, rate: int = SAMPLE_RATE) -> Array:
-    """Energy of each pitch class, the largest in a frame scaled to 1.
+    """Energy per pitch class, scaled to a maximum of 1 in each frame.
 
     Args:
         power: Power spectrum, shape `[n_fft // 2 + 1, n_frames]`.
-        n_chroma: Pitch classes an octave.
+        n_chroma: Pitch classes per octave.
         rate: Sampling rate in Hz.
 
     Returns:

@@ -1,17 +1,17 @@
-"""Budgets of feature recipes: operations and memory per second of sound, known in advance."""
+"""Budgets of feature recipes: operations and memory per second of sound."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 MAX_OPERATIONS = 500_000_000
-"""Floating-point operations per second of sound that a recipe may take."""
+"""Floating-point operations of a recipe per second of sound, at most."""
 
 MAX_BYTES = 4_000_000
-"""Memory per second of sound that a recipe may take."""
+"""Memory of a recipe per second of sound, at most."""
 
 MAX_TABLE_BYTES = 128_000_000
-"""Memory that the filter banks of a recipe may take while they are computed."""
+"""Memory for the filter banks of a recipe while they are computed, at most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,16 +30,16 @@ class Cost:
     table_bytes: float
 
     def problem(self) -> str | None:
-        """What is over budget and how to mend it, in one line; None if nothing is."""
+        """The exceeded budget and a remedy, in one line; None within all budgets."""
         if self.operations > MAX_OPERATIONS:
             return (
-                f"the recipe takes {self.operations / 1e6:.0f} million operations for a second of "
+                f"the recipe takes {self.operations / 1e6:.0f} million operations per second of "
                 f"sound; expected at most {MAX_OPERATIONS / 1e6:.0f} million: use a longer hop, a "
                 "shorter n_fft, fewer n_mels or fewer descriptors"
             )
         if self.bytes > MAX_BYTES:
             return (
-                f"the recipe takes {self.bytes / 1e6:.1f} MB for a second of sound; expected at "
+                f"the recipe takes {self.bytes / 1e6:.1f} MB per second of sound; expected at "
                 f"most {MAX_BYTES / 1e6:.1f} MB: use a longer hop, fewer n_mels or fewer "
                 "descriptors"
             )

@@ -1,4 +1,4 @@
-"""The descriptors a recipe can name; a new one is one entry of `DESCRIPTORS`."""
+"""Frame descriptors of recipes; a new one is an entry of `DESCRIPTORS`."""
 
 from __future__ import annotations
 
@@ -35,8 +35,8 @@ class Descriptor:
             `zero-crossings`, `shape` (see `spectral_shape`), `pitch` (semitones above 27.5 Hz and
             voicing strength, over voiced frames) or `voicing` (1 in voiced frames).
         size: Number of rows of `mfcc` and `chroma`; 0 for the others, whose number is fixed.
-        order: 0 the features, 1 their slopes, 2 the slopes of the slopes.
-        functionals: Statistics over time; with none the frames themselves are kept.
+        order: 0 for the features, 1 for their deltas, 2 for the deltas of the deltas.
+        functionals: Statistics over time; none keeps the frames.
     """
 
     name: str
@@ -46,7 +46,7 @@ class Descriptor:
 
 
 class Banded(Protocol):
-    """A recipe as far as the number of rows depends on it."""
+    """The part of a recipe that the number of rows depends on."""
 
     @property
     def n_mels(self) -> int:
@@ -75,7 +75,7 @@ class SpectralRows:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class DescriptorType:
-    """How a descriptor is named, computed and charged for.
+    """The implementation of a descriptor, and its cost.
 
     Attributes:
         row_names: Names of its rows, given a recipe and a descriptor.
@@ -84,8 +84,8 @@ class DescriptorType:
         frames: Frames that enter the functionals, bool, shape `[n_frames]`.
         max_size: Largest size, given a recipe; None if its number of rows is fixed.
         operations: Operations per row and frame beside those of `spectral`, given a recipe.
-        needs: What it demands of a recipe, as a test and the message if the test fails.
-        of_log_mel: Whether a log-mel spectrogram is enough to compute it.
+        needs: Requirement on a recipe: a predicate, and its description for messages.
+        of_log_mel: Whether it can be computed from a log-mel spectrogram.
     """
 
     row_names: Callable[[Banded, Descriptor], list[str]]
@@ -226,7 +226,7 @@ DESCRIPTORS = {
 """Every descriptor, by name."""
 
 DESCRIPTOR_NAMES = tuple(DESCRIPTORS)
-"""Names a recipe can use."""
+"""Names of all descriptors."""
 
 
 def spectral_keys(descriptors: Sequence[Descriptor]) -> dict[tuple[SpectralRows, int], None]:

@@ -1,4 +1,4 @@
-"""Level and zero crossings, frame by frame, from the samples."""
+"""Level and zero crossings per frame."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ Array = NDArray[np.float32]
 
 
 def rms(samples: Array, *, length: int, hop: int) -> Array:
-    """Root mean square of centred frames, zeros beyond the ends.
+    """Root mean square of centred frames, zero-padded at the ends.
 
     Args:
         samples: Shape `[n_samples]`.
@@ -28,7 +28,7 @@ def rms(samples: Array, *, length: int, hop: int) -> Array:
 
 
 def zero_crossings(samples: Array, *, length: int, hop: int) -> Array:
-    """Sign changes per sample in centred frames, the end samples repeated beyond the ends.
+    """Sign changes per sample in centred frames; the ends are padded with the end samples.
 
     Magnitudes up to 1e-10 count as +0, as in librosa.
 

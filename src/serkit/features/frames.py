@@ -1,4 +1,4 @@
-"""Samples cut into overlapping frames, and the windows laid over them."""
+"""Overlapping frames and window functions."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ WindowName = Literal["hann", "hamming", "rectangular"]
 
 
 def frame(samples: Array, length: int, hop: int) -> Array:
-    """Cut a signal into overlapping frames without copying it.
+    """Cut a signal into overlapping frames without copying.
 
     Args:
         samples: Shape `[n_samples]`, contiguous.
@@ -38,7 +38,7 @@ def centre(samples: Array, length: int, mode: Padding = "constant") -> Array:
         samples: Shape `[n_samples]`.
         length: Frame length in samples.
         mode: `constant` pads zeros, `reflect` mirrors the signal without repeating its end
-            (zeros where it is too short to mirror), `edge` repeats the end.
+            (zeros if it is too short to mirror), `edge` repeats the end.
 
     Returns:
         Shape `[n_samples + 2 * (length // 2)]`.
@@ -56,7 +56,7 @@ def window(name: WindowName, length: int, n_fft: int | None = None) -> Array:
     Args:
         name: `hann`, `hamming` or `rectangular`.
         length: Length of the window in samples.
-        n_fft: Length of the result; `length` if not given.
+        n_fft: Length of the result; None for `length`.
 
     Returns:
         Shape `[n_fft]`, float32, read-only.

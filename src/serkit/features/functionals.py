@@ -1,4 +1,4 @@
-"""Statistics that turn a run of frames of any length into a vector of fixed length."""
+"""Functionals: statistics over time, which map frames of any number to a fixed-length vector."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ Array = NDArray[np.float32]
 
 
 class _Rows:
-    """Rows `[n_features, n_frames]` with what several statistics need, each computed once."""
+    """Rows `[n_features, n_frames]` with cached intermediate results."""
 
     def __init__(self, rows: Array) -> None:
         self.rows = rows
@@ -40,7 +40,7 @@ class _Rows:
         return np.sort(self.rows, axis=1)
 
     def percentile(self, percent: float) -> Array:
-        """Linear interpolation between the closest ranks, as NumPy's default."""
+        """Percentile by linear interpolation, as NumPy's default."""
         position = percent / 100.0 * (self.rows.shape[1] - 1)
         low = int(position)
         high = min(low + 1, self.rows.shape[1] - 1)
@@ -50,17 +50,17 @@ class _Rows:
     def moment(self, order: int) -> Array:
         """Standardised central moment; 0 for a constant row."""
         spread = np.sqrt(self.variance)
-        # A spread at the level of float32 rounding is a constant row.
+        # A spread at the level of float32 rounding means a constant row.
         varies = spread > 1e-6 * np.maximum(np.abs(self.mean), 1e-20)
         other = self.centred if order == 3 else self.squared
-        # In float64, where the power of a small spread does not vanish.
+        # In float64, where the power of a small spread does not underflow.
         total = np.einsum("ij,ij->i", self.squared, other).astype(np.float64)
         power = np.where(varies, spread, 1.0).astype(np.float64) ** order
         moment = total / (self.rows.shape[1] * power)
         return np.where(varies, moment, 0.0).astype(np.float32)
 
     def slope(self) -> Array:
-        """Least-squares line over the run, as the change from its first frame to its last."""
+        """Change of the least-squares line from the first frame to the last."""
         n_frames = self.rows.shape[1]
         if n_frames < 2:
             return np.zeros(len(self.rows), np.float32)
@@ -68,7 +68,7 @@ class _Rows:
         return (self.rows @ time) / np.float32(np.square(time).sum())
 
     def roughness(self) -> Array:
-        """Mean absolute change from frame to frame."""
+        """Mean absolute difference of consecutive frames."""
         if self.rows.shape[1] < 2:
             return np.zeros(len(self.rows), np.float32)
         change: Array = np.abs(np.diff(self.rows, axis=1)).mean(axis=1)
@@ -94,22 +94,22 @@ _FUNCTIONALS: dict[str, Callable[[_Rows], Array]] = {
 }
 
 FUNCTIONAL_NAMES = tuple(_FUNCTIONALS)
-"""What `functionals` can compute."""
+"""Names of all functionals."""
 
 
 def functionals(rows: Array, names: Sequence[str]) -> Array:
     """Statistics of each row over time.
 
-    `std` and the moments divide by the number of frames; `kurtosis` of a normal distribution
-    is 3; percentiles interpolate linearly; `slope` is the rise of the least-squares line from
-    the first frame to the last; `roughness` the mean absolute change between frames.
+    `std` and the moments divide by the number of frames; the `kurtosis` of a normal distribution
+    is 3; percentiles interpolate linearly; `slope` is the change of the least-squares line from
+    the first frame to the last; `roughness` is the mean absolute difference of consecutive frames.
 
     Args:
         rows: Shape `[n_features, n_frames]`.
-        names: Of `FUNCTIONAL_NAMES`.
+        names: Elements of `FUNCTIONAL_NAMES`.
 
     Returns:
-        Shape `[len(names), n_features]`, float32; zeros where there are no frames.
+        Shape `[len(names), n_features]`, float32; zeros if there are no frames.
     """
     if not rows.shape[1]:
         return np.zeros((len(names), len(rows)), np.float32)

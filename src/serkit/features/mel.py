@@ -21,7 +21,7 @@ _LOG_STEP = np.log(6.4) / 27.0
 
 
 def hz_to_mel(hz: NDArray[np.float64], scale: MelScale) -> NDArray[np.float64]:
-    """Frequencies in Hz on the mel scale of Slaney's toolbox or of HTK (`2595 log10(1+f/700)`)."""
+    """Frequencies in mel, on the scale of Slaney's toolbox or of HTK (`2595 log10(1 + f/700)`)."""
     hz = np.asarray(hz, np.float64)
     if scale == "htk":
         return 2595.0 * np.log10(1.0 + hz / 700.0)
@@ -53,10 +53,10 @@ def mel_filter_bank(
 
     Args:
         n_mels: Number of filters.
-        n_fft: Length of the transform the filters are for.
+        n_fft: Length of the transform in samples.
         rate: Sampling rate in Hz.
         f_min: Lower edge of the lowest filter in Hz.
-        f_max: Upper edge of the highest filter in Hz; `rate / 2` if not given.
+        f_max: Upper edge of the highest filter in Hz; None for `rate / 2`.
         scale: `slaney` (as in librosa and Whisper) or `htk`.
         equal_area: Scale each triangle to unit area (Slaney) instead of unit height (HTK).
 
@@ -77,12 +77,12 @@ def mel_filter_bank(
 
 
 def power_to_db(power: Array, *, floor: float = 1e-10, top_db: float | None = 80.0) -> Array:
-    """Power in dB, no lower than `floor` and no more than `top_db` below its maximum.
+    """Power in dB, clamped to `floor` and to `top_db` below the maximum.
 
     Args:
         power: Any shape, non-negative.
-        floor: Smallest power told apart from silence.
-        top_db: Dynamic range kept, in dB; None keeps all of it.
+        floor: Smallest power.
+        top_db: Dynamic range in dB; None for no limit.
 
     Returns:
         `10 log10(power)`, float32, of the same shape.

@@ -13,15 +13,14 @@ from serkit.features.frames import WindowName, window
 
 Array = NDArray[np.float32]
 
-# Harmonics up to here decide the period; more would cost time and add hiss.
+# Upper limit of the spectrum that enters the autocorrelation; above it noise dominates.
 _BAND_HZ = 2000.0
-# Rate at which the autocorrelation is read, above twice the band.
+# Sampling rate of the autocorrelation, above twice the band.
 _LAG_RATE = 8000
-# Boersma's defaults: a frame is voiced from this correlation on, and a period an octave
-# longer must be better by this much.
+# Boersma's defaults: lowest strength of a voiced frame, and the penalty per octave of the period.
 _VOICED = 0.45
 _OCTAVE_COST = 0.02
-# A frame this far below the loudest (in power) is silence, whatever its correlation.
+# Frames below this power relative to the loudest are unvoiced.
 _SILENT = np.float32(1e-4)
 
 
@@ -41,7 +40,7 @@ class Pitch:
 
     @classmethod
     def of(cls, hz: Array, strength: Array, energy: Array) -> Pitch:
-        """From the candidates of all frames of a recording, as of `pitch_candidates`."""
+        """Decide voicing, given the results of `pitch_candidates` for a whole recording."""
         loud = energy > _SILENT * energy.max(initial=0.0)
         return cls(hz, strength, loud & (strength >= _VOICED))
 
@@ -55,21 +54,21 @@ def pitch(
     f_min: float = 62.5,
     f_max: float = 600.0,
 ) -> Pitch:
-    """Pitch from power spectra that were computed anyway.
+    """Pitch from power spectra.
 
-    The inverse transform of a power spectrum is the autocorrelation of the windowed frame;
-    divided by that of the window it is free of the taper (Boersma, *Accurate short-term analysis
-    of the fundamental frequency*, 1993, equations 8-9). The best lag wins, shorter ones preferred,
-    refined by a parabola.
+    The inverse transform of a power spectrum is the autocorrelation of the windowed frame; it is
+    divided by the autocorrelation of the window (Boersma, *Accurate short-term analysis of the
+    fundamental frequency*, 1993, equations 8-9). The period is the lag of the highest peak, less a
+    penalty for long lags, refined by a parabola.
 
     Args:
         power: Power spectrum, shape `[n_fft // 2 + 1, n_frames]`. `n_fft` must exceed the window
-            by the longest period, or the autocorrelation would wrap around.
+            by the longest period, or the autocorrelation wraps around.
         window_length: Length of the analysis window in samples.
         window_name: The analysis window.
         rate: Sampling rate in Hz.
-        f_min: Lowest fundamental frequency looked for, in Hz.
-        f_max: Highest, in Hz.
+        f_min: Lowest fundamental frequency in Hz.
+        f_max: Highest fundamental frequency in Hz.
 
     Returns:
         A `Pitch` of `n_frames` frames.
@@ -95,10 +94,10 @@ def pitch_candidates(
     f_min: float = 62.5,
     f_max: float = 600.0,
 ) -> tuple[Array, Array, Array]:
-    """The likeliest pitch of each frame by itself, as `pitch` takes it.
+    """The most probable pitch of each frame, without the voicing decision of `pitch`.
 
     Args:
-        power: As for `pitch`, some frames or all.
+        power: As for `pitch`; any number of frames of a recording.
         window_length: As for `pitch`.
         window_name: As for `pitch`.
         rate: As for `pitch`.
@@ -124,8 +123,8 @@ def pitch_candidates(
     left = correlation[:, shortest - 1 : longest]
     peak = correlation[:, shortest : longest + 1]
     right = correlation[:, shortest + 1 : longest + 2]
-    # A parabola through each peak: its height between the lags decides, not that on the grid,
-    # or a period that falls on the grid would beat its half that does not.
+    # Peaks are compared by the height of a parabola through them: on the grid of lags, a multiple
+    # of the period that falls on the grid would exceed a period that does not.
     difference = left - right
     curve = np.minimum(left - 2.0 * peak + right, np.float32(-1e-6))
     is_peak = (peak >= left) & (peak >= right)
@@ -134,7 +133,7 @@ def pitch_candidates(
     cost = (_OCTAVE_COST * np.log2(lags / shortest)).astype(np.float32)
     best = np.argmax(height - cost, axis=1)
     rows = np.arange(n_frames)
-    # The maximum at the end of the range need not be a peak: there is no vertex then.
+    # The maximum at an end of the range may not be a peak; it has no vertex.
     vertex = np.where(is_peak[rows, best], difference[rows, best] / (2.0 * curve[rows, best]), 0.0)
     strength = np.clip(height[rows, best], 0.0, 1.0)
     hz = (_LAG_RATE / (lags[best] + vertex)).astype(np.float32)

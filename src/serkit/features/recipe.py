@@ -1,4 +1,4 @@
-"""Feature recipes: what a model computes from sound or from a log-mel spectrogram, as data."""
+"""Feature recipes: the features of a model, computed from sound or from log-mel, as data."""
 
 from __future__ import annotations
 
@@ -14,19 +14,20 @@ from serkit.features.frames import WindowName
 from serkit.features.functionals import FUNCTIONAL_NAMES
 from serkit.features.mel import MelScale
 from serkit.features.whisper import HOP, N_MELS
+from serkit.text import shortened, shown
 
 RECIPE_VERSION = 1
 """Changes whenever the same recipe would give other numbers."""
 
 MAX_FEATURES = 1 << 16
-"""Features that a recipe may yield."""
+"""Features of a recipe, at most."""
 
 MAX_DESCRIPTORS = 64
-"""Descriptors that a recipe may name."""
+"""Descriptors of a recipe, at most."""
 
 
 class DescriptorRecipe:
-    """What both kinds of recipe have in common: descriptors, and what follows from them."""
+    """The base of both kinds of recipe: descriptors and the feature names they determine."""
 
     __slots__ = ()
     NOUN: ClassVar[str]
@@ -43,7 +44,7 @@ class DescriptorRecipe:
 
     @property
     def feature_names(self) -> tuple[str, ...]:
-        """A name for each element of the vector or row, such as `mfcc[3]'.std` or `log-mel[0]`."""
+        """Name of each element of the vector or row, such as `mfcc[3]'.std` or `log-mel[0]`."""
         return tuple(
             f"{row}{chr(39) * d.order}" + (f".{functional}" if functional else "")
             for d in self.descriptors
@@ -68,12 +69,12 @@ class DescriptorRecipe:
         """The recipe that `to_dict` wrote.
 
         Raises:
-            RecipeError: A key is missing or unknown, or a value is impossible.
+            RecipeError: A key is missing or unknown, or a value is invalid.
         """
         values = _known(cls, values)
         described = values.get("descriptors")
         if not isinstance(described, list | tuple):
-            raise RecipeError(f"descriptors is {described!r}; expected a list")
+            raise RecipeError(f"descriptors is {shown(described)}; expected a list")
         values["descriptors"] = tuple(_descriptor(one) for one in described)
         try:
             return cls(**values)
@@ -83,14 +84,15 @@ class DescriptorRecipe:
 
 @dataclass(frozen=True, slots=True)
 class FeatureRecipe(DescriptorRecipe):
-    """How samples become features: a vector of functionals, or a sequence of frames.
+    """Features computed from sound: a vector of functionals, or a sequence of frames.
 
     Attributes:
-        name: What people call it.
-        descriptors: What is computed, in the order of the vector.
-        version: `RECIPE_VERSION` of the code it is for.
-        trim_db: Remove ends quieter than the loudest frame by this, in dB; None keeps them.
-        peak: Scale the recording to this peak; None keeps its level.
+        name: Name of the recipe.
+        descriptors: Descriptors, in the order of the vector.
+        version: `RECIPE_VERSION` of the code it was written for.
+        trim_db: Trim ends that are quieter than the loudest frame by this, in dB; None for no
+            trimming.
+        peak: Peak to which the recording is scaled; None for no scaling.
         pre_emphasis: Coefficient of the pre-emphasis; 0 for none.
         n_fft: Length of the transform in samples.
         window_length: Length of the window in samples, at most `n_fft`.
@@ -98,14 +100,14 @@ class FeatureRecipe(DescriptorRecipe):
         hop: Distance between frames in samples.
         n_mels: Number of mel bands of `mel`, `log-mel` and `mfcc`.
         mel_scale: `slaney` or `htk`.
-        f_min: Lower edge of the filter bank in Hz.
-        f_max: Upper edge in Hz.
+        f_min: Lower edge of the mel filter bank in Hz.
+        f_max: Upper edge of the mel filter bank in Hz.
         gate_db: Exclude frames whose level is further than this below the loudest, in dB; None
             keeps all frames.
 
     Raises:
-        RecipeError: A value is impossible, unknown or of another version, or the recipe is over a
-            budget of `serkit.features.cost`.
+        RecipeError: A value or the version is invalid, or the recipe exceeds a budget of
+            `serkit.features.cost`.
     """
 
     NOUN = "feature recipe"
@@ -127,7 +129,7 @@ class FeatureRecipe(DescriptorRecipe):
     gate_db: float | None = None
 
     def __post_init__(self) -> None:
-        """Refuse what cannot be computed."""
+        """Check all values."""
         _validate_common(self)
         _validate_analysis(self)
         _validate_descriptors(self)
@@ -135,34 +137,34 @@ class FeatureRecipe(DescriptorRecipe):
             needs = DESCRIPTORS[d.name].needs
             _require(
                 needs is None or needs[0](self),
-                f"{d.name} needs {needs[1] if needs else ''}; "
-                f"found window_length = {self.window_length}, n_fft = {self.n_fft}",
+                f"window_length is {self.window_length} and n_fft is {self.n_fft}; "
+                f"{d.name} needs {needs[1] if needs else ''}",
             )
         problem = self.cost.problem()
         _require(problem is None, problem or "")
 
     @property
     def cost(self) -> Cost:
-        """What it takes to compute."""
+        """Its computational cost."""
         return cost(self)
 
 
 @dataclass(frozen=True, slots=True)
 class LogMelRecipe(DescriptorRecipe):
-    """How Whisper's log-mel spectrogram, or its decoded packets, becomes features.
+    """Features computed from Whisper's log-mel spectrogram, of sound or of decoded packets.
 
-    The spectrogram is taken relative to its maximum, so that the level of a recording does not
-    matter, and over 80 dB.
+    The spectrogram is normalised to its maximum, which removes the level of the recording, and
+    limited to a range of 80 dB.
 
     Attributes:
-        name: What people call it.
+        name: Name of the recipe.
         descriptors: `log-mel` (dB), `mfcc` and `level` (sum of the mel energies in dB).
-        version: `RECIPE_VERSION` of the code it is for.
+        version: `RECIPE_VERSION` of the code it was written for.
         gate_db: Exclude frames whose level is further than this below the loudest, in dB; None
             keeps all frames.
 
     Raises:
-        RecipeError: A value is impossible, unknown or of another version.
+        RecipeError: A value or the version is invalid.
     """
 
     NOUN = "log-mel recipe"
@@ -173,7 +175,7 @@ class LogMelRecipe(DescriptorRecipe):
     gate_db: float | None = None
 
     def __post_init__(self) -> None:
-        """Refuse what cannot be computed."""
+        """Check all values."""
         _validate_common(self)
         for d in self.descriptors:
             _require(
@@ -195,14 +197,15 @@ class LogMelRecipe(DescriptorRecipe):
 
 
 def _known(kind: type, values: Mapping[str, Any]) -> dict[str, Any]:
-    """A copy of `values` if every key is a field of `kind`."""
+    """A copy of `values`, whose keys must be fields of `kind`."""
     if not isinstance(values, Mapping):
-        raise RecipeError(f"found {values!r} where a {kind.__name__} was expected")
+        raise RecipeError(f"a {kind.__name__} is {shown(values)}; expected an object")
     names = [f.name for f in fields(kind)]
     unknown = sorted(set(values) - set(names))
     if unknown:
         raise RecipeError(
-            f"{kind.__name__} has no {', '.join(map(repr, unknown))}; it has {', '.join(names)}"
+            f"{kind.__name__} has no {shortened(', '.join(map(repr, unknown)), 200)}; "
+            f"expected {', '.join(names)}"
         )
     return dict(values)
 
@@ -210,10 +213,10 @@ def _known(kind: type, values: Mapping[str, Any]) -> dict[str, Any]:
 def _descriptor(values: Mapping[str, Any]) -> Descriptor:
     values = _known(Descriptor, values)
     if "name" not in values:
-        raise RecipeError(f"a descriptor without a name: {values!r}")
+        raise RecipeError(f"a descriptor has no name: {shown(values)}")
     named = values.get("functionals", ("mean",))
     if not isinstance(named, list | tuple):
-        raise RecipeError(f"functionals is {named!r}; expected a list")
+        raise RecipeError(f"functionals is {shown(named)}; expected a list")
     values["functionals"] = tuple(named)
     return Descriptor(**values)
 
@@ -235,45 +238,49 @@ def _require_null_or(r: DescriptorRecipe, name: str, low: float, high: float) ->
     value = getattr(r, name)
     _require(
         value is None or _is_number(value, low, high),
-        f"{name} is {value!r}; expected null or {low} to {high}",
+        f"{name} is {shown(value)}; expected null or {low} to {high}",
     )
 
 
 def _validate_common(r: DescriptorRecipe) -> None:
     _require(
         _is_int(r.version, RECIPE_VERSION, RECIPE_VERSION),
-        f"the {r.NOUN} is of version {r.version!r}; this serkit computes version "
-        f"{RECIPE_VERSION}: install the serkit the model was made with, or train it again",
+        f"the {r.NOUN} is of version {shown(r.version)}; this serkit computes version "
+        f"{RECIPE_VERSION}: install the serkit that wrote the model, or train it again",
     )
-    _require(isinstance(r.name, str) and bool(r.name), f"a {r.NOUN} needs a name")
+    _require(
+        isinstance(r.name, str) and bool(r.name),
+        f"the name of the {r.NOUN} is {shown(r.name)}; expected a text",
+    )
     _require_null_or(r, "gate_db", 1, 120)
     _require(
         1 <= len(r.descriptors) <= MAX_DESCRIPTORS,
-        f"the {r.NOUN} has {len(r.descriptors)} descriptors; expected at least one "
-        f"descriptor and at most {MAX_DESCRIPTORS}",
+        f"the {r.NOUN} has {len(r.descriptors)} descriptors; expected 1 to {MAX_DESCRIPTORS}",
     )
 
 
 def _validate_analysis(r: FeatureRecipe) -> None:
-    _require(_is_int(r.n_fft, 16, 1 << 16), f"n_fft is {r.n_fft!r}; expected 16 to 65536")
-    _require(r.n_fft % 2 == 0, f"n_fft is {r.n_fft!r}; expected an even number")
+    _require(_is_int(r.n_fft, 16, 1 << 16), f"n_fft is {shown(r.n_fft)}; expected 16 to 65536")
+    _require(r.n_fft % 2 == 0, f"n_fft is {r.n_fft}; expected an even number")
     _require(
         _is_int(r.window_length, 1, r.n_fft),
-        f"window_length is {r.window_length!r}; expected 1 to n_fft = {r.n_fft}",
+        f"window_length is {shown(r.window_length)}; expected 1 to n_fft = {r.n_fft}",
     )
-    _require(_is_int(r.hop, 16, 1 << 16), f"hop is {r.hop!r}; expected 16 to 65536 samples")
-    _require(_is_int(r.n_mels, 1, 1024), f"n_mels is {r.n_mels!r}; expected 1 to 1024")
+    _require(_is_int(r.hop, 16, 1 << 16), f"hop is {shown(r.hop)}; expected 16 to 65536 samples")
+    _require(_is_int(r.n_mels, 1, 1024), f"n_mels is {shown(r.n_mels)}; expected 1 to 1024")
     for name, choices in (("window", get_args(WindowName)), ("mel_scale", get_args(MelScale))):
         value = getattr(r, name)
-        _require(value in choices, f"{name} is {value!r}; expected one of {', '.join(choices)}")
+        _require(
+            value in choices, f"{name} is {shown(value)}; expected one of {', '.join(choices)}"
+        )
     _require(
         _is_number(r.f_max, 1.0, SAMPLE_RATE / 2) and _is_number(r.f_min, 0.0, r.f_max),
-        f"the filter bank spans {r.f_min!r} to {r.f_max!r} Hz; "
+        f"the filter bank spans {shown(r.f_min)} to {shown(r.f_max)} Hz; "
         f"expected 0 <= f_min <= f_max <= {SAMPLE_RATE // 2}",
     )
     _require(
         _is_number(r.pre_emphasis, 0.0, 1.0),
-        f"pre_emphasis is {r.pre_emphasis!r}; expected 0 to 1",
+        f"pre_emphasis is {shown(r.pre_emphasis)}; expected 0 to 1",
     )
     _require_null_or(r, "trim_db", 1, 120)
     _require_null_or(r, "peak", 1e-3, 1.0)
@@ -281,7 +288,8 @@ def _validate_analysis(r: FeatureRecipe) -> None:
 
 def _validate_descriptors(r: DescriptorRecipe) -> None:
     _require(
-        r.gate_db is None or not r.per_frame, "gate_db is for functionals; trim the ends instead"
+        r.gate_db is None or not r.per_frame,
+        "gate_db applies to functionals, but the recipe keeps frames; use trim_db instead",
     )
     for d in r.descriptors:
         _validate_descriptor(r, d)
@@ -294,26 +302,28 @@ def _validate_descriptors(r: DescriptorRecipe) -> None:
 def _validate_descriptor(recipe: DescriptorRecipe, d: Descriptor) -> None:
     _require(
         d.name in DESCRIPTORS,
-        f"no descriptor is called {d.name!r}; there are {', '.join(DESCRIPTORS)}",
+        f"unknown descriptor {shown(d.name)}; expected one of {', '.join(DESCRIPTORS)}",
     )
     max_size = DESCRIPTORS[d.name].max_size
     if max_size is not None:
         _require(
             _is_int(d.size, 1, max_size(recipe)),
-            f"the size of {d.name} is {d.size!r}; expected 1 to {max_size(recipe)}",
+            f"the size of {d.name} is {shown(d.size)}; expected 1 to {max_size(recipe)}",
         )
     else:
-        _require(d.size == 0, f"{d.name} has a size of its own; leave out size = {d.size!r}")
-    _require(_is_int(d.order, 0, 2), f"the order of {d.name} is {d.order!r}; expected 0, 1 or 2")
+        _require(d.size == 0, f"the size of {d.name} is fixed; remove size = {shown(d.size)}")
+    _require(
+        _is_int(d.order, 0, 2), f"the order of {d.name} is {shown(d.order)}; expected 0, 1 or 2"
+    )
     _require(
         bool(d.functionals) != recipe.per_frame,
-        f"{d.name} names {'' if d.functionals else 'no '}functionals, unlike the descriptor before "
-        "it; a recipe takes functionals of all its descriptors, or keeps the frames of all",
+        f"{d.name} has {'' if d.functionals else 'no '}functionals, unlike the first descriptor; "
+        "expected functionals of all descriptors, or of none",
     )
     unknown = [name for name in d.functionals if name not in FUNCTIONAL_NAMES]
     _require(
         not unknown,
-        f"no functional is called {', '.join(map(repr, unknown))}; "
-        f"there are {', '.join(FUNCTIONAL_NAMES)}",
+        f"unknown functionals {shortened(', '.join(map(repr, unknown)), 200)}; "
+        f"expected some of {', '.join(FUNCTIONAL_NAMES)}",
     )
     _require(len(set(d.functionals)) == len(d.functionals), f"{d.name} names a functional twice")

@@ -33,12 +33,12 @@ class Sequences:
 
     @property
     def present(self) -> NDArray[np.bool_]:
-        """Which frames are a recording's own, shape `[..., n_frames]`."""
+        """Mask of the frames that are not padding, shape `[..., n_frames]`."""
         present: NDArray[np.bool_] = np.arange(self.values.shape[-1]) < self.lengths[..., None]
         return present
 
     def mean(self, values: NDArray[Any]) -> NDArray[Any]:
-        """The mean of other values of the same shape over each recording's own frames.
+        """Mean over the frames of each recording, without the padding.
 
         Args:
             values: Shape `[..., n_features, n_frames]`.

@@ -1,4 +1,4 @@
-"""The shape of the spectrum: where its energy lies and how it is spread."""
+"""Spectral shape: centroid, bandwidth, rolloff, flatness, flux and slope."""
 
 from __future__ import annotations
 
@@ -20,10 +20,11 @@ _FLOOR = np.float32(1e-10)
 def spectral_shape(power: Array, *, rate: int = SAMPLE_RATE) -> Array:
     """Six measures of each spectrum.
 
-    Centroid, bandwidth (standard deviation around it) and rolloff (the frequency below which
-    85 % lies) in Hz, of the magnitude; flatness (geometric over arithmetic mean) of the power;
-    flux (Euclidean change of the magnitude scaled to unit sum, 0 for the first frame); slope of
-    the power in dB over frequency in kHz. A silent frame has the measures of a flat spectrum.
+    Of the magnitude: centroid, bandwidth (standard deviation around the centroid) and rolloff
+    (frequency below which 85 % of the sum lies), in Hz, and flux (Euclidean distance to the
+    previous frame after scaling to unit sum; 0 for the first frame). Of the power: flatness
+    (geometric over arithmetic mean) and slope in dB per kHz. Silent frames have the measures of a
+    flat spectrum.
 
     Args:
         power: Power spectrum, shape `[n_bins, n_frames]`.

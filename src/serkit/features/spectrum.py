@@ -11,9 +11,9 @@ from serkit.features.frames import Padding, WindowName, centre, frame, window
 
 Array = NDArray[np.float32]
 
-# Samples transformed at a time: windowed frames and spectra then stay in the cache.
+# Samples transformed at a time, so that windowed frames and spectra stay in the CPU cache.
 _BATCH_SAMPLES = 1 << 14
-# Numbers of the spectra held at a time.
+# Size of the spectra held in memory at a time.
 _MOST_HELD = 1 << 21
 
 
@@ -32,10 +32,10 @@ def power_spectrum(
         samples: Shape `[n_samples]`, float32.
         n_fft: Length of the transform.
         hop: Distance between frames in samples.
-        window_length: Length of the window, centred in the frame; `n_fft` if not given.
+        window_length: Length of the window, centred in the frame; None for `n_fft`.
         window_name: `hann`, `hamming` or `rectangular`.
-        padding: How the ends are padded so that frames are centred; None leaves the ends
-            alone, and a signal shorter than one frame then gives no frames.
+        padding: Padding of the ends, with which frames are centred; None for no padding, in which
+            case a signal shorter than one frame has no frames.
 
     Returns:
         Shape `[n_fft // 2 + 1, n_frames]`, float32; a transposed view, frame by frame in memory.
@@ -46,7 +46,7 @@ def power_spectrum(
     taper = window(window_name, window_length or n_fft, n_fft)
     n_frames, n_bins = len(frames), n_fft // 2 + 1
     power = np.empty((n_frames, n_bins), np.float32)
-    # The buffers are used again and again: fresh ones would cost as much as the transform.
+    # The buffers are reused: allocating new ones would take as long as the transform.
     batch = max(1, min(n_frames, _BATCH_SAMPLES // n_fft))
     tapered = np.empty((batch, n_fft), np.float32)
     spectrum = np.empty((batch, n_bins), np.complex64)
@@ -70,7 +70,7 @@ def power_spectra(
     window_name: WindowName = "hann",
     padding: Padding = "constant",
 ) -> Iterator[Array]:
-    """`power_spectrum` some frames at a time, so that a long recording takes little memory.
+    """`power_spectrum` in blocks of frames, with bounded memory.
 
     Args:
         samples: As for `power_spectrum`.

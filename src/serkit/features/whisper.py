@@ -1,4 +1,4 @@
-"""Whisper's log-mel spectrogram, and its steps for sound that arrives in blocks.
+"""Whisper's log-mel spectrogram, whole and in steps for streams.
 
 Radford et al., *Robust Speech Recognition via Large-Scale Weak Supervision* (2022), 2.2, with the
 constants of the reference implementation's `whisper/audio.py`.
@@ -88,7 +88,8 @@ def whisper_log_mel(
     Args:
         samples: Mono at 16 kHz, shape `[n_samples]`.
         n_mels: 80, or 128 for the large-v3 models.
-        duration_s: Pad with silence or crop to this length first (the models take 30 s).
+        duration_s: Length in seconds to pad with silence or crop to (30 for Whisper); None to keep
+            the length.
 
     Returns:
         Shape `[n_mels, n_frames]`, float32, `n_frames = n_samples // 160`.

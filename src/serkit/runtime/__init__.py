@@ -1,4 +1,4 @@
-"""A model file -> a `Recognizer` -> a `Prediction`, in NumPy alone."""
+"""Inference in NumPy: model files, recognisers and predictions."""
 
 from serkit.runtime.backend import Backend, Outputs
 from serkit.runtime.card import ModelCard, TrainingCorpus

@@ -1,4 +1,4 @@
-"""What a `Recognizer` needs of a model: windows of sound in, logits and embeddings out."""
+"""The interface between a `Recognizer` and a model: windows in, logits and embeddings out."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Array = NDArray[np.float32]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Outputs:
-    """What a backend computes for n windows in one pass.
+    """Results of a backend for n windows.
 
     Attributes:
         logits: Calibrated logits, shape `[n, n_labels]`, float32.
@@ -30,11 +30,11 @@ class Outputs:
 
 
 class Backend(Protocol):
-    """A loaded model file of any format. It owns its input: features, log-mel or waveform."""
+    """A loaded model file of any format, which computes its own input from windows of sound."""
 
     @property
     def card(self) -> ModelCard:
-        """What the file says about itself."""
+        """The card of the model."""
 
     @property
     def file_bytes(self) -> int:
@@ -42,12 +42,12 @@ class Backend(Protocol):
 
     @property
     def facts(self) -> dict[str, Any]:
-        """JSON values that its card is shown with, such as the number of parameters."""
+        """Further JSON values to show with the card, such as the number of parameters."""
 
     def outputs(self, windows: Sequence[Array]) -> Outputs:
         """Classify windows.
 
-        Logits and embeddings come from one pass: computing the features takes most of the time.
+        Logits and embeddings are computed together: features take most of the time.
 
         Args:
             windows: Each mono at 16 kHz, shape `[n_samples]`; or, if `card.input` is a

@@ -1,4 +1,4 @@
-"""What a model file says about itself, whatever its backend."""
+"""Model cards: the description in a model file of any backend."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ class TrainingCorpus:
     """A corpus that a model was trained on.
 
     Attributes:
-        name: serkit's name of the corpus.
-        title: Its full name.
-        licence: Its licence.
-        commercial_use: Whether that licence allows commercial use.
-        utterances: Number of its recordings in the training data.
-        speakers: Number of speakers of these recordings.
+        name: Name of the corpus in serkit.
+        title: Full name.
+        licence: Licence.
+        commercial_use: Whether the licence allows commercial use.
+        utterances: Number of recordings in the training data.
+        speakers: Number of speakers in the training data.
     """
 
     name: str
@@ -35,22 +35,22 @@ class TrainingCorpus:
 
 @dataclass(frozen=True, slots=True)
 class ModelCard:
-    """What a model file says about itself, apart from its tensors.
+    """The description of a model.
 
     Attributes:
         name: Name of the model.
-        labels: Its classes, in the order of its outputs.
-        input: What it computes its answer from.
+        labels: Classes, in the order of the outputs.
+        input: Kind and parameters of the input.
         window_s: Length in seconds of the windows that a long recording is cut into.
         temperature: Divisor of the logits before the softmax; calibrated on held-out speakers.
-        clip: Limit of the standardised features, in magnitude; None for a million, so that no sum
-            overflows.
-        corpora: What it was trained on.
-        seen: A sample of the training recordings, by corpus.
-        figures: The protocols and figures it was accepted with, as JSON values.
+        clip: Limit of the standardised features, in magnitude; None for 1e6, which prevents
+            overflow.
+        corpora: The training corpora.
+        seen: Sketch of the training recordings.
+        figures: Protocols of the evaluation and their figures, as JSON values.
         recipe: The training recipe, as JSON values.
-        created_with: Version of serkit that wrote it.
-        typical: The spread of its training data; None if unknown.
+        created_with: Version of serkit that wrote the file.
+        typical: Distribution of the training data; None if unknown.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""A card as JSON values, and back; the same in every container of a model."""
+"""Model cards as JSON values and back; the same in every container."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from serkit.runtime.card import ModelCard, TrainingCorpus
 from serkit.runtime.inputs import INPUTS, Input, kind_of
 from serkit.runtime.sketch import Sketch
 from serkit.runtime.typical import Typical, triangle
+from serkit.text import shortened, shown
 
 MAX_LABELS = 1024
 
@@ -42,18 +43,18 @@ def describe_card(card: ModelCard) -> dict[str, Any]:
 
 
 def check_card(values: Mapping[str, Any]) -> ModelCard:
-    """The card that JSON values describe.
+    """Check the JSON values of a card.
 
     Args:
-        values: As of `describe_card`; keys of other parts of a model are ignored.
+        values: As written by `describe_card`; other keys are ignored.
 
     Raises:
-        ModelError: A value is missing or impossible.
+        ModelError: A value is missing or invalid.
     """
 
     def require(condition: bool, key: str, expected: str) -> None:
         if not condition:
-            raise ModelError(f"{key} is {values.get(key)!r:.200}; expected {expected}")
+            raise ModelError(f"{key} is {shown(values.get(key))}; expected {expected}")
 
     labels = values.get("labels")
     require(
@@ -97,7 +98,7 @@ def check_card(values: Mapping[str, Any]) -> ModelCard:
 
 
 def _is_name(value: object) -> bool:
-    """A non-empty text that can be written as UTF-8, without half of a surrogate pair."""
+    """Whether a value is a non-empty string without lone surrogates."""
     if not isinstance(value, str) or not value:
         return False
     try:
@@ -115,13 +116,13 @@ def _input(values: Mapping[str, Any]) -> Input:
     kinds = [kind for kind in INPUTS if kind in values]
     if len(kinds) != 1:
         raise ModelError(
-            f"the input is described by {' and '.join(kinds) or 'nothing'}; expected one of "
+            f"the card has the inputs {' and '.join(kinds) or 'none'}; expected one of "
             f"{', '.join(INPUTS)}"
         )
     try:
         return INPUTS[kinds[0]].from_dict(values[kinds[0]])
     except RecipeError as error:
-        raise ModelError(f"{error!s:.500}") from error
+        raise ModelError(shortened(str(error), 500)) from error
 
 
 def _corpus(values: object) -> TrainingCorpus:
@@ -133,7 +134,7 @@ def _corpus(values: object) -> TrainingCorpus:
         or set(values) != set(kinds)
         or any(type(values[name]) is not kind for name, kind in kinds.items())
     ):
-        raise ModelError(f"a training corpus is {values!r:.200}; expected {', '.join(kinds)}")
+        raise ModelError(f"a training corpus is {shown(values)}; expected {', '.join(kinds)}")
     return TrainingCorpus(**values)
 
 
@@ -141,7 +142,7 @@ def _seen(values: object) -> Sketch:
     try:
         return Sketch.from_dict(values)
     except ValueError as error:
-        raise ModelError(f"seen is no sketch of training recordings: {error}") from error
+        raise ModelError(f"seen is not a valid sketch: {error}") from error
 
 
 def _typical(values: object) -> Typical | None:
@@ -156,11 +157,11 @@ def _typical(values: object) -> Typical | None:
         or not _is_number(values["limit"], LEAST, MOST)
     ):
         raise ModelError(
-            f"typical is {values!r:.200}; expected a share between 0 and 1, a limit from "
+            f"typical is {shown(values)}; expected a share between 0 and 1, a limit from "
             f"{LEAST:g} to {MOST:g} and a whitening"
         )
     try:
         triangle(values["whitening"])
     except ValueError as error:
-        raise ModelError(f"the whitening of typical is damaged: {error}") from error
+        raise ModelError(f"the whitening of typical is invalid: {error}") from error
     return Typical(**values)

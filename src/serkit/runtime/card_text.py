@@ -1,4 +1,4 @@
-"""A model's card, as text for people and as JSON for programs."""
+"""Model cards as text and as JSON."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from serkit.text import printable
 
 
 def card_as_json(backend: Backend) -> str:
-    """Everything a model file says about itself, and its size, as JSON."""
+    """The card and the size of the file as JSON."""
     values = describe_card(backend.card) | {"file_bytes": backend.file_bytes} | backend.facts
     return json.dumps(values, indent=2)
 
 
 def card_as_text(backend: Backend) -> str:
-    """The card as a page of text.
+    """The card as text.
 
     Raises:
-        ModelError: The figures on it are not what serkit writes.
+        ModelError: The figures are malformed.
     """
     card = backend.card
     facts = {name.removeprefix("n_"): value for name, value in backend.facts.items()}
@@ -35,7 +35,7 @@ def card_as_text(backend: Backend) -> str:
         **facts,
         "windows": f"{card.window_s:g} s",
         "temperature": f"{card.temperature:.3f}",
-        "made with": f"serkit {card.created_with}",
+        "created with": f"serkit {card.created_with}",
         "typical": _typical(card.typical),
     }
     width = max(map(len, rows))
@@ -61,14 +61,14 @@ def card_as_text(backend: Backend) -> str:
 
 
 def licence_note(card: ModelCard) -> str:
-    """What the licences of the training corpora mean for commercial use."""
-    bound = [c for c in card.corpora if not c.commercial_use]
-    if not bound:
-        return "Commercial use: no licence of a training corpus speaks against it."
-    named = ", ".join(f"{c.title} ({c.licence})" for c in bound)
+    """Whether the licences of the training corpora allow commercial use."""
+    non_commercial = [c for c in card.corpora if not c.commercial_use]
+    if not non_commercial:
+        return "Commercial use: allowed by the licences of all training corpora."
+    named = ", ".join(f"{c.title} ({c.licence})" for c in non_commercial)
     return (
-        f"Commercial use: no. The weights were learned from {named}; whether a licence of data "
-        "binds weights learned from it is unsettled, so treat them as non-commercial, or train "
+        f"Commercial use: no. The weights were trained on {named}; whether a licence of data "
+        "binds weights trained on it is unsettled. Treat the weights as non-commercial, or train "
         "the recipe on corpora you have the rights to."
     )
 
@@ -80,33 +80,33 @@ def _input(value: Input) -> str:
             kind = "log-mel, " if isinstance(value, LogMelRecipe) else ""
             return f"{kind}{value.name}: {value.n_features} numbers per {unit}"
         case Embedding():
-            return f"{value.width} numbers computed by {value.model}"
+            return f"embedding of {value.width} numbers, computed by {value.model}"
         case Waveform():
-            return "the waveform"
+            return "waveform"
 
 
 def _typical(typical: Typical | None) -> str:
     if typical is None:
-        return "not known: it cannot say what is far from its training data"
+        return "unknown: no warning of input far from the training data"
     return (
-        f"{100 * typical.share:.3g} % of the recordings of held-out speakers lie within "
+        f"{100 * typical.share:.3g} % of the recordings of held-out speakers are within "
         f"{typical.limit:.2f}"
     )
 
 
 def _figures(protocol: dict[str, Any]) -> list[str]:
-    """One protocol's table: UA and calibration error per corpus."""
+    """Lines of one protocol: UA and calibration error per corpus."""
     seeds = protocol["seeds"]
     lines = [f"{protocol['title']} (seed{'s' * (len(seeds) > 1)} {', '.join(map(str, seeds))})"]
     for row in protocol["rows"]:
         interval = row["ua_interval"]
-        sure = (
+        uncertainty = (
             f"95 % interval over speakers {100 * interval[0]:.1f}-{100 * interval[1]:.1f}"
             if interval
             else f"{row['speakers']} speakers: too few for an interval"
         )
         lines.append(
-            f"  {row['corpus']:<8} UA {100 * row['ua']:5.1f} %  ({sure}), "
+            f"  {row['corpus']:<8} UA {100 * row['ua']:5.1f} %  ({uncertainty}), "
             f"ECE {100 * row['ece']:4.1f} %, {row['utterances']} recordings"
         )
     if "mean_ua" in protocol:

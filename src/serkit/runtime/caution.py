@@ -1,4 +1,4 @@
-"""Why an answer should not be trusted."""
+"""Warnings that a prediction may be unreliable."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ Code = Literal[
 ]
 
 CODES: tuple[Code, ...] = get_args(Code)
-"""Every code, in the order in which cautions are listed."""
+"""All codes, in the order in which cautions are listed."""
 
 
 @dataclass(frozen=True, slots=True)
 class Caution:
-    """One reason not to trust a prediction; its text is `str(caution)`.
+    """A reason not to trust a prediction; its text is `str(caution)`.
 
     Attributes:
-        code: Stable, for programs: `truncated` (the file ends before its header says),
+        code: Stable identifier: `truncated` (the file is shorter than its header says),
             `lost-packets` (frames were interpolated), `narrowband` (nothing above 4 kHz),
             `clipped`, `too-quiet`, `short` or `far-from-training` (unlike the training data).
-        message: One line for people, with the measured value.
+        message: One line for display, with the measured value.
     """
 
     code: Code

@@ -1,4 +1,4 @@
-"""The kinds of input a model can take."""
+"""Kinds of model input."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from serkit.features import (
     extract_of_log_mel,
 )
 from serkit.features.whisper import scaled
+from serkit.text import shown
 
 MAX_WIDTH = 1 << 16
 
@@ -32,22 +33,22 @@ class Waveform:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Waveform:
-        """What `to_dict` wrote.
+        """The input that `to_dict` wrote.
 
         Raises:
-            RecipeError: There is something to it.
+            RecipeError: The values are not an empty object.
         """
         if not isinstance(values, Mapping) or values:
-            raise RecipeError(f"the waveform is described as {values!r:.200}; expected {{}}")
+            raise RecipeError(f"waveform is {shown(values)}; expected {{}}")
         return cls()
 
 
 @dataclass(frozen=True, slots=True)
 class Embedding:
-    """A vector that another model computes.
+    """A vector computed by another model.
 
     Attributes:
-        model: Name of that model.
+        model: Name of the other model.
         width: Length of the vector.
     """
 
@@ -60,10 +61,10 @@ class Embedding:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Embedding:
-        """What `to_dict` wrote.
+        """The input that `to_dict` wrote.
 
         Raises:
-            RecipeError: A key is missing or unknown, or a value is impossible.
+            RecipeError: A key is missing or unknown, or a value is invalid.
         """
         if (
             not isinstance(values, Mapping)
@@ -73,8 +74,8 @@ class Embedding:
             or not 1 <= values["width"] <= MAX_WIDTH
         ):
             raise RecipeError(
-                f"the embedding is described as {values!r:.200}; expected the name of a model and "
-                f"a width of 1 to {MAX_WIDTH}"
+                f"embedding is {shown(values)}; expected the name of a model and a width of 1 to "
+                f"{MAX_WIDTH}"
             )
         return cls(values["model"], values["width"])
 
@@ -87,11 +88,11 @@ INPUTS: dict[str, type[Input]] = {
     "waveform": Waveform,
     "embedding": Embedding,
 }
-"""Every kind of input, by its key in a card."""
+"""All kinds of input, by their keys on a card."""
 
 
 def kind_of(value: Input) -> str:
-    """The key of an input in a card."""
+    """The key of an input on a card."""
     return next(kind for kind, cls in INPUTS.items() if type(value) is cls)
 
 
@@ -114,4 +115,4 @@ def features_of(recipe: DescriptorRecipe, samples: NDArray[np.float32]) -> NDArr
         return extract_of_log_mel(recipe, scaled(log_mel_of(samples)))
     if isinstance(recipe, FeatureRecipe):
         return extract(recipe, samples)
-    raise TypeError(f"{type(recipe).__name__} is no recipe of serkit.features")
+    raise TypeError(f"expected a FeatureRecipe or LogMelRecipe, got {type(recipe).__name__}")

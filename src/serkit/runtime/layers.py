@@ -1,8 +1,8 @@
-"""The layers of a network: what each is called, its shapes, and its arithmetic in NumPy.
+"""Layers of networks: names, options, shapes and arithmetic in NumPy.
 
-A new type of layer is a class here and one entry of `LAYERS`, and the same in `networks.layers`
-for training and in `compression.c_layers` for export. The readers and writers of files, the cards,
-the converters and the budgets use what the classes say about themselves.
+A new type of layer is a class and an entry of `LAYERS` here, in `networks.layers` for training and
+in `compression.c_layers` for export. Model files, cards, conversion and budgets use the attributes
+of these classes.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from serkit.runtime.weights import PackedWeight, Weight
 Array = NDArray[np.float32]
 Activation = Literal["relu", "none"]
 
-# Frames are copied once per kernel position; this many numbers at a time.
+# A convolution copies frames once per kernel position; numbers copied at a time.
 _MAX_COPIED = 1 << 20
 
 
@@ -39,7 +39,7 @@ class Size:
     odd: bool = False
 
     def accepts(self, value: object) -> bool:
-        """Whether a value from a file is possible."""
+        """Whether a value is valid."""
         in_range = type(value) is int and self.low <= value <= self.high
         return in_range and not (self.odd and value % 2 == 0)  # type: ignore[operator]
 
@@ -49,16 +49,16 @@ class Size:
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """An option of a layer that is one of several words, such as the activation.
+    """An option of a layer with a fixed set of values, such as the activation.
 
     Attributes:
-        values: The words.
+        values: The valid values.
     """
 
     values: tuple[str, ...]
 
     def accepts(self, value: object) -> bool:
-        """Whether a value from a file is possible."""
+        """Whether a value is valid."""
         return value in self.values
 
     def __str__(self) -> str:
@@ -69,12 +69,10 @@ class Layer:
     """A step of a network: rows `[n_rows, n_inputs]` to rows `[n_rows', n_outputs]`.
 
     Attributes:
-        kind: Its type in model files, and its key in `LAYERS`.
-        needs_frames: Whether its input must be the frames of a recording in order.
-        pools: Whether it turns the frames of a recording into one vector.
-        options: What its constructor takes after weight and bias, by name.
-        weight: Weight matrix; None if it has none.
-        bias: Shape `[n_biases]`, float32; empty if it has none.
+        kind: Type in model files, and key in `LAYERS`.
+        needs_frames: Whether the input must be the consecutive frames of a recording.
+        pools: Whether it reduces the frames of a recording to one vector.
+        options: Constructor arguments after weight and bias, by name.
     """
 
     __slots__ = ()
@@ -84,7 +82,7 @@ class Layer:
     options: ClassVar[Mapping[str, Size | Choice]] = {}
 
     def __call__(self, rows: Array) -> Array:
-        """Apply to the rows of one recording, or, if frames are not needed, of several."""
+        """Apply to the rows of one recording, or of several unless `needs_frames`."""
         raise NotImplementedError
 
     @property
@@ -103,8 +101,8 @@ class WeightedLayer(Layer):
     """A layer with a weight matrix.
 
     Attributes:
-        weight: In full, float32, or packed; the subclass says its shape.
-        bias: Float32; the subclass says its shape.
+        weight: Weight matrix, float32 or packed; see the subclass for its shape.
+        bias: Shape `[n_biases]`, float32; see the subclass for its length.
     """
 
     weight: Weight
@@ -140,14 +138,14 @@ class WeightedLayer(Layer):
 
     @property
     def label(self) -> str:
-        """Its kind and width in the summary of a network; of a dense layer the width alone."""
+        """Its kind and width in the summary of a network; for a dense layer the width only."""
         if self.pools:
             return self.kind
         return f"{self.kind} {self.n_outputs}" if self.needs_frames else str(self.n_outputs)
 
     @property
     def matrix(self) -> Array:
-        """The weights in full, float32."""
+        """The dequantised weights, float32."""
         if isinstance(self.weight, PackedWeight):
             return self.weight.dequantised()
         return self.weight
@@ -258,7 +256,7 @@ class Convolution(WeightedLayer):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Recurrent(WeightedLayer):
-    """Gates stacked on one another; the columns of the inputs, then those of the state."""
+    """A recurrent layer; weights of all gates are stacked, columns of inputs before the state."""
 
     gates: ClassVar[int]
 

@@ -1,4 +1,4 @@
-"""A trained network in NumPy: features in, calibrated logits out."""
+"""Trained networks in NumPy: features in, calibrated logits out."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Model:
     """A trained network and its normalisation.
 
     Attributes:
-        card: What it says about itself.
+        card: Its description.
         mean: Mean of each feature over the training data, shape `[n_features]`, float32.
         scale: Standard deviation of each feature, positive, shape `[n_features]`, float32.
         layers: The network, input first.
@@ -54,11 +54,13 @@ class Model:
         """The recipe of its features.
 
         Raises:
-            ModelError: It takes an embedding.
+            ModelError: The input is not features.
         """
         if not isinstance(self.card.input, DescriptorRecipe):
             kind = kind_of(self.card.input)
-            raise ModelError(f"{self.card.name} takes {kind}; expected features or log-mel")
+            raise ModelError(
+                f"the input of {self.card.name} is {kind}; expected features or log-mel"
+            )
         return self.card.input
 
     @property
@@ -68,7 +70,7 @@ class Model:
 
     @property
     def summary(self) -> str:
-        """Kinds, widths and bits of the layers, as in `180-64-7, weights of 4, 8 bits`."""
+        """Types, widths and bits of the layers, such as `180-64-7, weights of 4, 8 bits`."""
         parts = [str(self.n_features), *(layer.label for layer in self.layers)]
         bits = [
             str(layer.weight.bits) if isinstance(layer.weight, PackedWeight) else "32"
@@ -105,7 +107,7 @@ class Model:
         return self.logits_and_embeddings(features)[0]
 
     def logits_and_embeddings(self, features: Features) -> tuple[Array, Array]:
-        """Calibrated logits, and the input of the last layer, its mean over time if it is frames.
+        """Calibrated logits and the input of the last layer, averaged over its frames.
 
         Args:
             features: As for `logits`.
@@ -126,7 +128,7 @@ class Model:
         return logits / np.float32(self.card.temperature), embeddings
 
     def distances(self, features: Features) -> Array | None:
-        """Distance of recordings to the training data, to be compared with `typical.limit`.
+        """Distance of recordings to the training data; compare with `typical.limit`.
 
         Args:
             features: As for `logits`.
@@ -153,7 +155,7 @@ class Model:
         mean, scale = self.mean, self.scale
         if isinstance(features, Sequences):
             features, mean, scale = features.values, mean[:, None], scale[:, None]
-        with np.errstate(over="ignore"):  # what overflows is clipped by all callers
+        with np.errstate(over="ignore"):  # all callers clip
             scaled: Array = (features - mean) / scale
         return scaled
 

@@ -57,7 +57,7 @@ def load_model(path: str | os.PathLike[str]) -> Model:
         The model, its weights in float32 or packed as in the file.
 
     Raises:
-        ModelError: The file is missing, damaged, of another version, or contradicts itself.
+        ModelError: The file is missing, damaged, inconsistent or of another version.
     """
     with open_container(path, FORMAT) as contents:
         try:
@@ -83,10 +83,12 @@ def load_model(path: str | os.PathLike[str]) -> Model:
 
 
 def _input_of(card: ModelCard) -> tuple[int, float | None]:
-    """Width of the network's input, and frames per second of sound if it is frames."""
+    """Width of the network's input, and frames per second of sound if the input is frames."""
     recipe = card.input
     if isinstance(recipe, Waveform):
-        raise ModelError(f"{card.name} takes a waveform, which a network of these layers cannot")
+        raise ModelError(
+            f"the input of {card.name} is a waveform; expected features, log-mel or an embedding"
+        )
     if isinstance(recipe, Embedding):
         return recipe.width, None
     return recipe.n_features, SAMPLE_RATE / recipe.hop if recipe.per_frame else None

@@ -1,4 +1,4 @@
-"""A network's layers as JSON values, and back; every value is checked against its budget."""
+"""Layers as JSON values and back, with checks of all values and budgets."""
 
 from __future__ import annotations
 
@@ -13,22 +13,23 @@ from serkit.errors import ModelError
 from serkit.runtime.layers import LAYERS, Layer, WeightedLayer
 from serkit.runtime.packing import packed_length
 from serkit.runtime.weights import PackedWeight
+from serkit.text import shown
 
 MAX_LAYERS = 64
 MAX_WIDTH = 1 << 16
 MAX_FRAME_WIDTH = 1 << 12
-"""Outputs of a layer of frames: there are thousands of frames."""
+"""Outputs of a layer on frames, at most; a recording has thousands of frames."""
 
 MAX_BITS = 8
 
 MAX_PARAMETERS = 5_000_000
-"""Weights and biases of a network: 20 MB unpacked, 220 MB in training."""
+"""Weights and biases of a network, at most: 20 MB unpacked, 220 MB in training."""
 
 MAX_OPERATIONS = 1_000_000_000
-"""Multiplications and additions of a network per second of sound."""
+"""Multiplications and additions of a network per second of sound, at most."""
 
 MAX_FRAME_BYTES = 16_000_000
-"""Memory for the frames between two layers per second of sound."""
+"""Memory for the frames between two layers per second of sound, at most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,10 +37,10 @@ class LayerDescription:
     """A checked description of a layer.
 
     Attributes:
-        kind: Its class.
-        n_inputs: Width of its input.
-        n_outputs: Width of its output.
-        values: Values of its options.
+        kind: Class of the layer.
+        n_inputs: Width of the input.
+        n_outputs: Width of the output.
+        values: Values of the options.
         bits: Bits per weight; None if the weights are not packed.
         n_scales: Number of step sizes of packed weights.
     """
@@ -124,19 +125,24 @@ def tensors_of(layer: Layer, prefix: str) -> dict[str, NDArray[Any]]:
 def check_network(
     described: object, *, n_inputs: int, frames_per_second: float | None, n_labels: int
 ) -> list[LayerDescription]:
-    """The descriptions of layers that fit together and are within their budgets.
+    """Check the description of a network.
 
     Args:
-        described: JSON values, as of `describe`, input first.
+        described: JSON values as written by `describe`, one per layer, input first.
         n_inputs: Width of the network's input.
         frames_per_second: Frames per second of sound; None if the input is a vector.
-        n_labels: Width of its output.
+        n_labels: Width of the network's output.
+
+    Returns:
+        The checked layers, input first.
 
     Raises:
-        ModelError: A value is impossible, or a budget is exceeded.
+        ModelError: A value is invalid, layers do not match, or a budget is exceeded.
     """
     if not isinstance(described, list) or not 1 <= len(described) <= MAX_LAYERS:
-        raise ModelError(f"network is not a list of 1 to {MAX_LAYERS} layers")
+        raise ModelError(
+            f"network is {shown(described)}; expected a list of 1 to {MAX_LAYERS} layers"
+        )
     width, framed = n_inputs, frames_per_second is not None
     layers = []
     for i, values in enumerate(described):
@@ -145,9 +151,9 @@ def check_network(
         width = layer.n_outputs
         framed = framed and not layer.kind.pools
     if framed:
-        raise ModelError("the network ends with frames; a mean or attention is missing")
+        raise ModelError("the output of the network is frames; expected a mean or attention layer")
     if width != n_labels:
-        raise ModelError(f"the network has {width} outputs for {n_labels} labels")
+        raise ModelError(f"the network has {width} outputs; expected {n_labels}, one per label")
     _check_cost(layers, frames_per_second)
     return layers
 
@@ -156,36 +162,36 @@ def _check_layer(i: int, described: object, width: int, framed: bool) -> LayerDe
     name = described.get("type") if isinstance(described, dict) else None
     if not isinstance(described, dict) or not isinstance(name, str) or name not in LAYERS:
         raise ModelError(
-            f"layer {i} is {described!r:.200}; expected one of type {', '.join(LAYERS)}"
+            f"layer {i} is {shown(described)}; expected one of type {', '.join(LAYERS)}"
         )
     kind = LAYERS[name]
     if kind.needs_frames and not framed:
-        raise ModelError(f"layer {i} is of type {name}, but gets no frames")
+        raise ModelError(f"layer {i} is of type {name}, which needs frames; its input is a vector")
     if not issubclass(kind, WeightedLayer):
         return LayerDescription(kind, width, width, {})
     inputs = described.get("inputs")
     if type(inputs) is not int or inputs != width:
-        raise ModelError(f"layer {i} takes {inputs!r:.40} inputs; expected {width}")
+        raise ModelError(f"layer {i} has {shown(inputs, 40)} inputs; expected {width}")
     n_outputs = width if kind.pools else described.get("outputs")
     most = MAX_FRAME_WIDTH if framed else MAX_WIDTH
     if type(n_outputs) is not int or not 1 <= n_outputs <= most:
-        raise ModelError(f"layer {i} has {n_outputs!r:.40} as outputs; expected 1 to {most}")
+        raise ModelError(f"layer {i} has {shown(n_outputs, 40)} outputs; expected 1 to {most}")
     values = {}
     for key, option in kind.options.items():
         values[key] = described.get(key)
         if not option.accepts(values[key]):
-            raise ModelError(f"layer {i} has {values[key]!r:.40} as {key}; expected {option}")
+            raise ModelError(f"{key} of layer {i} is {shown(values[key], 40)}; expected {option}")
     layer = LayerDescription(kind, width, n_outputs, values)
     if "bits" not in described and "scales" not in described:
         return layer
     bits, n_scales = described.get("bits"), described.get("scales")
     if type(bits) is not int or not 1 <= bits <= MAX_BITS:
-        raise ModelError(f"layer {i} has {bits!r:.40} bits; expected 1 to {MAX_BITS}")
+        raise ModelError(f"layer {i} has {shown(bits, 40)} bits; expected 1 to {MAX_BITS}")
     n_rows, _ = layer.weight_shape
     if type(n_scales) is not int or n_scales not in (1, n_rows):
         raise ModelError(
-            f"layer {i} has {n_scales!r:.40} scales; expected 1 or {n_rows}, one per row of the "
-            "weights"
+            f"layer {i} has {shown(n_scales, 40)} scales; expected 1 or {n_rows}, one per row of "
+            "the weights"
         )
     return LayerDescription(kind, width, n_outputs, values, bits, n_scales)
 
@@ -204,11 +210,11 @@ def _check_cost(layers: Sequence[LayerDescription], frames_per_second: float | N
             rate = 1.0
     for noun, value, most, unit in (
         ("parameters", n_parameters, MAX_PARAMETERS, ""),
-        ("operations", operations, MAX_OPERATIONS, " for a second of sound"),
-        ("bytes between two layers", max_bytes, MAX_FRAME_BYTES, " for a second of sound"),
+        ("operations", operations, MAX_OPERATIONS, " per second of sound"),
+        ("bytes between two layers", max_bytes, MAX_FRAME_BYTES, " per second of sound"),
     ):
         if value > most:
             raise ModelError(
                 f"the network takes {value:.0f} {noun}{unit}; expected at most {most}: "
-                "make it narrower, or its features' hop longer"
+                "use narrower layers or a longer hop"
             )

@@ -1,4 +1,4 @@
-"""The backend of model files written by serkit: features and a small network, in NumPy."""
+"""The NumPy backend: features and a small network."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ class NumpyBackend:
         model: The network; its input is a recipe for sound or log-mel.
 
     Raises:
-        ModelError: The model takes an embedding, which only the model named on its card computes.
+        ModelError: The model takes an embedding, which only another model computes.
     """
 
     def __init__(self, model: Model) -> None:
         if not isinstance(model.card.input, FeatureRecipe | LogMelRecipe):
             raise ModelError(
-                f"{model.card.name} takes {kind_of(model.card.input)}, which cannot be computed "
-                "from sound alone"
+                f"the input of {model.card.name} is {kind_of(model.card.input)}; expected features "
+                "or log-mel, which can be computed from sound"
             )
         self.model = model
         self._input = model.card.input
@@ -63,7 +63,7 @@ class NumpyBackend:
 
     @property
     def card(self) -> ModelCard:
-        """What the file says about itself."""
+        """The card of the model."""
         return self.model.card
 
     @property
@@ -79,7 +79,7 @@ class NumpyBackend:
     def outputs(self, windows: Sequence[Array]) -> Outputs:
         """Classify windows, as `Backend.outputs`."""
         features = stacked([self._features(window) for window in windows])
-        # Features as extreme as those of noise may overflow; the clip of the model removes them.
+        # Extreme features, such as those of noise, may overflow; the model clips them.
         with np.errstate(over="ignore", invalid="ignore"):
             logits, embeddings = self.model.logits_and_embeddings(features)
             distances = self.model.distances(features)

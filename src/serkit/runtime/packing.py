@@ -1,4 +1,4 @@
-"""Integers of 1 to 8 bits packed without gaps, as `docs/model-format.md` specifies."""
+"""Bit packing of integers of 1 to 8 bits, as specified in `docs/model-format.md`."""
 
 from __future__ import annotations
 
@@ -9,38 +9,38 @@ Bytes = NDArray[np.uint8]
 
 
 def packed_length(n_codes: int, bits: int) -> int:
-    """Bytes that `n_codes` codes of `bits` bits take."""
+    """Length in bytes of `n_codes` packed codes."""
     return -(-n_codes * bits // 8)
 
 
 def pack(codes: Bytes, bits: int) -> Bytes:
-    """Pack codes: code `i` takes the bits `i * bits` on, counted from each byte's lowest.
+    """Pack codes without gaps, in little-endian bit order: code `i` starts at bit `i * bits`.
 
     Args:
-        codes: Below `2 ** bits`, shape `[n]`.
-        bits: 1 to 8.
+        codes: Codes below `2 ** bits`, shape `[n]`.
+        bits: Bits per code, 1 to 8.
 
     Returns:
-        Shape `[packed_length(n, bits)]`; bits left over are 0.
+        Shape `[packed_length(n, bits)]`; unused bits are 0.
     """
     spread = np.unpackbits(codes[:, None], axis=1, count=bits, bitorder="little")
     return np.packbits(spread.ravel(), bitorder="little")
 
 
 def unpack(packed: Bytes, bits: int, n_codes: int) -> Bytes:
-    """What `pack` was given.
+    """The inverse of `pack`.
 
     Args:
         packed: Shape `[packed_length(n_codes, bits)]`.
-        bits: 1 to 8.
-        n_codes: How many codes to take.
+        bits: Bits per code, 1 to 8.
+        n_codes: Number of codes.
 
     Returns:
         Shape `[n_codes]`.
     """
     if bits == 8:
         return packed[:n_codes]
-    # Eight codes take `bits` bytes: read as one little-endian number, and shifted.
+    # Eight codes take `bits` bytes, which are read as one little-endian number and shifted.
     n_groups = -(-n_codes // 8)
     groups = np.zeros((n_groups, 8), np.uint8)
     whole = len(packed) // bits

@@ -1,4 +1,4 @@
-"""A picture of numbers as PNG bytes, so that reports need no plotting library."""
+"""Matrices as PNG images, without a plotting library."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
-# Dark violet over red to pale yellow: even steps in lightness, readable in grey.
+# Dark violet, red, pale yellow: perceptually uniform in lightness, readable in greyscale.
 _ANCHORS = (
     (5, 4, 22),
     (63, 15, 114),
@@ -30,10 +30,10 @@ def _palette() -> bytes:
 
 
 def png(picture: NDArray[np.float32]) -> bytes:
-    """Draw a matrix, small values dark, row 0 at the bottom.
+    """Render a matrix, small values dark, row 0 at the bottom.
 
     Args:
-        picture: Shape `[n_rows, n_columns]`, finite; its minimum and maximum span the palette.
+        picture: Shape `[n_rows, n_columns]`, finite; the palette spans its minimum to maximum.
 
     Returns:
         A paletted PNG of `n_columns x n_rows` pixels.

@@ -1,4 +1,4 @@
-"""What a `Recognizer` answers."""
+"""Results of a `Recognizer`."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from serkit.runtime.caution import Caution
 
 @dataclass(frozen=True, slots=True)
 class Prediction:
-    """The answer for one recording.
+    """The prediction for a recording.
 
     Attributes:
-        label: The most probable emotion; None if there is no answer, for the reason given.
-        scores: Calibrated probability of each emotion asked for; they sum to 1. Empty if there was
-            nothing to classify.
+        label: The most probable emotion; None if there is none, for the given `reason`.
+        scores: Calibrated probability of each requested emotion; they sum to 1. Empty for digital
+            silence.
         duration_s: Length of the recording in seconds.
         model: Name of the model.
         reason: Why there is no label; None if there is one.
-        warnings: Reasons not to trust the answer.
+        warnings: Reasons not to trust the prediction.
     """
 
     label: str | None
@@ -31,14 +31,14 @@ class Prediction:
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """The answer for one window of a recording.
+    """The prediction for a window of a recording.
 
     Attributes:
         start_s: Start of the window in seconds from the start of the recording.
-        end_s: Its end in seconds.
-        scores: Calibrated probability of each emotion asked for; they sum to 1. Empty for digital
+        end_s: End of the window in seconds.
+        scores: Calibrated probability of each requested emotion; they sum to 1. Empty for digital
             silence.
-        warnings: Reasons not to trust these scores.
+        warnings: Reasons not to trust the scores.
     """
 
     start_s: float

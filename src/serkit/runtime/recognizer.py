@@ -1,4 +1,4 @@
-"""The call a user makes: a recording in, a probability for each emotion out."""
+"""The recogniser: a recording in, a probability for each emotion out."""
 
 from __future__ import annotations
 
@@ -23,13 +23,14 @@ MIN_DURATION_S = 0.1
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Classified:
-    """A window as the backend sees it.
+    """A window and its results.
 
     Attributes:
-        start: Position of its first sample or frame.
-        content: The samples or frames.
-        probabilities: Of the labels asked for, in the model's order; None for digital silence.
-        distance: To the training data; None if unknown or silent.
+        start: Index of its first sample or frame.
+        content: Samples or frames.
+        probabilities: Probabilities of the requested labels, in the model's order; None for digital
+            silence.
+        distance: Distance to the training data; None if unknown or silent.
         embedding: Input of the last layer, shape `[width]`; None for digital silence.
     """
 
@@ -60,7 +61,7 @@ class Recognizer:
 
     @property
     def card(self) -> ModelCard:
-        """What the model file says about itself."""
+        """The card of the model."""
         return self.backend.card
 
     @property
@@ -70,7 +71,7 @@ class Recognizer:
 
     @property
     def labels(self) -> tuple[str, ...]:
-        """The emotions the model distinguishes."""
+        """The classes of the model."""
         return self.card.labels
 
     def __call__(
@@ -83,24 +84,23 @@ class Recognizer:
     ) -> Prediction:
         """Recognise the emotion of one recording.
 
-        A long recording is classified in windows as it is read, and the probabilities are averaged
-        over the windows that are not silent, weighted by their lengths (Ismail, V.C). The length of
-        a window stands on the model's card.
+        A long recording is classified in windows of the card's `window_s` as it is read, and the
+        probabilities are averaged over the windows that are not silent, weighted by their lengths
+        (Ismail, V.C).
 
         Args:
             source: A path, the bytes of a file, a binary file or `(array, rate)`; or, for a model
                 that takes log-mel, packets of the codec (`.smel`).
-            labels: Restrict the answer to these; the probabilities are renormalised.
-            min_confidence: Give no label below this probability.
+            labels: Restrict the prediction to these labels; the probabilities are renormalised.
+            min_confidence: Return no label below this probability.
             on_seconds: Progress callback; takes the length in seconds of each window.
 
         Returns:
             The prediction. Its label is None for digital silence, and if `min_confidence` is not
-            reached. A file that ends before its header says is classified by what could be read,
-            with a warning.
+            reached. A truncated file is classified up to its end, with a warning.
 
         Raises:
-            AudioError: The recording cannot be read, is shorter than 0.1 s, or holds packets and
+            AudioError: The recording cannot be read, is shorter than 0.1 s, or holds packets while
                 the model takes sound.
             PacketError: A packet is damaged, or of another basis.
             ModelError: A label is unknown, or `min_confidence` is not in 0-1.
@@ -130,7 +130,10 @@ class Recognizer:
         scores = self._scores(chosen, total / n_classified)
         best = max(scores, key=scores.__getitem__)
         if min_confidence is not None and scores[best] < min_confidence:
-            reason = f"{best} is most probable, at {scores[best]:.2f} below {min_confidence:g}"
+            reason = (
+                f"the probability of {best} is {scores[best]:.2f}, below the minimum of "
+                f"{min_confidence:g}"
+            )
             return Prediction(None, scores, duration_s, self.name, reason, cautions)
         return Prediction(best, scores, duration_s, self.name, warnings=cautions)
 
@@ -146,7 +149,7 @@ class Recognizer:
                 card; None for windows that do not overlap, as in a call.
 
         Yields:
-            The windows in order; together they cover the recording.
+            Consecutive windows, which together cover the recording.
 
         Raises:
             AudioError: As a call, or `hop_s` is out of range.
@@ -197,13 +200,13 @@ class Recognizer:
         """Recognise many recordings; an error in one does not stop the others.
 
         Args:
-            sources: As for a call, any number of them.
+            sources: Recordings, each as for a call.
             labels: As for a call.
             min_confidence: As for a call.
             on_seconds: As for a call.
 
         Yields:
-            For each source, in order, its prediction or the error it caused.
+            The prediction or error of each source, in order.
 
         Raises:
             ModelError: As a call.
@@ -232,8 +235,8 @@ class Recognizer:
             outputs = self.backend.outputs([content])
             if not np.isfinite(outputs.logits).all():
                 raise ModelError(
-                    f"the outputs of {self.name} are not finite: its weights are too large to "
-                    "compute with; get a fresh copy of the model"
+                    f"the outputs of {self.name} are not finite: its weights overflow; get a fresh "
+                    "copy of the model"
                 )
             distance = None if outputs.distances is None else float(outputs.distances[0])
             probabilities = softmax(outputs.logits[0, chosen])
@@ -246,15 +249,15 @@ class Recognizer:
         return {name: float(p) for name, p in zip(names, probabilities, strict=True)}
 
     def _chosen(self, labels: Sequence[str] | None) -> list[int]:
-        """Indices of the outputs asked for, in the model's order."""
+        """Indices of the requested labels, in the model's order."""
         if labels is None:
             return list(range(len(self.labels)))
         if isinstance(labels, str):
             labels = [labels]
         unknown = [label for label in labels if label not in self.labels]
         if unknown or not labels:
-            found = f"unknown label {', '.join(map(repr, unknown))}" if unknown else "no label"
-            raise ModelError(f"{found}; the model {self.name} knows {', '.join(self.labels)}")
+            problem = f"unknown label {', '.join(map(repr, unknown))}" if unknown else "no label"
+            raise ModelError(f"{problem}; expected labels of {self.name}: {', '.join(self.labels)}")
         return [i for i, label in enumerate(self.labels) if label in labels]
 
     def _far(self, distance: float) -> tuple[Caution, ...]:
@@ -271,6 +274,6 @@ class Recognizer:
 
 def _too_short(length_s: float) -> AudioError:
     return AudioError(
-        f"the recording lasts {length_s * 1000:.3g} ms; at least {MIN_DURATION_S * 1000:.0f} ms "
-        "are needed to recognise an emotion"
+        f"the recording lasts {length_s * 1000:.3g} ms; expected at least "
+        f"{MIN_DURATION_S * 1000:.0f} ms"
     )

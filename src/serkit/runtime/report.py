@@ -1,4 +1,4 @@
-"""One self-contained HTML page: waveform, log-mel picture and probabilities per recording."""
+"""HTML report of predictions: waveform, log-mel spectrogram and probabilities per recording."""
 
 from __future__ import annotations
 
@@ -29,18 +29,19 @@ Array = NDArray[np.float32]
 _MAX_COLUMNS = 900
 _WAVE_HEIGHT = 90
 _N_FFT, _HOP, _N_MELS = 1024, 160, 64
-# Columns held while a recording is read: with these a minute is drawn as exactly as ever.
+# Columns held while a recording is read; more than the page shows, so that pooling stays exact for
+# about a minute.
 _HELD_COLUMNS = 8 * _MAX_COLUMNS
-# Frames pooled into a column of a recording longer than this, so that hours fit in memory.
+# Recordings longer than this are pooled by this number of frames per column, to save time.
 _LONG_S, _LONG_POOL = 30.0, 4
 
 
 @dataclass(frozen=True, slots=True)
 class _Pictures:
-    """What is drawn of a recording.
+    """Pictures of a recording.
 
     Attributes:
-        log_mel: In dB, shape `[n_mels, n_columns]`.
+        log_mel: Mel energies in dB, shape `[n_mels, n_columns]`.
         low: Smallest sample of each column, shape `[n_columns]`; None for packets of the codec,
             which hold no waveform.
         high: Largest sample of each column, shape `[n_columns]`, or None.
@@ -61,13 +62,13 @@ def write_report(
     backend: Backend,
     on_seconds: OnSeconds | None = None,
 ) -> None:
-    """Write the page; the recordings are read once more for their pictures.
+    """Write a self-contained HTML page; the recordings are read again for their pictures.
 
     Args:
         path: The HTML file.
-        answers: For each recording its path, and its prediction or the error it caused.
-        backend: The model that answered.
-        on_seconds: Called with the length of each stretch that has been drawn.
+        answers: Path of each recording, and its prediction or error.
+        backend: The model of the predictions.
+        on_seconds: Progress callback; takes the length in seconds of each part drawn.
 
     Raises:
         OSError: The page cannot be written.
@@ -98,15 +99,15 @@ def _section(file: str, answer: Prediction | Exception, on_seconds: OnSeconds | 
             if is_packets(file)
             else _pictures(file, pool=pool, on_seconds=on_seconds)
         )
-    except (AudioError, PacketError) as error:  # the file was deleted or changed since
+    except (AudioError, PacketError) as error:  # deleted or changed since the prediction
         return _section(file, error, on_seconds)
     verdict = in_html(answer.label) if answer.label else "no label"
     note = f'<p class="note">{in_html(answer.reason)}</p>' if answer.reason else ""
     if answer.warnings:
-        said = "".join(f"<li>{in_html(w.message)}</li>" for w in answer.warnings)
+        items = "".join(f"<li>{in_html(w.message)}</li>" for w in answer.warnings)
         note += (
             '<div class="warnings" role="note" aria-label="warnings">'
-            f"<p>&#9888; Do not rely on this answer:</p><ul>{said}</ul></div>"
+            f"<p>&#9888; This prediction may be unreliable:</p><ul>{items}</ul></div>"
         )
     bars = "".join(
         f'<tr{" class=best" if label == answer.label else ""}><th scope="row">{in_html(label)}</th>'
@@ -124,12 +125,12 @@ def _section(file: str, answer: Prediction | Exception, on_seconds: OnSeconds | 
 
 
 def _pictures(source: Source, *, pool: int, on_seconds: OnSeconds | None = None) -> _Pictures:
-    """Pooled as the recording is read, then pooled once more to the width of the page."""
+    """Pool a recording as it is read, then to the width of the page."""
     bank = mel_filter_bank(_N_MELS, n_fft=_N_FFT)
     lows, highs = Pooled(_HELD_COLUMNS, np.minimum), Pooled(_HELD_COLUMNS, np.maximum)
     mels = Pooled(_HELD_COLUMNS)
     step = _HOP * pool
-    # What is cut short was judged by what could be read, and is drawn so.
+    # Of a truncated file, the part that was classified is drawn.
     for _, samples in windows(stream(source, on_truncated=lambda _: None)):
         if on_seconds is not None:
             on_seconds(len(samples) / SAMPLE_RATE)

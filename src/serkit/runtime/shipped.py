@@ -1,4 +1,4 @@
-"""Loading a model by name or path; the backend is chosen by the content of the file."""
+"""Load a model by name or path; the backend is chosen by the content of the file."""
 
 from __future__ import annotations
 
@@ -18,11 +18,12 @@ from serkit.runtime.model_file import load_model
 from serkit.runtime.numpy_backend import NumpyBackend
 from serkit.runtime.recognizer import Recognizer
 from serkit.runtime.sources import is_packets
+from serkit.text import shown
 
 SUFFIX = ".safetensors"
 
 BACKENDS: tuple[type[NumpyBackend], ...] = (NumpyBackend,)
-"""Every backend; the first that reads a file loads it."""
+"""All backends; a file is loaded by the first that reads its format."""
 
 
 @cache
@@ -36,39 +37,39 @@ def load(name_or_path: str | os.PathLike[str] = "tiny") -> Recognizer:
     """Load a model.
 
     Args:
-        name_or_path: Name of a shipped model (see `available_models`), or path of a model file,
-            whose format is told by its content.
+        name_or_path: Name of a shipped model (see `available_models`) or path of a model file; the
+            format is recognised by its content.
 
     Returns:
         The model, ready to be called with a recording.
 
     Raises:
-        ModelError: There is no such model, or its file is damaged.
+        ModelError: The model does not exist, or its file is damaged.
     """
     with _located(name_or_path) as path:
         return Recognizer(load_backend(path))
 
 
 def default_model(sources: Sequence[Source]) -> str:
-    """The shipped model for recordings of no particular model.
+    """Name of the shipped model to use if none is given.
 
     Args:
         sources: The recordings.
 
     Returns:
-        `tiny`; or `tiny-mel`, which takes both, if one of them holds packets of the codec.
+        `tiny-mel` if any recording holds packets of the codec, else `tiny`.
     """
     return "tiny-mel" if any(map(is_packets, sources)) else "tiny"
 
 
 def load_network(name_or_path: str | os.PathLike[str]) -> Model:
-    """Load a model as a network of layers, to be quantised, exported or examined.
+    """Load a model as a network of layers, for quantisation, export or inspection.
 
     Args:
         name_or_path: As for `load`.
 
     Raises:
-        ModelError: As `load`, or the model is of another backend.
+        ModelError: As `load`, or the model belongs to another backend.
     """
     with _located(name_or_path) as path:
         return load_model(path)
@@ -97,6 +98,6 @@ def _located(name_or_path: str | os.PathLike[str]) -> Iterator[Path]:
         close = difflib.get_close_matches(name, available_models(), n=1)
         hint = f"did you mean {close[0]!r}? " if close else ""
         raise ModelError(
-            f"no model is called {name!r}; {hint}shipped: {', '.join(available_models())}; "
-            f"or give the path of a {SUFFIX} file"
+            f"unknown model {shown(name)}; {hint}expected {', '.join(available_models())} or the "
+            f"path of a {SUFFIX} file"
         )

@@ -1,10 +1,10 @@
-"""A sketch of the recordings a model has learned from: at most 1 kB, on its card.
+"""Sketches of training data: a sample of content hashes on a model's card, at most 1 kB.
 
-Of each training corpus it keeps the `k` smallest content hashes, cut to 32 bits (a bottom-k sample:
-Cohen and Kaplan, *Summarizing Data using Bottom-k Sketches*, 2007). The same recording has the
-same hash wherever it is stored, so that a part of a corpus is found by the share of the sample that
-is part of it: `miss_probability` and `false_alarm_probability` give the errors exactly. Each corpus
-has a sample of its own, or a small one would drown among large ones.
+For each training corpus, the sketch holds the `k` smallest content hashes, cut to 32 bits (a
+bottom-k sample: Cohen and Kaplan, *Summarizing Data using Bottom-k Sketches*, 2007). Training
+recordings are recognised by their hashes under any file name or format; `miss_probability` and
+`false_alarm_probability` give the error rates. Each corpus has its own sample, so that small
+corpora are represented too.
 """
 
 from __future__ import annotations
@@ -16,8 +16,10 @@ import struct
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
+from serkit.text import shown
+
 MOST_BYTES = 1000
-"""Of a sketch as JSON."""
+"""Size of a sketch as JSON, at most."""
 
 _DIGITS, _BITS = 8, 32
 # A hash of 32 bits is 5 characters of base85.
@@ -26,32 +28,32 @@ _CHARACTERS = 5
 
 @dataclass(frozen=True, slots=True)
 class Sketch:
-    """Samples of content hashes, one of each corpus.
+    """Samples of content hashes by corpus.
 
     Attributes:
-        samples: By corpus, the smallest of its hashes as 32-bit numbers, ascending.
+        samples: The smallest hashes of each corpus, as 32-bit numbers in ascending order.
     """
 
     samples: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
 
     @classmethod
     def of(cls, contents: Mapping[str, Iterable[str]]) -> Sketch:
-        """Sketch what was learned from.
+        """Sketch a training set.
 
         Args:
-            contents: By corpus, the `serkit.audio.content_hash` of each recording.
+            contents: `serkit.audio.content_hash` of each recording, by corpus.
         """
-        return _fitted({name: {_number(c) for c in found} for name, found in contents.items()})
+        return _fitted({name: {_number(c) for c in hashes} for name, hashes in contents.items()})
 
     def joined(self, other: Sketch) -> Sketch:
-        """The sketch of what either was made of."""
+        """The sketch of the union of both training sets."""
         names = {**self.samples, **other.samples}
         return _fitted(
             {name: {*self.samples.get(name, ()), *other.samples.get(name, ())} for name in names}
         )
 
     def found(self, contents: Iterable[str]) -> dict[str, int]:
-        """By corpus, how many recordings are in its sample; corpora without any are left out.
+        """Number of recordings in the sample of each corpus; corpora without any are omitted.
 
         Args:
             contents: `serkit.audio.content_hash` of each recording; copies count once, and a
@@ -67,7 +69,7 @@ class Sketch:
         return counts
 
     def to_dict(self) -> dict[str, str]:
-        """As JSON values: by corpus, its hashes as big-endian numbers in base85 (RFC 1924)."""
+        """As JSON values: the hashes of each corpus, big-endian, in base85 (RFC 1924)."""
         return {
             name: base64.b85encode(struct.pack(f">{len(kept)}I", *kept)).decode()
             for name, kept in self.samples.items()
@@ -78,32 +80,34 @@ class Sketch:
         """The sketch that `to_dict` wrote.
 
         Raises:
-            ValueError: It is none, or longer than 1000 bytes.
+            ValueError: It is malformed, or longer than 1000 bytes.
         """
         if not isinstance(values, dict) or not all(isinstance(v, str) for v in values.values()):
-            raise ValueError("expected texts by corpus")
+            raise ValueError("expected an object of strings")
         if _length(values) > MOST_BYTES:
             raise ValueError(f"{_length(values)} bytes; expected at most {MOST_BYTES}")
         samples = {}
         for name, text in values.items():
             packed = base64.b85decode(text)
             if len(packed) % 4:
-                raise ValueError(f"{len(packed)} bytes of {name!r} are no whole 32-bit hashes")
+                raise ValueError(
+                    f"the hashes of {shown(name)} are {len(packed)} bytes; expected a multiple of 4"
+                )
             samples[name] = struct.unpack(f">{len(packed) // 4}I", packed)
             if list(samples[name]) != sorted(set(samples[name])):
-                raise ValueError(f"the hashes of {name!r} do not ascend")
+                raise ValueError(f"the hashes of {shown(name)} are not in ascending order")
         return cls(samples)
 
 
 def miss_probability(learned: int, kept: int, reused: int) -> float:
-    """The chance that none of the recordings used again is in the sample.
+    """Probability that no reused training recording is in the sample.
 
     Hypergeometric: `C(learned - reused, kept) / C(learned, kept)`.
 
     Args:
-        learned: Recordings of the corpus.
-        kept: Size of its sample.
-        reused: Recordings of it that are used again, whichever.
+        learned: Number of training recordings of the corpus.
+        kept: Size of the sample.
+        reused: Number of these recordings that are used again.
     """
     return math.prod(
         max(0, learned - reused - i) / (learned - i) for i in range(min(kept, learned))
@@ -111,13 +115,13 @@ def miss_probability(learned: int, kept: int, reused: int) -> float:
 
 
 def false_alarm_probability(kept: int, tested: int) -> float:
-    """The chance that any of some new recordings shares a 32-bit hash with a sample.
+    """Probability that at least one new recording has a 32-bit hash of the sketch.
 
     `1 - (1 - kept / 2^32)^tested`.
 
     Args:
-        kept: Hashes of the whole sketch.
-        tested: Recordings, none of them learned from.
+        kept: Number of hashes of the whole sketch.
+        tested: Number of recordings, none of them in the training data.
     """
     return -math.expm1(tested * math.log1p(-kept / 2**_BITS))
 
@@ -132,14 +136,14 @@ def _length(values: Mapping[str, str]) -> int:
 
 
 def _fitted(numbers: Mapping[str, set[int]]) -> Sketch:
-    """As many hashes of each corpus alike as there is room for; a small one leaves some over."""
+    """Divide the space equally among corpora; what a small corpus leaves goes to the others."""
     names = sorted((name for name in numbers if numbers[name]), key=len)
     room = 0
     while names:
         room = (MOST_BYTES - _length(dict.fromkeys(names, ""))) // _CHARACTERS
         if room >= len(names):
             break
-        names.pop()  # The longest name: what is left of it is its name on the card.
+        names.pop()  # the longest name; the corpus is then recognised by name only
     samples = {}
     for i, name in enumerate(sorted(names, key=lambda name: len(numbers[name]))):
         kept = sorted(numbers[name])[: room // (len(names) - i)]

@@ -1,6 +1,6 @@
-"""What can be wrong with a recording itself, found as it streams by.
+"""Quality checks of sound: narrowband, clipped, too quiet, short.
 
-`docs/results/robustness.md` has the false-alarm and detection rates on real recordings.
+Their false-alarm and detection rates on real recordings are in `docs/results/robustness.md`.
 """
 
 from __future__ import annotations
@@ -18,40 +18,41 @@ from serkit.runtime.caution import Caution
 Array = NDArray[np.float32]
 
 QUIET_DBFS = -65.0
-"""Speech below this level is too quiet."""
+"""Too quiet: level of speech below this, in dB of full scale."""
 
 SHORT_S = 1.0
-"""A recording below this length is short, in seconds."""
+"""Short: length below this, in seconds."""
 
 NARROW_DB = -50.0
-"""Narrowband: the power above 4.3 kHz relative to that below 3.4 kHz is at most this."""
+"""Narrowband: power above 4.3 kHz relative to the power below 3.4 kHz, at most, in dB."""
 
 EDGE_DB = 33.0
-"""Narrowband: the spectrum falls by at least this from 2.8-3.4 kHz to 4.3-4.9 kHz."""
+"""Narrowband: fall of the spectrum from 2.8-3.4 kHz to 4.3-4.9 kHz, at least, in dB."""
 
 CLIPPED_SHARE = 0.03
-"""Clipped: of the samples within 20 dB of the peak, at least this share is within 2 dB of it."""
+"""Clipped: share of samples within 2 dB of the peak among those within 20 dB, at least."""
 
 CLIPPED_RISE = 0.7
-"""Clipped: samples within 2 dB of the peak for each sample 2 to 4 dB below it, at least."""
+"""Clipped: ratio of samples within 2 dB of the peak to samples 2 to 4 dB below it, at least."""
 
 TONAL_SHARE = 0.9
-"""A pure tone has this share of its energy in one spectral line; its top is round by nature."""
+"""Not clipped but a pure tone, with many samples near the peak: share of the energy in one spectral
+line, at least."""
 
 _FRAME = 512
-# A fixed grid, so that the result does not depend on how the stream is cut into blocks.
+# Samples are processed in chunks of fixed length, so that results do not depend on the blocks.
 _CHUNK = 32 * _FRAME
-# Frames this far below the typical loud frame are pauses.
+# Frames more than this below the typical loud frame are pauses, in dB.
 _ACTIVE_DB = 30
 
-# Up to the largest samples that are read: floats need not end at full scale.
+# The range covers the largest samples that are read; floats may exceed full scale.
 _LOWEST_DB, _HIGHEST_DB = -140, 241
 _STEPS_PER_DB = 2
 _N_LEVELS = _HIGHEST_DB - _LOWEST_DB
 _SILENT_PEAK_DB = -90.0
 
 _HZ = fft_frequencies(SAMPLE_RATE, _FRAME)
-# Edges in Hz of: speech, above the telephone band, the last of the band, the first beyond it.
+# Limits in Hz: speech; above the telephone band; below its upper edge; above its upper edge.
 _BANDS = ((200, 3400), (4300, 7500), (2800, 3400), (4300, 4900))
 _IN_BANDS = np.array([np.logical_and(low <= _HZ, high >= _HZ) for low, high in _BANDS], np.float32)
 
@@ -59,8 +60,8 @@ _IN_BANDS = np.array([np.logical_and(low <= _HZ, high >= _HZ) for low, high in _
 class SoundCheck:
     """Checks a stream of sound, block by block, in constant memory.
 
-    Frames of 32 ms are sorted by level into bins of 1 dB, samples by magnitude into bins of
-    0.5 dB; what is loud and what is a pause is decided at the end.
+    Frames of 32 ms are counted in bins of level (1 dB), samples in bins of magnitude (0.5 dB);
+    loud frames and pauses are distinguished at the end.
 
     Example:
         >>> check = SoundCheck()
@@ -74,17 +75,17 @@ class SoundCheck:
         self._n_samples = 0
         self._sum = 0.0
         self._magnitudes = np.zeros(_N_LEVELS * _STEPS_PER_DB, np.int64)
-        # Of the frames of each level: number, power, power of the bands, of the line, of all lines.
+        # Per level of frames: number, power, power of each band, of the strongest line, of all.
         self._frames = np.zeros((_N_LEVELS, 2 + len(_BANDS) + 2))
 
     def watch(self, blocks: Iterable[Array]) -> Iterator[Array]:
-        """Pass blocks on, and add each."""
+        """Pass blocks on, adding each."""
         for block in blocks:
             self.add(block)
             yield block
 
     def add(self, samples: Array) -> None:
-        """Take the next samples of the stream: mono, 16 kHz, shape `[n_samples]`."""
+        """Add the next samples of the stream: mono, 16 kHz, shape `[n_samples]`."""
         held = np.concatenate((self._held, samples)) if len(self._held) else samples
         whole = len(held) - len(held) % _CHUNK
         for start in range(0, whole, _CHUNK):
@@ -92,10 +93,10 @@ class SoundCheck:
         self._held = held[whole:].copy()
 
     def cautions(self) -> tuple[Caution, ...]:
-        """What is wrong with the sound so far: `narrowband`, `clipped`, `too-quiet`, `short`."""
+        """Cautions for the sound so far: `narrowband`, `clipped`, `too-quiet`, `short`."""
         whole = copy(self)
         whole._count(self._held)
-        problems = tuple(caution for caution in whole._found() if caution is not None)
+        problems = tuple(caution for caution in whole._checked() if caution is not None)
         return problems + short(whole._n_samples / SAMPLE_RATE)
 
     def _count(self, chunk: Array) -> None:
@@ -103,10 +104,10 @@ class SoundCheck:
             return
         self._n_samples += len(chunk)
         self._sum += float(chunk.sum(dtype=np.float64))
-        # Without the constant offset that some sound cards add.
+        # Remove the constant offset that some sound cards add.
         centred = chunk - np.float32(self._sum / self._n_samples)
         steps = _bins(np.abs(centred), 20.0, _STEPS_PER_DB)
-        # New arrays, for `cautions` looks ahead with a shallow copy of this object.
+        # New arrays: `cautions` continues on a shallow copy of this object.
         self._magnitudes = self._magnitudes + np.bincount(steps, minlength=len(self._magnitudes))
         framed = centred[: len(centred) - len(centred) % _FRAME]
         if not len(framed):
@@ -120,7 +121,7 @@ class SoundCheck:
         self._frames = self._frames.copy()
         np.add.at(self._frames, _bins(level, 10.0, 1), measured)
 
-    def _found(self) -> Iterator[Caution | None]:
+    def _checked(self) -> Iterator[Caution | None]:
         filled = np.flatnonzero(self._magnitudes)
         if not len(filled) or _db(filled[-1]) < _SILENT_PEAK_DB:
             return
@@ -130,9 +131,9 @@ class SoundCheck:
         yield _too_quiet(_ratio_db(power, n))
 
     def _active(self) -> NDArray[np.float64]:
-        """Sums over the frames that are no pauses."""
+        """Sums over all frames except pauses."""
         energy = np.cumsum(self._frames[::-1, 1])[::-1]
-        # Half of the energy lies in frames of this level and above.
+        # Level above which frames hold half of the energy.
         loud = int(np.flatnonzero(energy >= 0.5 * energy[0])[-1])
         sums: NDArray[np.float64] = self._frames[max(0, loud - _ACTIVE_DB) :].sum(axis=0)
         return sums
@@ -147,16 +148,16 @@ class SoundCheck:
             return None
         return Caution(
             "clipped",
-            f"clipped: {100 * near / loud:.0f} % of the loud samples lie within 2 dB of the peak, "
-            f"in clean speech fewer than {100 * CLIPPED_SHARE:.0f} %",
+            f"clipped: {100 * near / loud:.0f} % of the loud samples are within 2 dB of the peak; "
+            f"in clean speech less than {100 * CLIPPED_SHARE:.0f} %",
         )
 
 
 def short(duration_s: float) -> tuple[Caution, ...]:
-    """The caution for a recording of this length in seconds, if it is short."""
+    """The caution for a short recording; empty if it lasts at least `SHORT_S`."""
     if duration_s >= SHORT_S:
         return ()
-    line = f"lasts {duration_s:.2f} s; answers on less than {SHORT_S:g} s are wrong more often"
+    line = f"lasts {duration_s:.2f} s; below {SHORT_S:g} s predictions are less accurate"
     return (Caution("short", line),)
 
 
@@ -165,7 +166,7 @@ def _narrowband(above_db: float, beyond_edge_db: float) -> Caution | None:
         return None
     less = -above_db if above_db <= NARROW_DB else -beyond_edge_db
     return Caution(
-        "narrowband", f"no sound above 4 kHz, as on the telephone: {less:.0f} dB less than below"
+        "narrowband", f"narrowband, such as a telephone call: {less:.0f} dB less above 4 kHz"
     )
 
 
@@ -174,13 +175,13 @@ def _too_quiet(level_dbfs: float) -> Caution | None:
         return None
     return Caution(
         "too-quiet",
-        f"speech at {level_dbfs:.0f} dBFS; below {QUIET_DBFS:.0f} dBFS it drowns in the rounding "
-        "of 16-bit sound",
+        f"speech at {level_dbfs:.0f} dBFS; below {QUIET_DBFS:.0f} dBFS it is masked by the "
+        "quantisation noise of 16-bit audio",
     )
 
 
 def _bins(values: NDArray[np.floating], factor: float, per_db: int) -> NDArray[np.int64]:
-    """The bin of each magnitude (factor 20) or power (factor 10)."""
+    """Bin of each magnitude (factor 20) or power (factor 10)."""
     with np.errstate(divide="ignore"):
         db = factor * np.log10(values)
     edges = np.clip(np.floor((db - _LOWEST_DB) * per_db), 0, _N_LEVELS * per_db - 1)
@@ -193,5 +194,5 @@ def _db(step: int) -> float:
 
 
 def _ratio_db(part: float, whole: float) -> float:
-    """A ratio of powers in dB, no lower than -200."""
+    """A ratio of powers in dB, at least -200."""
     return 10.0 * float(np.log10(max(part / whole, 1e-20))) if whole > 0 else 0.0

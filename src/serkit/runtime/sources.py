@@ -1,4 +1,4 @@
-"""A recording as what a model takes: blocks of samples or of log-mel frames."""
+"""Recordings as the input of a model: blocks of samples or of log-mel frames."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Stream:
     Attributes:
         blocks: Consecutive parts, shape `[n]` (samples) or `[80, n]` (log-mel frames), float32.
         rate: Samples or frames per second.
-        cautions: What is wrong with the parts read so far.
+        cautions: Returns the cautions for the blocks read so far.
     """
 
     blocks: Iterator[Array]
@@ -47,16 +47,16 @@ class Stream:
 
 @contextmanager
 def opened(source: Source, card: ModelCard) -> Iterator[Stream]:
-    """Open a recording, sound or packets of the codec, as the input of a model.
+    """Open a recording, either sound or packets of the codec, as the input of a model.
 
     Args:
         source: A path, the bytes of a file, a binary file or `(array, rate)`.
-        card: Says whether the model takes sound or log-mel.
+        card: The card of the model, which takes sound or log-mel.
 
     Raises:
-        AudioError: The recording holds packets, and the model takes sound. What is wrong with the
-            recording itself is raised as its blocks are read.
-        PacketError: The packets are those of several streams.
+        AudioError: The recording holds packets, but the model takes sound. Errors of the recording
+            itself are raised as its blocks are read.
+        PacketError: The packets belong to several streams.
     """
     takes_log_mel = isinstance(card.input, LogMelRecipe)
     with ExitStack() as resources:
@@ -67,8 +67,8 @@ def opened(source: Source, card: ModelCard) -> Iterator[Stream]:
             yield _decoded(packets)
         else:
             raise AudioError(
-                f"holds packets of serkit's codec, and {card.name} takes sound; choose a model "
-                "that takes log-mel"
+                f"the recording holds packets of serkit's codec, but {card.name} takes sound; "
+                "choose a model that takes log-mel"
             )
 
 
@@ -86,7 +86,7 @@ def is_silent(window: Array) -> bool:
 
 
 def window_cautions(window: Array) -> tuple[Caution, ...]:
-    """What is wrong with a window of samples; frames say nothing of the sound they came from."""
+    """Cautions for a window of samples; none for log-mel frames, which cannot be checked."""
     if window.ndim > 1:
         return ()
     check = SoundCheck()
@@ -100,7 +100,7 @@ def _packets(source: Source, resources: ExitStack) -> StoredBytes | None:
     if isinstance(source, str | os.PathLike):
         try:
             file = resources.enter_context(open_file(Path(source)))
-        except (OSError, ValueError):  # the reader of audio says what is wrong with it
+        except (OSError, ValueError):  # the audio reader reports the reason
             return None
     elif isinstance(source, bytes | bytearray | memoryview):
         file = io.BytesIO(source)
@@ -149,10 +149,10 @@ def _decoded(content: StoredBytes) -> Stream:
 
     def cautions() -> tuple[Caution, ...]:
         lost = decoding.concealed / max(n_frames, 1)
-        found = short(n_frames / FRAMES_PER_SECOND)
+        if_short = short(n_frames / FRAMES_PER_SECOND)
         if not decoding.concealed:
-            return found
+            return if_short
         line = f"{100 * lost:.0f} % of the frames were lost and interpolated"
-        return (Caution("lost-packets", line), *found)
+        return (Caution("lost-packets", line), *if_short)
 
     return Stream(blocks(), FRAMES_PER_SECOND, cautions)

@@ -18,19 +18,19 @@ MAX_DIRECTIONS = 32
 """Directions that a file may hold."""
 
 FARTHEST = 10.0
-"""Limit of a standardised feature, so that no single one decides."""
+"""Limit of a standardised feature, so that no single feature dominates the distance."""
 
 
 @dataclass(frozen=True, slots=True)
 class Typical:
-    """The spread of the training data in a few directions.
+    """The covariance of the training data in a few random directions.
 
     The distance of a recording is the Mahalanobis distance of its standardised features, projected
     on fixed random directions: the covariance of all features would be larger than the model.
 
     Attributes:
-        share: Share of the recordings of held-out speakers within `limit`.
-        limit: A distance.
+        share: Share of the recordings of held-out speakers whose distance is at most `limit`.
+        limit: Largest distance of typical recordings.
         whitening: Lower triangle, row by row, of the matrix that whitens the projections of the
             training recordings: little-endian float16 as base64.
     """
@@ -40,11 +40,11 @@ class Typical:
     whitening: str
 
     def distances(self, standardised: Features) -> Array:
-        """Distance of recordings to the training data, whose own mean square is 1.
+        """Distance of recordings to the training data, scaled to a mean square of 1 over it.
 
         Args:
-            standardised: Vectors `[n, n_features]` or frames of n recordings, of zero mean and unit
-                variance over the training data, not clipped.
+            standardised: Vectors `[n, n_features]` or frames of n recordings, with zero mean and
+                unit variance over the training data, not clipped.
 
         Returns:
             Shape `[n]`, float32.
@@ -56,7 +56,7 @@ class Typical:
 
 
 def projections(standardised: Features, n_directions: int) -> NDArray[np.float64]:
-    """Standardised features, or their mean over the frames, projected on the first directions.
+    """Project standardised features, or their mean over the frames, on random directions.
 
     Args:
         standardised: As for `Typical.distances`.
@@ -80,7 +80,7 @@ def _limited(values: Array) -> NDArray[np.float64]:
 def fitted(projected: NDArray[np.float64], weights: NDArray[np.float64]) -> NDArray[np.float64]:
     """The whitening matrix of projections: inverse Cholesky factor of their covariance.
 
-    The covariance is shrunk by 5 % towards its diagonal, so that few recordings suffice.
+    The covariance is shrunk by 5 % towards its diagonal, which regularises it for small data.
 
     Args:
         projected: Projections of the training data, shape `[n, n_directions]`.
@@ -90,8 +90,8 @@ def fitted(projected: NDArray[np.float64], weights: NDArray[np.float64]) -> NDAr
         Lower triangular, shape `[n_directions, n_directions]`.
     """
     moments = (projected * weights[:, None]).T @ projected / weights.sum()
-    own = np.maximum(np.diag(moments), 1e-6)
-    shrunk = 0.95 * moments + 0.05 * np.diag(own)
+    variances = np.maximum(np.diag(moments), 1e-6)
+    shrunk = 0.95 * moments + 0.05 * np.diag(variances)
     inverse: NDArray[np.float64] = np.linalg.inv(np.linalg.cholesky(shrunk))
     return inverse
 
@@ -107,15 +107,18 @@ def triangle(text: str) -> NDArray[np.float64]:
     """The matrix that `as_text` wrote.
 
     Raises:
-        ValueError: It is not base64, not a triangle, has too many directions or is not finite.
+        ValueError: The text is not base64, or the matrix is not triangular, too large or not
+            finite.
     """
     content = base64.b64decode(text, validate=True)
     size = round((len(content) + 0.25) ** 0.5 - 0.5)
     if len(content) != size * (size + 1) or not 1 <= size <= MAX_DIRECTIONS:
-        raise ValueError(f"{len(content)} bytes are no triangle of 1 to {MAX_DIRECTIONS} rows")
+        raise ValueError(
+            f"{len(content)} bytes; expected a triangular matrix of 1 to {MAX_DIRECTIONS} rows"
+        )
     values = np.frombuffer(content, "<f2").astype(np.float64)
     if not np.isfinite(values).all():
-        raise ValueError("the triangle holds numbers that are not finite")
+        raise ValueError("the matrix holds numbers that are not finite")
     matrix = np.zeros((size, size))
     matrix[np.tril_indices(size)] = values
     matrix.flags.writeable = False

@@ -1,4 +1,4 @@
-"""Weight matrices, in full or packed in few bits."""
+"""Weight matrices, in float32 or packed in few bits."""
 
 from __future__ import annotations
 

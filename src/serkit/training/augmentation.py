@@ -1,4 +1,4 @@
-"""Augmented copies of a recording."""
+"""Data augmentation: altered copies of recordings."""
 
 from __future__ import annotations
 
@@ -14,23 +14,24 @@ from serkit.runtime import features_of
 Samples = NDArray[np.float32]
 
 AUGMENTATION_VERSION = 1
-"""Changes whenever `augment` would return other copies of the same recording."""
+"""Changes whenever the same arguments of `augment` would give another copy."""
 
-# Where the random equaliser has its knots, in Hz: octaves, as loudspeakers and rooms differ.
+# Knots of the random equaliser in Hz, an octave apart.
 _KNOTS_HZ = np.array([0.0, 125.0, 250.0, 500.0, 1000.0, 2000.0, 4000.0, 8000.0])
 
 
 class Augmentation(BaseModel):
-    """How copies are altered; the features of each copy are computed once, before training.
+    """Settings of augmentation; the features of each copy are computed once, before training.
 
     Attributes:
         copies: Augmented copies per training recording, in addition to the recording itself.
-        speed: Largest change of speed and pitch together, as a factor; 1 for none.
+        speed: Largest factor by which speed and pitch change; 1 for no change.
         equaliser_db: Standard deviation of a random change of the spectral envelope, in dB.
-        noise_snr_db: Range of signal-to-noise ratios of added coloured noise, in dB.
-        probability: Probability of the equaliser and of the noise, each.
-        coded: Probability that a copy's log-mel spectrogram goes through the codec, at a random
-            quality; for models that take log-mel.
+        noise_snr_db: Range of signal-to-noise ratios of added coloured noise, in dB; None for no
+            noise.
+        probability: Probability of the equaliser, and of the noise.
+        coded: Probability that a copy is coded by the codec at a random quality; for models that
+            take log-mel.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -51,7 +52,7 @@ def augmented_features(
     Args:
         recipe: The features.
         samples: Mono at 16 kHz, shape `[n_samples]`, float32.
-        plan: How the copy is altered.
+        plan: Settings of the augmentation.
         rng: Source of all random choices.
 
     Returns:
@@ -69,7 +70,7 @@ def augment(samples: Samples, plan: Augmentation, rng: np.random.Generator) -> S
 
     Args:
         samples: Mono at 16 kHz, shape `[n_samples]`, float32.
-        plan: How it is altered.
+        plan: Settings of the augmentation.
         rng: Source of all random choices.
 
     Returns:
@@ -102,7 +103,7 @@ def _equalise(samples: Samples, size_db: float, rng: np.random.Generator) -> Sam
     response_db = size_db * (0.7 * gains + 0.6 * tilt)
     spectrum = np.fft.rfft(samples)
     hz = np.fft.rfftfreq(len(samples), 1.0 / SAMPLE_RATE)
-    # On an axis that is linear near 0 Hz and logarithmic above.
+    # Interpolated over a frequency axis that is linear near 0 Hz and logarithmic above.
     gain_db = np.interp(np.log2(hz + 60.0), np.log2(_KNOTS_HZ + 60.0), response_db)
     filtered = np.fft.irfft(spectrum * 10.0 ** (gain_db / 20.0), len(samples))
     altered: Samples = filtered.astype(np.float32)

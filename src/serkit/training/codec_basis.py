@@ -57,15 +57,15 @@ def learn_basis(
     steps: int = 3000,
     batch: int = 32_768,
 ) -> Basis:
-    """Learn kinds of blocks, context network and frequency tables.
+    """Train kinds of blocks, context network and frequency tables.
 
-    The kinds are learned from all blocks, network and tables from a sample, quantised with the
-    tables of the previous round.
+    The kinds are trained on all blocks, network and tables on a sample, quantised with the tables
+    of the previous round.
 
     Args:
         blocks: Log-mel of speech, each block of shape `[80, 32]`.
         seed: Seed of the sample and of the network.
-        sample: Number of blocks from which network and tables are learned.
+        sample: Number of blocks to train network and tables on.
         steps: Training steps of the network.
         batch: Coefficients per training step.
     """
@@ -99,14 +99,14 @@ def _kinds(blocks: Array) -> tuple[Array, Array, Array]:
     for _ in range(_KIND_ITERATIONS):
         # A kind without blocks restarts from all of them.
         members = [blocks[kinds == kind] for kind in range(N_KINDS)]
-        members = [own if len(own) else blocks for own in members]
-        mean = np.stack([own.mean(axis=(0, 2)) for own in members])
-        vectors = np.stack([_vectors(own) for own in members])
+        members = [part if len(part) else blocks for part in members]
+        mean = np.stack([part.mean(axis=(0, 2)) for part in members])
+        vectors = np.stack([_vectors(part) for part in members])
         bases = [_untrained(mean[[k]], vectors[[k]], _NO_PRIOR) for k in range(N_KINDS)]
         prior = np.stack(
             [
-                np.mean([np.abs(coefficients(basis, block)[0]) for block in own], axis=0)
-                for basis, own in zip(bases, members, strict=True)
+                np.mean([np.abs(coefficients(basis, block)[0]) for block in part], axis=0)
+                for basis, part in zip(bases, members, strict=True)
             ]
         )
         basis = _untrained(mean, vectors, np.round(8.0 * np.log(prior + 0.05)))

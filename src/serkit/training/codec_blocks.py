@@ -1,4 +1,4 @@
-"""Blocks of log-mel from corpora, which a basis of the codec is learned from."""
+"""Log-mel blocks of corpora, to train the codec's basis on."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from serkit.training.data import read_utterance
 from serkit.training.workers import worker_pool
 
 MAX_RECORDINGS = 1500
-"""Recordings used of a corpus; a larger one is subsampled evenly."""
+"""Recordings per corpus; larger corpora are subsampled evenly."""
 
 
 def utterance_blocks(utterance: Utterance) -> list[NDArray[np.float32]]:
-    """Blocks of one recording, clamped and padded as by the encoder.
+    """Blocks of a recording, clamped and padded as by the encoder.
 
     Args:
         utterance: The recording.
@@ -54,6 +54,6 @@ def corpus_blocks(corpora: Iterable[str]) -> list[NDArray[np.float32]]:
         for name in corpora:
             utterances = load(name).utterances
             chosen = utterances[:: -(-len(utterances) // MAX_RECORDINGS)]
-            for found in pool.map(utterance_blocks, chosen, chunksize=32):
-                blocks += found
+            for of_utterance in pool.map(utterance_blocks, chosen, chunksize=32):
+                blocks += of_utterance
     return blocks

@@ -1,4 +1,4 @@
-"""A layer in PyTorch <-> the same layer in the runtime's NumPy."""
+"""Conversion of layers between PyTorch and the NumPy runtime."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from serkit import networks, runtime
 
 
 def to_runtime(layer: networks.Layer) -> runtime.Layer:
-    """A layer as it is stored; its numbers are copied."""
+    """Convert a trained layer to NumPy; the parameters are copied."""
     parameters = {name: _numbers(values) for name, values in layer.named_parameters()}
     values = {name: getattr(layer, name) for name in layer.options}
     return runtime.LAYERS[layer.kind](**parameters, **values)
 
 
 def to_torch(layer: runtime.Layer) -> networks.Layer:
-    """A layer to train, its weights in full; its numbers are copied."""
+    """Convert a layer to PyTorch, with dequantised weights; the parameters are copied."""
     kind = networks.LAYERS[layer.kind]
     if not isinstance(layer, runtime.WeightedLayer):
         return kind.sized(0, 0, {})

@@ -1,4 +1,4 @@
-"""Utterances -> features, targets and speakers for training and evaluation."""
+"""Datasets: features, targets and speakers of utterances, for training and evaluation."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from serkit.runtime import features_of
 from serkit.training.feature_cache import FeatureCache
 from serkit.training.workers import in_processes
 
-if TYPE_CHECKING:  # Testing a finished model reads recordings without the extra `train`.
+if TYPE_CHECKING:  # evaluating a trained model does not need the extra `train`
     from serkit.training.augmentation import Augmentation
     from serkit.training.recipe import Recipe
 
@@ -29,8 +29,8 @@ Extracted = tuple[int, str, list[NDArray[np.float32]]]
 Track = Callable[[Iterable[Extracted], int], Iterable[Extracted]]
 
 MAX_CLIP_S = 600.0
-"""Default limit of the length of an utterance in seconds: its samples and frames are held in
-memory, several times over while features are computed."""
+"""Default limit of the length of an utterance in seconds, which bounds memory: samples and frames
+are held several times during feature extraction."""
 
 _AT_A_TIME = 32
 
@@ -87,8 +87,8 @@ def load_utterances(
     """Read the corpora of a recipe and keep the utterances with its labels.
 
     Args:
-        recipe: Names the corpora and labels.
-        specs: `NAME[=PATH]` of each corpus; the recipe's own names if empty.
+        recipe: The training recipe, with corpora and labels.
+        specs: `NAME[=PATH]` of each corpus; the recipe's corpora if empty.
 
     Raises:
         CorpusError: A corpus is missing, or a label occurs in none of them.
@@ -96,11 +96,11 @@ def load_utterances(
     loaded, kept = corpora.load_labelled(specs or recipe.corpora, labels=recipe.labels)
     missing = [label for label in recipe.labels if all(u.label != label for u in kept)]
     if missing:
-        found = sorted({u.label for corpus in loaded for u in corpus.utterances})
+        present = sorted({u.label for corpus in loaded for u in corpus.utterances})
         raise CorpusError(
-            f"no utterance of {', '.join(c.name for c in loaded)} is labelled "
-            f"{', '.join(missing)}, which the recipe {recipe.name} tells apart; "
-            f"labels found: {', '.join(found) or 'none'}"
+            f"{', '.join(c.name for c in loaded)} has no utterance labelled "
+            f"{', '.join(missing)}, as the recipe {recipe.name} expects; "
+            f"its labels are {', '.join(present) or 'none'}"
         )
     return loaded, kept
 
@@ -117,15 +117,15 @@ def make_dataset(
     """Extract the features of utterances.
 
     Args:
-        recipe: Says which features and labels.
-        utterances: With labels among the recipe's.
-        jobs: Processes that work at the same time.
-        cache: Where features are kept from one call to the next; None for nowhere.
-        track: Wraps the results as they come, to show progress: `track(results, total)`.
-        max_clip_s: Longest utterance allowed, in seconds.
+        recipe: The training recipe, with features, labels and augmentation.
+        utterances: Utterances with labels of the recipe.
+        jobs: Number of processes.
+        cache: Cache of the features; None for no cache.
+        track: Wraps the results to show progress: `track(results, total)`.
+        max_clip_s: Maximum length of an utterance in seconds.
 
     Raises:
-        CorpusError: A recording cannot be read or is too long; the file is named.
+        CorpusError: A recording cannot be read or is too long; the message names the file.
     """
     return extract_dataset(
         recipe.input,
@@ -154,16 +154,16 @@ def extract_dataset(
 
     Args:
         recipe: Features to extract.
-        labels: The classes, in the order of their indices.
-        utterances: With labels among these.
-        augmentation: How copies are altered; None for no copies.
+        labels: Classes, in the order of their indices.
+        utterances: Utterances with these labels.
+        augmentation: Settings of the augmentation; None for no copies.
         jobs: As for `make_dataset`.
         cache: As for `make_dataset`.
         track: As for `make_dataset`.
         max_clip_s: As for `make_dataset`.
 
     Raises:
-        CorpusError: A recording cannot be read or is too long; the file is named.
+        CorpusError: A recording cannot be read or is too long; the message names the file.
     """
     numbered = list(enumerate(utterances))
     tasks = [numbered[i : i + _AT_A_TIME] for i in range(0, len(numbered), _AT_A_TIME)]
@@ -172,7 +172,7 @@ def extract_dataset(
     results = (one for part in parts for one in part)
     extracted = list(track(results, len(utterances)) if track else results)
     extracted.sort(key=lambda one: one[0])
-    # [n_copies + 1][n_utterances], each a vector or frames.
+    # [n_copies + 1][n_utterances] vectors or frames.
     rows = list(zip(*(rows for _, _, rows in extracted), strict=True))
     variants = stacked_twice(rows)
     return Dataset(
@@ -185,21 +185,24 @@ def extract_dataset(
 
 
 def read_utterance(utterance: Utterance, *, max_clip_s: float = MAX_CLIP_S) -> Samples:
-    """The recording of an utterance, or its part of one: mono at 16 kHz, shape `[n_samples]`.
+    """Read the recording of an utterance, or its part of a recording.
 
     Args:
-        utterance: With a recording.
-        max_clip_s: Longest utterance allowed, in seconds.
+        utterance: An utterance with a recording.
+        max_clip_s: Maximum length of an utterance in seconds.
+
+    Returns:
+        Mono at 16 kHz, float32, shape `[n_samples]`.
 
     Raises:
-        CorpusError: It has none, cannot be read, or lasts longer than `max_clip_s`; the file is
-            named.
+        CorpusError: There is no recording, or it cannot be read or is longer than `max_clip_s`; the
+            message names the file.
     """
     return np.concatenate(list(_pieces_of(utterance, max_clip_s)))
 
 
 def hash_utterance(utterance: Utterance, *, max_clip_s: float = MAX_CLIP_S) -> str:
-    """The `content_hash` of an utterance, in memory that does not grow with its length.
+    """The `content_hash` of an utterance, in constant memory.
 
     Args:
         utterance: As for `read_utterance`.
@@ -215,7 +218,7 @@ def hash_utterance(utterance: Utterance, *, max_clip_s: float = MAX_CLIP_S) -> s
 
 
 def _pieces_of(utterance: Utterance, max_clip_s: float) -> Iterator[Samples]:
-    """The recording of an utterance in blocks, at least one; not read beyond the utterance."""
+    """The recording of an utterance in blocks, at least one; reading stops at its end."""
     audio = utterance.audio
     if audio is None:
         raise CorpusError(f"an utterance of {utterance.corpus} has no recording")
@@ -236,18 +239,16 @@ def _pieces_of(utterance: Utterance, max_clip_s: float) -> Iterator[Samples]:
             n_given += len(piece)
             if n_given > max_clip_s * SAMPLE_RATE:
                 raise CorpusError(
-                    f"{audio}: an utterance lasts more than {max_clip_s:g} s; expected single "
-                    "utterances: give their start and end in a manifest, or raise the limit "
-                    "(--max-clip-s)"
+                    f"{audio}: an utterance is longer than {max_clip_s:g} s; give the start and "
+                    "end of each utterance in a manifest, or raise the limit (--max-clip-s)"
                 )
             yield piece
     except AudioError as error:
         raise CorpusError(f"{audio}: {error}") from error
     if not n_given:
         raise CorpusError(
-            f"{audio} lasts {n_read / SAMPLE_RATE:.3f} s, and an utterance from "
-            f"{utterance.start_s or 0.0:g} s on holds no sample of it; correct its times, or leave "
-            "it out"
+            f"{audio}: the utterance from {utterance.start_s or 0.0:g} s has no samples, with "
+            f"{n_read / SAMPLE_RATE:.3f} s read; correct its times, or remove it"
         )
 
 
@@ -271,9 +272,9 @@ def _features_of_one(
     max_clip_s: float,
     utterance: Utterance,
 ) -> tuple[str, list[NDArray[np.float32]]]:
-    """Content hash, and features of a recording and of its augmented copies."""
+    """Content hash of a recording; features of the recording and of its augmented copies."""
     samples = read_utterance(utterance, max_clip_s=max_clip_s)
-    # Seeded by the name, so that a copy does not depend on the other utterances or their order.
+    # Seeded by the name, so that copies do not depend on the other utterances or their order.
     stem = utterance.audio.stem if utterance.audio else ""
     seed = zlib.crc32(f"{utterance.speaker_key}/{stem}".encode())
     content = content_hash(samples)
@@ -292,13 +293,13 @@ def _features_of_one(
 
     if cache is None:
         return content, compute()
-    made_by: dict[str, Any] = {type(recipe).__name__: recipe.to_dict()}
+    settings: dict[str, Any] = {type(recipe).__name__: recipe.to_dict()}
     if augmentation is not None:
         from serkit.training.augmentation import AUGMENTATION_VERSION
 
-        made_by |= {
+        settings |= {
             "augmentation": augmentation.model_dump(mode="json"),
             "version": AUGMENTATION_VERSION,
             "seed": seed,
         }
-    return content, cache.get(content, made_by, compute)
+    return content, cache.get(content, settings, compute)

@@ -1,4 +1,4 @@
-"""A cache of features, keyed by the content of a recording and how its features are made."""
+"""A cache of features on disk, keyed by the content of a recording and the extraction settings."""
 
 from __future__ import annotations
 
@@ -19,45 +19,46 @@ from serkit.files import read_bounded, write_atomically
 Array = NDArray[np.float32]
 
 MAX_BYTES = 1 << 30
-"""A larger file is computed again."""
+"""Size of a cached file, at most; larger ones are computed again."""
 
 _CHECKSUM = 16
 
 
 @dataclass(frozen=True, slots=True)
 class FeatureCache:
-    """A folder of extracted features, safe to share among processes.
+    """A folder of extracted features, safe for concurrent processes.
 
-    A file holds a checksum of 16 bytes, then the arrays as NumPy saves them, one after another.
+    A file holds a checksum of 16 bytes, followed by the arrays in NumPy's `.npy` format.
 
     Attributes:
-        folder: Has one folder per feature recipe, with one file per recording.
+        folder: The root, with one folder per extraction settings and one file per recording.
     """
 
     folder: Path
 
     @classmethod
     def default(cls) -> FeatureCache:
-        """The user's: `$XDG_CACHE_HOME/serkit/features`, `~/.cache` if that is not set."""
+        """The user's cache, `$XDG_CACHE_HOME/serkit/features`, by default below `~/.cache`."""
         root = os.environ.get("XDG_CACHE_HOME")
         return cls((Path(root) if root else Path.home() / ".cache") / "serkit" / "features")
 
     def get(
         self,
         content: str,
-        made_by: Mapping[str, Any],
+        settings: Mapping[str, Any],
         compute: Callable[[], list[Array]],
     ) -> list[Array]:
-        """Cached features, or newly computed ones, which are then cached.
+        """Return cached features, or compute and cache them.
 
         A damaged file is computed and written again.
 
         Args:
             content: `content_hash` of the recording.
-            made_by: Everything else that decides the features, versions included, as JSON values.
+            settings: Everything else that determines the features, including versions, as JSON
+                values.
             compute: Called if nothing is cached.
         """
-        key = json.dumps(made_by, sort_keys=True).encode()
+        key = json.dumps(settings, sort_keys=True).encode()
         name = hashlib.blake2b(key, digest_size=12).hexdigest()
         path = self.folder / name / content[:2] / f"{content}.npy"
         cached = _cached(path)
@@ -72,7 +73,7 @@ class FeatureCache:
 
 
 def _cached(path: Path) -> list[Array] | None:
-    """The features in a file; None if there is none, or `get` did not write it."""
+    """The features in a file; None if it is missing, damaged or not written by `get`."""
     try:
         content = read_bounded(path, MAX_BYTES)
         values = content[_CHECKSUM:]
@@ -81,11 +82,12 @@ def _cached(path: Path) -> list[Array] | None:
         file = BytesIO(values)
         features = []
         while file.tell() < len(values):
+            # Unlike np.load, it reads no archives, which would not advance the file.
             features.append(np.lib.format.read_array(file, allow_pickle=False))
-    # What a damaged array raises depends on where it is damaged.
+    # Damaged arrays raise errors of many types.
     except Exception:
         return None
-    if any(one.dtype != np.float32 for one in features):
+    if not all(one.dtype == np.float32 for one in features):
         return None
     return features or None
 

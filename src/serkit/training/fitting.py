@@ -1,4 +1,4 @@
-"""Recipe and data -> a model."""
+"""Training of a model by a recipe."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from serkit.training.speaker_variation import shrink_speaker_variation
 
 Array = NDArray[np.float32]
 
-# A feature that does not vary in training is centred and otherwise left alone.
+# Features of smaller standard deviation in training are centred but not scaled.
 _SMALLEST_SCALE = 1e-6
 
 
@@ -39,20 +39,20 @@ def fit(
 ) -> Model:
     """Train and calibrate a model; the same arguments give the same model.
 
-    The normalisation and the speaker shrinkage are fitted on `training` alone; early stopping
-    and the temperature see `validation` besides. A recipe with `refit` then learns once more,
-    from both, and keeps the temperature.
+    Normalisation, speaker shrinkage and weights are fitted on `training`; early stopping and the
+    temperature use `validation`. A recipe with `refit` is then trained again on both, with the same
+    temperature.
 
     Args:
-        recipe: What to do.
-        training: What the weights are learned from.
-        validation: What decides when to stop and how sure to be.
-        seed: Of the initial weights and the order of learning.
-        on_epoch: Called with each line of the training log; a closed form has none.
+        recipe: The training recipe.
+        training: Training data.
+        validation: Validation data, for early stopping and calibration.
+        seed: Seed of the initial weights and of the order of examples.
+        on_epoch: Called with each line of the training log; not called by ridge regression.
 
     Returns:
-        The model, with weights as precise as the recipe stores them; its card names no figures
-        and no corpora yet.
+        The model, with weights rounded to the recipe's precision; its card has no figures and
+        corpora yet.
 
     Raises:
         RecipeError: The training diverged.
@@ -75,8 +75,8 @@ def _learn(
     seed: int,
     on_epoch: Callable[[Epoch], None] | None,
 ) -> Model:
-    """The model before it is calibrated."""
-    # Weighted like the training, or the largest corpus would decide what is normal.
+    """Train a model without calibration."""
+    # With the weights of the training: otherwise the largest corpus would dominate.
     weights = recording_weights(recipe, training)
     mean, scale = normalisation(training.features, weights)
     card = ModelCard(
@@ -107,36 +107,36 @@ def _learn(
             rows = rows @ shrink
         return Examples(rows, data.targets, recording_weights(recipe, data))
 
-    learned = (
-        _in_closed_form(recipe.optimiser, examples(training), len(recipe.labels))
+    layers = (
+        _closed_form(recipe.optimiser, examples(training), len(recipe.labels))
         if isinstance(recipe.optimiser, Ridge)
-        else _in_steps(
+        else _by_gradient(
             recipe, recipe.optimiser, examples(training), examples(validation), seed, on_epoch
         )
     )
-    first = learned[0]
+    first = layers[0]
     if shrink is not None and isinstance(first, Dense):
-        # A file holds no matrix of its own for it: it is multiplied into the weights.
-        learned[0] = first.with_parameters(first.matrix @ shrink, first.bias)
-    model = replace(model, layers=tuple(_stored(layer, recipe) for layer in learned))
+        # Multiplied into the weights: the file has no tensor for it.
+        layers[0] = first.with_parameters(first.matrix @ shrink, first.bias)
+    model = replace(model, layers=tuple(_stored(layer, recipe) for layer in layers))
     with np.errstate(invalid="ignore", over="ignore"):
-        sound = np.isfinite(model.logits(validation.features)).all()
-    if not sound:
+        finite = np.isfinite(model.logits(validation.features)).all()
+    if not finite:
         raise RecipeError(
-            f"the training of {recipe.name} diverged: its outputs are no finite numbers; look at "
-            "the features, lower the learning_rate, or store weights as float32"
+            f"the training of {recipe.name} diverged: its outputs are not finite; check the "
+            "features, lower the learning_rate, or store weights as float32"
         )
     return model
 
 
-def _in_closed_form(ridge: Ridge, training: Examples, n_labels: int) -> list[Layer]:
+def _closed_form(ridge: Ridge, training: Examples, n_labels: int) -> list[Layer]:
     if isinstance(training.features, Sequences):
-        raise RecipeError("ridge takes vectors, and the recipe keeps frames")
+        raise RecipeError("ridge takes vectors, but the recipe keeps frames; use functionals")
     n_variants, n = training.features.shape[:2]
     weight, bias = fit_ridge(
         training.features.reshape(n_variants * n, -1),
         np.tile(training.targets, n_variants),
-        # A recording and its copies count together as one.
+        # A recording and its copies together have the weight of one recording.
         np.tile(training.weights / np.float32(n_variants), n_variants),
         n_labels=n_labels,
         penalty=ridge.penalty,
@@ -144,7 +144,7 @@ def _in_closed_form(ridge: Ridge, training: Examples, n_labels: int) -> list[Lay
     return [Dense(weight, bias)]
 
 
-def _in_steps(
+def _by_gradient(
     recipe: Recipe,
     optimiser: Optimiser,
     training: Examples,
@@ -171,15 +171,15 @@ def _layers(network: Network, n_inputs: int, n_labels: int) -> list[TorchLayer]:
 
 
 def normalisation(features: Features, weights: Array) -> tuple[Array, Array]:
-    """Weighted mean and scale of each feature; all frames of a recording count equally.
+    """Weighted mean and standard deviation of each feature; frames of a recording weigh equally.
 
     Args:
-        features: As in a `Dataset`.
+        features: Features as in a `Dataset`.
         weights: Weight of each recording, shape `[n]`.
 
     Returns:
-        Mean and standard deviation, each of shape `[n_features]`; a constant feature has the
-        scale 1.
+        Mean and standard deviation, each of shape `[n_features]`, float32; a constant feature has
+        the standard deviation 1.
     """
     if isinstance(features, Sequences):
         exact = features.values.astype(np.float64)
@@ -204,7 +204,7 @@ def _stored(layer: Layer, recipe: Recipe) -> Layer:
 
 
 def recording_weights(recipe: Recipe, data: Dataset) -> NDArray[np.float32]:
-    """How much each recording counts under the recipe's balance, mean 1, shape `[n]`."""
+    """Weight of each recording under the recipe's balance, mean 1, shape `[n]`, float32."""
     if recipe.balance == "none":
         return np.ones(len(data), np.float32)
     by_corpus = recipe.balance == "corpus-class"

@@ -1,4 +1,4 @@
-"""The one training loop."""
+"""The training loop."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ class Epoch:
     """One line of the training log.
 
     Attributes:
-        number: From 1 on.
-        train_loss: Mean loss over the epoch's batches, in nats.
+        number: Number of the epoch, from 1.
+        train_loss: Mean loss over the batches, in nats.
         validation_loss: Mean weighted cross-entropy over the validation set, in nats.
         validation_ua: Unweighted average recall on the validation set.
-        best: Whether its weights are the ones kept so far.
+        best: Whether its weights are the best so far.
     """
 
     number: int
@@ -63,18 +63,18 @@ def train(
 ) -> None:
     """Train a network in place.
 
-    Examples of unequal weight are drawn with replacement, in proportion to it. The result
-    depends on the arguments alone: batches, mixing and noise come from one generator seeded with
-    `seed`, dropout from torch's, seeded alike.
+    Examples of unequal weight are drawn with replacement, in proportion to their weights. The
+    result is determined by the arguments: batches, mixup and noise use one generator seeded with
+    `seed`, dropout uses torch's global generator, seeded likewise.
 
     Args:
-        network: Maps features `[n, ...]` to logits `[n, n_labels]`; trained on a GPU where torch
-            sees one.
-        training: What it learns from.
-        validation: What decides when to stop.
-        optimiser: How it learns.
-        seed: Of all that is random.
-        on_epoch: Called with each line of the log.
+        network: Maps features `[n, ...]` to logits `[n, n_labels]`; trained on a GPU if torch
+            has one.
+        training: Training examples.
+        validation: Validation examples, for early stopping.
+        optimiser: Optimiser settings.
+        seed: Seed of everything random.
+        on_epoch: Called with each line of the training log.
 
     Raises:
         RecipeError: The training diverged.
@@ -98,7 +98,7 @@ def train(
             steps,
             optimiser.learning_rate,
             total_steps=n_steps,
-            # A tenth, unless that is hardly a step.
+            # A tenth, unless that is less than two steps.
             pct_start=0.1 if n_steps > 20 else 0.3,
         )
         if optimiser.schedule == "one-cycle"
@@ -172,7 +172,7 @@ class _Rows:
         return cls(torch.from_numpy(features), None)
 
     def at(self, variant: int | Tensor, batch: Tensor | slice, device: torch.device) -> _Rows:
-        """The variant of each recording of a batch."""
+        """The given variant of each recording of a batch."""
         lengths = None if self.lengths is None else self.lengths[variant, batch].to(device)
         return _Rows(self.values[variant, batch].to(device), lengths)
 
@@ -199,14 +199,14 @@ def _batch_loss(
     other = torch.randperm(len(targets), generator=generator).to(features.device)
     by_row = share.reshape(-1, *[1] * (features.ndim - 1))
     mixed = by_row * features + (1 - by_row) * features[other]
-    # Frames are mixed up to the end of the shorter recording.
+    # Two recordings are mixed up to the end of the shorter.
     lengths = None if rows.lengths is None else torch.minimum(rows.lengths, rows.lengths[other])
     logits = network(mixed, lengths)
-    own, theirs = (
-        nn.functional.cross_entropy(logits, wanted, reduction="none", label_smoothing=smoothing)
-        for wanted in (targets, targets[other])
+    first, second = (
+        nn.functional.cross_entropy(logits, labels, reduction="none", label_smoothing=smoothing)
+        for labels in (targets, targets[other])
     )
-    return (share * own + (1 - share) * theirs).mean()
+    return (share * first + (1 - share) * second).mean()
 
 
 def _validate(

@@ -1,4 +1,4 @@
-"""A training recipe: everything that decides a model, as data."""
+"""Training recipes: everything that determines a model, as data."""
 
 from __future__ import annotations
 
@@ -30,12 +30,13 @@ from serkit.files import read_bounded
 from serkit.plain import from_yaml
 from serkit.runtime import GRU, LSTM, MAX_PARAMETERS, Convolution, Dense, ModelCard, WeightedLayer
 from serkit.runtime.inputs import kind_of
+from serkit.text import shortened, shown
 from serkit.training.augmentation import Augmentation
 
 MAX_BYTES = 1 << 20
-"""A larger recipe is refused."""
+"""Size of a recipe's file, at most."""
 
-_SHOWN = 5
+_MAX_PROBLEMS = 5
 
 
 def _features(value: Any) -> FeatureRecipe | None:
@@ -73,9 +74,9 @@ class Network(_Data):
 
     Attributes:
         family: `mlp` on functionals; `cnn`, `lstm` or `attention-gru` on frames.
-        hidden: Widths of the hidden layers; none makes an `mlp` a linear classifier.
-        kernel: Of a `cnn`: frames that each convolution sees; odd.
-        stride: Of a `cnn`: frames between outputs of a convolution.
+        hidden: Widths of the hidden layers; an `mlp` without any is a linear classifier.
+        kernel: Kernel of the convolutions of a `cnn` in frames, odd.
+        stride: Stride of the convolutions of a `cnn` in frames.
         dropout: Probability of dropping a hidden unit.
         input_dropout: Probability of dropping a feature.
     """
@@ -96,10 +97,10 @@ class Network(_Data):
         return self
 
     def n_parameters(self, n_features: int, n_labels: int) -> int:
-        """Number of weights and biases of the network; those of a pooling are not counted.
+        """Number of weights and biases of the network, without those of attention pooling.
 
         Args:
-            n_features: Length of the vector, or rows of the frames, that it takes.
+            n_features: Length of the feature vector, or number of rows of the frames.
             n_labels: Number of classes.
         """
         layer = _HIDDEN_LAYERS[self.family]
@@ -110,21 +111,21 @@ class Network(_Data):
 
 
 class Optimiser(_Data):
-    """How the weights are learned.
+    """Training by gradient descent.
 
     Attributes:
         name: `adam`, or `adamw` with decoupled weight decay.
-        learning_rate: Step size.
+        learning_rate: Learning rate; the peak of a `one-cycle` schedule.
         weight_decay: L2 penalty (`adam`) or decay (`adamw`).
-        batch_size: Recordings a step.
-        max_epochs: Passes over the data, at most.
-        schedule: `constant`, or `one-cycle`: the learning rate rises over the first tenth and
-            falls to nothing over `max_epochs`.
-        patience: Epochs without improvement on the validation set before stopping, with the
-            weights of the best; None goes through all epochs and keeps the last weights.
-        monitor: What must improve: validation `loss`, or `ua`.
-        label_smoothing: Share of the target spread over all classes.
-        mixup: Parameter of the Beta distribution that pairs are mixed by; 0 for none.
+        batch_size: Recordings per step.
+        max_epochs: Maximum number of epochs.
+        schedule: `constant`, or `one-cycle`: the learning rate rises over the first tenth of the
+            steps and falls to nearly 0 at the end of `max_epochs`.
+        patience: Epochs without improvement on the validation set before stopping, with the best
+            weights; None trains for all epochs and keeps the last weights.
+        monitor: Validation figure to improve: `loss` or `ua`.
+        label_smoothing: Share of the target distributed over all classes.
+        mixup: Parameter of the Beta distribution of mixup; 0 for no mixup.
         noise: Standard deviation of Gaussian noise added to the standardised features.
     """
 
@@ -142,11 +143,11 @@ class Optimiser(_Data):
 
 
 class Ridge(_Data):
-    """Weights in closed form, without epochs; for a network without hidden layers.
+    """Ridge regression in closed form, for a network without hidden layers.
 
     Attributes:
         name: `ridge`.
-        penalty: Of the squared weights; see `fit_ridge`.
+        penalty: Penalty of the squared weights; see `fit_ridge`.
     """
 
     name: Literal["ridge"]
@@ -159,11 +160,11 @@ def _solver(value: Any) -> str:
 
 
 class Acceptance(_Data):
-    """A protocol the finished model reports figures for.
+    """A protocol whose figures the card shows.
 
     Attributes:
         protocol: Name of the protocol.
-        seeds: Repetitions, with seeds 0, 1, ...
+        seeds: Number of repetitions, with seeds 0, 1, ...
     """
 
     protocol: str
@@ -171,19 +172,19 @@ class Acceptance(_Data):
 
 
 class Quantisation(_Data):
-    """How the weights are stored in few bits; see the room `compression`.
+    """Quantisation of the weights; see `serkit.compression`.
 
     Attributes:
-        bits: Of every layer; None searches for the bits of each.
-        search: By `importance`, as Shinde et al.; or by `bytes`, where the width that makes the
-            smallest file is taken next.
-        margin: Of the search: largest fall of the validation accuracy allowed to a layer of
-            importance 1, or, by bytes, to the network.
-        alpha: Of the search: weight of the parameter share in a layer's importance.
-        per_row: A step for each output of a layer, instead of one for the layer.
-        steps: Whether a step spans the weights' `range`, or is nearest in `least-squares`.
-        fine_tuning: Epochs of learning on with the weights rounded; 0 for none.
-        learning_rate: Of these epochs.
+        bits: Bits per weight of all layers; None searches for the bits of each layer.
+        search: Search by `importance`, as Shinde et al., or by `bytes` of the file.
+        margin: Largest loss of validation accuracy in the search: for a layer of importance 1, or,
+            in a search by bytes, for the network.
+        alpha: Weight of the parameter share in a layer's importance.
+        per_row: One quantisation step per output instead of one per layer.
+        steps: Steps that span the `range` of the weights, or minimise the error in
+            `least-squares`.
+        fine_tuning: Epochs of quantisation-aware training; 0 for none.
+        learning_rate: Learning rate of these epochs.
     """
 
     bits: int | None = Field(default=None, ge=1, le=8)
@@ -197,31 +198,31 @@ class Quantisation(_Data):
 
 
 class Recipe(_Data):
-    """Everything that decides a model.
+    """A training recipe.
 
     Attributes:
-        name: Of the model it makes.
-        source: Paper and table it follows; empty for one of our own.
-        corpora: Names of the corpora it learns from.
-        labels: The emotions told apart; other recordings are left out.
+        name: Name of the model.
+        source: Paper and table it reproduces; empty if there is none.
+        corpora: Names of the training corpora.
+        labels: The classes; recordings with other labels are ignored.
         features: The input, if it is computed from sound.
         log_mel: The input, if it is computed from log-mel; exactly one of the two is given.
         window_s: Length in seconds of the windows that a long recording is cut into.
-        clip: Limit of the standardised features, in magnitude; None for none.
+        clip: Limit of the standardised features, in magnitude; None for no limit.
         network: The network.
-        optimiser: How the weights are learned.
+        optimiser: The training of the weights.
         refit: Train again on training and validation data together after calibration; for
             training without early stopping.
         balance: Weights of recordings: `none` for equal weights, `class` for classes of equal
             weight, `corpus-class` for equal weights of each class of each corpus.
         speaker_shrinkage: Strength of `shrink_speaker_variation`; 0 for none.
-        augmentation: Augmented copies of the training recordings; None for none.
-        validation: What is held out for early stopping and calibration: whole `speaker`s, or
-            single `utterance`s, which makes the figures speaker-dependent.
+        augmentation: Augmented copies of the training recordings; None for no copies.
+        validation: Held-out data for early stopping and calibration: whole `speaker`s, or single
+            `utterance`s, which makes the figures speaker-dependent.
         validation_share: Share of the training speakers or utterances held out.
         precision: Type of stored weights that are not quantised.
-        quantisation: How weights are quantised; None for not at all.
-        acceptance: The protocols whose figures the card shows.
+        quantisation: Quantisation of the weights; None for no quantisation.
+        acceptance: Protocols whose figures the card shows.
     """
 
     name: str = Field(min_length=1)
@@ -249,7 +250,7 @@ class Recipe(_Data):
 
     @property
     def input(self) -> FeatureRecipe | LogMelRecipe:
-        """What the model computes its answer from."""
+        """The input of the model."""
         given = self.features or self.log_mel
         if given is None:  # refused by the validation
             raise RecipeError(f"the recipe {self.name} has no input")
@@ -258,41 +259,41 @@ class Recipe(_Data):
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
         if (self.features is None) == (self.log_mel is None):
-            raise ValueError("give either features, computed from sound, or log_mel")
+            raise ValueError("expected exactly one of features and log_mel")
         if self.augmentation and self.augmentation.coded and self.log_mel is None:
-            raise ValueError("coded copies are for log_mel: set augmentation.coded to 0")
+            raise ValueError("augmentation.coded needs log_mel: set it to 0, or use log_mel")
         if len(set(self.labels)) < len(self.labels) or not all(self.labels):
             named = ", ".join(map(repr, self.labels))
-            raise ValueError(f"labels are {named}; expected names, each once")
+            raise ValueError(f"labels are {shortened(named, 200)}; expected distinct names")
         n_parameters = self.network.n_parameters(self.input.n_features, len(self.labels))
         if n_parameters > MAX_PARAMETERS:
             raise ValueError(
                 f"the network has {n_parameters} parameters; expected at most {MAX_PARAMETERS}: "
-                "make its hidden layers narrower, or take fewer features"
+                "use narrower hidden layers or fewer features"
             )
         if self.input.per_frame != (self.network.family != "mlp"):
             raise ValueError(
-                "an mlp takes functionals and the other families frames: give each descriptor "
+                "an mlp needs functionals, the other families frames: give each descriptor "
                 "functionals, or `functionals: []` to keep the frames"
             )
         if self.speaker_shrinkage and self.network.family != "mlp":
-            raise ValueError("speaker_shrinkage is for an mlp")
+            raise ValueError("speaker_shrinkage needs an mlp: set it to 0")
         if isinstance(self.optimiser, Ridge):
             if self.network != Network(hidden=()):
-                raise ValueError("ridge gives a linear model: leave hidden empty and drop nothing")
+                raise ValueError("ridge needs a linear mlp: set hidden to [] and remove dropout")
         elif self.refit and self.optimiser.patience is not None:
             raise ValueError("refit needs a fixed number of epochs: set patience to null")
         if self.refit and self.quantisation and self.quantisation.bits is None:
-            raise ValueError("after a refit no data is left to search bits with: give the bits")
+            raise ValueError("refit leaves no data for a search of bits: set quantisation.bits")
         return self
 
     @property
     def hold_out(self) -> HoldOut:
-        """How the validation part is chosen."""
+        """The choice of the validation part."""
         return HoldOut(self.validation, self.validation_share)
 
     def on_card(self) -> dict[str, Any]:
-        """As plain JSON values, without defaults and without the input, which a card has anyway."""
+        """As plain JSON values, without defaults and without the input, which is on the card."""
         return self.model_dump(mode="json", exclude={"features", "log_mel"}, exclude_defaults=True)
 
     @classmethod
@@ -300,13 +301,13 @@ class Recipe(_Data):
         """The recipe that `on_card` wrote.
 
         Raises:
-            RecipeError: The card holds none that this serkit knows.
+            RecipeError: The card has no recipe that this serkit can read.
         """
         try:
             return cls.model_validate({**card.recipe, kind_of(card.input): card.input})
         except ValidationError as error:
             raise RecipeError(
-                f"{card.name} holds no recipe that this serkit knows: {_problems(error)}"
+                f"the card of {card.name} has no valid recipe: {_problems(error)}"
             ) from error
 
     def to_dict(self) -> dict[str, Any]:
@@ -315,7 +316,7 @@ class Recipe(_Data):
 
 
 def shipped_recipes() -> tuple[str, ...]:
-    """Names of the recipes that ship, as `<folder>/<file>` without the suffix, sorted."""
+    """Names of the shipped recipes, as `<folder>/<file>` without the suffix, sorted."""
     return tuple(sorted(_shipped()))
 
 
@@ -323,10 +324,10 @@ def load_recipe(name_or_path: str | os.PathLike[str]) -> Recipe:
     """Read a recipe.
 
     Args:
-        name_or_path: A shipped recipe's name (see `shipped_recipes`) or the path of a YAML file.
+        name_or_path: Name of a shipped recipe (see `shipped_recipes`) or path of a YAML file.
 
     Raises:
-        RecipeError: There is no such recipe, or it says something impossible.
+        RecipeError: The recipe does not exist or is invalid.
     """
     name = os.fspath(name_or_path)
     shipped = _shipped()
@@ -341,7 +342,7 @@ def load_recipe(name_or_path: str | os.PathLike[str]) -> Recipe:
         close = difflib.get_close_matches(name, shipped, n=1)
         hint = f"did you mean {close[0]!r}? " if close else ""
         raise RecipeError(
-            f"no recipe {name!r}: neither a file nor one that ships; {hint}shipped: "
+            f"unknown recipe {shown(name)}; {hint}expected the path of a YAML file or one of "
             f"{', '.join(sorted(shipped))}"
         )
     try:
@@ -349,14 +350,15 @@ def load_recipe(name_or_path: str | os.PathLike[str]) -> Recipe:
     except ValidationError as error:
         raise RecipeError(f"{name}: {_problems(error)}") from error
     except ValueError as error:
-        raise RecipeError(f"{name}: {error!s:.500}") from error
+        raise RecipeError(f"{name}: {shortened(str(error), 500)}") from error
 
 
 def _problems(error: ValidationError) -> str:
-    """The first few problems, each with where it is."""
+    """The first problems, each with its location."""
     problems = [f"{'.'.join(map(str, e['loc'])) or 'recipe'}: {e['msg']}" for e in error.errors()]
-    more = f"; and {len(problems) - _SHOWN} more" if len(problems) > _SHOWN else ""
-    return "; ".join(f"{problem:.300}" for problem in problems[:_SHOWN]) + more
+    rest = len(problems) - _MAX_PROBLEMS
+    more = f"; and {rest} more" if rest > 0 else ""
+    return "; ".join(shortened(problem, 300) for problem in problems[:_MAX_PROBLEMS]) + more
 
 
 def _shipped() -> dict[str, Traversable]:

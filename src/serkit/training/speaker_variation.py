@@ -1,4 +1,4 @@
-"""A linear map that makes a network listen less to what differs between speakers."""
+"""Normalisation of the variation between speakers."""
 
 from __future__ import annotations
 
@@ -18,24 +18,23 @@ def shrink_speaker_variation(
     *,
     strength: float,
 ) -> Array:
-    """Within-class covariance normalisation, where "class" is the emotion and speakers vary.
+    """Within-class covariance normalisation of the variation of speakers within an emotion.
 
     Hatch et al., *Within-class covariance normalization for SVM-based speaker recognition* (2006),
-    with the roles of speaker and class exchanged and the covariance regularised by the identity:
-    the map is `(I + strength * C)^(-1/2)`, with C the covariance of the means of each speaker's
-    recordings of an emotion around the mean of that emotion. Directions in which speakers say the
-    same emotion differently are shrunk, the others stay.
+    with emotions as classes instead of speakers, and the covariance regularised by the identity:
+    the map is `(I + strength * C)^(-1/2)`, where C is the covariance of the speakers' means of an
+    emotion around the mean of that emotion. Directions in which speakers differ are shrunk.
 
     Args:
         rows: Standardised training features, shape `[n, n_features]`.
         targets: Class indices, shape `[n]`.
-        speakers: Of each row.
-        weights: How much each row counts, shape `[n]`.
-        strength: 0 gives the identity.
+        speakers: Speaker of each row.
+        weights: Weight of each row, shape `[n]`.
+        strength: Strength of the shrinkage; 0 gives the identity.
 
     Returns:
-        A symmetric matrix, shape `[n_features, n_features]`, float32; fitted on the training
-        part alone, it can be multiplied into the first layer.
+        A symmetric matrix, shape `[n_features, n_features]`, float32, to multiply into the first
+        layer.
     """
     names = np.array(speakers)
     exact, counts = rows.astype(np.float64), weights.astype(np.float64)

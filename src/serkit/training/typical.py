@@ -1,4 +1,4 @@
-"""Training data -> the `typical` of a model's card."""
+"""Estimation of the `Typical` of a model's card."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ SHARE = 0.99
 """Share of the recordings of held-out speakers that raise no warning."""
 
 FEWEST_RECORDINGS = 100
-"""With fewer, the share would be a guess."""
+"""Recordings needed to estimate the limit."""
 
 _MOST_PARTS = 10
 
@@ -25,17 +25,17 @@ Array = NDArray[np.float32]
 
 
 def typical_of(recipe: Recipe, data: Dataset) -> Typical | None:
-    """The spread of the training data, and the distance within which new speakers lie.
+    """Estimate the covariance of the training data and the distance limit of new speakers.
 
-    The limit comes from cross-validation over speakers in up to ten parts: the distances of each
-    part are measured to the others. Recordings have the weights of the training.
+    The limit is estimated by cross-validation over speakers in up to ten parts: the distances of
+    each part are measured to the others. Recordings have the weights of the training.
 
     Args:
-        recipe: Decides the weights of recordings.
-        data: Everything the model is trained or calibrated on.
+        recipe: The training recipe, which determines the weights of recordings.
+        data: All data for training and calibration.
 
     Returns:
-        None with fewer than two speakers or 100 recordings, where the limit would be a guess.
+        None with fewer than two speakers or `FEWEST_RECORDINGS`, too few to estimate the limit.
     """
     speakers = [u.speaker_key for u in data.utterances]
     names = sorted(set(speakers))
@@ -73,7 +73,7 @@ def _standardised(features: Features, mean: Array, scale: Array) -> Features:
 
 
 def _quantile(values: NDArray[np.float64], weights: Array, share: float) -> float:
-    """Weighted quantile: the smallest value reached by this share of the weights."""
+    """Weighted quantile: the smallest value with at least this share of the weights up to it."""
     order = np.argsort(values)
     reached = np.cumsum(weights[order], dtype=np.float64)
     return float(values[order][np.searchsorted(reached, share * reached[-1])])

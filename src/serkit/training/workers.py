@@ -1,4 +1,4 @@
-"""Worker processes, as training and evaluation use them."""
+"""Worker processes for training and evaluation."""
 
 from __future__ import annotations
 
@@ -20,20 +20,20 @@ Task = TypeVar("Task")
 Result = TypeVar("Result")
 
 MOST_LOSSES = 3
-"""How often workers may be lost before it is taken for more than bad luck."""
+"""Number of times that workers may be lost before `in_processes` gives up."""
 
-
+# Time that workers have to end before they are killed, in seconds.
 _PATIENCE_S = 0.3
 
 
 def worker_pool(jobs: int) -> ProcessPoolExecutor:
-    """Processes of one torch thread each, that share nothing with this one.
+    """A pool of processes with one torch thread each.
 
-    They are spawned, not forked: a fork of a process that has used torch can hang. Where this
-    process has not imported torch, neither do they.
+    Workers are spawned, since a fork of a process that has used torch can hang. They import torch
+    only if this process has imported it.
 
     Args:
-        jobs: How many.
+        jobs: Number of processes.
     """
     return ProcessPoolExecutor(
         jobs,
@@ -46,18 +46,18 @@ def worker_pool(jobs: int) -> ProcessPoolExecutor:
 def in_processes(
     work: Callable[[Task], Result], tasks: Sequence[Task], jobs: int
 ) -> Iterator[Result]:
-    """Do every task once in local processes, and yield the results as they come.
+    """Run every task once in local processes, and yield the results in order of completion.
 
-    The task of a worker that is lost is done again by another. If the caller stops asking, or is
-    interrupted, the workers stop within a second.
+    Tasks of lost workers are run again. If the generator is closed or interrupted, the workers stop
+    within a second.
 
     Args:
-        work: Does a task; known by name in its module, as other processes import it.
-        tasks: What is to be done.
-        jobs: Processes that work at the same time.
+        work: Runs a task; a function at module level, since other processes import it.
+        tasks: The tasks.
+        jobs: Number of processes.
 
     Raises:
-        ProtocolError: Workers were lost time and again.
+        ProtocolError: Workers were lost more than `MOST_LOSSES` times.
     """
     waiting = dict(enumerate(tasks))
     others = set(active_children())
@@ -73,7 +73,7 @@ def in_processes(
                 del waiting[futures[future]]
                 yield result
         except BrokenProcessPool:
-            pass  # Lost while the tasks were handed out: those waiting are handed out again.
+            pass  # lost while tasks were submitted; the waiting tasks are submitted again
         except BaseException:
             stop(set(active_children()) - others)
             raise
@@ -83,13 +83,13 @@ def in_processes(
             return
     raise ProtocolError(
         f"worker processes were killed {1 + MOST_LOSSES} times, and {len(waiting)} of "
-        f"{len(tasks)} tasks are not done; the memory may be short: use fewer jobs; or they cannot "
-        "start: serkit --debug shows what they print"
+        f"{len(tasks)} tasks are not done; use fewer jobs if memory is short, or serkit --debug to "
+        "see why they do not start"
     )
 
 
 def stop(workers: Iterable[BaseProcess]) -> None:
-    """End worker processes: they tidy up what they are writing; who does not in time is killed."""
+    """Terminate worker processes, which remove unfinished files; kill those that do not end."""
     workers = list(workers)
     for worker in workers:
         worker.terminate()
@@ -101,11 +101,11 @@ def stop(workers: Iterable[BaseProcess]) -> None:
 
 
 class _StoppedError(SystemExit):
-    """Raised in a worker that is to end, so that `finally` removes its unfinished files."""
+    """Raised in a terminated worker, so that `finally` removes unfinished files."""
 
 
 def _begin(with_torch: bool) -> None:
-    """How a worker starts. Ctrl-C goes to all processes; the one that has the work answers it."""
+    """Initialise a worker. Ctrl-C reaches all processes; only the parent handles it."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, _end)
     if with_torch:
@@ -117,7 +117,7 @@ def _begin(with_torch: bool) -> None:
 
 
 def _end(*_: Any) -> None:
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # once is enough, and may be sent twice
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # the signal may be sent twice
     raise _StoppedError
 
 
@@ -125,12 +125,12 @@ def _do(work: Callable[[Task], Result], task: Task) -> Result:
     try:
         return work(task)
     except _StoppedError:
-        os._exit(1)  # a pool would go on with the next task
+        os._exit(1)  # a pool would continue with the next task
 
 
 @contextmanager
 def one_thread() -> Iterator[None]:
-    """Let torch and BLAS use one thread, so that sums are the same in every process."""
+    """Limit torch and BLAS to one thread, so that sums are the same in all processes."""
     import torch
     from threadpoolctl import threadpool_limits
 
