@@ -1,5 +1,5 @@
 # make run    install the core into .venv, recognise the examples, write report.html
-# make test   install the test extra, run the whole suite
+# make test   install the test extra, run the whole suite in two processes
 # make check  lint, format, types, house rules (part of make test)
 # make dev    install every extra
 # make results    write docs/results.md and docs/results/ from benchmarks/results/*.json
@@ -19,7 +19,7 @@ run: .venv/.core
 
 test: .venv/.test
 	$(MAKE) check
-	$(BIN)/python -m pytest --cov
+	$(BIN)/python -m pytest --cov --numprocesses 2 --dist loadfile
 
 check: .venv/.test
 	$(BIN)/ruff check .

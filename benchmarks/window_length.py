@@ -5,12 +5,15 @@ A long recording joins the clips of one held-out speaker in one emotion, with pa
 averaged as in `Recognizer`. The length is chosen by UA on the validation speakers of all folds; the
 UA on the test speakers is reported for all lengths. Weights are not quantised.
 
-Needs the corpora: SERKIT_CORPORA=/folder python benchmarks/window_length.py
+Needs the corpora: SERKIT_CORPORA=/folder python benchmarks/window_length.py [MODEL ...]
+With models named, the figures of the others are kept.
 """
 
 from __future__ import annotations
 
+import json
 import os
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -29,11 +32,16 @@ from serkit.runtime import features_of, softmax
 from serkit.training import fit, load_recipe, load_utterances, make_dataset, read_utterance
 from serkit.training.workers import in_processes
 
-from harness import machine, versions, write_result
+from harness import RESULTS, machine, versions, write_result
 
 Array = NDArray[np.float32]
 
-MODELS = {"tiny": "speaker-folds", "emodb7": "loso", "ravdess8": "emobox-ravdess"}
+MODELS = {
+    "tiny": "speaker-folds",
+    "tiny-mel": "speaker-folds",
+    "emodb7": "loso",
+    "ravdess8": "emobox-ravdess",
+}
 WINDOWS_S = (2.0, 3.0, 4.0, 6.0, 8.0, 12.0, 16.0, 30.0)
 PAUSE_S = (0.2, 0.5)
 LONGEST_S = 60.0
@@ -133,20 +141,22 @@ def measured(name: str, protocol: str) -> dict[str, Any]:
         ),
         "ua": ua,
         "chosen_s": max(WINDOWS_S, key=lambda w: ua["validation"][f"{w:g}"]),
-        "shipped_s": load_recipe(f"models/{name}").window_s,
     }
 
 
 def main() -> None:
-    """Every shipped model."""
-    rows = [measured(name, protocol) for name, protocol in MODELS.items()]
+    """The models on the command line, or every shipped model."""
+    path = RESULTS / "window_length.json"
+    old = json.loads(path.read_text())["rows"] if path.exists() and sys.argv[1:] else []
+    rows = {row["model"]: row for row in old}
+    rows |= {name: measured(name, MODELS[name]) for name in sys.argv[1:] or MODELS}
     write_result(
         "window_length",
         {
             "machine": machine(),
             "versions": versions(["serkit", "numpy", "torch"]),
             "windows_s": WINDOWS_S,
-            "rows": rows,
+            "rows": [rows[name] for name in MODELS if name in rows],
         },
     )
 

@@ -4,9 +4,10 @@ from pathlib import Path
 
 import pytest
 
-# Before NumPy is imported, here and in the commands that tests run: threads make the small matrix
-# products of the tests slower, many times so beside other work.
+# Before NumPy and torch are imported, here and in the commands that tests run: threads make the
+# small matrix products of the tests slower, many times so beside other work.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
 @pytest.fixture(scope="session", autouse=True)

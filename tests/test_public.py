@@ -22,6 +22,7 @@ def test_the_public_surface():
         "RecipeError",
         "Recognizer",
         "SerkitError",
+        "Window",
         "available_models",
         "load",
         "read",
@@ -36,7 +37,7 @@ def test_rooms_are_there_without_a_further_import():
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
-@pytest.mark.parametrize("room", ["serkit", "serkit.evaluation", "serkit.training"])
+@pytest.mark.parametrize("room", ["serkit", "serkit.codec", "serkit.evaluation", "serkit.training"])
 def test_a_lazy_package_has_every_name_it_lists(room):
     """In a process of its own, as modules imported before would be found all the same."""
     code = (

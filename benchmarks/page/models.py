@@ -120,22 +120,16 @@ def _windows(results: Results) -> str:
             of_part = row["ua"][part]
             cells = [percent(of_part[f"{length:g}"]) for length in result["windows_s"]]
             chosen = f"{row['chosen_s']:g} s" if part == "validation" else ""
-            shipped = f"{row['shipped_s']:g} s" if part == "test" else ""
-            rows.append([f"`{row['model']}`, {part} speakers", *cells, chosen, shipped])
-    header = [
-        "UA % by window",
-        *(f"{length:g} s" for length in result["windows_s"]),
-        "chosen",
-        "on the card",
-    ]
+            rows.append([f"`{row['model']}`, {part} speakers", *cells, chosen])
+    header = ["UA % by window", *(f"{length:g} s" for length in result["windows_s"]), "chosen"]
     durations = ", ".join(f"`{row['model']}` {row['median_s']:.0f} s" for row in result["rows"])
     return blocks(
         heading,
         paragraph(
             "Long recordings that join the clips of one held-out speaker in one emotion, with "
             f"pauses, up to a minute (median {durations}), cut into windows whose probabilities "
-            "are averaged. The length is chosen on the validation speakers of all folds. Weights "
-            "are not quantised."
+            "are averaged. The length on the card is chosen on the validation speakers of all "
+            "folds. Weights are not quantised."
         ),
         table(header, rows),
         conditions(result),

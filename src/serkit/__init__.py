@@ -28,7 +28,7 @@ if TYPE_CHECKING:
         SerkitError,
     )
     from serkit.features import FeatureRecipe
-    from serkit.runtime import Caution, Prediction, Recognizer, available_models, load
+    from serkit.runtime import Caution, Prediction, Recognizer, Window, available_models, load
 
 # Imported on first access; the subpackages are attributes too.
 _EXPORTS: dict[str, tuple[str, ...]] = {
@@ -45,9 +45,17 @@ _EXPORTS: dict[str, tuple[str, ...]] = {
         "SerkitError",
     ),
     "serkit.features": ("FeatureRecipe",),
-    "serkit.runtime": ("Caution", "Prediction", "Recognizer", "available_models", "load"),
+    "serkit.runtime": (
+        "Caution",
+        "Prediction",
+        "Recognizer",
+        "Window",
+        "available_models",
+        "load",
+    ),
 }
 _ROOMS = (
+    "adaptation",
     "audio",
     "codec",
     "compression",
@@ -75,6 +83,7 @@ __all__ = [
     "RecipeError",
     "Recognizer",
     "SerkitError",
+    "Window",
     "available_models",
     "load",
     "read",

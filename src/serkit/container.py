@@ -120,7 +120,7 @@ class Contents:
             raise self._error(
                 f"{self.path}: {name} holds numbers that are not finite (NaN or infinite)"
             )
-        return values.astype(np.float32, copy=False)
+        return values.astype(np.float32) if values.dtype == np.float16 else values
 
 
 @contextmanager

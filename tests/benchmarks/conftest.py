@@ -339,6 +339,32 @@ def models():
     }
 
 
+def window_lengths():
+    return {
+        "windows_s": [4.0, 8.0],
+        "rows": [
+            {
+                "model": "emodb7", "protocol": "loso", "recordings": 140, "median_s": 20.9,
+                "chosen_s": 4.0,
+                "ua": {"validation": {"4": 0.8, "8": 0.7}, "test": {"4": 0.76, "8": 0.73}},
+            }
+        ],
+    }  # fmt: skip
+
+
+def log_mel_model():
+    return {
+        "corpus": "crema_d",
+        "clips": 4892,
+        "speakers": 91,
+        "bytes": {"tiny": 15_648, "tiny-mel": 17_000},
+        "rows": [
+            {"name": "tiny, sound", "ua": 0.4, "interval": [0.38, 0.42], "kbps": None},
+            {"name": "tiny-mel, quality 4", "ua": 0.39, "interval": [0.37, 0.41], "kbps": 1.75},
+        ],
+    }
+
+
 @pytest.fixture
 def results():
     """All results, each with at least one row of each kind."""
@@ -407,6 +433,8 @@ def results():
                 {"what": "serkit predict one.wav", "median_s": 0.112, "peak_mb": 45.2},
             ],
         },
+        "log_mel_model": log_mel_model(),
+        "window_length": window_lengths(),
         "families": {
             "tables": [
                 compressed_table(

@@ -121,6 +121,14 @@ def test_models(results):
     assert row_of(page, "TESS") == ["79.2", "", "3.8", "535", "10"]
 
 
+def test_windows_and_log_mel(results):
+    page = site(results)["results/models.md"]
+    assert row_of(page, "`emodb7`, validation") == ["80.0", "70.0", "4 s"]
+    assert row_of(page, "`emodb7`, test") == ["76.0", "73.0", ""]
+    assert row_of(page, "tiny-mel, quality 4") == ["1.75", "39.0 (37.0 to 41.0)"]
+    assert row_of(page, "tiny, sound") == ["", "40.0 (38.0 to 42.0)"]
+
+
 def test_quantisation(results):
     files = site(results)
     random, by_speaker = files["results/quantisation.md"].split("## ")[1:3]

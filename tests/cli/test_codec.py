@@ -8,7 +8,7 @@ import soundfile
 from serkit.codec import Packet, encode_basis, read_packet, split
 from serkit.features import whisper_log_mel
 
-from command import peak_mb, serkit
+from command import in_process, peak_mb, serkit
 
 
 @pytest.fixture(scope="module")
@@ -34,14 +34,14 @@ def recording(tmp_path_factory):
 )
 def test_a_recording_is_coded_and_decoded(recording, tmp_path, options, rate, error):
     coded, npy, png, wav = (tmp_path / f"x.{s}" for s in ("smel", "npy", "png", "wav"))
-    done = serkit("encode", recording, "-o", coded, "--json", *options)
+    done = in_process("encode", recording, "-o", coded, "--json", *options)
     assert done.returncode == 0, done.stderr
     values = json.loads(done.stdout)
     assert values["bytes"] == coded.stat().st_size
     assert values["duration_s"] == pytest.approx(3.0)
     assert values["kbps"] == pytest.approx(8e-3 * values["bytes"] / 3.0)
     assert rate[0] < values["kbps"] <= rate[1]
-    done = serkit("decode", coded, "--npy", npy, "--png", png, "--preview", wav)
+    done = in_process("decode", coded, "--npy", npy, "--png", png, "--preview", wav)
     assert done.returncode == 0, done.stderr
     log_mel = np.load(npy)
     assert (log_mel.shape, log_mel.dtype) == ((80, 300), np.float32)
@@ -56,14 +56,14 @@ def test_a_recording_is_coded_and_decoded(recording, tmp_path, options, rate, er
 
 def test_the_packets_are_listed(recording, tmp_path):
     coded = tmp_path / "x.smel"
-    serkit("encode", recording, "-o", coded, "--blocks", "1")
-    done = serkit("codec", "info", coded, "--json")
+    in_process("encode", recording, "-o", coded, "--blocks", "1")
+    done = in_process("codec", "info", coded, "--json")
     rows = json.loads(done.stdout)
     assert [row["sequence"] for row in rows] == list(range(10))
     assert sum(row["bytes"] for row in rows) == coded.stat().st_size
     assert (rows[0]["start_s"], rows[0]["mode"], rows[-1]["last"]) == (0.0, "basis", True)
     assert rows[-1]["frames"] == 300 - 9 * 32
-    table = serkit("codec", "info", coded).stdout.splitlines()
+    table = in_process("codec", "info", coded).stdout.splitlines()
     assert len(table) == 11
 
 
@@ -94,21 +94,21 @@ def test_the_packets_are_listed(recording, tmp_path):
     ],
 )
 def test_settings_out_of_range_are_refused(recording, tmp_path, options, message):
-    done = serkit("encode", recording, "-o", tmp_path / "x.smel", *options)
+    done = in_process("encode", recording, "-o", tmp_path / "x.smel", *options)
     assert done.returncode == 2
     assert message in done.stderr
     assert len(done.stderr.strip().splitlines()) == 1
 
 
 def test_a_quality_is_an_index(recording, tmp_path):
-    done = serkit("encode", recording, "-o", tmp_path / "x.smel", "--quality", "2.5")
+    done = in_process("encode", recording, "-o", tmp_path / "x.smel", "--quality", "2.5")
     assert done.returncode == 2
     assert "'2.5' is not a valid int" in done.stderr
 
 
 def test_other_files_than_coded_speech_are_refused(recording, tmp_path):
     coded = tmp_path / "x.smel"
-    serkit("encode", recording, "-o", coded)
+    in_process("encode", recording, "-o", coded)
     content = coded.read_bytes()
     for spoiled, message in (
         (content[:-3], "cut off"),
@@ -118,12 +118,12 @@ def test_other_files_than_coded_speech_are_refused(recording, tmp_path):
     ):
         coded.write_bytes(spoiled)
         for command in (("decode",), ("codec", "info")):
-            done = serkit(*command, coded)
+            done = in_process(*command, coded)
             assert done.returncode == 2
             assert message in done.stderr
             assert "x.smel: " in done.stderr
             assert len(done.stderr.strip().splitlines()) == 1
-    done = serkit("decode", tmp_path / "nowhere.smel")
+    done = in_process("decode", tmp_path / "nowhere.smel")
     assert done.returncode == 2
     assert "nowhere.smel" in done.stderr
 
@@ -132,7 +132,7 @@ def test_an_input_is_never_overwritten(recording, tmp_path):
     sound, coded, link = tmp_path / "a.wav", tmp_path / "a.smel", tmp_path / "link.wav"
     sound.write_bytes(recording.read_bytes())
     link.symlink_to(sound)
-    assert serkit("encode", sound, "-o", coded).returncode == 0
+    assert in_process("encode", sound, "-o", coded).returncode == 0
     before = sound.read_bytes(), coded.read_bytes()
     for command in (
         ("encode", sound, "-o", sound),
@@ -141,7 +141,7 @@ def test_an_input_is_never_overwritten(recording, tmp_path):
         ("decode", coded, "--npy", coded),
         ("decode", coded, "--preview", coded),
     ):
-        done = serkit(*command)
+        done = in_process(*command)
         assert done.returncode == 2
         assert "is an input and would be overwritten" in done.stderr
         assert len(done.stderr.splitlines()) == 1
@@ -167,7 +167,7 @@ def test_pipes_are_neither_read_nor_overwritten(recording, tmp_path):
 
 
 def test_a_rate_out_of_reach_is_reported(recording, tmp_path):
-    done = serkit("encode", recording, "-o", tmp_path / "x.smel", "--kbps", "0.01")
+    done = in_process("encode", recording, "-o", tmp_path / "x.smel", "--kbps", "0.01")
     assert done.returncode == 0
     assert "above --kbps 0.01; the lowest possible" in done.stderr
 
@@ -185,15 +185,15 @@ def test_a_rate_out_of_reach_is_reported(recording, tmp_path):
 def test_degenerate_recordings_are_coded_and_decoded(tmp_path, samples):
     sound, coded, npy = tmp_path / "a.wav", tmp_path / "a.smel", tmp_path / "a.npy"
     soundfile.write(sound, samples, 16_000)
-    assert serkit("encode", sound, "-o", coded).stderr == ""
-    assert serkit("decode", coded, "--npy", npy, "--preview", tmp_path / "b.wav").stderr == ""
+    assert in_process("encode", sound, "-o", coded).stderr == ""
+    assert in_process("decode", coded, "--npy", npy, "--preview", tmp_path / "b.wav").stderr == ""
     assert np.load(npy).shape == (80, len(samples) // 160)
 
 
 def test_a_recording_shorter_than_a_frame_is_refused(tmp_path):
     sound = tmp_path / "short.wav"
     soundfile.write(sound, np.zeros(80), 16_000)
-    done = serkit("encode", sound, "-o", tmp_path / "x.smel")
+    done = in_process("encode", sound, "-o", tmp_path / "x.smel")
     assert done.returncode == 2
     assert "short.wav: the recording is shorter than a frame" in done.stderr
 
@@ -238,9 +238,9 @@ def test_a_preview_has_a_maximum_length(tmp_path):
         for i in range(31)
     )
     coded.write_bytes(b"".join(packets))
-    done = serkit("decode", coded, "--preview", sound)
+    done = in_process("decode", coded, "--preview", sound)
     assert done.returncode == 2
     assert "lasts longer than 15 minutes, the limit of --preview" in done.stderr
     assert not sound.exists()
-    assert serkit("decode", coded).returncode == 0
+    assert in_process("decode", coded).returncode == 0
     assert list(tmp_path.iterdir()) == [coded]

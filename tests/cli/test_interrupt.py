@@ -12,6 +12,7 @@ import soundfile
 
 # A liveness limit, not a claim of speed; benchmarks/interrupt.py measures.
 PATIENCE_S = 20
+STARTS_WITHIN_S = 90
 
 
 @pytest.fixture(scope="module")
@@ -24,10 +25,10 @@ def recordings(tmp_path_factory):
         for _ in range(60):
             file.write(minute)
     rows = ["audio,label,speaker"]
-    for i in range(600):
+    for i in range(200):
         name = f"clip{i}.wav"
         soundfile.write(root / name, 0.1 * rng.standard_normal(48_000), 16_000)
-        rows.append(f"{name},{('angry', 'happy', 'neutral', 'sad')[i % 4]},s{i // 60}")
+        rows.append(f"{name},{('angry', 'happy', 'neutral', 'sad')[i % 4]},s{i // 20}")
     (root / "clips.csv").write_text("\n".join(rows) + "\n")
     (root / "long.csv").write_text(
         "audio,label,speaker\n" + "".join(f"long{i}.flac,sad,a\n" for i in range(20))
@@ -37,17 +38,28 @@ def recordings(tmp_path_factory):
     return root
 
 
+def after(seconds):
+    """A command is in the middle of its work some time after its start."""
+    begun = time.monotonic()
+    return lambda folder: time.monotonic() - begun > seconds
+
+
+def holds(pattern):
+    """A command is in the middle of its work once it has written such a file."""
+    return lambda folder: any(folder.glob(pattern))
+
+
 COMMANDS = [
-    (("predict", *["long.flac"] * 20, "--format", "json"), 1.5),
-    (("predict", *["long.flac"] * 20, "--report", "out/report.html"), 1.5),
-    (("corpus", "stats", "manifest=long.csv"), 1.5),
-    (("encode", "long.flac", "-o", "out/long.smel"), 1.0),
+    (("predict", *["long.flac"] * 20, "--format", "json"), after, 1.5),
+    (("predict", *["long.flac"] * 20, "--report", "out/report.html"), after, 1.5),
+    (("corpus", "stats", "manifest=long.csv"), after, 1.5),
+    (("encode", "long.flac", "-o", "out/long.smel"), holds, "out/.*"),
     (("train", "models/tiny", "--corpus", "manifest=clips.csv", "--no-figures", "--no-cache",
-      "-o", "out/model.safetensors"), 1.0),
+      "-o", "out/model.safetensors"), after, 1.0),
     (("train", "models/tiny", "--corpus", "manifest=clips.csv",
-      "-o", "out/model.safetensors"), 6.0),
+      "-o", "out/model.safetensors"), holds, "cache/**/*.npy"),
     (("evaluate", "models/tiny", "--corpus", "manifest=clips.csv", "--protocol", "speaker-folds",
-      "--seeds", "30", "--run", "out/run"), 7.0),
+      "--seeds", "30", "--run", "out/run"), holds, "out/run/folds/*.npz"),
 ]  # fmt: skip
 
 
@@ -59,8 +71,8 @@ def _heard():
     signal.signal(signal.SIGINT, before)
 
 
-@pytest.mark.parametrize(("arguments", "after_s"), COMMANDS)
-def test_an_interrupted_command(recordings, tmp_path, arguments, after_s):
+@pytest.mark.parametrize(("arguments", "when", "value"), COMMANDS)
+def test_an_interrupted_command(recordings, tmp_path, arguments, when, value):
     (tmp_path / "out").mkdir()
     for file in recordings.iterdir():
         (tmp_path / file.name).symlink_to(file)
@@ -70,9 +82,14 @@ def test_an_interrupted_command(recordings, tmp_path, arguments, after_s):
         command, cwd=tmp_path, env=environment, text=True, start_new_session=True,
         stdout=subprocess.PIPE, stderr=subprocess.PIPE,
     )  # fmt: skip
-    time.sleep(after_s)
-    assert process.poll() is None, process.communicate()
+    is_ready = when(value)
+    deadline = time.monotonic() + STARTS_WITHIN_S
+    while not is_ready(tmp_path) and time.monotonic() < deadline:
+        time.sleep(0.05)
+        assert process.poll() is None, process.communicate()
+    begun = is_ready(tmp_path)
     os.killpg(process.pid, signal.SIGINT)
+    assert begun, process.communicate()
     out, err = process.communicate(timeout=PATIENCE_S)
     assert (process.returncode, out) == (130, "")
     *notes, last = err.splitlines()

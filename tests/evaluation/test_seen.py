@@ -11,7 +11,7 @@ from serkit import corpora
 from serkit.audio import content_hash, read
 from serkit.errors import ProtocolError
 from serkit.evaluation import evaluate_model, learned_from, refuse_seen, seen_by_name
-from serkit.runtime import Sketch, TrainingCorpus, load_network
+from serkit.runtime import NumpyBackend, Recognizer, Sketch, TrainingCorpus, load_network
 from serkit.training import Dataset, fit
 
 from toys import LABELS, make_data, make_recipe
@@ -83,7 +83,9 @@ def test_another_manifest_of_the_same_name_is_tested(learned, tmp_path):
     _, card = learned
     others = write_manifest(tmp_path, "mine.csv", record(tmp_path / "new", 40, 2))
     refuse_seen(card, [others], others.utterances)
-    outcome = evaluate_model(replace(MODEL, card=card), others.utterances, seen=False)
+    outcome = evaluate_model(
+        Recognizer(NumpyBackend(replace(MODEL, card=card))), others.utterances, seen=False
+    )
     assert outcome.marks == ()
 
 
@@ -114,7 +116,7 @@ def test_every_figure_is_marked_if_it_is_tested_all_the_same(learned):
     audio = {str(path) for path, *_ in rows[:60]}
     corpus = corpora.load(f"manifest={rows[0][0].parent.parent / 'mine.csv'}")
     some = [u for u in corpus.utterances if str(u.audio) in audio]
-    outcome = evaluate_model(replace(MODEL, card=card), some, seen=False)
+    outcome = evaluate_model(Recognizer(NumpyBackend(replace(MODEL, card=card))), some, seen=False)
     assert outcome.marks == ("trained on this corpus",)
 
 

@@ -51,3 +51,26 @@ def test_a_glide_agrees_with_librosas_yin():
     samples = harmonics(np.geomspace(110, 320, 2 * RATE), seconds=2.0).astype(np.float32)
     theirs = librosa.yin(samples, fmin=62.5, fmax=600, sr=RATE, frame_length=1024, hop_length=320)
     np.testing.assert_allclose(pitch_of(samples).hz[4:-4], theirs[4:-4], rtol=0.03)
+
+
+@pytest.mark.parametrize("n_frames", [1, 2, 50])
+def test_the_power_spectra_stay_as_they_are(n_frames):
+    samples = harmonics(200.0) + 0.1
+    power = power_spectrum(samples.astype(np.float32), n_fft=1024, hop=320, window_length=WINDOW)
+    power = np.ascontiguousarray(power[:, :n_frames])
+    assert power[0].all()
+    before = power.copy()
+    alone = pitch(power, window_length=WINDOW)
+    np.testing.assert_array_equal(power, before)
+    np.testing.assert_array_equal(alone.hz, pitch(before, window_length=WINDOW).hz)
+
+
+def test_a_single_frame_has_the_pitch_it_has_among_others():
+    power = power_spectrum(
+        harmonics(180.0).astype(np.float32), n_fft=1024, hop=320, window_length=WINDOW
+    )
+    every = pitch(power, window_length=WINDOW)
+    for i in (0, 20, power.shape[1] - 1):
+        alone = pitch(power[:, i : i + 1], window_length=WINDOW)
+        assert alone.hz[0] == pytest.approx(every.hz[i], rel=1e-5)
+        assert alone.strength[0] == pytest.approx(every.strength[i], abs=1e-5)

@@ -22,7 +22,7 @@ import numpy as np
 from serkit.audio import SAMPLE_RATE
 from serkit.errors import ModelError, SerkitError
 from serkit.features import Descriptor, FeatureRecipe
-from serkit.runtime import Model, ModelCard, NumpyBackend, Recognizer, load_model, shipped
+from serkit.runtime import Model, ModelCard, NumpyBackend, Recognizer, shipped
 from serkit.runtime.card_text import card_as_json, card_as_text
 from serkit.runtime.layers import (
     GRU,
@@ -105,20 +105,20 @@ def one_input(contents: list[bytes], rng: random.Random, folder: Path) -> str:
     path = folder / "m.safetensors"
     path.write_bytes(changed(rng.choice(contents), rng))
     try:
-        model = load_model(path)
+        backend = NumpyBackend.load(path)
     except ModelError as error:
         assert "\n" not in str(error), str(error)
         assert len(str(error)) < 2000, len(str(error))
         return "refused"
-    json.loads(card_as_json(model), parse_constant=_no_number)
+    json.loads(card_as_json(backend), parse_constant=_no_number)
     try:
-        card_as_text(model)
+        card_as_text(backend)
     except ModelError:
         shown = "a card that is damaged"
     else:
         shown = "loaded"
     try:
-        answer = Recognizer(NumpyBackend(model))((SOUND, SAMPLE_RATE))
+        answer = Recognizer(backend)((SOUND, SAMPLE_RATE))
     except SerkitError as error:
         return f"{shown}, and {type(error).__name__}"
     scores = np.array(list(answer.scores.values()))

@@ -7,7 +7,7 @@ from serkit.runtime import Dense, Model, ModelCard, TrainingCorpus
 LABELS = ("angry", "happy", "neutral", "sad")
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def model():
     """A small untrained model: 20 mean coefficients, one hidden layer."""
     rng = np.random.default_rng(5)

@@ -50,9 +50,9 @@ def windows(
         raise AudioError(
             f"the window is {window_s:g} s; expected {MIN_WINDOW_S:g} to {MAX_WINDOW_S:g} s"
         )
-    window, hop = round(window_s * rate), round(hop_s * rate)
-    if not 1 <= hop <= window:
+    if not 0.5 / rate < hop_s <= window_s:
         raise AudioError(f"the hop is {hop_s:g} s; expected more than 0 and at most the window")
+    window, hop = round(window_s * rate), round(hop_s * rate)
     longest = window + round(_REST * window_s * rate)
     held: NDArray[np.float32] | None = None
     start = 0

@@ -136,14 +136,14 @@ def _test_model(
         save_run,
         seen_by_name,
     )
-    from serkit.runtime import load_network
+    from serkit.runtime import load
 
     if not specs:
         raise CorpusError("a trained model needs --corpus, the corpus to test it on")
     if run is not None:
         require_free(run, begun=False)
-    model = load_network(subject)
-    card = model.card
+    recognizer = load(subject)
+    card = recognizer.card
     corpora, utterances = load_labelled(specs, labels=card.labels)
     if not allow_seen:
         refuse_seen(
@@ -155,7 +155,7 @@ def _test_model(
             max_clip_s=max_clip_s,
         )
     outcome = evaluate_model(
-        model,
+        recognizer,
         utterances,
         seen=bool(seen_by_name(card, corpora)),
         jobs=jobs,

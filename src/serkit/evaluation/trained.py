@@ -14,7 +14,7 @@ from serkit.evaluation.execution import carry_out
 from serkit.evaluation.outcome import FoldResult, Outcome
 from serkit.evaluation.protocols import Protocol
 from serkit.evaluation.seen import seen_by_content
-from serkit.runtime import Model, NumpyBackend, Recognizer
+from serkit.runtime import Recognizer
 from serkit.training.data import MAX_CLIP_S, read_utterance
 
 Answer = tuple[int, str, tuple[float, ...]]
@@ -31,7 +31,7 @@ AS_IS = Protocol(
 
 
 def evaluate_model(
-    model: Model,
+    recognizer: Recognizer,
     utterances: Sequence[Utterance],
     *,
     seen: bool,
@@ -44,7 +44,7 @@ def evaluate_model(
     A silent recording, which gets no label, counts as a uniform distribution.
 
     Args:
-        model: The model.
+        recognizer: The model, of any backend.
         utterances: Utterances with labels of the model.
         seen: Whether the model was trained on their corpora, which marks every figure; a recording
             in the sketch on the model's card marks them too.
@@ -59,10 +59,10 @@ def evaluate_model(
     numbered = list(enumerate(utterances))
     # The model is sent with every task, so a task is more than one utterance.
     tasks = [numbered[i : i + _AT_A_TIME] for i in range(0, len(numbered), _AT_A_TIME)]
-    work = partial(_answers, Recognizer(NumpyBackend(model)), max_clip_s)
+    work = partial(_answers, recognizer, max_clip_s)
     answers = (answer for part in carry_out(work, tasks, jobs=jobs) for answer in part)
     ordered = sorted(track(answers, len(utterances)) if track else answers)
-    labels = model.card.labels
+    labels = recognizer.labels
     result = FoldResult(
         0,
         "everything",
@@ -71,7 +71,7 @@ def evaluate_model(
     )
     targets = np.array([labels.index(u.label) for u in utterances], np.int64)
     hashes = tuple(content for _, content, _ in ordered)
-    known = seen or seen_by_content(model.card, hashes) is not None
+    known = seen or seen_by_content(recognizer.card, hashes) is not None
     return Outcome(AS_IS, labels, tuple(utterances), targets, (result,), hashes, known)
 
 

@@ -31,12 +31,14 @@ class _Classified:
         probabilities: Probabilities of the requested labels, in the model's order; None for digital
             silence.
         distance: Distance to the training data; None if unknown or silent.
+        embedding: Input of the last layer, shape `[width]`; None for digital silence.
     """
 
     start: int
     content: NDArray[np.float32]
     probabilities: NDArray[np.float32] | None
     distance: float | None
+    embedding: NDArray[np.float32] | None
 
     @property
     def length(self) -> int:
@@ -165,6 +167,28 @@ class Recognizer:
                     window_cautions(window.content) + self._far(window.distance or 0.0),
                 )
 
+    def embed(self, source: Source, *, hop_s: float | None = None) -> NDArray[np.float32]:
+        """The embeddings of the windows of a recording: the input of the model's last layer.
+
+        Args:
+            source: As for a call.
+            hop_s: As for `windows`.
+
+        Returns:
+            Shape `[n_windows, width]`, float32; digital silence has none.
+
+        Raises:
+            AudioError: As for `windows`, or the recording is digital silence.
+            PacketError: As a call.
+        """
+        chosen = self._chosen(None)
+        with opened(source, self.card) as stream:
+            windows = self._classified(stream, chosen, hop_s=hop_s)
+            embeddings = [w.embedding for w in windows if w.embedding is not None]
+        if not embeddings:
+            raise AudioError("digital silence: nothing to embed")
+        return np.stack(embeddings)
+
     def predict_many(
         self,
         sources: Iterable[Source],
@@ -206,7 +230,7 @@ class Recognizer:
             if length_s < MIN_DURATION_S:
                 raise _too_short(length_s)
             if is_silent(content):
-                yield _Classified(start, content, None, None)
+                yield _Classified(start, content, None, None, None)
                 continue
             outputs = self.backend.outputs([content])
             if not np.isfinite(outputs.logits).all():
@@ -215,7 +239,8 @@ class Recognizer:
                     "copy of the model"
                 )
             distance = None if outputs.distances is None else float(outputs.distances[0])
-            yield _Classified(start, content, softmax(outputs.logits[0, chosen]), distance)
+            probabilities = softmax(outputs.logits[0, chosen])
+            yield _Classified(start, content, probabilities, distance, outputs.embeddings[0])
         if not n_windows:
             raise _too_short(0.0)
 

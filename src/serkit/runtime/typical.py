@@ -9,6 +9,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
+from serkit.adaptation.random_numbers import splitmix64
 from serkit.features import Features, Sequences
 
 Array = NDArray[np.float32]
@@ -126,13 +127,9 @@ def triangle(text: str) -> NDArray[np.float64]:
 
 @lru_cache(maxsize=4)
 def _directions(n: int, n_features: int) -> NDArray[np.float64]:
-    """Random signs by SplitMix64 (Steele, Lea and Flood, 2014), the same on all machines."""
+    """Random signs, the same on every machine."""
     numbers = (np.arange(n)[:, None] << 32) + np.arange(n_features)
-    mixed = numbers.astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15)
-    mixed = (mixed ^ (mixed >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    mixed = (mixed ^ (mixed >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    mixed = mixed ^ (mixed >> np.uint64(31))
-    signs: NDArray[np.float64] = np.where(mixed < np.uint64(1 << 63), 1.0, -1.0)
+    signs: NDArray[np.float64] = np.where(splitmix64(numbers) < np.uint64(1 << 63), 1.0, -1.0)
     signs /= np.sqrt(n_features)
     signs.flags.writeable = False
     return signs

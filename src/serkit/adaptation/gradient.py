@@ -1,0 +1,222 @@
+"""Heads trained by gradient descent on the cross-entropy: `Linear` and `Hidden`.
+
+Pandelea et al., *Emotion Recognition on Edge Devices: Training and Deployment* (2021), 3.2 and 4.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+import numpy as np
+
+from serkit.adaptation.head import Floats, Head, Targets, Vectors, one_hot
+from serkit.errors import ProfileError
+
+BATCH_SIZE = 64
+"""Pandelea et al. (2021), 4."""
+
+_BETA_1, _BETA_2, _EPSILON = 0.9, 0.999, 1e-8
+
+
+class Linear(Head):
+    """Multinomial logistic regression.
+
+    Args:
+        n_features: Length of the vectors.
+        penalty: L2 penalty on the weights, added to the mean cross-entropy.
+        optimiser: `adam` (Kingma and Ba, 2015) or `sgd`.
+        learning_rate: Step size; the paper has 1e-4 for Adam and 1e-2 for SGD.
+        epochs: Passes over the vectors of each call.
+        seed: Seed of the order of the vectors, and of hidden weights.
+        classes: As for `Head`.
+        fixed: As for `Head`.
+
+    Raises:
+        ProfileError: A number is out of range.
+    """
+
+    def __init__(
+        self,
+        n_features: int,
+        *,
+        penalty: float = 0.0,
+        optimiser: Literal["adam", "sgd"] = "adam",
+        learning_rate: float = 1e-4,
+        epochs: int = 100,
+        seed: int = 0,
+        classes: Sequence[str] = (),
+        fixed: bool = False,
+    ) -> None:
+        for name, value, low, high in (
+            ("penalty", penalty, 0.0, 1e6),
+            ("learning rate", learning_rate, 1e-9, 1e3),
+            ("number of epochs", epochs, 1, 1e6),
+        ):
+            if not low <= value <= high:
+                raise ProfileError(f"the {name} is {value}; expected {low:g} to {high:g}")
+        if optimiser not in ("adam", "sgd"):
+            raise ProfileError(f"the optimiser is {optimiser!r}; expected adam or sgd")
+        self.penalty = penalty
+        self.optimiser = optimiser
+        self.learning_rate = learning_rate
+        self.epochs = epochs
+        self.seed = seed
+        self.parameters: list[Floats] = []
+        """Weights and biases in turn, the first layer first."""
+        self._moments: list[tuple[Floats, Floats]] = []
+        self._start(n_features)
+        super().__init__(n_features, classes=classes, fixed=fixed)
+
+    def scores(self, vectors: Vectors) -> Floats:
+        """Logits, shape `[n, n_classes]`."""
+        return self._forward(np.asarray(vectors, np.float64))[-1]
+
+    def state(self) -> dict[str, Floats]:
+        """Parameters, and the moments of Adam."""
+        moments = self._moments or [(np.zeros_like(p), np.zeros_like(p)) for p in self.parameters]
+        state = {f"parameters.{i}": p for i, p in enumerate(self.parameters)}
+        for i, (first, second) in enumerate(moments):
+            state |= {f"first.{i}": first, f"second.{i}": second}
+        return state
+
+    def restore(self, state: dict[str, Floats], *, n_steps: int) -> None:
+        """Take over the state of a head of the same settings and classes."""
+        numbers = range(len(self.parameters))
+        self.parameters = [state[f"parameters.{i}"] for i in numbers]
+        self._moments = [(state[f"first.{i}"], state[f"second.{i}"]) for i in numbers]
+        self.n_steps = n_steps
+
+    def _start(self, n_features: int) -> None:
+        """Initial parameters: an output layer of zeros, without classes yet."""
+        self.parameters = [np.zeros((n_features, 0)), np.zeros(0)]
+
+    def _reset(self) -> None:
+        self.n_steps = 0
+        self._start(self.n_features)
+        self._moments = []
+        self._grow(len(self.classes))
+
+    def _grow(self, n_classes: int) -> None:
+        missing = n_classes - len(self.parameters[-1])
+        widened = [
+            np.pad(p, [(0, 0)] * (p.ndim - 1) + [(0, missing)]) for p in self.parameters[-2:]
+        ]
+        self.parameters[-2:] = widened
+        moments = [
+            tuple(np.pad(m, [(0, 0)] * (m.ndim - 1) + [(0, missing)]) for m in pair)
+            for pair in self._moments[-2:]
+        ]
+        self._moments[-2:] = [(first, second) for first, second in moments]
+
+    def _forward(self, rows: Floats) -> list[Floats]:
+        """The input of each layer, then the logits."""
+        outputs = [rows]
+        layers = list(zip(self.parameters[::2], self.parameters[1::2], strict=True))
+        for i, (weight, bias) in enumerate(layers):
+            rows = rows @ weight + bias
+            if i < len(layers) - 1:
+                rows = np.tanh(rows)
+            outputs.append(rows)
+        return outputs
+
+    def _gradients(self, rows: Floats, wanted: Floats) -> list[Floats]:
+        """Of the mean cross-entropy with the penalty, in the order of the parameters."""
+        outputs = self._forward(rows)
+        shares = np.exp(outputs[-1] - outputs[-1].max(axis=1, keepdims=True))
+        shares /= shares.sum(axis=1, keepdims=True)
+        error = (shares - wanted) / len(rows)
+        gradients: list[Floats] = []
+        for layer in reversed(range(len(self.parameters) // 2)):
+            weight, before = self.parameters[2 * layer], outputs[layer]
+            gradients[:0] = [before.T @ error + self.penalty * weight, error.sum(axis=0)]
+            if layer:
+                error = (error @ weight.T) * (1.0 - np.square(before))
+        return gradients
+
+    def _learn(self, vectors: Floats, targets: Targets) -> None:
+        wanted = one_hot(targets, len(self.classes))
+        rng = np.random.default_rng([self.seed, self.n_steps])
+        if not self._moments:
+            self._moments = [(np.zeros_like(p), np.zeros_like(p)) for p in self.parameters]
+        for _ in range(self.epochs):
+            order = rng.permutation(len(vectors))
+            for start in range(0, len(order), BATCH_SIZE):
+                batch = order[start : start + BATCH_SIZE]
+                self._step(self._gradients(vectors[batch], wanted[batch]))
+
+    def _step(self, gradients: list[Floats]) -> None:
+        self.n_steps += 1
+        rate = self.learning_rate
+        if self.optimiser == "sgd":
+            for parameter, gradient in zip(self.parameters, gradients, strict=True):
+                parameter -= rate * gradient
+            return
+        rate *= np.sqrt(1.0 - _BETA_2**self.n_steps) / (1.0 - _BETA_1**self.n_steps)
+        for parameter, gradient, (first, second) in zip(
+            self.parameters, gradients, self._moments, strict=True
+        ):
+            first *= _BETA_1
+            first += (1.0 - _BETA_1) * gradient
+            second *= _BETA_2
+            second += (1.0 - _BETA_2) * np.square(gradient)
+            parameter -= rate * first / (np.sqrt(second) + _EPSILON)
+
+
+class Hidden(Linear):
+    """A hidden layer with tanh before the logistic regression.
+
+    Args:
+        n_features: Length of the vectors.
+        n_hidden: Units of the hidden layer.
+        penalty: As for `Linear`.
+        optimiser: As for `Linear`.
+        learning_rate: As for `Linear`.
+        epochs: As for `Linear`.
+        seed: As for `Linear`.
+        classes: As for `Head`.
+        fixed: As for `Head`.
+    """
+
+    WIDTHS = (10, 15, 25, 50, 100, 200, 500, 1000)
+    """The grid of Pandelea et al. (2021), 4."""
+
+    def __init__(
+        self,
+        n_features: int,
+        *,
+        n_hidden: int = 100,
+        penalty: float = 0.0,
+        optimiser: Literal["adam", "sgd"] = "adam",
+        learning_rate: float = 1e-4,
+        epochs: int = 100,
+        seed: int = 0,
+        classes: Sequence[str] = (),
+        fixed: bool = False,
+    ) -> None:
+        if not 1 <= n_hidden <= 4096:
+            raise ProfileError(f"{n_hidden} hidden units; expected 1 to 4096")
+        self.n_hidden = n_hidden
+        super().__init__(
+            n_features,
+            penalty=penalty,
+            optimiser=optimiser,
+            learning_rate=learning_rate,
+            epochs=epochs,
+            seed=seed,
+            classes=classes,
+            fixed=fixed,
+        )
+
+    def _start(self, n_features: int) -> None:
+        # Glorot and Bengio (2010).
+        limit = np.sqrt(6.0 / (n_features + self.n_hidden))
+        weight = np.random.default_rng(self.seed).uniform(
+            -limit, limit, (n_features, self.n_hidden)
+        )
+        self.parameters = [
+            weight,
+            np.zeros(self.n_hidden),
+            np.zeros((self.n_hidden, 0)),
+            np.zeros(0),
+        ]

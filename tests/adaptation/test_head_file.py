@@ -1,0 +1,120 @@
+import json
+import struct
+
+import numpy as np
+import pytest
+from safetensors.numpy import load, save
+
+from serkit.adaptation import OSELM, Hidden, Linear, load_head, save_head
+from serkit.errors import ProfileError
+
+RNG = np.random.default_rng(0)
+VECTORS = RNG.standard_normal((60, 5))
+LABELS = [("angry", "sad")[i % 2] for i in range(60)]
+HEADS = {
+    "oselm": lambda: OSELM(5, n_hidden=8, penalty=0.5, forgetting=0.99, seed=3),
+    "linear": lambda: Linear(5, learning_rate=0.01, epochs=3),
+    "hidden": lambda: Hidden(5, n_hidden=4, optimiser="sgd", learning_rate=0.1, epochs=2),
+}
+
+
+@pytest.mark.parametrize("kind", HEADS)
+def test_a_head_comes_back_and_learns_on_alike(kind, tmp_path):
+    head = HEADS[kind]().fit(VECTORS[:40], LABELS[:40])
+    head.temperature = 0.7
+    size = save_head(head, tmp_path / "h.safetensors")
+    assert size == (tmp_path / "h.safetensors").stat().st_size
+    again = load_head(tmp_path / "h.safetensors")
+    assert (type(again), again.classes, again.temperature) == (type(head), head.classes, 0.7)
+    np.testing.assert_array_equal(again.predict_proba(VECTORS), head.predict_proba(VECTORS))
+    for one in (head, again):
+        one.partial_fit(VECTORS[40:], [*LABELS[41:], "happy"])
+    np.testing.assert_array_equal(again.predict_proba(VECTORS), head.predict_proba(VECTORS))
+
+
+def changed(path, out, tensors=None, **changes):
+    """The file with other values in its description, or other tensors."""
+    content = path.read_bytes()
+    length = struct.unpack("<Q", content[:8])[0]
+    description = json.loads(json.loads(content[8 : 8 + length])["__metadata__"]["serkit"])
+    text = json.dumps(description | changes)
+    out.write_bytes(save(load(content) | (tensors or {}), metadata={"serkit": text}))
+    return out
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"kind": "svm"}, "kind is 'svm'; expected one of oselm, linear, hidden"),
+        ({"kind": ["oselm"]}, "kind is"),
+        ({"version": 2}, "format version 2; this serkit reads version 1"),
+        ({"format": "serkit-model"}, "not that of a serkit-head"),
+        ({"n_features": 0}, "n_features is 0"),
+        ({"n_features": 6}, None),
+        ({"classes": ["a", "a"]}, "at most 1024 different names"),
+        ({"classes": ["a", "b", "c"]}, r"sums has shape \[9, 2\]; expected \[9, 3\]"),
+        ({"fixed": 1}, "fixed is 1"),
+        ({"temperature": 0}, "temperature is 0"),
+        ({"temperature": True}, "temperature is True"),
+        ({"steps": -1}, "steps is -1"),
+        ({"settings": {}}, "settings is {}; expected n_hidden, penalty, forgetting, seed"),
+        (
+            {"settings": {"n_hidden": 1 << 20, "penalty": 1, "forgetting": 1, "seed": 0}},
+            "n_hidden is 1048576",
+        ),
+        (
+            {"settings": {"n_hidden": 8, "penalty": -1, "forgetting": 1, "seed": 0}},
+            "penalty is -1",
+        ),
+        (
+            {
+                "n_features": 65536,
+                "settings": {"n_hidden": 4096, "penalty": 1, "forgetting": 1, "seed": 0},
+            },
+            "268435456 numbers; expected at most 5000000",
+        ),
+    ],
+)
+def test_a_file_that_contradicts_itself(tmp_path, changes, message):
+    save_head(HEADS["oselm"]().fit(VECTORS, LABELS), tmp_path / "h.safetensors")
+    path = changed(tmp_path / "h.safetensors", tmp_path / "bad.safetensors", **changes)
+    if message is None:  # the random layer is no tensor of the file
+        assert load_head(path).n_features == 6
+        return
+    with pytest.raises(ProfileError, match=message):
+        load_head(path)
+
+
+@pytest.mark.parametrize(
+    ("tensors", "message"),
+    [
+        ({"sums": np.full((9, 2), np.nan)}, "sums holds numbers that are not finite"),
+        ({"sums": np.zeros((9, 2), np.float32)}, "type F32; expected F64"),
+        ({"more": np.zeros(1)}, "unexpected more"),
+    ],
+)
+def test_tensors_that_are_not_those_described(tmp_path, tensors, message):
+    save_head(HEADS["oselm"]().fit(VECTORS, LABELS), tmp_path / "h.safetensors")
+    path = changed(tmp_path / "h.safetensors", tmp_path / "bad.safetensors", tensors)
+    with pytest.raises(ProfileError, match=message):
+        load_head(path)
+
+
+def test_moments_that_no_samples_have(tmp_path):
+    save_head(HEADS["oselm"]().fit(VECTORS, LABELS), tmp_path / "h.safetensors")
+    path = changed(
+        tmp_path / "h.safetensors", tmp_path / "bad.safetensors", {"moments": -5.0 * np.eye(9)}
+    )
+    with pytest.raises(ProfileError, match="moments of the head are damaged"):
+        load_head(path).predict_proba(VECTORS)
+
+
+def test_a_truncated_file(tmp_path):
+    save_head(HEADS["linear"]().fit(VECTORS, LABELS), tmp_path / "h.safetensors")
+    content = (tmp_path / "h.safetensors").read_bytes()
+    for length in (0, 7, 100, len(content) - 1):
+        (tmp_path / "cut.safetensors").write_bytes(content[:length])
+        with pytest.raises(ProfileError):
+            load_head(tmp_path / "cut.safetensors")
+    with pytest.raises(ProfileError, match="no such file"):
+        load_head(tmp_path / "none.safetensors")

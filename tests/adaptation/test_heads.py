@@ -1,0 +1,203 @@
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn.linear_model import LogisticRegression
+
+from serkit.adaptation import OSELM, Hidden, Linear
+from serkit.errors import ProfileError
+
+CLASSES = ("angry", "sad", "happy")
+RNG = np.random.default_rng(0)
+CENTRES = 2.0 * RNG.standard_normal((3, 6))
+TARGETS = RNG.integers(3, size=300)
+VECTORS = CENTRES[TARGETS] + RNG.standard_normal((300, 6))
+LABELS = [CLASSES[i] for i in TARGETS]
+
+
+def batch(head, vectors, labels, weights=None):
+    """The ridge regression of all samples at once, by least squares on stacked rows."""
+    rows = head.hidden(vectors)
+    weights = np.sqrt(np.ones(len(rows)) if weights is None else weights)[:, None]
+    wanted = np.array([[label == one for one in head.classes] for label in labels], float)
+    wanted = wanted.reshape(len(rows), len(head.classes))
+    penalised = np.concatenate((weights * rows, np.sqrt(head.penalty) * np.eye(rows.shape[1])))
+    targets = np.concatenate((weights * wanted, np.zeros((rows.shape[1], wanted.shape[1]))))
+    return np.linalg.lstsq(penalised, targets, rcond=None)[0]
+
+
+@pytest.mark.parametrize("chunk", [1, 2, 7, 299, 300])
+def test_oselm_is_the_batch_solution_whatever_the_chunks(chunk):
+    """Also when the first chunk is smaller than the hidden layer."""
+    head = OSELM(6, n_hidden=40, penalty=0.1)
+    for start in range(0, 300, chunk):
+        head.partial_fit(VECTORS[start : start + chunk], LABELS[start : start + chunk])
+    np.testing.assert_allclose(head.output_weights, batch(head, VECTORS, LABELS), atol=1e-9)
+    whole = OSELM(6, n_hidden=40, penalty=0.1).fit(VECTORS, LABELS)
+    np.testing.assert_allclose(head.predict_proba(VECTORS), whole.predict_proba(VECTORS), atol=1e-9)
+
+
+def test_oselm_after_100_000_updates_of_one_sample():
+    rng = np.random.default_rng(1)
+    targets = rng.integers(3, size=100_000)
+    vectors = CENTRES[targets] + rng.standard_normal((100_000, 6))
+    labels = [CLASSES[i] for i in targets]
+    head = OSELM(6, n_hidden=20, penalty=1.0, classes=CLASSES)
+    for i in range(len(vectors)):
+        head.partial_fit(vectors[i : i + 1], labels[i : i + 1])
+    np.testing.assert_allclose(head.output_weights, batch(head, vectors, labels), atol=1e-6)
+    matrix = head.normal_matrix
+    np.testing.assert_array_equal(matrix, matrix.T)
+    assert np.linalg.eigvalsh(matrix)[0] >= 1.0 - 1e-6
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(st.tuples(st.booleans(), st.integers(0, 29)), max_size=50))
+def test_oselm_forgets_exactly(steps):
+    head = OSELM(6, n_hidden=12, penalty=0.5, classes=CLASSES)
+    learned = []
+    for forget, i in steps:
+        if forget and learned:
+            chosen = learned.pop(i % len(learned))
+            head.forget(VECTORS[chosen : chosen + 1], [LABELS[chosen]])
+        else:
+            learned.append(i)
+            head.partial_fit(VECTORS[i : i + 1], [LABELS[i]])
+    expected = batch(head, VECTORS[learned], [LABELS[i] for i in learned])
+    np.testing.assert_allclose(head.output_weights, expected, atol=1e-9)
+
+
+def test_oselm_with_a_forgetting_factor():
+    head = OSELM(6, n_hidden=12, penalty=0.5, forgetting=0.9)
+    for start in (0, 3, 10):
+        stop = {0: 3, 3: 10, 10: 40}[start]
+        head.partial_fit(VECTORS[start:stop], LABELS[start:stop])
+    weights = 0.9 ** np.arange(40)[::-1]
+    expected = batch(head, VECTORS[:40], LABELS[:40], weights)
+    np.testing.assert_allclose(head.output_weights, expected, atol=1e-9)
+    head.forget(VECTORS[3:10], LABELS[3:10], age=30)
+    kept = [i for i in range(40) if not 3 <= i < 10]
+    expected = batch(head, VECTORS[kept], [LABELS[i] for i in kept], weights[kept])
+    np.testing.assert_allclose(head.output_weights, expected, atol=1e-9)
+
+
+def test_oselm_refuses_to_forget_what_it_has_not_learned():
+    head = OSELM(6, n_hidden=12).fit(VECTORS[:20], LABELS[:20])
+    before = head.output_weights.copy()
+    with pytest.raises(ProfileError, match="have not been learned"):
+        head.forget(10.0 * VECTORS[30:31], LABELS[30:31])
+    with pytest.raises(ProfileError, match="nothing of the class 'calm'"):
+        head.forget(VECTORS[:1], ["calm"])
+    np.testing.assert_array_equal(head.output_weights, before)
+
+
+def accuracy(head, probabilities):
+    predicted = [head.classes[i] for i in probabilities.argmax(axis=1)]
+    return np.mean([one == other for one, other in zip(predicted, LABELS[200:], strict=True)])
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda **o: OSELM(6, n_hidden=30, penalty=0.1, **o),
+        lambda **o: Linear(6, learning_rate=0.05, epochs=20, **o),
+        lambda **o: Hidden(6, n_hidden=15, learning_rate=0.02, epochs=20, **o),
+        lambda **o: Linear(6, optimiser="sgd", learning_rate=0.2, epochs=20, **o),
+    ],
+    ids=["oselm", "linear", "hidden", "sgd"],
+)
+class TestEveryHead:
+    def test_it_learns(self, make):
+        head = make().fit(VECTORS[:200], LABELS[:200])
+        answers = head.predict_proba(VECTORS[200:])
+        np.testing.assert_allclose(answers.sum(axis=1), 1.0)
+        assert accuracy(head, answers) > 0.85
+
+    def test_a_class_may_appear_later(self, make):
+        two = [i for i in range(300) if LABELS[i] != "happy"]
+        head = make().fit(VECTORS[two], [LABELS[i] for i in two])
+        assert set(head.classes) == {"angry", "sad"}
+        for _ in range(3):
+            head.partial_fit(VECTORS[:200], LABELS[:200])
+        assert set(head.classes) == set(CLASSES)
+        assert accuracy(head, head.predict_proba(VECTORS[200:])) > 0.8
+
+    def test_fixed_classes(self, make):
+        head = make(classes=("angry", "sad"), fixed=True)
+        with pytest.raises(ProfileError, match="unknown class 'happy'; the classes are angry, sad"):
+            head.fit(VECTORS, LABELS)
+
+    @pytest.mark.parametrize(
+        ("vectors", "labels", "message"),
+        [
+            (VECTORS[:, :5], LABELS, r"shape \[300, 5\]; expected floats of shape \[n, 6\]"),
+            (VECTORS[0], LABELS, r"shape \[6\]"),
+            (VECTORS.astype(int), LABELS, "int64"),
+            (np.full((300, 6), np.nan), LABELS, "not finite"),
+            (VECTORS, LABELS[:-1], "299 labels for 300 vectors"),
+            (VECTORS, "angry", "labels for 300 vectors"),
+            (VECTORS, ["", *LABELS[1:]], "expected non-empty text"),
+            (VECTORS, [3, *LABELS[1:]], "expected non-empty text"),
+            (np.zeros((2000, 6)), [str(i) for i in range(2000)], "2000 classes; expected at most"),
+        ],
+    )
+    def test_bad_input(self, make, vectors, labels, message):
+        with pytest.raises(ProfileError, match=message):
+            make().fit(vectors, labels)
+
+    def test_an_untrained_head(self, make):
+        with pytest.raises(ProfileError, match="no classes yet"):
+            make().predict_proba(VECTORS)
+
+
+def test_linear_is_logistic_regression():
+    """The same optimum as scikit-learn's, whose C is 1 / (n penalty)."""
+    head = Linear(6, penalty=0.05, learning_rate=0.05, epochs=300, classes=CLASSES)
+    head.fit(VECTORS, LABELS)
+    for rate in (0.005, 0.0005):  # until the noise of the batches is small
+        head.learning_rate = rate
+        head.partial_fit(VECTORS, LABELS)
+    reference = LogisticRegression(C=1 / (300 * 0.05), tol=1e-8, max_iter=5000)
+    expected = reference.fit(VECTORS, TARGETS).predict_proba(VECTORS)
+    np.testing.assert_allclose(head.predict_proba(VECTORS), expected, atol=0.005)
+
+
+@pytest.mark.parametrize("head", [Linear(6, penalty=0.1), Hidden(6, n_hidden=5, penalty=0.1)])
+def test_gradients_are_differences(head):
+    head.fit(VECTORS[:50], LABELS[:50])
+    wanted = np.eye(3)[[head.classes.index(label) for label in LABELS[:20]]]
+
+    def loss():
+        logits = head.scores(VECTORS[:20])
+        shifted = logits - logits.max(axis=1, keepdims=True)
+        logs = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
+        penalty = sum(np.square(p).sum() for p in head.parameters[::2]) * head.penalty / 2
+        return -(wanted * logs).sum(axis=1).mean() + penalty
+
+    for parameter, gradient in zip(
+        head.parameters, head._gradients(VECTORS[:20], wanted), strict=True
+    ):
+        place = np.unravel_index(np.abs(gradient).argmax(), gradient.shape)
+        parameter[place] += 1e-5
+        above = loss()
+        parameter[place] -= 2e-5
+        below = loss()
+        parameter[place] += 1e-5
+        assert (above - below) / 2e-5 == pytest.approx(gradient[place], rel=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: OSELM(0), "0 features"),
+        (lambda: OSELM(6, n_hidden=0), "0 hidden units"),
+        (lambda: OSELM(6, penalty=0.0), "penalty is 0"),
+        (lambda: OSELM(6, forgetting=1.1), "forgetting factor is 1.1"),
+        (lambda: Linear(6, learning_rate=float("nan")), "learning rate is nan"),
+        (lambda: Linear(6, optimiser="lbfgs"), "expected adam or sgd"),
+        (lambda: Hidden(6, n_hidden=5000), "5000 hidden units"),
+    ],
+)
+def test_settings_out_of_range(make, message):
+    with pytest.raises(ProfileError, match=message):
+        make()
