@@ -124,7 +124,7 @@ def one_input(originals: list[bytes], rng: random.Random, folder: Path) -> str:
         folder: Empty; may be written to.
 
     Returns:
-        What came of it: `samples`, `samples, truncated`, or the error without its numbers.
+        The outcome: `samples`, `samples, truncated`, or the error without its numbers.
     """
     content = mutated(originals, rng)
     path = folder / "recording"

@@ -85,7 +85,7 @@ def run(script: str, runs: int, seed: int, *, at_a_time: int = 500) -> dict[str,
     Args:
         script: File of the fuzzer, which calls `main`.
         runs: How many inputs.
-        seed: Decides all of them.
+        seed: Seed of all inputs.
         at_a_time: Inputs for each process.
 
     Returns:

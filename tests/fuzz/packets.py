@@ -136,7 +136,7 @@ def mutated(content: bytes, rng: random.Random, others: list[bytes]) -> bytes:
 
     Args:
         content: Perhaps a stream.
-        rng: Decides.
+        rng: Source of all random choices.
         others: Streams to take packets from.
     """
     if rng.random() < 0.2:
