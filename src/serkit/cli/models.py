@@ -1,4 +1,4 @@
-"""`serkit models`: the shipped models, and the card of each model."""
+"""`serkit models`: the shipped models and their cards."""
 
 from __future__ import annotations
 

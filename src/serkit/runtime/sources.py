@@ -14,10 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from serkit.audio import SAMPLE_RATE, Source, stream
-from serkit.codec.packets import FRAMES_PER_SECOND, StoredBytes, split
+from serkit.codec.packets import FIRST_BYTES, FRAMES_PER_SECOND, StoredBytes
 from serkit.errors import AudioError, PacketError
 from serkit.features import LogMelRecipe
-from serkit.features.whisper import FLOOR, scaled
+from serkit.features.whisper import scaled
 from serkit.files import open_file
 from serkit.runtime.card import ModelCard
 from serkit.runtime.caution import Caution
@@ -27,7 +27,10 @@ Array = NDArray[np.float32]
 
 # Samples within one step of 16-bit audio are digital silence.
 _SILENT_RANGE = 2.0 / 32768.0
-_SILENT_LOG_MEL = float(scaled(np.array([FLOOR], np.float32))[0])
+# The log-mel of such samples is below 1e-8, and it does not change at all where a decoder clamps
+# it 8 decades below the loudest frame of the recording, or where the samples are constant.
+_SILENT_LOG_MEL = float(scaled(np.array([-8.0], np.float32))[0])
+_SILENT_CHANGE = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +76,7 @@ def opened(source: Source, card: ModelCard) -> Iterator[Stream]:
 
 
 def is_packets(source: Source) -> bool:
-    """Whether a recording begins with an undamaged packet of the codec."""
+    """Whether a recording begins as a packet of the codec does, damaged or not."""
     with ExitStack() as resources:
         return _packets(source, resources) is not None
 
@@ -82,7 +85,8 @@ def is_silent(window: Array) -> bool:
     """Whether a window of samples or log-mel frames is digital silence."""
     if window.ndim == 1:
         return bool(np.ptp(window) < _SILENT_RANGE)
-    return bool(window.max() <= _SILENT_LOG_MEL)
+    changes = np.ptp(window, axis=1).max()
+    return bool(window.max() <= _SILENT_LOG_MEL or changes < _SILENT_CHANGE)
 
 
 def window_cautions(window: Array) -> tuple[Caution, ...]:
@@ -95,7 +99,7 @@ def window_cautions(window: Array) -> tuple[Caution, ...]:
 
 
 def _packets(source: Source, resources: ExitStack) -> StoredBytes | None:
-    """The content of a source that begins with a packet; None for any other source."""
+    """The content of a source whose first byte is that of a packet, as of no audio format."""
     file: BinaryIO
     if isinstance(source, str | os.PathLike):
         try:
@@ -110,10 +114,10 @@ def _packets(source: Source, resources: ExitStack) -> StoredBytes | None:
         file = source
     try:
         content = StoredBytes(file)
-        next(split(content))
-    except (OSError, PacketError):
+        first = content[:1]
+    except (OSError, TypeError, ValueError):  # likewise
         return None
-    return content
+    return content if first in FIRST_BYTES else None
 
 
 def _sound(source: Source) -> Stream:
