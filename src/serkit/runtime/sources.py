@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from serkit.audio import SAMPLE_RATE, Source, stream
 from serkit.codec.packets import FIRST_BYTES, FRAMES_PER_SECOND, StoredBytes
-from serkit.errors import AudioError, PacketError
+from serkit.errors import AudioError
 from serkit.features import LogMelRecipe
 from serkit.features.whisper import scaled
 from serkit.files import open_file
@@ -41,11 +41,14 @@ class Stream:
         blocks: Consecutive parts, shape `[n]` (samples) or `[80, n]` (log-mel frames), float32.
         rate: Samples or frames per second.
         cautions: Returns the cautions for the blocks read so far.
+        losses: Returns what has been missing since its last call: the file is truncated, or frames
+            were interpolated.
     """
 
     blocks: Iterator[Array]
     rate: int
     cautions: Callable[[], tuple[Caution, ...]]
+    losses: Callable[[], tuple[Caution, ...]]
 
 
 @contextmanager
@@ -123,12 +126,19 @@ def _packets(source: Source, resources: ExitStack) -> StoredBytes | None:
 def _sound(source: Source) -> Stream:
     truncated: list[Caution] = []
     check = SoundCheck()
+    reported = 0
 
     def on_truncated(line: str) -> None:
         truncated.append(Caution("truncated", line))
 
+    def losses() -> tuple[Caution, ...]:
+        nonlocal reported
+        new = tuple(truncated[reported:])
+        reported = len(truncated)
+        return new
+
     blocks = check.watch(stream(source, on_truncated=on_truncated))
-    return Stream(blocks, SAMPLE_RATE, lambda: (*truncated, *check.cautions()))
+    return Stream(blocks, SAMPLE_RATE, lambda: (*truncated, *check.cautions()), losses)
 
 
 def _log_mel_of_sound(source: Source) -> Stream:
@@ -136,14 +146,14 @@ def _log_mel_of_sound(source: Source) -> Stream:
 
     sound = _sound(source)
     blocks = (scaled(block) for block in log_mel_blocks(sound.blocks))
-    return Stream(blocks, FRAMES_PER_SECOND, sound.cautions)
+    return Stream(blocks, FRAMES_PER_SECOND, sound.cautions, sound.losses)
 
 
 def _decoded(content: StoredBytes) -> Stream:
     from serkit.codec.decoding import Decoding
 
     decoding = Decoding(content)
-    n_frames = 0
+    n_frames = n_reported = 0
 
     def blocks() -> Iterator[Array]:
         nonlocal n_frames
@@ -152,11 +162,19 @@ def _decoded(content: StoredBytes) -> Stream:
             yield block
 
     def cautions() -> tuple[Caution, ...]:
-        lost = decoding.concealed / max(n_frames, 1)
-        if_short = short(n_frames / FRAMES_PER_SECOND)
-        if not decoding.concealed:
-            return if_short
-        line = f"{100 * lost:.0f} % of the frames were lost and interpolated"
-        return (Caution("lost-packets", line), *if_short)
+        return _lost(decoding.concealed, n_frames) + short(n_frames / FRAMES_PER_SECOND)
 
-    return Stream(blocks(), FRAMES_PER_SECOND, cautions)
+    def losses() -> tuple[Caution, ...]:
+        nonlocal n_reported
+        new, n_reported = decoding.concealed - n_reported, decoding.concealed
+        return _lost(new, n_frames)
+
+    return Stream(blocks(), FRAMES_PER_SECOND, cautions, losses)
+
+
+def _lost(n_concealed: int, n_frames: int) -> tuple[Caution, ...]:
+    if not n_concealed:
+        return ()
+    seconds = n_concealed / FRAMES_PER_SECOND
+    line = f"{seconds:.2f} s of {n_frames / FRAMES_PER_SECOND:.2f} s were lost and interpolated"
+    return (Caution("lost-packets", line),)
