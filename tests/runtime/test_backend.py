@@ -204,8 +204,8 @@ def test_a_card_has_one_input(model):
 @pytest.mark.parametrize(
     ("kind", "value", "message"),
     [
-        ("waveform", {"rate": 8000}, "waveform is {'rate': 8000}; expected {}"),
-        ("waveform", None, "waveform is None; expected {}"),
+        ("waveform", {"rate": 8000}, "waveform is {'rate': 8000}"),
+        ("waveform", None, "waveform is None"),
         ("embedding", {"model": "x"}, "expected the name of a model and a width of 1 to 65536"),
         ("embedding", {"model": 3, "width": 2}, "expected the name of a model and a width"),
         ("embedding", {"model": "x", "width": True}, "expected the name of a model and a width"),
@@ -227,14 +227,14 @@ def test_a_model_on_an_embedding_is_a_network_but_no_recognizer(model, tmp_path)
     path = tmp_path / "head.safetensors"
     save_model(model.with_card(input=Embedding("distilhubert", 20)), path)
     assert load_network(path).n_features == 20
-    with pytest.raises(ModelError, match="the input of toy is embedding; expected"):
+    with pytest.raises(ModelError, match="input of toy is embedding; expected features or log-mel"):
         serkit.load(path)
 
 
 def test_no_network_of_layers_takes_a_waveform(model, tmp_path):
     path = tmp_path / "wave.safetensors"
     save_model(model.with_card(input=Waveform()), path)
-    with pytest.raises(ModelError, match="the input of toy is a waveform; expected"):
+    with pytest.raises(ModelError, match="input of toy is a waveform"):
         serkit.load(path)
 
 

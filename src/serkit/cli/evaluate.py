@@ -78,8 +78,7 @@ def evaluate(
     from serkit.evaluation.figures import tables
     from serkit.evaluation.report import write_report
     from serkit.files import refuse_unwritable, write_atomically
-    from serkit.runtime import available_models
-    from serkit.runtime.shipped import SUFFIX
+    from serkit.runtime import is_model
     from serkit.training import MAX_CLIP_S
 
     refuse_unwritable(
@@ -87,7 +86,7 @@ def evaluate(
         sources=[subject, *files_of([*(corpus or ()), *(anchor or ())])],
     )  # fmt: skip
     longest_s = max_clip_s or MAX_CLIP_S
-    if subject in available_models() or subject.endswith(SUFFIX):
+    if is_model(subject):
         given = {"protocol": protocol, "anchor": anchor, "seeds": seeds, "ray": ray}
         for option, value in given.items():
             if value:

@@ -42,7 +42,7 @@ def predict(
             "--model",
             "-m",
             metavar="M",
-            help="Shipped model or path of a file; tiny if not given, tiny-mel for .smel files.",
+            help="Shipped model or path of a file; tiny, or tiny-mel for .smel, if not given.",
         ),
     ] = None,
     output: Annotated[Format, typer.Option("--format", "-f", help="How to print.")] = Format.table,
@@ -64,7 +64,7 @@ def predict(
     from serkit.files import refuse_unwritable
     from serkit.runtime import Prediction, default_model, load
 
-    if report is not None and report.suffix.lower() in SUFFIXES:
+    if report is not None and report.suffix.lower() in (*SUFFIXES, ".smel"):
         raise OSError(
             errno.EINVAL,
             "has the suffix of an audio file; expected F.html",
