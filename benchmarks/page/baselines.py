@@ -30,7 +30,7 @@ def section(results: Results) -> Section:
         paragraph(
             f"Mean over {plural(result['seeds'], 'seed')}, 95 % intervals over speakers. Recipes "
             "of serkit are tested with 32-bit weights. Support vector machines choose kernel and C "
-            "on held-out speakers of the training part. The column *last row minus system* "
+            "on held-out speakers of the training part. The column *best recipe minus system* "
             "compares the last row with each other row (interval over speakers, sign-flip test). "
             "Figures from a random split are **speaker-dependent** and show how much such a split "
             "overstates."
@@ -65,7 +65,7 @@ def _task(name: str, rows: list[dict[str, Any]]) -> str:
         )
     header = [
         "system", "WA %", "UA %", "UA %, random split (**speaker-dependent**)",
-        "last row minus system",
+        "best recipe minus system",
     ]  # fmt: skip
     by_fold = [
         [row["system"], *(percent(row["ua_by_fold"][fold]) for fold in folds)]
