@@ -33,7 +33,10 @@ SEEDS = range(3)
 
 @dataclass(frozen=True)
 class Task:
-    """A classification task: corpora, labels, protocol, and the shipped recipe `best` for it."""
+    """A classification task: corpora, labels, protocol, and the shipped recipe `best` for it.
+
+    `reference` names another shipped recipe that the systems are compared with, if it is better.
+    """
 
     name: str
     corpora: tuple[str, ...]
