@@ -198,3 +198,11 @@ def test_a_changed_byte_causes_nothing_but_the_error_of_the_format(tmp_path, pla
     assert {name: (v.shape, v.dtype.kind) for name, v in found.items()} == {
         "a": ((2, 3), "f"), "codes": ((4,), "u")
     }  # fmt: skip
+
+
+def test_a_large_description_is_refused_unread(tmp_path):
+    """Parsing takes a hundred times the memory of the text."""
+    path = tmp_path / "large.safetensors"
+    small = Format("serkit-profile", 3, "profile", 1 << 20, ProfileError, max_header_bytes=500)
+    path.write_bytes(container_bytes(PROFILE, DESCRIPTION | {"more": "x" * 600}, tensors()))
+    refused(path, r"the header has \d+ bytes; a profile file has at most 500", kind=small)

@@ -318,3 +318,23 @@ def test_emorynlp_is_no_test_of_what_learned_from_all_of_meld(corpora_root):
     learned = {episode(u) for u in both[0]}
     left = [u for u in other if episode(u) not in learned]
     assert split_utterances(both[0] + left, protocol, BY_CLIP, seed=0)
+
+
+def test_the_published_splits_of_both_friends_corpora_must_not_share_an_episode():
+    """MELD's training part and EmoryNLP's test part, as published, have episodes in common."""
+    parts = ("train", "train", "dev", "test")
+    meld = friends("meld", ["s01e01", "s01e02", "s01e03", "s01e04"])
+    emory = friends("emorynlp", ["s02e01", "s02e02", "s02e03", "s01e02"])
+
+    def placed(utterances):
+        groups = np.array_split(np.arange(len(utterances)), 4)
+        return tuple(
+            replace(utterances[i], split=part)
+            for part, group in zip(parts, groups, strict=True)
+            for i in group
+        )
+
+    protocol = find_protocol("fixed")
+    assert folds_of(protocol, placed(meld), BY_CLIP)
+    with pytest.raises(ProtocolError, match="the episodes s01e02"):
+        folds_of(protocol, placed(meld) + placed(emory), BY_CLIP)

@@ -179,3 +179,55 @@ def test_a_model_on_sound_refuses_packets_in_one_line(model, samples, tmp_path):
     assert done.returncode == 2
     (line,) = done.stderr.splitlines()
     assert "a.smel: the recording holds packets of serkit's codec, but tiny takes sound" in line
+
+
+@pytest.mark.parametrize("coder", ["basis", "basis, short packets", "svdq"])
+def test_silent_windows_in_packets_do_not_vote(recognizer, samples, coder):
+    """A decoder clamps silence to 8 decades below the voice before it."""
+    padded = np.concatenate((samples, np.zeros(6 * RATE, np.float32)))
+    windows = list(recognizer.windows(CODERS[coder](padded)))
+    assert [bool(window.scores) for window in windows[:2]] == [True, True]
+    assert not any(window.scores for window in windows[3:])
+
+
+@pytest.mark.parametrize(
+    "sound",
+    [
+        np.full(2 * RATE, 0.1, np.float32),
+        np.random.default_rng(0).integers(-1, 2, 2 * RATE).astype(np.float32) / 32768 / 1.01,
+    ],
+    ids=["constant", "dither"],
+)
+def test_what_is_silent_as_sound_is_silent_as_log_mel(recognizer, sound):
+    for source in ((sound, RATE), encode_basis(sound, 5)):
+        assert recognizer(source).label is None
+
+
+def test_quiet_speech_is_not_silent(recognizer, samples):
+    assert recognizer((0.002 * samples, RATE)).label
+    assert recognizer(encode_basis((0.002 * samples).astype(np.float32), 5)).label
+
+
+def test_losses_are_given_to_a_window(recognizer, samples):
+    packets = list(split(encode_basis(samples, 5, blocks_per_packet=1)))
+    windows = list(recognizer.windows(b"".join(packets[:5] + packets[7:])))
+    assert sum(codes(window).count("lost-packets") for window in windows) == 1
+
+
+@pytest.mark.parametrize("length", [1, 3, 40])
+def test_damaged_packets_say_so(recognizer, samples, length, tmp_path):
+    content = encode_basis(samples, 5)
+    damaged = bytearray(content)
+    damaged[length] ^= 0xFF
+    (tmp_path / "cut.smel").write_bytes(content[:length])
+    for source in (bytes(damaged), tmp_path / "cut.smel"):
+        with pytest.raises(PacketError):
+            recognizer(source)
+        (answer,) = recognizer.predict_many([source])
+        assert isinstance(answer, PacketError)
+
+
+@pytest.mark.parametrize("file", [io.StringIO("text"), io.StringIO("")])
+def test_a_text_file_is_no_recording(recognizer, file):
+    with pytest.raises(AudioError):
+        recognizer(file)

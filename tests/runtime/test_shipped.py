@@ -45,3 +45,13 @@ def test_a_path_is_loaded(model, tmp_path, monkeypatch):
     with pytest.raises(ModelError, match="no such file"):
         serkit.load(os.fspath(tmp_path / "other.safetensors"))
     assert load_model(path).card.name == "toy"
+
+
+@pytest.mark.parametrize("name", ["x" * 5000, "x\0y", b"tinny"])
+def test_an_impossible_name_is_an_unknown_one(name):
+    with pytest.raises(ModelError, match="unknown model"):
+        serkit.load(name)
+
+
+def test_a_name_may_be_bytes():
+    assert serkit.load(b"tiny").name == "tiny"

@@ -123,3 +123,11 @@ def test_windows_come_as_they_are_read_in_constant_memory(recognizer, tmp_path):
     tracemalloc.stop()
     assert n_windows == 120
     assert peak < 6e6  # the samples alone would take 15 MB
+
+
+def test_the_last_window_of_a_truncated_file_says_so(recognizer, tmp_path):
+    soundfile.write(tmp_path / "a.wav", noise(9), RATE)
+    content = (tmp_path / "a.wav").read_bytes()
+    windows = list(recognizer.windows(content[: len(content) * 2 // 3]))
+    truncated = [[w.code for w in window.warnings].count("truncated") for window in windows]
+    assert truncated == [0] * (len(windows) - 1) + [1]

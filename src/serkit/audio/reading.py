@@ -118,6 +118,8 @@ def _open(source: Source, resources: ExitStack) -> Decoded:
         file = resources.enter_context(_opened(Path(source)))
     elif hasattr(source, "read") and hasattr(source, "seek"):
         file = source
+        if isinstance(file, io.TextIOBase):
+            raise AudioError("the file is open as text; open it in binary mode")
     else:
         raise AudioError(
             f"cannot read audio from a {type(source).__name__}; "

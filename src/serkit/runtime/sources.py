@@ -27,9 +27,9 @@ Array = NDArray[np.float32]
 
 # Samples within one step of 16-bit audio are digital silence.
 _SILENT_RANGE = 2.0 / 32768.0
-# The log-mel of such samples is below 1e-8, and it does not change at all where a decoder clamps
-# it 8 decades below the loudest frame of the recording, or where the samples are constant.
-_SILENT_LOG_MEL = float(scaled(np.array([-8.0], np.float32))[0])
+# The mel energies of their rounding noise are below 10^-7.4. They do not change over time if a
+# decoder has clamped them 8 decades below the loudest frame, or if the samples are constant.
+_SILENT_LOG_MEL = float(scaled(np.array([-7.4], np.float32))[0])
 _SILENT_CHANGE = 0.05
 
 
