@@ -5,12 +5,15 @@ recipes are compared for each test fold on the other speakers alone (in five fol
 winner is tested on that fold, all with 32-bit weights. The difference to the shipped recipe is the
 bias of the choice.
 
-Needs the corpora: SERKIT_CORPORA=/folder python benchmarks/functionals_selection.py
+Needs the corpora: SERKIT_CORPORA=/folder python benchmarks/functionals_selection.py [MODEL ...]
+With models named, the figures of the others are kept.
 """
 
 from __future__ import annotations
 
+import json
 import os
+import sys
 from dataclasses import replace
 from typing import Any
 
@@ -22,7 +25,7 @@ from serkit.evaluation import Outcome, evaluate, find_protocol
 from serkit.metrics import confusion, unweighted_average_recall
 from serkit.training import Dataset, Recipe, load_recipe, load_utterances, make_dataset
 
-from harness import machine, versions, write_result
+from harness import RESULTS, machine, versions, write_result
 
 FRAMES = {"10 ms, 40 bands": (160, 40), "25 ms, 64 bands": (400, 64)}
 SLOPES = {"first slopes": 1, "second slopes": 2}
@@ -104,7 +107,11 @@ def select(name: str) -> dict[str, Any]:
 
 def main() -> None:
     """Select for both models."""
-    rows = [select(name) for name in SHIPPED]
+    path = RESULTS / "functionals_selection.json"
+    old = json.loads(path.read_text())["rows"] if path.exists() and sys.argv[1:] else []
+    found = {row["model"]: row for row in old}
+    found |= {name: select(name) for name in sys.argv[1:] or SHIPPED}
+    rows = list(found.values())
     for row in rows:
         print(row["model"], row["ua_nested"], row["ua_as_shipped"])
     write_result(

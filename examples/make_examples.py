@@ -1,6 +1,6 @@
-"""Make the example recordings: one sentence, spoken by espeak-ng in different ways.
+"""Synthesise the example recordings: one sentence at several pitches, speeds and volumes.
 
-They are no acted emotions; they show what pitch, speed and volume do to an answer.
+They are not acted emotions; they show the effect of pitch, speed and volume on predictions.
 Needs espeak-ng: python examples/make_examples.py
 """
 
@@ -16,7 +16,7 @@ from serkit.audio import SAMPLE_RATE, read
 
 SENTENCE = "I did not expect to see you here today."
 
-# Name -> espeak-ng's voice, pitch (0-99), speed (words a minute) and amplitude (0-200).
+# Name -> voice, pitch (0-99), speed (words per minute) and amplitude (0-200) of espeak-ng.
 VOICES = {
     "calm-low": ("en-gb+m3", 30, 140, 90),
     "fast-high-loud": ("en-us+f2", 85, 220, 200),
@@ -28,7 +28,7 @@ VOICES = {
 
 
 def main() -> None:
-    """Write one FLAC a voice beside this script."""
+    """Write one FLAC file per voice beside this script."""
     for name, (voice, pitch, speed, amplitude) in VOICES.items():
         options = ["-v", voice, "-p", str(pitch), "-s", str(speed), "-a", str(amplitude)]
         wave = subprocess.run(  # noqa: S603
@@ -37,7 +37,7 @@ def main() -> None:
             capture_output=True,
         ).stdout
         path = Path(__file__).parent / f"{name}.flac"
-        # espeak-ng streams its header before it knows the length; decode what follows it.
+        # espeak-ng writes the header before it knows the length; decode what follows.
         samples, rate = soundfile.read(io.BytesIO(wave), dtype="float32")
         soundfile.write(path, read((samples, rate)), SAMPLE_RATE, subtype="PCM_16")
         print(f"{path.name}: {path.stat().st_size} bytes")

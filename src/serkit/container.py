@@ -25,6 +25,9 @@ from serkit.text import printable, shortened, shown
 
 METADATA_KEY = "serkit"
 
+# A safetensors file begins with the length of its header.
+_LENGTH_BYTES = 8
+
 FLOATS = ("F16", "F32")
 
 
@@ -37,6 +40,7 @@ class Format:
         version: Version that is read and written.
         noun: Name in messages, such as `model`.
         max_bytes: Maximum size of a file.
+        max_header_bytes: Largest header, which holds the description; it is parsed in memory.
         error: Type of the errors raised.
     """
 
@@ -45,6 +49,7 @@ class Format:
     noun: str
     max_bytes: int
     error: type[SerkitError]
+    max_header_bytes: int = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +145,7 @@ def open_container(path: str | os.PathLike[str], kind: Format) -> Iterator[Conte
     path = Path(path)
     file_bytes = _size_of(path, kind)
     try:
+        _check_header(path, kind)
         with safe_open(path, framework="numpy") as file:
             text = (file.metadata() or {}).get(METADATA_KEY)
             if text is None:
@@ -222,3 +228,14 @@ def _size_of(path: Path, kind: Format) -> int:
             f"{path}: {status.st_size} bytes; a {kind.noun} file has at most {kind.max_bytes} bytes"
         )
     return status.st_size
+
+
+def _check_header(path: Path, kind: Format) -> None:
+    """Refuse a large header before it is parsed, which takes a hundred times its length."""
+    with path.open("rb") as file:
+        length = int.from_bytes(file.read(_LENGTH_BYTES), "little")
+    if kind.max_header_bytes < length <= kind.max_bytes:
+        raise kind.error(
+            f"{path}: the header has {length} bytes; a {kind.noun} file has at most "
+            f"{kind.max_header_bytes} bytes of it"
+        )

@@ -70,7 +70,10 @@ def test_refit_learns_from_both_parts_and_keeps_the_temperature():
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"network": Network(hidden=(8,)), "optimiser": Ridge(name="ridge")}, "leave hidden empty"),
+        (
+            {"network": Network(hidden=(8,)), "optimiser": Ridge(name="ridge")},
+            "set hidden to",
+        ),
         ({"refit": True, "optimiser": Optimiser(patience=5)}, "set patience to null"),
     ],
 )

@@ -1,4 +1,4 @@
-"""Files that are cut short, broken, or not what their names promise."""
+"""Truncated, damaged and misnamed files."""
 
 import io
 import os
@@ -57,7 +57,7 @@ FFMPEG = [("matroska", "aac", SAMPLE_RATE), ("webm", "libopus", 48_000)]
 
 
 def check_halves(content):
-    """The whole says nothing; the half is refused, or read as far as it goes and said so."""
+    """The whole file is read; half of it is refused, or read to its end with a warning."""
     said = []
     whole = read(content, on_truncated=said.append)
     assert said == []
@@ -78,7 +78,7 @@ def test_half_a_file(noise, container, subtype):
 
 
 @pytest.mark.parametrize(("container", "codec", "rate"), FFMPEG)
-def test_half_a_file_of_ffmpegs(noise, container, codec, rate):
+def test_half_a_file_written_by_ffmpeg(noise, container, codec, rate):
     check_halves(by_ffmpeg(noise, container, codec, rate))
 
 
@@ -108,15 +108,15 @@ def test_a_wav_written_to_a_pipe_announces_no_length(noise, size):
     assert len(found) == len(noise)
 
 
-def test_a_codec_nobody_knows(noise):
+def test_unknown_codec(noise):
     content = bytearray(by_libsndfile(noise, "WAV", "PCM_16"))
     content[20:22] = (0x1234).to_bytes(2, "little")
     with pytest.raises(AudioError, match=r"the codec of this WAV audio is unknown"):
         read(bytes(content))
 
 
-def test_more_channels_than_ffmpegs_frames_have_places_for(noise):
-    """A WAV of 19 channels whose other fields are those of one, which libsndfile refuses."""
+def test_more_channels_than_ffmpeg_supports(noise):
+    """A WAV of 19 channels whose other fields are those of one channel; libsndfile refuses it."""
     samples = noise[:1900].astype(np.float32)
     content = bytearray(by_libsndfile(samples, "WAV", "FLOAT"))
     content[22:24] = (19).to_bytes(2, "little")
@@ -126,7 +126,7 @@ def test_more_channels_than_ffmpegs_frames_have_places_for(noise):
     np.testing.assert_allclose(read(bytes(content)), expected, atol=1e-6)
 
 
-def test_a_chunk_larger_than_the_file_is_not_made_room_for(noise):
+def test_announced_chunk_size_is_not_allocated(noise):
     content = by_libsndfile(noise[:4000], "WAV", "PCM_16")
     huge = b"LIST" + (1 << 31).to_bytes(4, "little") + b"INFOIART" + (1 << 30).to_bytes(4, "little")
     for name in (b"fmt ", b"data"):
@@ -158,7 +158,7 @@ def test_a_name_that_is_not_utf_8(noise, tmp_path):
 
 
 @pytest.mark.parametrize("container", ["adts", "mp4"])
-def test_a_name_that_is_an_address_is_a_name(noise, tmp_path, monkeypatch, container):
+def test_url_as_a_file_name(noise, tmp_path, monkeypatch, container):
     with socket.socket() as listener, socket.socket(type=socket.SOCK_DGRAM) as mailbox:
         listener.bind(("127.0.0.1", 0))
         listener.listen()
@@ -176,14 +176,14 @@ def test_a_name_that_is_an_address_is_a_name(noise, tmp_path, monkeypatch, conta
             mailbox.recv(1)
 
 
-def test_a_session_description_is_no_audio():
+def test_session_description_is_refused():
     text = "RIFF\r\nv=0\r\no=- 0 0 IN IP4 127.0.0.1\r\ns=x\r\nt=0 0\r\nm=audio 9876 RTP/AVP 0\r\n"
     with pytest.raises(AudioError, match="not recognised as audio"):
         read(text.encode() * 4)
 
 
 def test_only_audio_is_decoded(noise):
-    """A film's pictures are never handed to a decoder; its sound is read."""
+    """The video of a film is never decoded; its audio is read."""
     import av
 
     buffer = io.BytesIO()
@@ -200,7 +200,7 @@ def test_only_audio_is_decoded(noise):
     assert len(read(buffer.getvalue())) == pytest.approx(len(noise), abs=2048)
 
 
-def test_a_tag_before_the_sound(noise):
+def test_id3_tag_before_the_audio(noise):
     tag = b"ID3\x04\0\0\0\0\x01\x00" + bytes(128)
     assert tag_length(tag) == 138
     assert len(read(tag + by_ffmpeg(noise, "adts", "aac"))) == pytest.approx(len(noise), abs=3000)
@@ -218,7 +218,7 @@ def test_a_thousand_channels_in_little_memory():
     assert peak < 40e6
 
 
-def test_a_file_that_cannot_be_searched():
+def test_unseekable_file():
     reading, writing = os.pipe()
     os.close(writing)
     with os.fdopen(reading, "rb") as pipe, pytest.raises(AudioError, match="cannot be read"):
@@ -239,5 +239,5 @@ def test_a_file_that_cannot_be_searched():
         (b"", None),
     ],
 )
-def test_the_first_bytes_say_what_it_is(head, container):
+def test_format_by_magic_bytes(head, container):
     assert container_of(head) is container

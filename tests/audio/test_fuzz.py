@@ -1,4 +1,4 @@
-"""A few of the inputs of `tests/fuzz/audio.py`, which runs as many as it is asked to."""
+"""The first inputs of `tests/fuzz/audio.py`."""
 
 from fuzz import audio, children
 

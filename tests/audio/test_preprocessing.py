@@ -15,7 +15,7 @@ signals = arrays(np.float32, st.integers(0, 5000), elements=st.floats(-1, 1, wid
 
 @pytest.mark.parametrize("top_db", [20, 40])
 @pytest.mark.parametrize(("lead", "tail"), [(0, 0), (4000, 9000), (16_000, 100)])
-def test_trim_is_librosa(top_db, lead, tail):
+def test_trim_agrees_with_librosa(top_db, lead, tail):
     rng = np.random.default_rng(lead)
     voiced = rng.standard_normal(16_000) * np.hanning(16_000)
     samples = np.concatenate((np.zeros(lead), voiced, 1e-4 * rng.standard_normal(tail)))
@@ -24,7 +24,7 @@ def test_trim_is_librosa(top_db, lead, tail):
     np.testing.assert_array_equal(trim(samples, top_db=top_db), theirs)
 
 
-def test_trim_keeps_digital_silence_whole():
+def test_trim_of_digital_silence():
     np.testing.assert_array_equal(trim(np.zeros(5000, np.float32)), np.zeros(5000))
     assert len(trim(np.zeros(0, np.float32))) == 0
 
@@ -96,7 +96,7 @@ def test_windows_out_of_range(window_s, hop_s, message):
 
 
 @given(st.lists(st.integers(1, 100_000), max_size=8))
-def test_windows_are_the_stream_again(lengths):
+def test_windows_concatenate_to_the_stream(lengths):
     rng = np.random.default_rng(0)
     blocks = [rng.random(n).astype(np.float32) for n in lengths]
     cut = [window for _, window in windows(blocks)]

@@ -34,7 +34,7 @@ def test_any_rate_becomes_16_khz_and_keeps_the_tone(rate):
     assert np.argmax(spectrum) * SAMPLE_RATE / len(samples) == pytest.approx(440, abs=1)
 
 
-def test_resampling_is_soxr_at_vhq():
+def test_resampling_agrees_with_soxr_vhq():
     samples = np.random.default_rng(0).standard_normal(200_000).astype(np.float32)
     theirs = soxr.resample(samples, 44_100, SAMPLE_RATE, quality="VHQ")
     ours = read((samples, 44_100))
@@ -96,7 +96,7 @@ def test_integers_are_scaled_by_their_full_scale(dtype, values, expected):
         (np.zeros(0), "holds no samples"),
     ],
 )
-def test_arrays_that_are_no_audio_are_refused(array, message):
+def test_invalid_arrays(array, message):
     with pytest.raises(AudioError, match=message):
         read((array, SAMPLE_RATE))
 
@@ -160,7 +160,7 @@ def test_files_that_cannot_be_opened(tmp_path):
         read(3)
 
 
-def test_a_file_that_may_not_be_read(tmp_path, monkeypatch):
+def test_unreadable_file(tmp_path, monkeypatch):
     def refuse(*_args, **_options):
         raise PermissionError
 

@@ -156,7 +156,7 @@ def test_pipes_are_neither_read_nor_overwritten(recording, tmp_path):
         (("decode", pipe), "is a pipe or a device; expected a file"),
         (("codec", "info", pipe), "is a pipe or a device; expected a file"),
         (("encode", pipe, "-o", tmp_path / "x.smel"), "is a pipe or a device; expected a file"),
-        (("encode", recording, "-o", pipe), "is a device or a pipe"),
+        (("encode", recording, "-o", pipe), "is a pipe or a device"),
     ):
         done = serkit(*command, timeout=60)
         assert done.returncode == 2

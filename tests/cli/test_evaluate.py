@@ -172,8 +172,8 @@ def test_a_finished_model_is_evaluated_and_compared_with_the_core_alone(place, t
         (["toy.yaml"], "needs --protocol"),
         (["toy.yaml", "--protocol", "10-fold"], "no protocol is called '10-fold'"),
         (["toy.yaml", "--protocol", "leave-one-corpus-out"], "at least two corpora; found"),
-        (["tiny", "--protocol", "loso"], "tested as it is"),
-        (["huge"], "no recipe 'huge'"),
+        (["tiny", "--protocol", "loso"], "applies to recipes only"),
+        (["huge"], "unknown recipe 'huge'"),
     ],
 )
 def test_a_wrong_option_is_one_line_and_exit_2(place, arguments, message):

@@ -22,17 +22,17 @@ def place(tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("predict", "0.wav", "1.wav", "--report", "1.wav"), "1.wav: has a recording's suffix"),
-        (("predict", "0.wav", "--report", "9.wav"), "9.wav: has a recording's suffix"),
-        (("predict", "mine.csv", "--report", "mine.csv"), "mine.csv: is the input"),
+        (("predict", "0.wav", "1.wav", "--report", "1.wav"), "1.wav: has the suffix of an audio"),
+        (("predict", "0.wav", "--report", "9.wav"), "9.wav: has the suffix of an audio"),
+        (("predict", "mine.csv", "--report", "mine.csv"), "mine.csv: is an input"),
         (("evaluate", "tiny", "--corpus", "manifest=mine.csv", "--markdown", "mine.csv"),
-         "mine.csv: is the input"),
+         "mine.csv: is an input"),
         (("evaluate", "recipe.yaml", "--protocol", "loso", "--corpus", "manifest=mine.csv",
-          "--latex", "recipe.yaml"), "recipe.yaml: is the input"),
+          "--latex", "recipe.yaml"), "recipe.yaml: is an input"),
         (("quantize", "tiny", "--corpus", "manifest=mine.csv", "-o", "mine.csv"),
-         "mine.csv: is the input"),
+         "mine.csv: is an input"),
         (("train", "models/tiny", "--corpus", "manifest=mine.csv", "-o", "mine.csv"),
-         "mine.csv: is the input"),
+         "mine.csv: is an input"),
     ],
 )  # fmt: skip
 def test_an_output_that_is_an_input(place, arguments, message):

@@ -54,8 +54,6 @@ COMMANDS = [
     (("predict", *["long.flac"] * 20, "--report", "out/report.html"), after, 1.5),
     (("corpus", "stats", "manifest=long.csv"), after, 1.5),
     (("encode", "long.flac", "-o", "out/long.smel"), holds, "out/.*"),
-    (("train", "models/tiny", "--corpus", "manifest=clips.csv", "--no-figures", "--no-cache",
-      "-o", "out/model.safetensors"), after, 1.0),
     (("train", "models/tiny", "--corpus", "manifest=clips.csv",
       "-o", "out/model.safetensors"), holds, "cache/**/*.npy"),
     (("evaluate", "models/tiny", "--corpus", "manifest=clips.csv", "--protocol", "speaker-folds",

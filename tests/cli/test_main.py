@@ -173,7 +173,7 @@ def test_models():
     done = in_process("models")
     assert done.returncode == 0
     listed = [line.split()[0] for line in done.stdout.splitlines() if line[0] != " "]
-    assert listed == ["model", "emodb7", "ravdess8", "tiny"]
+    assert listed == ["model", "emodb7", "ravdess8", "tiny", "tiny-mel"]
 
 
 def test_the_card():

@@ -62,7 +62,7 @@ def test_a_recipe_becomes_a_model_with_its_figures(corpus):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["nothing/here"], "no recipe 'nothing/here'"),
+        (["nothing/here"], "unknown recipe 'nothing/here'"),
         (["models/tiny", "--corpus", "tess=/nowhere"], "/nowhere"),
         (["models/tiny", "--corpus", "tessa"], "tessa"),
     ],

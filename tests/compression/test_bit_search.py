@@ -14,7 +14,7 @@ LAYERS = (layer(2, 1.0), layer(9, 3.0), layer(3, 0.1))
 
 
 class Bits:
-    """Stands for a quantised layer: its score depends on its number and bits alone."""
+    """A stand-in for a quantised layer, whose score depends on its index and bits only."""
 
     def __init__(self, number, bits):
         self.number, self.bits = number, bits
@@ -41,7 +41,7 @@ def search(loss, margin):
     )
 
 
-def test_the_papers_search_by_hand():
+def test_search_of_the_paper_by_hand():
     importance = layer_importance(LAYERS, alpha=0.5)
     assert np.argsort(-importance).tolist() == [1, 0, 2]
     loss = [[0.2, 0.02] + [0.0] * 6, [0.3, 0.06, 0.01] + [0.0] * 5, [0.0] * 8]
@@ -59,14 +59,14 @@ def test_the_papers_search_by_hand():
     assert len(accepted) == sum(t.accepted for t in trials) == 3
 
 
-def test_without_a_margin_nothing_may_be_lost():
+def test_zero_margin():
     loss = [[0.1, 0.1, 0.0] + [0.0] * 5] * 3
     bits, trials = search(loss, margin=0.0)
     assert bits == (3, 3, 3)
     assert len(trials) == 9
 
 
-def test_a_layer_that_bears_nothing_keeps_eight_bits():
+def test_sensitive_layer_keeps_eight_bits():
     bits, trials = search([[0.5] * 8, [0.0] * 8, [0.0] * 8], margin=0.01)
     assert bits[0] == 8
     assert [t.accepted for t in trials if t.layer == 0] == [False] * 7 + [True]
@@ -104,19 +104,19 @@ def test_the_search_by_bytes_by_hand():
     assert all(t.accepted == (t.score >= 0.9 - 1e-9) for t in trials)
 
 
-def test_a_fall_as_large_as_the_margin_is_taken():
+def test_loss_equal_to_the_margin_is_accepted():
     """0.8 - 0.7 is more than 0.1 in floats."""
     loss = [[0.3] * 7 + [0.2], [0.0] * 8, [0.0] * 8]
     bits, _ = search_by_bytes(loss, margin=0.2)
     assert bits == (8, 1, 1)
 
 
-def test_a_width_that_fails_does_not_hide_a_narrower_one():
+def test_narrower_width_after_a_rejected_one():
     loss = [[0.0, 0.5, 0.5, 0.5, 0.0, 0.0, 0.0, 0.0], [0.0] * 8, [0.0] * 8]
     assert search_by_bytes(loss, margin=0.0)[0] == (1, 1, 1)
 
 
-def test_bytes_are_saved_as_long_as_nothing_is_lost():
+def test_search_by_bytes_with_zero_margin():
     bits, trials = search_by_bytes([[0.0] * 8] * 3, margin=0.0)
     assert bits == (1, 1, 1)
     assert [(t.layer, t.bits) for t in trials] == [(1, 1), (2, 1), (0, 1)]

@@ -1,4 +1,4 @@
-"""The exported C, compiled with every warning an error and every check on, beside Python."""
+"""Exported C, compiled with warnings as errors and sanitizers, compared with Python."""
 
 import os
 import shutil
@@ -91,7 +91,7 @@ def check(run_in_c, model, features):
 
 @pytest.mark.parametrize("bits", range(1, 9))
 @pytest.mark.parametrize("name", ["tiny", "emodb7"])
-def test_every_width_on_features_made_up(run_in_c, name, bits):
+def test_every_width_on_random_features(run_in_c, name, bits):
     model = packed(serkit.runtime.load_network(name), bits, per_row=bits % 2 == 0)
     rng = np.random.default_rng(bits)
     noise = rng.standard_normal((25, len(model.mean)))
@@ -105,7 +105,7 @@ def test_full_weights_and_no_clip(run_in_c):
 
 
 def extremes(model, rng, n):
-    """Features of usual size, some replaced by the largest and smallest that a float holds."""
+    """Random features, some replaced by the largest and smallest floats."""
     usual = model.mean + 2 * model.scale * rng.standard_normal((n, len(model.mean)))
     wild = rng.choice([-3.4e38, -3e38, -1e30, 1e-45, 0.0, 1e20, 3e38, 3.4e38], usual.shape)
     share = rng.choice([0.0, 0.005, 0.1, 1.0], (n, 1))

@@ -20,7 +20,7 @@ def dense(weights):
 LAYERS = (dense([[1, -1, 1, -1], [-1, 1, -1, 1]]), dense([[2, -2]]))
 
 
-def test_the_papers_equations_by_hand():
+def test_equations_of_the_paper_by_hand():
     np.testing.assert_allclose(parameter_shares(LAYERS), [10 / 13, 3 / 13])
     np.testing.assert_allclose(normalised_variances(LAYERS), [np.log(np.e - 0.75), 1.0])
     np.testing.assert_allclose(
@@ -30,12 +30,12 @@ def test_the_papers_equations_by_hand():
     assert average_bits(LAYERS, (2, 5)) == pytest.approx((2 * 10 + 5 * 3) / 13)
 
 
-def test_its_ends_are_either_criterion():
+def test_alpha_0_and_1():
     np.testing.assert_allclose(layer_importance(LAYERS, alpha=1.0), parameter_shares(LAYERS))
     np.testing.assert_allclose(layer_importance(LAYERS, alpha=0.0), normalised_variances(LAYERS))
 
 
-def test_layers_without_variance_are_alike():
+def test_layers_without_variance():
     layers = (dense([[1, 1]]), dense([[3, 3]]))
     np.testing.assert_allclose(normalised_variances(layers), 1.0)
 

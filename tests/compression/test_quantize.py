@@ -35,7 +35,7 @@ def accuracy(model, data):
     return np.mean(model.logits(data.features).argmax(axis=1) == data.targets)
 
 
-def test_eight_bits_answer_as_thirty_two(model, parts):
+def test_eight_bits_agree_with_float32(model, parts):
     small = quantize(model, Quantisation(bits=8), parts[1], seen=True).model
     logits = model.logits(parts[2].features)
     np.testing.assert_allclose(small.logits(parts[2].features), logits, atol=0.03 * logits.std())
@@ -58,7 +58,7 @@ def test_the_file_is_smaller_by_the_bits(model, parts, tmp_path):
     np.testing.assert_array_equal(found.logits(parts[2].features), small.logits(parts[2].features))
 
 
-def test_the_search_keeps_the_accuracy_it_was_asked_to(model, parts):
+def test_search_keeps_the_accuracy_within_the_margin(model, parts):
     validation = parts[1]
     found = quantize(model, Quantisation(margin=0.0), validation)
     assert accuracy(found.model, validation) >= accuracy(model, validation) - 1e-9
@@ -76,7 +76,7 @@ def test_the_search_by_bytes_counts_the_file(model, parts, tmp_path):
     assert [layer.weight.bits for layer in found.model.layers] == list(found.bits)
 
 
-def test_fine_tuning_makes_up_for_one_bit():
+def test_fine_tuning_recovers_one_bit():
     data = make_data(n_speakers=12, per_class=20, spread=2.0)
     speaker = np.array([int(u.speaker) for u in data.utterances])
     train, validation, test = (
@@ -105,7 +105,7 @@ def test_fine_tuning_makes_up_for_one_bit():
     assert uncertainty(tuned) - uncertainty(full) < lost / 2
 
 
-def test_the_packed_layer_is_the_one_that_was_tuned():
+def test_packed_layer_equals_the_tuned_layer():
     rng = np.random.default_rng(0)
     weight = rng.standard_normal((5, 12)).astype(np.float32)
     for bits in range(1, 9):
@@ -129,7 +129,7 @@ def test_rounding_passes_gradients_on_and_steps_learn():
     assert rounded.log_step.grad.item() == pytest.approx(expected, rel=1e-5)
 
 
-def test_the_same_seed_tunes_alike(model, parts):
+def test_fine_tuning_is_deterministic(model, parts):
     examples = [
         Examples(
             model.standardised(part.features[None]), part.targets, np.ones(len(part), np.float32)
@@ -186,7 +186,7 @@ def test_refused_models_and_data(model, parts):
         quantize(model, Quantisation(fine_tuning=1), validation)
 
 
-def test_a_packed_model_is_packed_again_and_its_own_width_changes_nothing(model, parts):
+def test_requantisation(model, parts):
     small = quantize(model, Quantisation(bits=4), parts[1]).model
     same = quantize(small, Quantisation(bits=4), parts[1]).model
     for one, other in zip(small.layers, same.layers, strict=True):
@@ -198,7 +198,7 @@ def test_a_packed_model_is_packed_again_and_its_own_width_changes_nothing(model,
     assert accuracy(found.model, parts[2]) > accuracy(model, parts[2]) - 0.1
 
 
-def test_a_temperature_matched_on_speakers_learned_from_suits_new_ones():
+def test_temperature_matched_on_training_speakers_suits_new_ones():
     """By labels of what was learned one bit becomes far too sure; the full model's probabilities
     do nearly as well as labels of held-out speakers."""
     data = make_data(n_speakers=30, per_class=3, spread=2.0)

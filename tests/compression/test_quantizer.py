@@ -12,7 +12,7 @@ matrices = arrays(np.float32, st.tuples(st.integers(1, 5), st.integers(1, 12)), 
 
 
 @given(matrices, st.integers(1, 8), st.booleans())
-def test_a_step_over_the_range_errs_by_half_a_step_at_most(weight, bits, per_row):
+def test_range_step_error_is_at_most_half_a_step(weight, bits, per_row):
     small = quantize_matrix(weight, bits, per_row=per_row, steps="range")
     assert small.scale.shape == ((len(weight),) if per_row else (1,))
     error = np.abs(small.dequantised() - weight)
@@ -38,7 +38,7 @@ def test_one_bit_is_sign_times_mean_magnitude():
 
 
 @pytest.mark.parametrize("bits", [2, 3, 4])
-def test_least_squares_is_as_near_as_the_best_of_all_steps(bits):
+def test_least_squares_is_near_the_best_step(bits):
     row = np.random.default_rng(1).standard_normal((1, 400))
     middle = (2**bits - 1) / 2
     errors = []
@@ -49,7 +49,7 @@ def test_least_squares_is_as_near_as_the_best_of_all_steps(bits):
     assert np.square(found - row).sum() <= 1.01 * min(errors)
 
 
-def test_for_a_gaussian_the_step_is_that_of_the_literature():
+def test_step_for_a_gaussian_agrees_with_max():
     """Max, *Quantizing for minimum distortion* (1960), table II: 2 bits 0.9957, 3 bits 0.5860."""
     row = np.random.default_rng(2).standard_normal((1, 200_000)).astype(np.float32)
     for bits, step in ((2, 0.9957), (3, 0.5860), (4, 0.3352)):

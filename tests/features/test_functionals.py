@@ -15,7 +15,7 @@ matrices = arrays(
 
 
 @given(matrices)
-def test_order_statistics_are_numpy(rows):
+def test_order_statistics_agree_with_numpy(rows):
     names = ["mean", "std", "min", "max", "range", "p05", "p20", "p50", "p80", "p95", "iqr"]
     found = dict(zip(names, functionals(rows, names), strict=True))
     exact = rows.astype(np.float64)

@@ -1,4 +1,4 @@
-"""Every feature that librosa also has is held to librosa's number."""
+"""Features compared with librosa."""
 
 import librosa
 import numpy as np
@@ -26,7 +26,7 @@ def samples(request):
 
 
 def assert_close(ours, theirs, *, scale=None):
-    """Within 1e-4 of the other library, relative to the largest value of the picture."""
+    """Within 1e-4 of librosa, relative to the largest value."""
     assert ours.shape == theirs.shape
     assert ours.dtype == np.float32
     span = np.max(np.abs(theirs)) if scale is None else scale

@@ -56,7 +56,7 @@ def voice(seconds=1.5):
     return (sum(np.sin(k * phase) / k for k in range(1, 9)) * 0.2 + noise).astype(np.float32)
 
 
-def test_the_papers_recipe_is_librosas_means():
+def test_recipe_of_the_paper_agrees_with_librosa():
     samples = voice()
     exact = samples.astype(np.float64)
     measures = librosa.feature
@@ -75,7 +75,7 @@ def test_the_papers_recipe_is_librosas_means():
 @pytest.mark.parametrize("recipe", [PAPER, RICH])
 @pytest.mark.parametrize("n_samples", [1, 2, 100, 320, 1600, 24_000])
 @pytest.mark.parametrize("make", [np.zeros, np.ones, lambda n: voice()[:n]])
-def test_any_recording_gives_a_finite_vector_of_the_promised_length(recipe, n_samples, make):
+def test_features_are_finite_and_of_n_features(recipe, n_samples, make):
     vector = extract(recipe, make(n_samples).astype(np.float32))
     assert vector.shape == (recipe.n_features,)
     assert vector.dtype == np.float32
@@ -83,7 +83,7 @@ def test_any_recording_gives_a_finite_vector_of_the_promised_length(recipe, n_sa
     assert len(recipe.feature_names) == len(set(recipe.feature_names)) == recipe.n_features
 
 
-def test_orders_are_librosas_slopes_and_the_slopes_of_those():
+def test_orders_agree_with_librosa_delta():
     recipe = FeatureRecipe(
         "slopes", tuple(Descriptor("mfcc", 13, o, ("mean", "std")) for o in (0, 1, 2))
     )
@@ -97,7 +97,7 @@ def test_orders_are_librosas_slopes_and_the_slopes_of_those():
     )
 
 
-def test_names_stand_for_the_elements_they_name():
+def test_feature_names():
     vector = dict(zip(RICH.feature_names, extract(RICH, voice()), strict=True))
     semitones = 12 * np.log2(150 / 27.5)
     assert vector["pitch.p50"] == pytest.approx(semitones, abs=1)
@@ -105,7 +105,7 @@ def test_names_stand_for_the_elements_they_name():
     assert vector["mfcc[0].min"] <= vector["mfcc[0].mean"] <= vector["mfcc[0].max"]
 
 
-def test_level_is_taken_out_by_the_peak():
+def test_peak_removes_the_level():
     loud, quiet = extract(RICH, voice()), extract(RICH, voice() * 0.01)
     np.testing.assert_allclose(loud, quiet, rtol=2e-2, atol=2e-2)
 
@@ -128,8 +128,8 @@ def test_frames_and_spectra_are_computed_once(monkeypatch):
     assert counted == {"power_spectra": 1, "pitch_candidates": 1}
 
 
-def test_frames_are_computed_some_at_a_time_alike(monkeypatch):
-    """Silence at the end: what is loud enough is decided by the whole recording."""
+def test_features_do_not_depend_on_the_block_size(monkeypatch):
+    """With silence at the end: the gate depends on the whole recording."""
     samples = np.concatenate((voice(3.0), np.zeros(16_000, np.float32), 0.001 * voice(2.0)))
     whole = extract(RICH, samples)
     monkeypatch.setattr(spectrum, "_MOST_HELD", 50 * 513)
@@ -137,7 +137,7 @@ def test_frames_are_computed_some_at_a_time_alike(monkeypatch):
 
 
 def test_a_long_recording_takes_little_memory():
-    """Spectra of ten minutes would take 123 MB by themselves."""
+    """The spectra of ten minutes alone would take 123 MB."""
     samples = np.tile(voice(60.0), 10)
     extract(RICH, samples[:160_000])
     tracemalloc.start()
@@ -166,14 +166,14 @@ def test_a_recipe_has_a_budget(change, message):
         replace(PAPER, **change)
 
 
-def test_cost_is_near_what_is_allocated_and_far_below_the_budget():
+def test_cost_is_near_the_measured_memory():
     for recipe in (PAPER, RICH):
         assert recipe.cost.operations < MAX_OPERATIONS / 10
         assert recipe.cost.bytes < MAX_BYTES / 4
 
 
 @pytest.mark.parametrize("recipe", [PAPER, RICH])
-def test_a_recipe_travels_as_json(recipe):
+def test_recipe_as_json(recipe):
     assert FeatureRecipe.from_dict(json.loads(json.dumps(recipe.to_dict()))) == recipe
 
 
@@ -243,6 +243,6 @@ def test_a_malformed_recipe_is_refused(values):
         max_leaves=12,
     )
 )
-def test_nothing_but_a_recipe_error_comes_of_any_json(values):
+def test_any_json_gives_a_recipe_or_a_recipe_error(values):
     with contextlib.suppress(RecipeError):
         FeatureRecipe.from_dict(values)

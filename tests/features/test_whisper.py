@@ -24,7 +24,7 @@ def samples(request):
 
 
 @pytest.mark.parametrize("n_mels", [80, 128])
-def test_whisper_log_mel_is_transformers(samples, n_mels):
+def test_whisper_log_mel_agrees_with_transformers(samples, n_mels):
     extractor = WhisperFeatureExtractor(feature_size=n_mels)
     expected = extractor(samples, sampling_rate=16_000, return_tensors="np")["input_features"][0]
     log_mel = whisper_log_mel(samples, n_mels=n_mels, duration_s=30.0)

@@ -1,10 +1,10 @@
-"""Fuzz the reading of audio: whatever bytes come, samples or an `AudioError` come out.
+"""Fuzz the audio reader: any bytes give samples or an `AudioError`.
 
     python tests/fuzz/audio.py --runs 20000 --seed 0
 
-Small recordings of every container and codec at hand, made at the start, are mutated: bits and
-bytes changed, numbers set to extremes, stretches removed, repeated or taken from another file. Each
-is read from a file or from memory; `--replay NUMBER` reads one again.
+Small recordings of every available container and codec are mutated: bits and bytes changed,
+numbers set to extremes, parts removed, repeated or copied from another file. Each is read from a
+file or from memory; `--replay NUMBER` reads one again.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ EXTREMES = (0, 1, 0x7F, 0x80, 0xFF, 0x7FFF, 0xFFFF, 0x7FFF_FFFF, 0x8000_0000, 0x
 
 
 def seeds() -> list[bytes]:
-    """Recordings of a quarter of a second in every format that can be written here."""
+    """Recordings of a quarter of a second in every available format."""
     rng = np.random.default_rng(0)
     samples = 0.1 * rng.standard_normal(SAMPLE_RATE // 4)
     found = []
@@ -60,7 +60,7 @@ def seeds() -> list[bytes]:
 
 
 def _by_ffmpeg(samples: Any, container: str, codec: str, rate: int) -> bytes:
-    """A recording that FFmpeg has coded; nothing where this build cannot."""
+    """A recording coded by FFmpeg; empty if this build cannot."""
     import av
 
     buffer = io.BytesIO()
@@ -111,20 +111,20 @@ def mutated(originals: list[bytes], rng: random.Random) -> bytes:
 
 
 def prepare(_seed: int) -> list[bytes]:
-    """What inputs are made from."""
+    """The original recordings."""
     return seeds()
 
 
 def one_input(originals: list[bytes], rng: random.Random, folder: Path) -> str:
-    """Make a recording by chance and read it, from memory or from a file.
+    """Mutate a recording and read it, from memory or from a file.
 
     Args:
         originals: From `prepare`.
-        rng: Decides everything.
+        rng: Source of all random choices.
         folder: Empty; may be written to.
 
     Returns:
-        What came of it: `samples`, `samples, truncated`, or the error without its numbers.
+        The outcome: `samples`, `samples, truncated`, or the error without its numbers.
     """
     content = mutated(originals, rng)
     path = folder / "recording"

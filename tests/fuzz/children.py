@@ -1,8 +1,8 @@
-"""Run numbered inputs in child processes, so that a crash or a hang of any library is counted.
+"""Run numbered inputs in child processes, so that crashes and hangs of libraries are counted.
 
-A fuzzer is a module with `prepare(seed)`, which gives whatever its inputs are made from, and
-`one_input(prepared, rng, folder)`, which makes an input by chance, reads it and gives in a few
-words what came of it. Whatever it raises is a crash.
+A fuzzer is a module with `prepare(seed)`, which returns the seeds of its inputs, and
+`one_input(prepared, rng, folder)`, which writes a random input, reads it and returns the outcome in
+a few words. Any exception is a crash.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ OneInput = Callable[[Any, random.Random, Path], str]
 
 
 class TooSlowError(BaseException):
-    """An input took longer than `MAX_SECONDS`; no reader may catch it."""
+    """An input took longer than `MAX_SECONDS`; not an `Exception`, which readers may catch."""
 
 
 def _too_slow(*_: object) -> None:
@@ -36,7 +36,7 @@ def _too_slow(*_: object) -> None:
 
 
 def _child(prepare: Callable[[int], Any], one_input: OneInput, given: list[str]) -> None:
-    """Read the inputs of some numbers, and note each before it is read."""
+    """Read a range of inputs, logging the number of each before it is read."""
     seed, first, last = map(int, given[:3])
     folder = Path(given[3])
     prepared = prepare(seed)
@@ -73,7 +73,7 @@ def _child(prepare: Callable[[int], Any], one_input: OneInput, given: list[str])
 
 
 def _peak_mb() -> float:
-    """Of this process itself; getrusage would count the one it was forked from."""
+    """Peak memory of this process; getrusage would include the process it was forked from."""
     status = Path("/proc/self/status").read_text().splitlines()
     kilobytes = next(int(line.split()[1]) for line in status if line.startswith("VmHWM"))
     return kilobytes * 1024 / 1e6
@@ -85,7 +85,7 @@ def run(script: str, runs: int, seed: int, *, at_a_time: int = 500) -> dict[str,
     Args:
         script: File of the fuzzer, which calls `main`.
         runs: How many inputs.
-        seed: Decides all of them.
+        seed: Seed of all inputs.
         at_a_time: Inputs for each process.
 
     Returns:
@@ -138,7 +138,7 @@ def run(script: str, runs: int, seed: int, *, at_a_time: int = 500) -> dict[str,
 
 
 def main(script: str, prepare: Callable[[int], Any], one_input: OneInput, runs: int) -> None:
-    """The command of a fuzzer: fuzz, run one input again, or be a child.
+    """The command line of a fuzzer: fuzz, replay one input, or run as a child.
 
     Args:
         script: Its file.

@@ -1,9 +1,9 @@
-"""Fuzz the readers of corpora: whatever a folder holds, utterances or a `SerkitError` come out.
+"""Fuzz the corpus readers: any folder gives utterances or a `SerkitError`.
 
     python tests/fuzz/corpora.py --runs 200 --seed 0
 
-A small corpus of every reader, as `made` gives it, is changed by chance: values, bytes, names,
-links, pipes. It is read, and every file it names is opened as `serkit corpus stats` does.
+A small corpus of every reader, from `MADE`, is mutated at random: values, bytes, names, links,
+pipes. It is read, and every file it names is opened as by `serkit corpus stats`.
 """
 
 from __future__ import annotations
@@ -196,7 +196,7 @@ def write(files: Files, root: Path) -> None:
 
 
 def spec(kind: str, root: Path) -> str:
-    """What `load` is given for a corpus in a folder."""
+    """The argument of `load` for a corpus in a folder."""
     reader = kind.partition(" ")[0]
     if reader == "manifest":
         return f"manifest={root / ('my.jsonl' if 'jsonl' in kind else 'my.csv')}"
@@ -239,7 +239,7 @@ def one_input(corpora: dict[str, Files], rng: random.Random, folder: Path) -> st
 
 
 def _changed(name: str, content: bytes, rng: random.Random) -> bytes:
-    """A file with another value in it, or other bytes."""
+    """Mutate a value or bytes of a file."""
     try:
         return _value_changed(name, content, rng)
     except (IndexError, ValueError):  # it was changed before
@@ -269,7 +269,7 @@ def _value_changed(name: str, content: bytes, rng: random.Random) -> bytes:
 
 
 def value_changed(values: Any, rng: random.Random) -> Any:
-    """JSON values with one of them another."""
+    """JSON values with one of them replaced."""
     if isinstance(values, dict) and values and rng.random() < 0.85:
         key = rng.choice(list(values))
         if rng.random() < 0.1:
@@ -304,7 +304,7 @@ def _bytes_changed(content: bytes, rng: random.Random) -> bytes:
 
 
 def _upset(root: Path, rng: random.Random) -> None:
-    """Put something else where a file is, or beside it."""
+    """Replace, remove or add a file, link, pipe or folder."""
     files = [path for path in sorted(root.rglob("*")) if path.is_file() and not path.is_symlink()]
     if not files:
         return

@@ -1,10 +1,10 @@
-"""Fuzz the model file: whatever bytes come, a model that answers or a `ModelError` come out.
+"""Fuzz the model reader: any bytes give a working model or a `ModelError`.
 
     python tests/fuzz/models.py --runs 10000 --seed 0
 
-The models that ship, and small ones of every type of layer, are changed by chance: bytes, values of
-the description, names, types and shapes of tensors, numbers in them. What can be loaded is asked
-about a second of sound, and its card is shown.
+Shipped models, and small ones with every type of layer, are mutated at random: bytes, values of the
+description, names, types, shapes and values of tensors. Models that load classify a second of sound
+and print their cards.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ def _of_frames(*layers: Any, name: str) -> bytes:
 
 
 def originals() -> list[bytes]:
-    """The models that ship, and others with the layers that these have not."""
+    """The shipped models, and others with the remaining types of layers."""
     rng = np.random.default_rng(0)
 
     def some(*shape: int) -> Any:
@@ -95,13 +95,13 @@ def originals() -> list[bytes]:
 
 
 def prepare(seed: int) -> list[bytes]:
-    """Files, each of which can be loaded."""
+    """Valid model files."""
     warnings.simplefilter("error")
     return originals()
 
 
 def one_input(contents: list[bytes], rng: random.Random, folder: Path) -> str:
-    """Change a model, load it, ask it and show its card."""
+    """Mutate a model, load it, classify a recording and print the card."""
     path = folder / "m.safetensors"
     path.write_bytes(changed(rng.choice(contents), rng))
     try:
@@ -132,7 +132,7 @@ def _no_number(name: str) -> None:
 
 
 def changed(content: bytes, rng: random.Random) -> bytes:
-    """A file with one to four changes of one kind."""
+    """A file with one to four mutations of one kind."""
     header, data = _parts(content)
     count = rng.choice((1, 1, 2, 4))
     kind = rng.random()
@@ -142,7 +142,7 @@ def changed(content: bytes, rng: random.Random) -> bytes:
         if kind < 0.65:
             described = json.loads(header["__metadata__"]["serkit"])
             change = _number_changed if rng.random() < 0.6 else value_changed
-            # Not allow_nan=False: what JSON has no word for is what strangers write.
+            # NaN and infinity on purpose, although JSON does not have them.
             text = json.dumps(change(described, rng))
             header["__metadata__"]["serkit"] = text
             if not text.startswith("{"):
@@ -168,7 +168,7 @@ def _whole(parts: _Parts) -> bytes:
 
 
 def _number_changed(values: Any, rng: random.Random) -> Any:
-    """JSON values with one number another, perhaps only a little."""
+    """JSON values with one number changed, sometimes slightly."""
     places = list(_numbers(values, ()))
     if not places:
         return values
@@ -196,7 +196,7 @@ def _numbers(values: Any, way: tuple[Any, ...]) -> Any:
 
 
 def _numbers_changed(header: dict[str, Any], data: bytes, rng: random.Random) -> bytes:
-    """The numbers of a tensor, some or all of them, replaced by an extreme one."""
+    """A tensor with some or all values replaced by an extreme one."""
     name = rng.choice([name for name in header if name != "__metadata__"])
     start, end = header[name]["data_offsets"]
     kinds = {"F32": "<f4", "F16": "<f2", "U8": "u1"}

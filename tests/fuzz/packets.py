@@ -1,6 +1,6 @@
-"""Fuzz the edge codec: whatever bytes come, frames or a `PacketError` come out.
+"""Fuzz the codec: any bytes give frames or a `PacketError`.
 
-By random mutation, with nothing but NumPy:
+By random mutation, which needs NumPy only:
 
     python tests/fuzz/packets.py --runs 1000000 --seed 0
 
@@ -8,9 +8,9 @@ Guided by coverage (`pip install 'serkit[fuzz]'`), with libFuzzer's options afte
 
     python tests/fuzz/packets.py --guided -runs=100000 -timeout=5 -rss_limit_mb=1024
 
-Real packets of all modes, made at the start, are the seeds of both. Most mutations keep the
-stream's structure and seal it with new checksums, so that they reach what reads headers and
-payloads. What fails is written to a file, and `--replay FILE` runs it again.
+Both start from valid packets of all modes. Most mutations keep the structure of the stream and
+recompute checksums, so that they reach the readers of headers and payloads. A failing input is
+written to a file, and `--replay FILE` runs it again.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ payloads_read: Counter[str] = Counter()
 
 
 def seeds() -> list[bytes]:
-    """Streams of something like a voice, with pauses."""
+    """Streams of a synthetic voice with pauses."""
     rng = np.random.default_rng(0)
     time_s = np.arange(24_000) / 16_000
     tone = sum(np.sin(2 * np.pi * 130 * k * time_s) / k for k in range(1, 25))
@@ -83,13 +83,13 @@ def seeds() -> list[bytes]:
 
 
 def one_input(content: bytes) -> str:
-    """Read bytes as a file, or as packets one by one, which their number decides.
+    """Read bytes as a file, or packet by packet, depending on their length.
 
     Args:
-        content: Perhaps packets.
+        content: Any bytes.
 
     Returns:
-        What came of it: `frames`, or the error without its numbers.
+        The outcome: `frames`, or the error message without its numbers.
     """
     packets, outcome = [], "frames"
     try:
@@ -132,11 +132,11 @@ def _check(frames: np.ndarray[Any, Any], *, most: int) -> None:
 
 
 def mutated(content: bytes, rng: random.Random, others: list[bytes]) -> bytes:
-    """A stream with one to four things changed.
+    """A stream with one to four mutations.
 
     Args:
         content: Perhaps a stream.
-        rng: Decides.
+        rng: Source of all random choices.
         others: Streams to take packets from.
     """
     if rng.random() < 0.2:
@@ -194,7 +194,7 @@ def _other_header(packet: Packet, rng: random.Random) -> Packet:
 
 
 def _flipped(content: bytes, rng: random.Random) -> bytes:
-    """Bytes with one to four of them changed, added or taken away."""
+    """Bytes with one to four of them changed, inserted or removed."""
     found = bytearray(content)
     for _ in range(rng.randint(1, 4)):
         place = rng.randint(0, len(found))
@@ -215,7 +215,7 @@ def _flipped(content: bytes, rng: random.Random) -> bytes:
 
 
 def counted(name: str) -> None:
-    """Count the calls of what reads a payload."""
+    """Count the payloads read."""
     read: Callable[..., Any] = getattr(payloads, name)
 
     def counting(*arguments: Any) -> Any:
@@ -226,12 +226,12 @@ def counted(name: str) -> None:
 
 
 def too_long(*_: object) -> None:
-    """Of an execution that hangs."""
+    """Handle the alarm of an execution that hangs."""
     raise TimeoutError(f"more than {MAX_SECONDS} s")
 
 
 def plain(runs: int, seed: int) -> dict[str, Any]:
-    """Mutate again and again; a stream whose outcome is new joins the seeds.
+    """Mutate repeatedly; a stream with a new outcome is added to the seeds.
 
     Args:
         runs: Executions.
@@ -291,7 +291,7 @@ def plain(runs: int, seed: int) -> dict[str, Any]:
 
 
 def guided(options: list[str]) -> None:
-    """Let atheris choose, by the branches that an input takes."""
+    """Fuzz with atheris, guided by branch coverage."""
     originals = seeds()
 
     def mutator(content: bytes, max_size: int, seed: int) -> bytes:

@@ -7,14 +7,14 @@ def n_parameters(network):
     return sum(p.numel() for p in network.parameters())
 
 
-def test_the_papers_layers_and_their_count():
+def test_layers_and_parameters_of_the_paper():
     network = LayeredNetwork(mlp(180, [256, 512, 64], 7), dropout=0.1)
     by_hand = (180 + 1) * 256 + (256 + 1) * 512 + (512 + 1) * 64 + (64 + 1) * 7
     assert n_parameters(network) == by_hand == 211_207
     assert network(torch.zeros(3, 180)).shape == (3, 7)
 
 
-def test_which_input_width_gives_the_papers_169k():
+def test_input_width_for_169k_parameters():
     # 169,000 parameters need 15 inputs; 676 KiB (and so 169 KiB at 8 bits) need 31.
     assert n_parameters(LayeredNetwork(mlp(15, [256, 512, 64], 7))) == 168_967
     assert n_parameters(LayeredNetwork(mlp(31, [256, 512, 64], 7))) == 173_063

@@ -1,4 +1,4 @@
-"""The families on frames: torch against the runtime's NumPy, and against torch's own layers."""
+"""Networks on frames: compared with the NumPy runtime and with torch's own layers."""
 
 import numpy as np
 import pytest
@@ -54,7 +54,7 @@ def test_numpy_and_torch_agree_and_a_batch_changes_nothing(family, lengths, seed
 @pytest.mark.parametrize(
     ("ours", "theirs"), [(networks.LSTM, torch.nn.LSTM), (networks.GRU, torch.nn.GRU)]
 )
-def test_recurrent_layers_are_torchs(ours, theirs):
+def test_recurrent_layers_agree_with_torch(ours, theirs):
     torch.manual_seed(0)
     made = theirs(3, 4, batch_first=True)
     values = dict(made.named_parameters())
@@ -85,7 +85,7 @@ def test_the_mean_and_the_attention_by_hand():
 
 @pytest.mark.parametrize("family", FAMILIES)
 @pytest.mark.parametrize("bits", [1, 3, 8])
-def test_packed_layers_compute_with_the_numbers_they_stand_for(family, bits):
+def test_packed_layers_equal_dequantised_layers(family, bits):
     rng = np.random.default_rng(bits)
     recording = rng.standard_normal((4, 11)).astype(np.float32)
     torch.manual_seed(bits)
@@ -105,14 +105,14 @@ def test_packed_layers_compute_with_the_numbers_they_stand_for(family, bits):
     )
 
 
-def test_the_layers_of_both_sides_are_the_same():
+def test_both_sides_have_the_same_layers():
     assert list(networks.LAYERS) == list(LAYERS)
     for kind, layer in LAYERS.items():
         assert networks.LAYERS[kind].pools == layer.pools
         assert set(networks.LAYERS[kind].options) == set(layer.options)
 
 
-def test_a_long_recording_is_convolved_some_frames_at_a_time(monkeypatch):
+def test_convolution_in_blocks(monkeypatch):
     torch.manual_seed(0)
     layer = to_runtime(networks.Convolution(4, 6, 5, 2))
     frames = np.random.default_rng(0).standard_normal((301, 4)).astype(np.float32)

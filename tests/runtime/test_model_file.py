@@ -42,7 +42,7 @@ def write(tmp_path, tensors, description):
 
 @pytest.fixture
 def parts(model, tmp_path):
-    """The tensors and the description of a good file, to be spoilt."""
+    """Tensors and description of a valid file, for tests to damage."""
     path = tmp_path / "good.safetensors"
     save_model(model, path)
     content = path.read_bytes()
@@ -51,7 +51,7 @@ def parts(model, tmp_path):
     return load(content), json.loads(header["__metadata__"]["serkit"])
 
 
-def test_a_model_comes_back_as_it_went(model, tmp_path):
+def test_round_trip(model, tmp_path):
     path = tmp_path / "a" / "m.safetensors"
     size = save_model(model, path)
     found = load_model(path)
@@ -65,7 +65,7 @@ def test_a_model_comes_back_as_it_went(model, tmp_path):
         assert ours.activation == theirs.activation
 
 
-def test_a_sketch_comes_back_and_a_file_without_one_has_none(model, tmp_path):
+def test_round_trip_of_a_sketch(model, tmp_path):
     sketch = Sketch.of({"toys": ["0123456789abcdef" * 2, "89abcdef01234567" * 2]})
     save_model(model.with_card(seen=sketch), tmp_path / "m.safetensors")
     assert load_model(tmp_path / "m.safetensors").card.seen == sketch
@@ -73,7 +73,7 @@ def test_a_sketch_comes_back_and_a_file_without_one_has_none(model, tmp_path):
     assert load_model(tmp_path / "m.safetensors").card.seen == Sketch()
 
 
-def test_half_precision_is_used_where_it_loses_nothing(model, tmp_path):
+def test_float16_is_used_if_exact(model, tmp_path):
     first, second = model.layers
     halves = replace(first, weight=first.weight.astype(np.float16).astype(np.float32))
     large = replace(second, bias=np.full(4, 1e6, np.float32))
@@ -88,7 +88,7 @@ def test_half_precision_is_used_where_it_loses_nothing(model, tmp_path):
 
 @pytest.fixture
 def packed(model):
-    """The model with a first layer of 3 bits and a second of 5, scaled by row and as a whole."""
+    """The model with a layer of 3 bits and a step per row, and one of 5 bits and one step."""
     rng = np.random.default_rng(0)
 
     def weight(shape, bits, n_scales):
@@ -104,7 +104,7 @@ def packed(model):
     return replace(model, layers=layers)
 
 
-def test_packed_weights_are_stored_as_they_are(packed, tmp_path):
+def test_round_trip_of_packed_weights(packed, tmp_path):
     path = tmp_path / "m.safetensors"
     save_model(packed, path)
     stored = load(path.read_bytes())
@@ -147,7 +147,7 @@ def test_steps_of_packed_weights_are_not_negative(packed, tmp_path, step, accept
         ({"scales": 1}, r"layers.0.scale has shape \[8\]; expected \[1\]"),
     ],
 )
-def test_a_packing_that_contradicts_itself_is_refused(packed, tmp_path, changes, message):
+def test_inconsistent_packing(packed, tmp_path, changes, message):
     path = tmp_path / "m.safetensors"
     save_model(packed, path)
     content = path.read_bytes()
@@ -159,7 +159,7 @@ def test_a_packing_that_contradicts_itself_is_refused(packed, tmp_path, changes,
         load_model(write(tmp_path, load(content), description))
 
 
-def test_the_arithmetic_is_torchs(model):
+def test_arithmetic_agrees_with_torch(model):
     import torch
 
     rows = np.random.default_rng(0).standard_normal((7, 20)).astype(np.float32) * 30
@@ -187,7 +187,7 @@ def test_a_failed_write_leaves_the_old_file(model, tmp_path, monkeypatch):
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_files_that_are_no_models(tmp_path):
+def test_files_of_other_formats(tmp_path):
     with pytest.raises(ModelError, match="no such file"):
         load_model(tmp_path / "missing.safetensors")
     with pytest.raises(ModelError, match="directory"):
@@ -212,7 +212,7 @@ def test_a_truncated_file(model, tmp_path, keep):
         load_model(path)
 
 
-def test_an_absurdly_large_file_is_refused_unread(tmp_path):
+def test_too_large_file_is_refused_unread(tmp_path):
     path = tmp_path / "m.safetensors"
     with path.open("wb") as file:
         file.truncate(10 << 30)  # sparse: no disk is used
@@ -250,7 +250,7 @@ def test_an_absurdly_large_file_is_refused_unread(tmp_path):
         ("created_with", None, "created_with"),
     ],
 )
-def test_a_description_that_says_nonsense(parts, tmp_path, key, value, message):
+def test_invalid_descriptions(parts, tmp_path, key, value, message):
     tensors, description = parts
     with pytest.raises(ModelError, match=message):
         load_model(write(tmp_path, tensors, description | {key: value}))
@@ -268,7 +268,7 @@ def test_a_description_that_says_nonsense(parts, tmp_path, key, value, message):
         (0, "type", "lambda", "one of type dense, convolution"),
     ],
 )
-def test_a_network_that_does_not_fit(parts, tmp_path, layer, key, value, message):
+def test_layers_that_do_not_match(parts, tmp_path, layer, key, value, message):
     tensors, description = parts
     description["network"][layer][key] = value
     with pytest.raises(ModelError, match=message):
@@ -289,7 +289,7 @@ def test_a_network_that_does_not_fit(parts, tmp_path, layer, key, value, message
         ("layers.1.bias", None, "missing layers.1.bias"),
     ],
 )
-def test_tensors_that_are_not_those_described(parts, tmp_path, name, tensor, message):
+def test_tensors_that_do_not_match_the_description(parts, tmp_path, name, tensor, message):
     tensors, description = parts
     tensors = {k: v for k, v in {**tensors, name: tensor}.items() if v is not None}
     with pytest.raises(ModelError, match=message):
@@ -297,7 +297,7 @@ def test_tensors_that_are_not_those_described(parts, tmp_path, name, tensor, mes
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "3", "[" * 100_000])
-def test_a_description_that_is_no_json(parts, tmp_path, text):
+def test_description_is_not_json(parts, tmp_path, text):
     with pytest.raises(ModelError, match="description is not"):
         load_model(write(tmp_path, parts[0], text))
 
@@ -306,7 +306,7 @@ def test_a_description_that_is_no_json(parts, tmp_path, text):
     suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=300, deadline=None
 )
 @given(st.data())
-def test_flipped_bytes_never_cause_anything_but_a_model_error(model, tmp_path, data):
+def test_flipped_bytes_load_or_raise_a_model_error(model, tmp_path, data):
     path = tmp_path / "m.safetensors"
     if not path.exists():
         save_model(model, path)
@@ -324,7 +324,7 @@ def test_flipped_bytes_never_cause_anything_but_a_model_error(model, tmp_path, d
 
 @pytest.fixture
 def frame_parts(tmp_path):
-    """As `parts`, of a network on frames with a layer of every type; the second is packed."""
+    """As `parts`, for a network on frames with a layer of every type; the second is packed."""
     rng = np.random.default_rng(3)
 
     def normal(*shape):
@@ -351,7 +351,7 @@ def frame_parts(tmp_path):
     return load(content), json.loads(header["__metadata__"]["serkit"])
 
 
-def test_every_type_of_layer_comes_back(frame_parts, tmp_path):
+def test_round_trip_of_every_layer_type(frame_parts, tmp_path):
     tensors, description = frame_parts
     model = load_model(write(tmp_path, tensors, description))
     kinds = (Convolution, LSTM, GRU, AttentionPooling, Dense)
@@ -391,7 +391,7 @@ def test_every_type_of_layer_comes_back(frame_parts, tmp_path):
         ),
     ],
 )
-def test_layers_on_frames_that_contradict_the_file(frame_parts, tmp_path, layer, changes, message):
+def test_inconsistent_layers_on_frames(frame_parts, tmp_path, layer, changes, message):
     tensors, description = frame_parts
     description["network"][layer] |= changes
     if message is None:  # what a type has no use for means nothing
@@ -404,7 +404,7 @@ def test_layers_on_frames_that_contradict_the_file(frame_parts, tmp_path, layer,
 
 @pytest.mark.parametrize("key", ["temperature", "clip"])
 @pytest.mark.parametrize("value", [10**400, 1e300, 1e-60, -1, 0, True])
-def test_numbers_beyond_all_measure(parts, tmp_path, key, value):
+def test_numbers_out_of_range(parts, tmp_path, key, value):
     tensors, description = parts
     description[key] = value
     with pytest.raises(ModelError, match=key):
@@ -428,14 +428,14 @@ def test_layers_on_frames_need_frames(parts, tmp_path, kind):
         ("labels", ["\ud800", "b", "c", "d"]),
     ],
 )
-def test_values_that_only_look_right(parts, tmp_path, key, value):
+def test_values_of_the_wrong_type(parts, tmp_path, key, value):
     tensors, description = parts
     description[key] = value
     with pytest.raises(ModelError, match=key):
         load_model(write(tmp_path, tensors, description))
 
 
-def test_a_pipe_is_no_model(tmp_path):
+def test_pipe_is_refused(tmp_path):
     os.mkfifo(tmp_path / "m.safetensors")
     with pytest.raises(ModelError, match="is a pipe or a device"):
         load_model(tmp_path / "m.safetensors")
@@ -463,7 +463,7 @@ def test_a_card_is_plain_json(parts, tmp_path, value, problem):
 TYPICAL = Typical(0.99, 1.5, as_text(np.eye(24)))
 
 
-def test_what_is_typical_comes_back_and_takes_less_than_a_kilobyte(model, tmp_path):
+def test_round_trip_of_typical(model, tmp_path):
     bare = save_model(model, tmp_path / "bare.safetensors")
     size = save_model(model.with_card(typical=TYPICAL), tmp_path / "m.safetensors")
     assert size - bare < 1000
@@ -510,7 +510,7 @@ def packed_layer(kind, inputs, outputs):
     ],
 )
 def test_a_network_has_a_budget(frame_parts, tmp_path, network, hop, message):
-    """Before any tensor is looked at: there is none of these layers in the file."""
+    """Checked before any tensor: the file has no tensors of these layers."""
     tensors, description = frame_parts
     width = network[-1]["outputs"]
     last = {"type": "dense", "inputs": width, "outputs": 4, "activation": "none"}
@@ -521,7 +521,7 @@ def test_a_network_has_a_budget(frame_parts, tmp_path, network, hop, message):
 
 
 def test_features_beyond_the_budget_are_a_model_error(parts, tmp_path):
-    """Five gigabytes for ten seconds of sound, in a file of 876 bytes."""
+    """A file of 876 bytes whose features take five gigabytes for ten seconds of sound."""
     tensors, description = parts
     description["features"] |= {"n_fft": 65536, "hop": 16}
     message = "million operations per second of sound; expected at most 500 million"

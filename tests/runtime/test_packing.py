@@ -8,7 +8,7 @@ from serkit.runtime.packing import pack, packed_length, unpack
 
 
 @given(st.integers(1, 8), st.data())
-def test_codes_come_back(bits, data):
+def test_round_trip(bits, data):
     codes = np.array(data.draw(st.lists(st.integers(0, 2**bits - 1), max_size=70)), np.uint8)
     packed = pack(codes, bits)
     assert packed.dtype == np.uint8
@@ -17,7 +17,7 @@ def test_codes_come_back(bits, data):
 
 
 @given(st.integers(1, 8), st.data())
-def test_the_bytes_are_one_little_endian_number(bits, data):
+def test_packed_bytes_are_a_little_endian_number(bits, data):
     codes = data.draw(st.lists(st.integers(0, 2**bits - 1), max_size=40))
     number = sum(code << (i * bits) for i, code in enumerate(codes))
     expected = number.to_bytes(packed_length(len(codes), bits), "little")
@@ -41,7 +41,7 @@ def test_golden_bytes(codes, bits, golden):
 @given(
     st.integers(1, 8), st.integers(1, 9), st.integers(1, 9), st.booleans(), st.integers(0, 2**32)
 )
-def test_packed_arithmetic_is_that_of_the_numbers_it_stands_for(bits, n, m, per_row, seed):
+def test_packed_product_equals_the_dequantised_product(bits, n, m, per_row, seed):
     rng = np.random.default_rng(seed)
     codes = rng.integers(0, 2**bits, (n, m), np.uint8)
     scale = rng.uniform(0.1, 2.0, n if per_row else 1).astype(np.float32)

@@ -7,7 +7,7 @@ from serkit.runtime.png import png
 
 
 def decode(content):
-    """A reader of paletted PNGs, independent of the writer: chunk by chunk, checksums checked."""
+    """An independent reader of paletted PNGs, which checks the checksum of each chunk."""
     assert content[:8] == b"\x89PNG\r\n\x1a\n"
     chunks, at = {}, 8
     while at < len(content):

@@ -8,7 +8,7 @@ from serkit.runtime.pooling import Pooled
 
 @pytest.mark.parametrize("join", [np.add, np.minimum, np.maximum])
 @given(sizes=st.lists(st.integers(0, 40), max_size=20), seed=st.integers(0, 99))
-def test_columns_are_pooled_alike_however_they_come(join, sizes, seed):
+def test_pooling_does_not_depend_on_the_blocks(join, sizes, seed):
     columns = np.random.default_rng(seed).integers(-9, 9, (3, sum(sizes))).astype(np.float32)
     pooled, place = Pooled(8, join), 0
     for size in sizes:

@@ -21,8 +21,8 @@ def test_an_angry_actor(corpora_root):
 @pytest.mark.parametrize(
     ("model", "name"), [("tiny", "emodb"), ("emodb7", "emodb"), ("ravdess8", "ravdess")]
 )
-def test_the_file_that_ships_has_learned_its_corpus(corpora_root, model, name):
-    """Not a figure of merit, for it was trained on these: that file, features and labels agree."""
+def test_shipped_models_fit_their_training_data(corpora_root, model, name):
+    """On training data: verifies that file, features and labels agree."""
     recognizer = serkit.load(model)
     known = corpora.load(f"{name}={corpora_root / name}").utterances
     utterances = [u for u in known if u.label in recognizer.labels][::5]

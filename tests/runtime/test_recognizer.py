@@ -45,7 +45,7 @@ def test_a_long_recording_is_the_mean_over_its_windows(recognizer):
     assert found.duration_s == 19.0
 
 
-def test_silent_windows_do_not_vote(recognizer):
+def test_silent_windows_are_ignored(recognizer):
     speech = noise(8)
     padded = np.concatenate((speech, np.zeros(16 * RATE, np.float32)))
     found = recognizer((padded, RATE))
@@ -54,7 +54,7 @@ def test_silent_windows_do_not_vote(recognizer):
 
 
 @pytest.mark.parametrize("offset", [0.0, 0.2, 1e-6])
-def test_digital_silence_has_no_label_and_says_why(recognizer, offset):
+def test_digital_silence_has_a_reason_and_no_label(recognizer, offset):
     found = recognizer((np.full(2 * RATE, offset, np.float32), RATE))
     assert found.label is None
     assert found.scores == {}
@@ -97,7 +97,7 @@ def test_min_confidence(recognizer):
             recognizer(samples, min_confidence=nonsense)
 
 
-def test_many_recordings_each_get_their_answer(recognizer):
+def test_predict_many(recognizer):
     sources = [(noise(1), RATE), "missing.wav", b"", (noise(2), RATE)]
     found = list(recognizer.predict_many(sources))
     assert [type(answer).__name__ for answer in found] == [
@@ -121,7 +121,7 @@ def test_the_same_recording_at_another_rate_and_level_keeps_its_duration(recogni
     assert found.scores == pytest.approx(original.scores, abs=0.05)
 
 
-def test_weights_too_large_to_compute_with_give_no_answer(model):
+def test_weights_that_overflow(model):
     first, last = model.layers
     wild = replace(model, layers=(replace(first, weight=np.full_like(first.weight, 3e38)), last))
     with pytest.raises(ModelError, match="not finite"):
@@ -137,7 +137,7 @@ def test_an_ordinary_recording_raises_no_warning(recognizer):
 
 
 @pytest.mark.parametrize("kind", ["WAV", "FLAC"])
-def test_a_truncated_file_is_judged_by_what_is_left_and_says_so(recognizer, kind):
+def test_truncated_file_is_classified_with_a_warning(recognizer, kind):
     file = io.BytesIO()
     soundfile.write(file, noise(4), RATE, format=kind)
     whole = file.getvalue()
@@ -156,7 +156,7 @@ def test_warnings_come_in_the_order_of_the_codes(recognizer):
     assert codes_of(found) == ["truncated", "narrowband", "too-quiet"]
 
 
-def test_silence_may_have_warnings_too(recognizer):
+def test_warnings_of_silence(recognizer):
     found = recognizer((np.zeros(RATE // 2), RATE))
     assert found.label is None
     assert codes_of(found) == ["short"]
@@ -190,5 +190,5 @@ def test_the_distance_of_a_long_recording_is_the_mean_over_its_windows(model):
     assert "far-from-training" not in codes_of(knowing(model, 1.001 * mean)(whole))
 
 
-def test_a_warning_reads_as_its_message():
+def test_str_of_a_warning():
     assert str(Caution("short", "lasts 0.50 s")) == "lasts 0.50 s"

@@ -76,8 +76,8 @@ def test_warnings_are_a_list_that_screen_readers_announce(page, model, tmp_path)
     assert Page(text).tags.count("img") == 1
 
 
-def test_the_pictures_of_a_long_recording_are_those_of_all_of_it(monkeypatch):
-    """With columns pooled while it is read, and without."""
+def test_pooled_pictures_cover_the_whole_recording(monkeypatch):
+    """With and without pooling during reading."""
     rng = np.random.default_rng(0)
     loud = np.repeat(np.linspace(0.01, 0.2, 64), 16_000)
     samples = (loud * rng.standard_normal(len(loud))).clip(-1, 1).astype(np.float32)
@@ -105,7 +105,7 @@ def test_a_report_of_hours_takes_little_memory():
     assert peak < 16e6
 
 
-def test_a_recording_that_is_gone_keeps_the_others(page, model, tmp_path):
+def test_deleted_recording(page, model, tmp_path):
     path = tmp_path / "there.wav"
     soundfile.write(path, 0.1 * np.random.default_rng(0).standard_normal(16_000), 16_000)
     answer = Prediction("sad", {"sad": 1.0}, 1.0, "toy")

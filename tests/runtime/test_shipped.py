@@ -8,7 +8,7 @@ from serkit.runtime import load_model, save_model
 
 
 def test_models_that_ship():
-    assert serkit.available_models() == ("emodb7", "ravdess8", "tiny")
+    assert serkit.available_models() == ("emodb7", "ravdess8", "tiny", "tiny-mel")
     tiny = serkit.load("tiny")
     assert tiny.labels == ("angry", "happy", "neutral", "sad")
     assert tiny.backend.file_bytes <= 60_000
@@ -20,7 +20,7 @@ def test_tiny_is_the_default():
     assert serkit.load().name == "tiny"
 
 
-@pytest.mark.parametrize("name", ["tiny", "emodb7", "ravdess8"])
+@pytest.mark.parametrize("name", ["tiny", "tiny-mel", "emodb7", "ravdess8"])
 def test_the_card_of_a_shipped_model_is_complete(name):
     card = serkit.load(name).card
     assert card.figures["protocols"]

@@ -1,4 +1,4 @@
-"""The shipped models know what is typical of their training data."""
+"""Warnings of the shipped models for input far from their training data."""
 
 import numpy as np
 import pytest
@@ -19,13 +19,13 @@ NO_SPEECH = {
 
 @pytest.mark.parametrize("name", ["tiny", "emodb7", "ravdess8"])
 @pytest.mark.parametrize("sound", NO_SPEECH)
-def test_what_is_no_speech_is_far_from_the_training_data(name, sound):
+def test_other_sounds_are_far_from_the_training_data(name, sound):
     answer = serkit.load(name)((NO_SPEECH[sound].astype(np.float32), RATE))
     assert "far-from-training" in [caution.code for caution in answer.warnings]
 
 
 @pytest.mark.parametrize("name", ["tiny", "emodb7", "ravdess8"])
-def test_the_card_says_what_is_typical(name):
+def test_typical_on_the_card(name):
     typical = serkit.load(name).card.typical
     assert typical.share == 0.99
     # Of the training data the mean square is 1; new speakers lie a little farther.

@@ -1,4 +1,4 @@
-"""The sketch of what a model has learned from: sizes, and its errors against chance itself."""
+"""Sketches of training data: sizes, and error rates by simulation."""
 
 import json
 import math
@@ -38,7 +38,7 @@ def as_json(sketch):
         {},
     ],
 )
-def test_it_fits_and_comes_back_the_same(sizes):
+def test_size_and_round_trip(sizes):
     sketch = Sketch.of(corpora(np.random.default_rng(0), sizes))
     text = as_json(sketch)
     assert len(text.encode()) <= MOST_BYTES
@@ -47,7 +47,7 @@ def test_it_fits_and_comes_back_the_same(sizes):
         assert len(text.encode()) > MOST_BYTES - 10
 
 
-def test_each_corpus_has_its_smallest_hashes_and_a_small_one_all():
+def test_smallest_hashes_of_each_corpus():
     contents = corpora(np.random.default_rng(1), {"small": 3, "large": 500, "larger": 900})
     sketch = Sketch.of(contents)
     for name, found in contents.items():
@@ -57,7 +57,7 @@ def test_each_corpus_has_its_smallest_hashes_and_a_small_one_all():
     assert abs(len(sketch.samples["large"]) - len(sketch.samples["larger"])) <= 1
 
 
-def test_a_union_is_the_sketch_of_all_where_all_are_known():
+def test_union():
     contents = corpora(np.random.default_rng(2), {"a": 300, "b": 40})
     half = {name: found[::2] for name, found in contents.items()}
     other = {name: found[1::2] for name, found in contents.items()}
@@ -72,7 +72,7 @@ def test_copies_count_once_and_for_one_corpus():
     assert sketch.found(hashes(np.random.default_rng(4), 10)) == {}
 
 
-def test_a_fifth_of_any_corpus_of_tiny_is_found_with_near_certainty():
+def test_a_fifth_of_a_corpus_of_tiny_is_recognised():
     rng = np.random.default_rng(5)
     contents = corpora(rng, TINY)
     sketch = Sketch.of(contents)
@@ -85,8 +85,8 @@ def test_a_fifth_of_any_corpus_of_tiny_is_found_with_near_certainty():
             assert sketch.found([*part, *hashes(rng, 50)]).get(name, 0) > 0
 
 
-def test_misses_are_as_frequent_as_the_closed_form_says():
-    """Fifteen corpora leave each a dozen hashes, so that misses can be counted."""
+def test_miss_rate_agrees_with_the_closed_form():
+    """With fifteen corpora, each has a dozen hashes, and misses are frequent enough to count."""
     rng = np.random.default_rng(6)
     contents = corpora(rng, {f"c{i}": 300 for i in range(15)})
     kept = np.array(Sketch.of(contents).samples["c0"])
@@ -102,14 +102,14 @@ def test_misses_are_as_frequent_as_the_closed_form_says():
     assert abs(missed / draws - expected) < 4 * math.sqrt(expected / draws)
 
 
-def test_nothing_is_missed_where_more_is_used_again_than_left_out():
+def test_no_miss_if_more_is_reused_than_omitted():
     assert miss_probability(10, 5, 6) == 0
     assert miss_probability(10, 10, 1) == 0
     assert miss_probability(10, 5, 0) == 1
 
 
-def test_false_alarms_are_as_frequent_as_the_closed_form_says():
-    """Of a sketch far too large, as those of a real one are too rare to be counted."""
+def test_false_alarm_rate_agrees_with_the_closed_form():
+    """With a sketch far beyond the real size, so that false alarms are frequent enough to count."""
     rng = np.random.default_rng(7)
     kept = np.unique(rng.integers(2**32, size=200_000))
     trials, tested = 3000, 2000
@@ -132,12 +132,12 @@ def test_false_alarms_are_as_frequent_as_the_closed_form_says():
         ({"a": "0000000000"}, "ascend"),
     ],
 )
-def test_what_is_none_is_refused(values, message):
+def test_invalid_sketches(values, message):
     with pytest.raises(ValueError, match=message):
         Sketch.from_dict(values)
 
 
-def test_the_page_states_the_errors_as_they_are():
+def test_error_rates_in_the_docs():
     page = (Path(__file__).parents[2] / "docs" / "model-format.md").read_text()
     rows = [
         line.split("|")[1:4] for line in page.splitlines() if re.match(r"\| \d+ \| \d+ \|", line)

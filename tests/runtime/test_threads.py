@@ -66,6 +66,7 @@ def on_frames(family):
 
 LOADERS = {
     "tiny": lambda: serkit.load("tiny"),
+    "tiny-mel": lambda: serkit.load("tiny-mel"),
     "emodb7": lambda: serkit.load("emodb7"),
     "cnn": lambda: on_frames("cnn"),
     "lstm": lambda: on_frames("lstm"),

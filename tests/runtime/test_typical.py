@@ -18,7 +18,7 @@ SPLITMIX = (
 )
 
 
-def test_the_directions_are_those_of_splitmix64():
+def test_directions_agree_with_splitmix64():
     n = len(SPLITMIX)
     signs = [-1.0 if value >> 63 else 1.0 for value in SPLITMIX]
     found = projections(np.eye(n, dtype=np.float32), 1)[:, 0]
@@ -30,7 +30,7 @@ def test_directions_are_nearly_at_right_angles():
     np.testing.assert_allclose(directions.T @ directions, np.eye(24), atol=0.1)
 
 
-def test_the_distance_is_that_of_mahalanobis():
+def test_distance_is_the_mahalanobis_distance():
     rng = np.random.default_rng(0)
     rows = rng.standard_normal((500, 40)).astype(np.float32)
     projected = projections(rows, 8)
@@ -42,7 +42,7 @@ def test_the_distance_is_that_of_mahalanobis():
     assert np.mean(typical.distances(rows) ** 2) == pytest.approx(1, abs=0.05)
 
 
-def test_weights_stand_for_repetitions():
+def test_weights_act_as_repetitions():
     rng = np.random.default_rng(1)
     rows = rng.standard_normal((30, 5))
     often = rng.integers(1, 4, 30)
@@ -50,7 +50,7 @@ def test_weights_stand_for_repetitions():
     np.testing.assert_allclose(fitted(rows, often.astype(float)), repeated, rtol=1e-9)
 
 
-def test_a_single_wild_feature_cannot_decide_alone():
+def test_one_extreme_feature_is_limited():
     typical = Typical(0.99, 1.0, as_text(np.eye(4)))
     rows = np.zeros((2, 100), np.float32)
     rows[:, 0] = 10.0, 1e30
@@ -58,7 +58,7 @@ def test_a_single_wild_feature_cannot_decide_alone():
     assert one == other == pytest.approx(1.0)
 
 
-def test_frames_count_by_their_mean():
+def test_frames_are_averaged():
     rng = np.random.default_rng(2)
     frames = rng.standard_normal((3, 20, 7)).astype(np.float32)
     sequences = Sequences(frames, np.array([7, 5, 7]))
@@ -67,7 +67,7 @@ def test_frames_count_by_their_mean():
     np.testing.assert_allclose(typical.distances(sequences), typical.distances(means), rtol=1e-5)
 
 
-def test_a_matrix_comes_back_as_it_went():
+def test_round_trip_of_a_matrix():
     matrix = np.tril(np.random.default_rng(3).standard_normal((24, 24)))
     text = as_text(matrix)
     assert len(text) == 800
@@ -89,7 +89,7 @@ def test_a_damaged_matrix(text, said):
         triangle(text)
 
 
-def test_a_model_without_it_knows_no_distance(model):
+def test_model_without_typical(model):
     assert model.card.typical is None
     assert model.distances(np.zeros((1, 20), np.float32)) is None
 

@@ -102,9 +102,9 @@ def test_an_impossible_hop_is_refused(recognizer, hop_s):
 
 
 def test_errors_are_those_of_a_call(recognizer):
-    with pytest.raises(AudioError, match="lasts 50 ms; at least 100 ms"):
+    with pytest.raises(AudioError, match="lasts 50 ms; expected at least 100 ms"):
         list(recognizer.windows((noise(0.05), RATE)))
-    with pytest.raises(ModelError, match="the model toy knows angry, happy, neutral, sad"):
+    with pytest.raises(ModelError, match="expected labels of toy: angry, happy, neutral, sad"):
         list(recognizer.windows((noise(1), RATE), labels=["joy"]))
     with pytest.raises(AudioError, match="no such file"):
         list(recognizer.windows("missing.wav"))

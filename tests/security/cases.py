@@ -1,4 +1,4 @@
-"""What strangers hand in: a benign and hostile inputs for every reader."""
+"""Cases of untrusted input: a benign and several hostile inputs for every reader."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ READ, REFUSED = "read", "refused"
 
 @dataclass(frozen=True)
 class Place:
-    """Where a case is made.
+    """The folder of a case.
 
     Attributes:
-        root: The folder handed in. Beside it lie `canary`, which nothing may open, and `evil`,
-            which nothing may make.
-        port: Of the listener on the loopback interface.
+        root: The folder given to the reader. Its parent has `canary`, which nothing may open, and
+            `evil`, which nothing may create.
+        port: Port of the listener on the loopback interface.
     """
 
     root: Path
@@ -40,11 +40,11 @@ class Place:
 
     @property
     def command(self) -> str:
-        """Of the shell, that leaves a trace."""
+        """A shell command that leaves a trace."""
         return f"touch {self.root.parent / 'evil'}"
 
     def pickled(self) -> bytes:
-        """What runs the command when it is unpickled."""
+        """A pickle that runs the command."""
         return pickle.dumps(_Run(self.command))
 
 
@@ -61,10 +61,10 @@ class Case:
     """An input.
 
     Attributes:
-        name: Of the test.
-        reader: See `watched.READERS`; or a corpus reader's.
-        make: Writes it, and gives what the reader is given: a path below the folder.
-        outcome: `read`, `refused`, or either.
+        name: Name of the test.
+        reader: Key of `watched.READERS`, or name of a corpus reader.
+        make: Writes the input and returns its path below the folder.
+        outcome: Expected outcome: `read`, `refused`, or both.
     """
 
     name: str
@@ -74,7 +74,7 @@ class Case:
 
 
 def file(name: str, content: bytes | str | Callable[[Place], bytes | str]) -> Any:
-    """Makes one file."""
+    """Write one file."""
 
     def make(place: Place) -> str:
         found = content(place) if callable(content) else content
@@ -87,7 +87,7 @@ def file(name: str, content: bytes | str | Callable[[Place], bytes | str]) -> An
 
 
 def pipe(name: str) -> Any:
-    """Makes a pipe that nobody writes to."""
+    """Create a pipe without a writer."""
 
     def make(place: Place) -> str:
         os.mkfifo(place.root / name)
@@ -97,7 +97,7 @@ def pipe(name: str) -> Any:
 
 
 def corpus(kind: str, upset: Callable[[Place], object] = lambda place: None) -> Any:
-    """Makes a small corpus of a reader, with something in it that should not be."""
+    """Write a small corpus of a reader and alter it."""
 
     def make(place: Place) -> str:
         corpora.write(corpora.MADE[kind](), place.root)
@@ -109,12 +109,12 @@ def corpus(kind: str, upset: Callable[[Place], object] = lambda place: None) -> 
 
 
 def instead(name: str, content: bytes | str | Callable[[Place], bytes | str]) -> Any:
-    """Another content of a file of a corpus."""
+    """Replace the content of a file of a corpus."""
     return lambda place: file(name, content)(place)
 
 
 def link(name: str, target: str = "canary") -> Any:
-    """A link out of the folder instead of a file of a corpus."""
+    """Replace a file of a corpus by a link out of the folder."""
 
     def make(place: Place) -> None:
         path = place.root / name
@@ -126,7 +126,7 @@ def link(name: str, target: str = "canary") -> Any:
 
 
 def blocked(name: str) -> Any:
-    """A pipe instead of a file of a corpus."""
+    """Replace a file of a corpus by a pipe."""
 
     def make(place: Place) -> None:
         (place.root / name).unlink()
@@ -136,12 +136,12 @@ def blocked(name: str) -> Any:
 
 
 def all_of(*upsets: Callable[[Place], object]) -> Any:
-    """Several upsets."""
+    """Several alterations."""
     return lambda place: [upset(place) for upset in upsets]
 
 
 def changed(name: str, **values: Any) -> Any:
-    """Other values in a JSON file of a corpus; callables are given the place."""
+    """Replace values in a JSON file of a corpus; callables get the place."""
 
     def make(place: Place) -> None:
         path = place.root / name
@@ -156,7 +156,7 @@ SDP += "m=audio 40404 RTP/AVP 0\r\na=rtpmap:0 PCMU/8000\r\n"
 
 
 def _movie(place: Place) -> bytes:
-    """An MP4 file whose samples are said to be in another file (a data reference)."""
+    """An MP4 file with a data reference to another file."""
     made = bytearray(audio._by_ffmpeg(np.zeros(4000), "mp4", "aac", 16_000))
     reference = made.index(b"url \0\0\0\1")
     path = os.fsencode(place.canary) + b"\0"
@@ -235,7 +235,7 @@ MERGES = "a0: &a0 {x: 1}\n" + "".join(
 
 
 def _run(**changes: Any) -> Any:
-    """A run with one fold, and something in it that should not be."""
+    """A run with one fold, altered."""
 
     def make(place: Place) -> str:
         utterance = {"audio": "a.wav", "label": "sad", "speaker": "1", "corpus": "toys"}
@@ -326,7 +326,7 @@ def _evil_yaml(place: Place) -> str:
 
 
 def _database(**changes: Any) -> Any:
-    """Other entries in the header of a database."""
+    """Replace entries in the header of a database."""
 
     def upset(place: Place) -> None:
         import yaml
@@ -357,7 +357,7 @@ def _audio_elsewhere(place: Place) -> None:
 
 
 def _dataset(paths: Callable[[Place], list[str]], *, contents: bool = False) -> Any:
-    """Rows whose audio is said to be at these paths."""
+    """Rows with these paths of audio."""
 
     def upset(place: Place) -> None:
         import pyarrow as pa
@@ -378,7 +378,7 @@ def _dataset(paths: Callable[[Place], list[str]], *, contents: bool = False) -> 
 
 
 def _evil_split(place: Place) -> None:
-    """A split that is named like a file which the interpreter runs at its next start."""
+    """A split with the name of a file that the interpreter runs at its next start."""
     name = "L/../../../../evil"
     (place.root / "dataset_dict.json").write_text(json.dumps({"splits": [name]}))
 
@@ -400,7 +400,7 @@ def _compressed(place: Place) -> None:
 
 
 def _parquet_bomb(place: Place) -> None:
-    """A million rows that repeat one long text."""
+    """A million rows of one long text, dictionary-encoded."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 

@@ -1,4 +1,4 @@
-"""Readers that do what none may, by which the watch is watched."""
+"""Readers that perform forbidden actions, to test the detection."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ EVIL: dict[str, Callable[[Path], Any]] = {
     "import": _import_a_neighbour,
     "dlopen": lambda path: ctypes.CDLL(str(path)),
 }
-"""By name: what the audit hook must report."""
+"""Actions that the audit hook must report, by name."""
 
 _CODE = compile("1", "<string>", "exec")
 
@@ -85,7 +85,7 @@ def _socket_without_python(path: Path) -> None:
 
 
 def _send_without_python(path: Path) -> None:
-    """A datagram to the port of the listener, as FFmpeg would do."""
+    """Send a datagram to the port of the listener, as FFmpeg would."""
     port = int((path.parent / "port").read_text())
     handle = _LIBC.socket(2, 2, 0)
     address = (2).to_bytes(2, sys.byteorder) + port.to_bytes(2, "big") + bytes((127, 0, 0, 1))
@@ -100,6 +100,6 @@ EVIL_IN_C: dict[str, Callable[[Path], Any]] = {
     "socket in C": _socket_without_python,
     "datagram in C": _send_without_python,
 }
-"""By name: what the hook cannot see, and the watch from outside must."""
+"""Actions that the hook cannot see but the observation from outside must, by name."""
 
 EVIL |= EVIL_IN_C

@@ -1,4 +1,4 @@
-"""What a process does that its own audit hook cannot see: files, sockets, the network."""
+"""Observation of a process from outside: files, sockets and network traffic."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _IN_NONBLOCK = os.O_NONBLOCK
 
 
 class Canaries:
-    """Files that nobody opens (inotify)."""
+    """Files that must not be opened (inotify)."""
 
     def __init__(self) -> None:
         self._libc = ctypes.CDLL(None, use_errno=True)
@@ -26,13 +26,13 @@ class Canaries:
         assert self._handle >= 0, os.strerror(ctypes.get_errno())
 
     def add(self, path: Path) -> None:
-        """Make another, and watch it."""
+        """Create another file and watch it."""
         path.write_text("nobody reads this")
         added = self._libc.inotify_add_watch(self._handle, os.fsencode(path), _IN_OPEN)
         assert added >= 0, os.strerror(ctypes.get_errno())
 
     def opened(self) -> int:
-        """How often one was opened since the last call."""
+        """Number of times that a file was opened since the last call."""
         try:
             return len(os.read(self._handle, 1 << 16)) // 16
         except BlockingIOError:
@@ -44,7 +44,7 @@ class Canaries:
 
 
 class Listener:
-    """Ports of TCP and UDP, of the same number, on the loopback interface."""
+    """A TCP and a UDP port of the same number on the loopback interface."""
 
     def __init__(self) -> None:
         self._tcp = socket.create_server(("127.0.0.1", 0))
@@ -55,7 +55,7 @@ class Listener:
             one.setblocking(False)
 
     def heard(self) -> list[str]:
-        """What came since the last call."""
+        """Connections and datagrams since the last call."""
         found = []
         for name, ask in (("tcp", self._tcp.accept), ("udp", lambda: self._udp.recv(100))):
             try:
@@ -72,7 +72,7 @@ class Listener:
 
 
 class SocketWatch(threading.Thread):
-    """Looks every few milliseconds whether a process holds a socket."""
+    """Polls a process for open sockets every few milliseconds."""
 
     def __init__(self, process: int) -> None:
         super().__init__(daemon=True)
@@ -81,7 +81,7 @@ class SocketWatch(threading.Thread):
         self._over = threading.Event()
 
     def run(self) -> None:
-        """Until `close` is called."""
+        """Poll until `close` is called."""
         while not self._over.wait(0.005):
             try:
                 for name in os.listdir(self._folder):
@@ -92,18 +92,18 @@ class SocketWatch(threading.Thread):
                 continue
 
     def held(self) -> set[str]:
-        """The sockets since the last call."""
+        """Sockets seen since the last call."""
         seen, self._seen = self._seen, set()
         return seen
 
     def close(self) -> None:
-        """Stop looking."""
+        """Stop polling."""
         self._over.set()
         self.join()
 
 
 def network_of_its_own() -> list[str] | None:
-    """A command that runs another in a network namespace; None where none may be made."""
+    """A command that runs another in a network namespace; None without the permission."""
     tool = shutil.which("unshare")
     command = [tool or "", "--user", "--map-root-user", "--net", sys.executable, __file__]
     if tool is None or subprocess.run([*command, "true"], capture_output=True).returncode:
@@ -112,7 +112,7 @@ def network_of_its_own() -> list[str] | None:
 
 
 def _raise_loopback() -> None:
-    """Bring the loopback interface up: on one that is down nothing is sent, and so not counted."""
+    """Bring the loopback interface up; while it is down, nothing is sent or counted."""
     with socket.socket() as any_socket:
         request = struct.pack("16sh", b"lo", 1)  # IFF_UP
         fcntl.ioctl(any_socket, 0x8914, request + bytes(22))  # SIOCSIFFLAGS
@@ -122,7 +122,7 @@ COUNTED = ("Tcp.ActiveOpens", "Tcp.PassiveOpens", "Udp.OutDatagrams", "Udp.InDat
 
 
 def traffic(process: int) -> dict[str, int]:
-    """What the network namespace of a process has carried since it was made."""
+    """Traffic of the network namespace of a process since its creation."""
     found: dict[str, int] = {}
     lines = Path(f"/proc/{process}/net/snmp").read_text().splitlines()
     for names, values in zip(lines[::2], lines[1::2], strict=True):

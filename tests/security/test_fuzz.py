@@ -1,4 +1,4 @@
-"""A few of the inputs of the fuzzers, which run as many as they are asked to."""
+"""The first inputs of the fuzzers."""
 
 import pytest
 

@@ -1,6 +1,6 @@
-"""No input runs code, opens another file or reaches a network: every reader, watched.
+"""No input runs code, opens another file or reaches a network: all readers under observation.
 
-See `watched.py` for what is watched from inside and `outside.py` for what from outside.
+`watched.py` observes from inside the process, `outside.py` from outside.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ MOST_SECONDS = 30
 
 
 class Child:
-    """The process that reads, and all that watches it."""
+    """The reading process and its observers."""
 
     def __init__(self, folder: Path, listener: Listener, wrapper: list[str]) -> None:
         self.folder = folder
@@ -112,7 +112,7 @@ class Child:
 
 @pytest.fixture(scope="module")
 def child(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Child]:
-    """In the network of this machine, on whose loopback interface somebody listens."""
+    """A child in the network of this machine, with a listener on the loopback interface."""
     found = Child(tmp_path_factory.mktemp("watched"), Listener(), [])
     yield found
     found.close()
@@ -132,8 +132,8 @@ def test_an_input_is_only_read(child: Child, case: Case) -> None:
     assert len(found["outcome"]) < 5000
 
 
-def test_nothing_goes_out_of_a_network_of_its_own(tmp_path: Path) -> None:
-    """Once more in a network namespace, whose counters miss no datagram and no connection."""
+def test_no_traffic_in_a_network_namespace(tmp_path: Path) -> None:
+    """All cases in a network namespace, whose counters miss no datagram and no connection."""
     wrapper = network_of_its_own()
     if wrapper is None:
         pytest.skip("this machine lets nobody make a network namespace; the listener is all")

@@ -1,10 +1,10 @@
-"""Read what strangers made, and report whatever else than reading happens.
+"""Read untrusted input and report every other action.
 
     python watched.py FOLDER
 
-A process of its own: its audit hook (PEP 578) cannot be taken off again. Each case names a reader
-and a path, and the folder that may be read. The hook raises at once, and the event is reported even
-if the reader goes on. What C libraries do without Python is watched from outside.
+A separate process, since an audit hook (PEP 578) cannot be removed. Each case names a reader, a
+path, and the folder that may be read. The hook raises at once; the event is reported even if the
+reader continues. Actions of C libraries are observed from outside.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ ONE_SECOND = (0.1 * np.random.default_rng(0).standard_normal(16_000)).astype(np.
 
 
 class ForbiddenError(BaseException):
-    """Something else than reading; no reader may catch it."""
+    """A forbidden action; not an `Exception`, so that readers do not catch it."""
 
 
 class Watch:
@@ -131,7 +131,7 @@ class Watch:
 
 
 def _folder_of_descriptor(event: str, arguments: tuple[Any, ...]) -> str | None:
-    """The folder that a path is relative to, where it is given by an open descriptor."""
+    """The folder of a path that is relative to an open descriptor."""
     place = {"os.remove": 1, "os.rmdir": 1, "os.mkdir": 2}.get(event)
     if place is None or arguments[place] < 0:
         return None
@@ -227,7 +227,7 @@ READERS: dict[str, Callable[[Path], None]] = {
 
 
 def read(reader: str, path: Path) -> str:
-    """Call a reader; what it raises on purpose, and in one line, is an outcome."""
+    """Call a reader; a one-line error that it raises on purpose is an outcome."""
     from evil import EVIL
 
     try:
@@ -249,7 +249,7 @@ def read(reader: str, path: Path) -> str:
 
 
 def _warm_up(folder: Path) -> None:
-    """Import all that reading needs: what packages run as they are imported is theirs."""
+    """Import everything that readers need, before the hook is armed."""
     from fuzz import audio, corpora, models
 
     for number, content in enumerate(audio.seeds()):
@@ -278,7 +278,7 @@ def _npz() -> bytes:
 
 
 class TooSlowError(BaseException):
-    """A reader hangs; no reader may catch it."""
+    """A reader hangs; not an `Exception`, so that readers do not catch it."""
 
 
 def _too_slow(*_: object) -> None:
@@ -286,7 +286,7 @@ def _too_slow(*_: object) -> None:
 
 
 def main() -> None:
-    """Read the cases of the standard input, a line of JSON each, and answer each with a line."""
+    """Read cases from standard input, one JSON line each, and answer each with a line."""
     warnings.simplefilter("ignore")
     folder = Path(sys.argv[1])
     # What libraries print is no answer.

@@ -26,7 +26,7 @@ def test_speed_moves_pitch_and_length_together():
 
 
 @pytest.mark.parametrize("snr_db", [0.0, 10.0, 30.0])
-def test_noise_has_the_ratio_asked_for(snr_db):
+def test_noise_has_the_given_ratio(snr_db):
     plan = Augmentation(copies=1, noise_snr_db=(snr_db, snr_db), probability=1.0)
     noise = augment(TONE, plan, np.random.default_rng(0)) - TONE
     ratio = np.mean(np.square(TONE, dtype=float)) / np.mean(np.square(noise, dtype=float))
@@ -44,7 +44,7 @@ def test_the_equaliser_changes_levels_and_no_frequencies():
     assert max(levels) > 1.2 * min(levels)
 
 
-def test_nothing_asked_for_changes_nothing():
+def test_default_plan_changes_nothing():
     unchanged = augment(TONE, Augmentation(copies=1), np.random.default_rng(0))
     np.testing.assert_array_equal(unchanged, TONE)
 
@@ -59,7 +59,7 @@ def test_very_short_and_silent_recordings(n_samples):
             assert altered.dtype == np.float32
 
 
-def test_impossible_plans_are_refused():
+def test_invalid_plans():
     for wrong in ({"copies": 0}, {"copies": 1, "speed": 0.5}, {"copies": 1, "hum": 3}):
         with pytest.raises(ValidationError):
             Augmentation(**wrong)

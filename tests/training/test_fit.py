@@ -19,7 +19,7 @@ def accuracy(model, data):
     return np.mean(model.logits(data.features).argmax(axis=1) == data.targets)
 
 
-def test_it_learns_about_as_well_as_logistic_regression(recipe, data):
+def test_accuracy_is_near_logistic_regression(recipe, data):
     train, validation, test = split(data)
     theirs = LogisticRegression(max_iter=1000).fit(train.features, train.targets)
     ours = fit(recipe, train, validation)
@@ -38,7 +38,7 @@ def test_the_same_seed_gives_the_same_model_and_another_a_different_one(data):
     assert not np.allclose(one, other)
 
 
-def test_the_log_has_a_line_an_epoch_and_stops_after_patience(data):
+def test_log_has_a_line_per_epoch_and_stops_after_patience(data):
     lines = []
     recipe = make_recipe(optimiser=Optimiser(max_epochs=400, patience=3, learning_rate=0.05))
     train, validation, _ = split(data)
@@ -78,14 +78,14 @@ def test_a_balanced_recipe_weighs_each_class_alike_in_the_normalisation(data):
     np.testing.assert_allclose(model.scale, spread, rtol=1e-4)
 
 
-def test_a_constant_feature_does_no_harm(recipe, data):
+def test_constant_feature(recipe, data):
     train, validation, test = split(data)
     for part in (train, validation, test):
         part.features[:, 0] = 7.0
     assert np.isfinite(fit(recipe, train, validation).logits(test.features)).all()
 
 
-def test_the_temperature_makes_confidence_honest():
+def test_temperature_calibrates():
     data = make_data(n_speakers=12, per_class=30, spread=3.0)
     recipe = make_recipe(
         network=Network(hidden=(64, 64)),
@@ -100,7 +100,7 @@ def test_the_temperature_makes_confidence_honest():
     assert abs(confidence - hits) < abs(raw - hits)
 
 
-def test_a_training_that_diverges_says_so(data):
+def test_divergence(data):
     for patience in (None, 3):
         wild = make_recipe(optimiser=Optimiser(learning_rate=1e30, patience=patience))
         with pytest.raises(RecipeError, match=r"the training diverged: the loss of epoch \d+ is"):
@@ -109,21 +109,21 @@ def test_a_training_that_diverges_says_so(data):
 
 @pytest.mark.parametrize("rate", [1e19, 1e30])
 @pytest.mark.parametrize("patience", [None, 1])
-def test_a_training_that_diverges_in_its_last_step_says_so(data, rate, patience):
-    """One batch an epoch: the loss is taken before the step that spoils the weights."""
+def test_divergence_in_the_last_step(data, rate, patience):
+    """With one batch per epoch, the loss is computed before the step that diverges."""
     steps = Optimiser(learning_rate=rate, max_epochs=1, patience=patience, batch_size=512)
     with pytest.raises(RecipeError, match="diverged"):
         fit(make_recipe(optimiser=steps), data, data)
 
 
-def test_weights_that_half_precision_cannot_hold_are_no_model(data):
+def test_weights_beyond_float16(data):
     steps = Optimiser(learning_rate=1e6, max_epochs=3, patience=None)
     with pytest.raises(RecipeError, match="diverged"):
         fit(make_recipe(optimiser=steps, precision="float16"), data, data)
 
 
 @pytest.mark.parametrize("closed", [False, True])
-def test_features_that_are_no_numbers_are_no_model(data, closed):
+def test_features_that_are_not_finite(data, closed):
     changes = {"optimiser": Ridge(name="ridge"), "network": Network(hidden=())}
     recipe = make_recipe(**changes) if closed else make_recipe()
     data.features[5, 2] = np.nan
@@ -148,7 +148,7 @@ def test_balance_gives_a_rare_class_its_weight():
     assert recalls["corpus-class"] == recalls["class"]  # a single corpus
 
 
-def test_half_precision_weights_are_what_a_file_holds(data, tmp_path):
+def test_float16_weights_round_trip(data, tmp_path):
     from serkit.runtime import load_model, save_model
 
     recipe = make_recipe(precision="float16")
@@ -160,7 +160,7 @@ def test_half_precision_weights_are_what_a_file_holds(data, tmp_path):
 
 
 def test_the_speaker_shrinkage_is_part_of_the_first_layer(data):
-    """What the loop learned and what the model computes agree: the map is multiplied in."""
+    """The validation loss in training equals that of the model with the map multiplied in."""
     lines = []
     recipe = make_recipe(speaker_shrinkage=2.0)
     train, validation, _ = split(data)

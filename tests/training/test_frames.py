@@ -1,4 +1,4 @@
-"""Recipes that keep frames: from recordings to a packed model file and back."""
+"""Recipes that keep frames: training, quantisation and model files."""
 
 import numpy as np
 import pytest
@@ -40,7 +40,7 @@ def recipe_of(family, **changes):
 
 @pytest.fixture(scope="module")
 def utterances(tmp_path_factory):
-    """Emotions that differ in how the pitch moves, which no mean over time tells apart."""
+    """Emotions that differ in the movement of pitch only, not in any mean over time."""
     root = tmp_path_factory.mktemp("frames")
     rng = np.random.default_rng(0)
     found = []
@@ -77,8 +77,8 @@ def test_each_recording_keeps_its_length(data, utterances):
         assert not data.features.values[i, :, frames.shape[1] :].any()
 
 
-def test_a_nan_is_no_end(data):
-    """As a feature of a damaged recording might be; the recording keeps its length."""
+def test_nan_does_not_end_a_recording(data):
+    """A NaN, as in a feature of a damaged recording, does not change its length."""
     model = fit(recipe_of("cnn", optimiser=Optimiser(max_epochs=1)), *parts_of(data))
     one = data.features[:1]
     values = one.values.copy()
@@ -99,7 +99,7 @@ def test_altered_copies_of_other_lengths_and_the_cache(utterances, tmp_path):
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-def test_it_learns_how_a_voice_moves(data, family, tmp_path):
+def test_networks_learn_pitch_movement(data, family, tmp_path):
     training, validation = parts_of(data)
     recipe = recipe_of(family)
     model = fit(recipe, training, validation)
@@ -120,7 +120,7 @@ def test_it_learns_how_a_voice_moves(data, family, tmp_path):
 
 @pytest.mark.parametrize("family", FAMILIES)
 @pytest.mark.parametrize("plan", [{"bits": 4}, {}, {"bits": 2, "fine_tuning": 10}])
-def test_few_bits_are_packed_and_come_back(data, family, plan, tmp_path):
+def test_round_trip_of_quantised_networks(data, family, plan, tmp_path):
     training, validation = parts_of(data)
     recipe = recipe_of(family)
     full = fit(recipe, training, validation)
@@ -157,13 +157,13 @@ def test_the_normalisation_weighs_recordings_and_not_frames(data):
     np.testing.assert_allclose(model.mean, each.mean(axis=0), rtol=1e-5)
 
 
-def test_mixup_and_noise_leave_frames_frames(data):
+def test_mixup_and_noise_on_frames(data):
     wild = Optimiser(max_epochs=3, patience=None, mixup=0.4, noise=0.1)
     model = fit(recipe_of("attention-gru", optimiser=wild), *parts_of(data))
     assert np.isfinite(model.logits(data.features)).all()
 
 
-def test_frames_have_no_export_to_c(data):
+def test_c_export_refuses_frames(data):
     model = fit(recipe_of("lstm", optimiser=Optimiser(max_epochs=1)), *parts_of(data))
     with pytest.raises(ModelError, match="layer 0 is of type lstm, which cannot be exported"):
         export_c(model)
@@ -189,6 +189,6 @@ def test_recipes_that_do_not_fit_together(changes, message):
         ({"family": "cnn", "hidden": (8,), "kernel": 4}, "expected an odd number"),
     ],
 )
-def test_networks_that_cannot_be(values, message):
+def test_invalid_networks(values, message):
     with pytest.raises(ValueError, match=message):
         Network(**values)

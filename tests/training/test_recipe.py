@@ -17,7 +17,7 @@ network: {hidden: [8]}
 """
 
 
-def test_the_recipes_that_ship_can_be_read():
+def test_shipped_recipes():
     assert {
         "layer-importance-adaptive-quantization/table2-emodb",
         "layer-importance-adaptive-quantization/table2-savee",
@@ -30,7 +30,7 @@ def test_the_recipes_that_ship_can_be_read():
         assert load_recipe(name).labels
 
 
-def test_the_papers_recipe_says_what_the_paper_says():
+def test_recipe_of_the_paper():
     recipe = load_recipe("layer-importance-adaptive-quantization/table2-emodb")
     assert recipe.network.hidden == (256, 512, 64)
     assert recipe.network.dropout == 0.1
@@ -69,7 +69,7 @@ def test_a_file_is_read_and_a_recipe_travels_as_json(tmp_path):
         ("# " + "x" * (1 << 20), "larger than"),
     ],
 )
-def test_an_impossible_recipe_names_file_and_field(tmp_path, text, message):
+def test_errors_name_file_and_field(tmp_path, text, message):
     path = tmp_path / "mine.yaml"
     path.write_text(text)
     with pytest.raises(RecipeError, match=r"mine\.yaml") as raised:
@@ -89,7 +89,7 @@ def test_yaml_cannot_make_objects(tmp_path):
         load_recipe(path)
 
 
-def test_a_pipe_is_no_recipe(tmp_path):
+def test_pipe_is_refused(tmp_path):
     os.mkfifo(tmp_path / "pipe.yaml")
     with pytest.raises(RecipeError, match="cannot be read: is a pipe or a device"):
         load_recipe(tmp_path / "pipe.yaml")
@@ -100,7 +100,7 @@ def test_toy_recipe_is_frozen():
         make_recipe().name = "other"
 
 
-def test_a_card_holds_the_recipe_in_short():
+def test_recipe_on_a_card():
     recipe = load_recipe("models/tiny")
     card = ModelCard("tiny", recipe.labels, recipe.features, recipe=recipe.on_card())
     assert Recipe.of_card(card) == recipe
@@ -110,7 +110,7 @@ def test_a_card_holds_the_recipe_in_short():
 
 
 @pytest.mark.parametrize("family", ["mlp", "cnn", "lstm", "attention-gru"])
-def test_parameters_are_counted_as_the_layers_have_them(family):
+def test_n_parameters_agrees_with_the_layers(family):
     network = Network(family=family, hidden=(7, 5), kernel=3)
     layers = fitting._layers(network, 11, 4)
     exact = sum(parameter.numel() for layer in layers for parameter in layer.parameters())

@@ -19,7 +19,7 @@ def sample(rng, n_speakers=12, per_class=20):
     return np.array(rows, np.float32), np.array(targets), speakers
 
 
-def test_it_is_the_inverse_root_of_the_regularised_covariance():
+def test_inverse_root_of_the_regularised_covariance():
     rows, targets, speakers = sample(np.random.default_rng(0))
     weights = np.ones(len(rows), np.float32)
     found = shrink_speaker_variation(rows, targets, speakers, weights, strength=0.3)

@@ -20,7 +20,7 @@ def rows_of(data, speakers):
 
 
 def test_new_speakers_are_rarely_far():
-    """Sixty speakers of one kind: twenty are learned from, forty show the false-alarm rate."""
+    """Sixty speakers of one distribution: twenty to fit, forty to measure the false-alarm rate."""
     data = make_data(n_speakers=60, per_class=20)
     known = rows_of(data, {str(i) for i in range(20)})
     new = rows_of(data, {str(i) for i in range(20, 60)})
@@ -34,7 +34,7 @@ def test_new_speakers_are_rarely_far():
 
 
 def test_the_limit_is_that_of_new_speakers_and_not_of_new_recordings():
-    """The same rows under shuffled names: each speaker's own traits are then known from others."""
+    """With shuffled speakers, the traits of each speaker are in all parts; the limit is lower."""
     data = make_data(n_speakers=6, per_class=20, spread=0.3)
     for i, utterance in enumerate(data.utterances):
         data.features[i, int(utterance.speaker)] += 10.0
@@ -45,7 +45,7 @@ def test_the_limit_is_that_of_new_speakers_and_not_of_new_recordings():
     assert typical_of(QUICK, data).limit > 1.5 * typical_of(QUICK, shuffled).limit
 
 
-def test_every_corpus_has_its_say_under_the_balance():
+def test_limit_uses_the_balance():
     large, small = make_data(n_speakers=8, per_class=40), make_data(n_speakers=8, corpora=("b",))
     small.features[:] *= 8.0
     both = large.joined(small)
@@ -57,11 +57,11 @@ def test_every_corpus_has_its_say_under_the_balance():
 
 
 @pytest.mark.parametrize(("n_speakers", "per_class"), [(1, 100), (3, 10)])
-def test_too_little_data_says_nothing(n_speakers, per_class):
+def test_too_little_data(n_speakers, per_class):
     assert typical_of(QUICK, make_data(n_speakers=n_speakers, per_class=per_class)) is None
 
 
-def test_the_card_of_a_final_model_has_it():
+def test_card_of_a_final_model():
     data = make_data(n_speakers=8)
     known = Dataset(
         data.features, data.copies, data.targets, data.utterances, tuple(map(str, range(len(data))))
@@ -71,7 +71,7 @@ def test_the_card_of_a_final_model_has_it():
     assert np.mean(model.distances(data.features) > model.card.typical.limit) < 0.03
 
 
-def test_frames_have_it_too():
+def test_frames():
     recipe = make_recipe(
         features=FeatureRecipe("frames", (Descriptor("mfcc", 6, functionals=()),)),
         network=Network(family="cnn", hidden=(4,)),
@@ -90,8 +90,8 @@ def test_frames_have_it_too():
 
 
 @pytest.mark.corpora
-def test_on_real_speech_new_speakers_are_near_and_what_is_no_speech_is_far(corpora_root):
-    """EmoDB: eight speakers learned from, two tested, against sounds with known spectra."""
+def test_real_speech_is_near_and_other_sounds_are_far(corpora_root):
+    """EmoDB: eight speakers to fit, two to test, and sounds with known spectra."""
     features = FeatureRecipe(
         "functionals",
         (

@@ -109,6 +109,8 @@ def _up_to_damage(blocks: Iterator[Samples], on_truncated: OnTruncated | None) -
 def _open(source: Source, resources: ExitStack) -> Decoded:
     """Open a source of any type."""
     if isinstance(source, tuple):
+        if len(source) != 2:
+            raise AudioError(f"the tuple has {len(source)} elements; expected (array, rate)")
         return _open_array(*source)
     if isinstance(source, bytes | bytearray | memoryview):
         file: BinaryIO = io.BytesIO(source)

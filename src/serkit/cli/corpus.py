@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from serkit.corpora import Corpus, Stats, Survey
 
-app = typer.Typer(help="Look at a corpus on disk.", no_args_is_help=True)
+app = typer.Typer(help="Inspect a corpus on disk.", no_args_is_help=True)
 
 ODDITIES_SHOWN = 20
 SPEAKERS_SHOWN = 30
@@ -22,7 +22,7 @@ SPEAKERS_SHOWN = 30
 
 @app.callback()
 def _corpus() -> None:
-    """Look at a corpus on disk."""
+    """Inspect a corpus on disk."""
 
 
 @app.command()

@@ -1,4 +1,4 @@
-"""`serkit evaluate` and `serkit compare`: how good a model or recipe is, and which is better."""
+"""`serkit evaluate` and `serkit compare`: evaluation of models and recipes, comparison of runs."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ def evaluate(
         str,
         typer.Argument(
             metavar="MODEL|RECIPE",
-            help="A model (shipped, or a .safetensors file), tested as it is; or a recipe "
-            "(shipped, or a YAML file), trained and tested on every fold.",
+            help="Model (shipped, or a .safetensors file) to test on all recordings; or recipe "
+            "(shipped, or a YAML file) to train and test on every fold.",
         ),
     ],
     corpus: Annotated[
@@ -54,7 +54,7 @@ def evaluate(
     ] = None,
     cache: Annotated[bool, typer.Option(help="Cache the features of recipes.")] = True,
     allow_seen: Annotated[
-        bool, typer.Option("--allow-seen", help="Test a model on recordings of its training.")
+        bool, typer.Option("--allow-seen", help="Test a model on its training recordings.")
     ] = False,
     max_clip_s: MaxClip = None,
     as_json: AsJson = False,
@@ -78,8 +78,7 @@ def evaluate(
     from serkit.evaluation.figures import tables
     from serkit.evaluation.report import write_report
     from serkit.files import refuse_unwritable, write_atomically
-    from serkit.runtime import available_models
-    from serkit.runtime.shipped import SUFFIX
+    from serkit.runtime import is_model
     from serkit.training import MAX_CLIP_S
 
     refuse_unwritable(
@@ -87,13 +86,13 @@ def evaluate(
         sources=[subject, *files_of([*(corpus or ()), *(anchor or ())])],
     )  # fmt: skip
     longest_s = max_clip_s or MAX_CLIP_S
-    if subject in available_models() or subject.endswith(SUFFIX):
+    if is_model(subject):
         given = {"protocol": protocol, "anchor": anchor, "seeds": seeds, "ray": ray}
         for option, value in given.items():
             if value:
                 raise ProtocolError(
-                    f"--{option} is for recipes; {subject} is a trained model, which is tested as "
-                    "it is on all utterances"
+                    f"--{option} applies to recipes only; {subject} is a trained model, which is "
+                    "tested on all utterances"
                 )
         name, outcome = _test_model(
             subject, corpus or [], run, jobs=jobs, allow_seen=allow_seen, max_clip_s=longest_s
@@ -228,22 +227,22 @@ def compare(
     from serkit.evaluation import compare as compare_runs
     from serkit.evaluation import load_run
 
-    found = compare_runs(load_run(first), load_run(second))
+    result = compare_runs(load_run(first), load_run(second))
     if as_json:
-        print_json(asdict(found) | {"difference": found.difference, "verdict": found.verdict})
+        print_json(asdict(result) | {"difference": result.difference, "verdict": result.verdict})
         return
     interval = "no interval"
-    if found.interval is not None:
-        low, high = found.interval.low, found.interval.high
+    if result.interval is not None:
+        low, high = result.interval.low, result.interval.high
         interval = f"95 % interval over speakers [{100 * low:+.1f}, {100 * high:+.1f}]"
-    names = [*dict.fromkeys(found.protocols), *found.marks]
+    names = [*dict.fromkeys(result.protocols), *result.marks]
     say(
-        f"UA {100 * found.first:.1f} % and {100 * found.second:.1f} % ({', '.join(names)}): "
-        f"the second is {found.verdict}",
-        f"difference {100 * found.difference:+.1f} points, "
-        f"{interval}, p = {found.p_value:.4f} (sign flips), "
-        f"{found.utterances} utterances of {found.speakers} speakers, "
-        f"seed{'s' * (len(found.seeds) > 1)} {', '.join(map(str, found.seeds))}",
+        f"UA {100 * result.first:.1f} % and {100 * result.second:.1f} % ({', '.join(names)}): "
+        f"the second is {result.verdict}",
+        f"difference {100 * result.difference:+.1f} points, "
+        f"{interval}, p = {result.p_value:.4f} (sign flips), "
+        f"{result.utterances} utterances of {result.speakers} speakers, "
+        f"seed{'s' * (len(result.seeds) > 1)} {', '.join(map(str, result.seeds))}",
     )
-    if len(found.seeds) == 1:
+    if len(result.seeds) == 1:
         say("one seed: this compares two trained models, not their recipes; add --seeds for that")

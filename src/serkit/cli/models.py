@@ -1,4 +1,4 @@
-"""`serkit models`: the shipped models, and the card of each model."""
+"""`serkit models`: the shipped models and their cards."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ def list_models(context: typer.Context) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from serkit.runtime import available_models, load
+    from serkit.runtime import available_models, load_backend
 
     table = Table(box=None, pad_edge=False, header_style="bold")
     for column in ("model", "emotions", "KB", "commercial use"):
         table.add_column(column, justify="right" if column == "KB" else "left")
     for name in available_models():
-        model = load(name).backend
+        model = load_backend(name)
         free = all(corpus.commercial_use for corpus in model.card.corpora)
         table.add_row(
             name,
@@ -48,8 +48,8 @@ def show(
     as_json: AsJson = False,
 ) -> None:
     """Show a model's card: figures, size, training corpora and their licences."""
-    from serkit.runtime import load
+    from serkit.runtime import load_backend
     from serkit.runtime.card_text import card_as_json, card_as_text
 
-    model = load(name).backend
+    model = load_backend(name)
     typer.echo(card_as_json(model) if as_json else card_as_text(model))

@@ -22,14 +22,14 @@ if TYPE_CHECKING:
 
 
 class Format(StrEnum):
-    """How the answers are written."""
+    """Output formats."""
 
     table = "table"
     json = "json"
     csv = "csv"
 
 
-# Sound of this length, in seconds, is done before anybody waits for it.
+# Seconds of sound that are processed before a progress bar appears.
 _LONG_S = 120.0
 
 
@@ -42,37 +42,37 @@ def predict(
             "--model",
             "-m",
             metavar="M",
-            help="Shipped model or path of a file; tiny if not given, tiny-mel for .smel files.",
+            help="Shipped model or path of a file; tiny, or tiny-mel for .smel, if not given.",
         ),
     ] = None,
     output: Annotated[Format, typer.Option("--format", "-f", help="How to print.")] = Format.table,
     labels: Annotated[
-        str | None, typer.Option(metavar="A,B", help="Restrict the answer to these emotions.")
+        str | None, typer.Option(metavar="A,B", help="Restrict the prediction to these labels.")
     ] = None,
     min_confidence: Annotated[
-        float | None, typer.Option(metavar="P", help="Give no label below this probability.")
+        float | None, typer.Option(metavar="P", help="Print no label below this probability.")
     ] = None,
     report: Annotated[
-        Path | None, typer.Option(metavar="F.html", help="Also write a page with pictures.")
+        Path | None, typer.Option(metavar="F.html", help="Write an HTML report with pictures.")
     ] = None,
 ) -> None:
     """Recognise the emotion of recordings.
 
-    A recording that cannot be read gets one line on stderr; the others still get their
-    answers, and the exit code is then 2.
+    A recording that cannot be read is reported on stderr; the others are still
+    classified, and the exit code is 2.
     """
     from serkit.files import refuse_unwritable
     from serkit.runtime import Prediction, default_model, load
 
-    if report is not None and report.suffix.lower() in SUFFIXES:
+    if report is not None and report.suffix.lower() in (*SUFFIXES, ".smel"):
         raise OSError(
             errno.EINVAL,
-            "has a recording's suffix; expected F.html",
+            "has the suffix of an audio file; expected F.html",
             str(report),
         )
     refuse_unwritable(report, sources=[*audio, *([model] if model else [])])
     recognizer = load(model or default_model(audio))
-    with late_bar("Listening: seconds", after=_LONG_S) as on_seconds:
+    with late_bar("Recognising: seconds", after=_LONG_S) as on_seconds:
         answers = recognizer.predict_many(
             audio,
             labels=[label.strip() for label in labels.split(",")] if labels is not None else None,
@@ -146,9 +146,9 @@ def _print_csv(answers: list[Answer], labels: list[str]) -> None:
         )
 
 
-# With more emotions than this a column for each would not fit a terminal.
+# With more labels than this, one column per label would not fit a terminal.
 _MOST_COLUMNS = 5
-# A narrower terminal breaks the lines; a narrower table would lose the names.
+# On narrower terminals lines wrap, since a narrower table would cut names.
 _NARROWEST = 72
 
 
@@ -183,7 +183,7 @@ def _print_table(answers: list[Answer], labels: list[str]) -> None:
 
 
 def _short_names(answers: list[Answer]) -> list[str]:
-    """File names where they tell the recordings apart, else the paths as given."""
+    """File names if they are distinct, else the paths as given."""
     names = [Path(file).name for file, _ in answers]
     return names if len(set(names)) == len(names) else [file for file, _ in answers]
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-# The display on the terminal; a bar opened while another is shown goes below it.
+# The display on the terminal, shared by nested bars.
 _shown: Progress | None = None
 
 
@@ -73,7 +73,7 @@ def progress(items: Iterable[T], *, total: int, what: str, at_least: int = 5) ->
 
 @contextmanager
 def late_bar(what: str, *, after: float) -> Iterator[Callable[[float], object]]:
-    """A `bar` that appears only once some work is done, as short work needs none.
+    """A `bar` that appears only after some work is done.
 
     Args:
         what: Text before the bar.

@@ -1,4 +1,4 @@
-"""`serkit quantize`: a trained model with weights of 1 to 8 bits."""
+"""`serkit quantize`: quantisation of a trained model."""
 
 from __future__ import annotations
 
@@ -19,9 +19,7 @@ if TYPE_CHECKING:
 
 
 def quantize(
-    model: Annotated[
-        str, typer.Argument(metavar="MODEL", help="A model: shipped, or a .safetensors file.")
-    ],
+    model: Annotated[str, typer.Argument(metavar="MODEL", help="Shipped model or path of a file.")],
     corpus: Annotated[
         list[str],
         typer.Option(
@@ -103,54 +101,54 @@ def quantize(
         track=tracker("Extracting features"),
         max_clip_s=max_clip_s or MAX_CLIP_S,
     )
-    found = shrink(full, plan, data, corpora, split, recipe=recipe, seed=seed)
-    small = found.model.with_card(name=name or name_of(out))
+    shrunk = shrink(full, plan, data, corpora, split, recipe=recipe, seed=seed)
+    small = shrunk.model.with_card(name=name or name_of(out))
     size = save_model(small, out)
     if as_json:
-        print_json(_values(full, small, size, split.name, found))
+        print_json(_values(full, small, size, split.name, shrunk))
     else:
-        say(*_lines(full, small, size, out, found))
-    for warning in found.warnings:
+        say(*_lines(full, small, size, out, shrunk))
+    for warning in shrunk.warnings:
         complain(f"warning: {warning}")
 
 
-def _lines(full: Model, small: Model, size: int, out: Path, found: Shrunk) -> tuple[str, ...]:
-    (before, after), chosen = found.test, found.quantised
-    marks = f" ({', '.join(found.marks)})" if found.marks else ""
+def _lines(full: Model, small: Model, size: int, out: Path, shrunk: Shrunk) -> tuple[str, ...]:
+    (before, after), chosen = shrunk.test, shrunk.quantised
+    marks = f" ({', '.join(shrunk.marks)})" if shrunk.marks else ""
     return (
         f"{out}: {size} bytes (before: {full.file_bytes}), layers of "
         f"{', '.join(map(str, chosen.bits))} bits, {chosen.average_bits:.2f} on average",
         f"UA {100 * after.ua:.1f} % (before: {100 * before.ua:.1f} %), ECE {100 * after.ece:.1f} % "
         f"(before: {100 * before.ece:.1f} %) on {after.utterances} utterances of fold "
-        f"{found.fold}{marks}",
+        f"{shrunk.fold}{marks}",
         f"temperature {small.card.temperature:.3f} (before: {full.card.temperature:.3f}), "
-        f"calibrated on {found.calibrated_on}",
+        f"calibrated on {shrunk.calibrated_on}",
     )
 
 
-def _values(full: Model, small: Model, size: int, protocol: str, found: Shrunk) -> dict[str, Any]:
-    """Everything about a quantisation as JSON values, with every trial of the search."""
+def _values(full: Model, small: Model, size: int, protocol: str, shrunk: Shrunk) -> dict[str, Any]:
+    """The result as JSON values, with all trials of the search."""
     from dataclasses import asdict
 
     def before_and_after(pair: tuple[Any, Any]) -> dict[str, Any]:
         return dict(zip(("before", "after"), map(asdict, pair), strict=True))
 
-    chosen = found.quantised
+    chosen = shrunk.quantised
     return {
         "model": small.card.name,
         "made_of": full.card.name,
         "bits": chosen.bits,
         "average_bits": chosen.average_bits,
         "temperature": {"before": full.card.temperature, "after": small.card.temperature},
-        "calibrated_on": found.calibrated_on,
+        "calibrated_on": shrunk.calibrated_on,
         "bytes": size,
         "bytes_before": full.file_bytes,
         "protocol": protocol,
-        "fold": found.fold,
-        "marks": found.marks,
-        "warnings": found.warnings,
-        "validation": before_and_after(found.validation),
-        "test": before_and_after(found.test),
+        "fold": shrunk.fold,
+        "marks": shrunk.marks,
+        "warnings": shrunk.warnings,
+        "validation": before_and_after(shrunk.validation),
+        "test": before_and_after(shrunk.test),
         "trials": [asdict(trial) for trial in chosen.trials],
     }
 

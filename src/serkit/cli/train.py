@@ -1,4 +1,4 @@
-"""`serkit train`: a model file from a recipe and its corpora."""
+"""`serkit train`: training of a recipe."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def train(
         bool, typer.Option("--commercial-use", help="Your data may be used commercially.")
     ] = False,
 ) -> None:
-    """Train and evaluate a recipe, and write the model file.
+    """Train and evaluate a recipe, and write a model file.
 
     Corpora without a path are read from the folder named by SERKIT_CORPORA.
     """

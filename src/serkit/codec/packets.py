@@ -38,6 +38,10 @@ class Mode(IntEnum):
     BASIS = 2
 
 
+FIRST_BYTES = frozenset(bytes([MAGIC << 4 | VERSION << 2 | mode]) for mode in Mode)
+"""First byte of a packet, by mode; no audio format begins with one of them."""
+
+
 @dataclass(frozen=True, slots=True)
 class Packet:
     """Coded log-mel frames with their header.

@@ -52,6 +52,12 @@ def guard(
             where = f"fold {fold.name} of {protocol.name} leaks:"
             between = f"in {one} and in {other}"
             _refuse_same_content(where, between, first, second, utterances, contents)
+            episodes = _shared_episodes(first, second, utterances)
+            if episodes:
+                raise ProtocolError(
+                    f"{where} the episodes {', '.join(sorted(episodes)[:5])}, which both MELD and "
+                    f"EmoryNLP transcribe, are {between}; leave them out of one of the corpora"
+                )
             if protocol.speaker_dependent or (other != "test" and hold_out.by == "utterance"):
                 continue
             speakers = _shared(first, second, lambda i: utterances[i].speaker_key)
@@ -64,12 +70,6 @@ def guard(
                 raise ProtocolError(
                     f"{where} the sessions {', '.join(sorted(sessions)[:5])} are {between}; "
                     "the protocol session keeps them apart"
-                )
-            episodes = _shared_episodes(first, second, utterances)
-            if episodes:
-                raise ProtocolError(
-                    f"{where} the episodes {', '.join(sorted(episodes)[:5])}, which both MELD and "
-                    f"EmoryNLP transcribe, are {between}; leave them out of one of the corpora"
                 )
 
 

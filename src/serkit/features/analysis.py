@@ -16,12 +16,13 @@ from serkit.features.mel import power_to_db
 from serkit.features.pitch import Pitch
 from serkit.features.recipe import DescriptorRecipe, FeatureRecipe, LogMelRecipe
 from serkit.features.spectrum import power_spectra
+from serkit.features.whisper import DECADES, SCALE
 
 Array = NDArray[np.float32]
 
 # Of Whisper's log-mel, `(log10(energy) + 4) / 4`.
-_DB_PER_UNIT = np.float32(40.0)
-_RANGE_DB = np.float32(80.0)
+_DB_PER_UNIT = np.float32(10.0) * SCALE
+_RANGE_DB = np.float32(10.0) * DECADES
 
 
 def extract(recipe: FeatureRecipe, samples: Array) -> Array:

@@ -28,9 +28,9 @@ N_MELS = 80
 FLOOR = -10.0
 """Lowest log-mel value, `log10` of 1e-10."""
 
-_DECADES = np.float32(8.0)
-_OFFSET = np.float32(4.0)
-_SCALE = np.float32(4.0)
+DECADES = np.float32(8.0)
+OFFSET = np.float32(4.0)
+SCALE = np.float32(4.0)
 
 
 def log_mel_frames(samples: Array, *, n_mels: int = N_MELS) -> Array:
@@ -57,7 +57,7 @@ def clamped(log_mel: Array, peak: float) -> Array:
         log_mel: `log10` mel energies, shape `[n_mels, n_frames]`.
         peak: Largest value of the recording, or of the stream so far.
     """
-    raised: Array = np.maximum(log_mel, np.float32(peak) - _DECADES)
+    raised: Array = np.maximum(log_mel, np.float32(peak) - DECADES)
     return raised
 
 
@@ -76,7 +76,7 @@ def normalised(log_mel: Array, *, peak: float | None = None) -> Array:
 
 def scaled(log_mel: Array) -> Array:
     """`(x + 4) / 4`, the units of Whisper's encoder."""
-    mapped: Array = (log_mel + _OFFSET) / _SCALE
+    mapped: Array = (log_mel + OFFSET) / SCALE
     return mapped
 
 

@@ -1,1 +1,1 @@
-"""The model files that ship with serkit, as data; `serkit.load` reads them."""
+"""Shipped model files; `serkit.load` reads them."""

@@ -1,1 +1,1 @@
-"""The training recipes that ship, as data; `serkit.training.load_recipe` reads them."""
+"""Shipped training recipes; `serkit.training.load_recipe` reads them."""

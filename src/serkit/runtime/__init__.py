@@ -23,7 +23,14 @@ from serkit.runtime.network_description import MAX_PARAMETERS
 from serkit.runtime.numpy_backend import NumpyBackend
 from serkit.runtime.prediction import Prediction, Window
 from serkit.runtime.recognizer import MIN_DURATION_S, Recognizer
-from serkit.runtime.shipped import available_models, default_model, load, load_network
+from serkit.runtime.shipped import (
+    available_models,
+    default_model,
+    is_model,
+    load,
+    load_backend,
+    load_network,
+)
 from serkit.runtime.sketch import Sketch, false_alarm_probability, miss_probability
 from serkit.runtime.sound_check import SoundCheck
 from serkit.runtime.typical import Typical
@@ -65,7 +72,9 @@ __all__ = [
     "default_model",
     "false_alarm_probability",
     "features_of",
+    "is_model",
     "load",
+    "load_backend",
     "load_model",
     "load_network",
     "miss_probability",

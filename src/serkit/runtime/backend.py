@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,6 +32,18 @@ class Outputs:
 
 class Backend(Protocol):
     """A loaded model file of any format, which computes its own input from windows of sound."""
+
+    @staticmethod
+    def reads(path: str | os.PathLike[str]) -> bool:
+        """Whether a file is of its format, by the first bytes."""
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> Self:
+        """Load a file.
+
+        Raises:
+            ModelError: The file is missing or damaged.
+        """
 
     @property
     def card(self) -> ModelCard:

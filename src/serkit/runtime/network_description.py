@@ -202,7 +202,7 @@ def _check_cost(layers: Sequence[LayerDescription], frames_per_second: float | N
     rate = frames_per_second or 1.0
     for layer in layers:
         n_rows, n_columns = layer.weight_shape
-        n_parameters += n_rows * (n_columns + 1)
+        n_parameters += n_rows * n_columns + layer.n_biases
         rate /= layer.values.get("stride", 1)
         operations += 2.0 * rate * n_rows * n_columns
         max_bytes = max(max_bytes, 4.0 * rate * n_rows)

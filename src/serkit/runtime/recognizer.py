@@ -142,6 +142,10 @@ class Recognizer:
     ) -> Iterator[Window]:
         """Classify the windows of a recording as it is read, in constant memory.
 
+        The warnings of a window are about its own samples. `truncated` and `lost-packets` are given
+        to the window at which they are noticed. A model that takes log-mel has no samples to check
+        in a window; a call checks those of the whole recording.
+
         Args:
             source: As for a call.
             labels: As for a call.
@@ -164,7 +168,9 @@ class Recognizer:
                     window.start / stream.rate,
                     (window.start + window.length) / stream.rate,
                     {} if probabilities is None else self._scores(chosen, probabilities),
-                    window_cautions(window.content) + self._far(window.distance or 0.0),
+                    stream.losses()
+                    + window_cautions(window.content)
+                    + self._far(window.distance or 0.0),
                 )
 
     def embed(self, source: Source, *, hop_s: float | None = None) -> NDArray[np.float32]:

@@ -16,7 +16,7 @@ import serkit
 from serkit.audio import SAMPLE_RATE, Source, stream, windows
 from serkit.errors import AudioError, PacketError
 from serkit.features import mel_filter_bank, power_spectrum, power_to_db
-from serkit.files import write_atomically
+from serkit.files import open_file, write_atomically
 from serkit.runtime.backend import Backend
 from serkit.runtime.png import png
 from serkit.runtime.pooling import Pooled
@@ -154,7 +154,7 @@ def _pictures_of_packets(file: str) -> _Pictures:
     from serkit.codec import Decoding, StoredBytes
 
     columns = Pooled(_HELD_COLUMNS)
-    with Path(file).open("rb") as opened:
+    with open_file(Path(file)) as opened:
         for block in Decoding(StoredBytes(opened)).blocks():
             columns.push(block)
     starts = _columns(columns.columns.shape[1])

@@ -22,7 +22,7 @@ from serkit.text import shown
 
 SUFFIX = ".safetensors"
 
-BACKENDS: tuple[type[NumpyBackend], ...] = (NumpyBackend,)
+BACKENDS: tuple[type[Backend], ...] = (NumpyBackend,)
 """All backends; a file is loaded by the first that reads its format."""
 
 
@@ -46,8 +46,7 @@ def load(name_or_path: str | os.PathLike[str] = "tiny") -> Recognizer:
     Raises:
         ModelError: The model does not exist, or its file is damaged.
     """
-    with _located(name_or_path) as path:
-        return Recognizer(load_backend(path))
+    return Recognizer(load_backend(name_or_path))
 
 
 def default_model(sources: Sequence[Source]) -> str:
@@ -75,24 +74,37 @@ def load_network(name_or_path: str | os.PathLike[str]) -> Model:
         return load_model(path)
 
 
-def load_backend(path: str | os.PathLike[str]) -> Backend:
-    """Load a model file with the backend for its content.
+def load_backend(name_or_path: str | os.PathLike[str]) -> Backend:
+    """Load a model without a `Recognizer` around it.
+
+    Args:
+        name_or_path: As for `load`.
 
     Raises:
-        ModelError: No backend reads the file, or it is damaged.
+        ModelError: As `load`.
     """
-    backends = (backend for backend in BACKENDS if backend.reads(path))
-    return next(backends, NumpyBackend).load(path)
+    with _located(name_or_path) as path:
+        return (_backend_of(path) or NumpyBackend).load(path)
+
+
+def is_model(name_or_path: str) -> bool:
+    """Whether a text is the name of a shipped model, or the path of a file of a backend."""
+    named = name_or_path in available_models() or name_or_path.endswith(SUFFIX)
+    return named or _backend_of(Path(name_or_path)) is not None
+
+
+def _backend_of(path: Path) -> type[Backend] | None:
+    return next((backend for backend in BACKENDS if backend.reads(path)), None)
 
 
 @contextmanager
 def _located(name_or_path: str | os.PathLike[str]) -> Iterator[Path]:
     """The file of a model."""
-    name = os.fspath(name_or_path)
+    name = os.fsdecode(name_or_path)
     if name in available_models():
         with as_file(files("serkit.models") / f"{name}{SUFFIX}") as path:
             yield path
-    elif name.endswith(SUFFIX) or os.sep in name or (name and Path(name).exists()):
+    elif name.endswith(SUFFIX) or os.sep in name or (name and _exists(name)):
         yield Path(name)
     else:
         close = difflib.get_close_matches(name, available_models(), n=1)
@@ -101,3 +113,10 @@ def _located(name_or_path: str | os.PathLike[str]) -> Iterator[Path]:
             f"unknown model {shown(name)}; {hint}expected {', '.join(available_models())} or the "
             f"path of a {SUFFIX} file"
         )
+
+
+def _exists(name: str) -> bool:
+    try:
+        return Path(name).exists()
+    except (OSError, ValueError):  # no possible name of a file
+        return False

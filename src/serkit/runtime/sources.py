@@ -14,10 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from serkit.audio import SAMPLE_RATE, Source, stream
-from serkit.codec.packets import FRAMES_PER_SECOND, StoredBytes, split
-from serkit.errors import AudioError, PacketError
+from serkit.codec.packets import FIRST_BYTES, FRAMES_PER_SECOND, StoredBytes
+from serkit.errors import AudioError
 from serkit.features import LogMelRecipe
-from serkit.features.whisper import FLOOR, scaled
+from serkit.features.whisper import scaled
 from serkit.files import open_file
 from serkit.runtime.card import ModelCard
 from serkit.runtime.caution import Caution
@@ -27,7 +27,10 @@ Array = NDArray[np.float32]
 
 # Samples within one step of 16-bit audio are digital silence.
 _SILENT_RANGE = 2.0 / 32768.0
-_SILENT_LOG_MEL = float(scaled(np.array([FLOOR], np.float32))[0])
+# The log-mel of such samples is below 1e-8, and it does not change at all where a decoder clamps
+# it 8 decades below the loudest frame of the recording, or where the samples are constant.
+_SILENT_LOG_MEL = float(scaled(np.array([-8.0], np.float32))[0])
+_SILENT_CHANGE = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,11 +41,14 @@ class Stream:
         blocks: Consecutive parts, shape `[n]` (samples) or `[80, n]` (log-mel frames), float32.
         rate: Samples or frames per second.
         cautions: Returns the cautions for the blocks read so far.
+        losses: Returns what has been missing since its last call: the file is truncated, or frames
+            were interpolated.
     """
 
     blocks: Iterator[Array]
     rate: int
     cautions: Callable[[], tuple[Caution, ...]]
+    losses: Callable[[], tuple[Caution, ...]]
 
 
 @contextmanager
@@ -73,7 +79,7 @@ def opened(source: Source, card: ModelCard) -> Iterator[Stream]:
 
 
 def is_packets(source: Source) -> bool:
-    """Whether a recording begins with an undamaged packet of the codec."""
+    """Whether a recording begins as a packet of the codec does, damaged or not."""
     with ExitStack() as resources:
         return _packets(source, resources) is not None
 
@@ -82,7 +88,8 @@ def is_silent(window: Array) -> bool:
     """Whether a window of samples or log-mel frames is digital silence."""
     if window.ndim == 1:
         return bool(np.ptp(window) < _SILENT_RANGE)
-    return bool(window.max() <= _SILENT_LOG_MEL)
+    changes = np.ptp(window, axis=1).max()
+    return bool(window.max() <= _SILENT_LOG_MEL or changes < _SILENT_CHANGE)
 
 
 def window_cautions(window: Array) -> tuple[Caution, ...]:
@@ -95,7 +102,7 @@ def window_cautions(window: Array) -> tuple[Caution, ...]:
 
 
 def _packets(source: Source, resources: ExitStack) -> StoredBytes | None:
-    """The content of a source that begins with a packet; None for any other source."""
+    """The content of a source whose first byte is that of a packet, as of no audio format."""
     file: BinaryIO
     if isinstance(source, str | os.PathLike):
         try:
@@ -110,21 +117,28 @@ def _packets(source: Source, resources: ExitStack) -> StoredBytes | None:
         file = source
     try:
         content = StoredBytes(file)
-        next(split(content))
-    except (OSError, PacketError):
+        first = content[:1]
+    except (OSError, TypeError, ValueError):  # likewise
         return None
-    return content
+    return content if first in FIRST_BYTES else None
 
 
 def _sound(source: Source) -> Stream:
     truncated: list[Caution] = []
     check = SoundCheck()
+    reported = 0
 
     def on_truncated(line: str) -> None:
         truncated.append(Caution("truncated", line))
 
+    def losses() -> tuple[Caution, ...]:
+        nonlocal reported
+        new = tuple(truncated[reported:])
+        reported = len(truncated)
+        return new
+
     blocks = check.watch(stream(source, on_truncated=on_truncated))
-    return Stream(blocks, SAMPLE_RATE, lambda: (*truncated, *check.cautions()))
+    return Stream(blocks, SAMPLE_RATE, lambda: (*truncated, *check.cautions()), losses)
 
 
 def _log_mel_of_sound(source: Source) -> Stream:
@@ -132,14 +146,14 @@ def _log_mel_of_sound(source: Source) -> Stream:
 
     sound = _sound(source)
     blocks = (scaled(block) for block in log_mel_blocks(sound.blocks))
-    return Stream(blocks, FRAMES_PER_SECOND, sound.cautions)
+    return Stream(blocks, FRAMES_PER_SECOND, sound.cautions, sound.losses)
 
 
 def _decoded(content: StoredBytes) -> Stream:
     from serkit.codec.decoding import Decoding
 
     decoding = Decoding(content)
-    n_frames = 0
+    n_frames = n_reported = 0
 
     def blocks() -> Iterator[Array]:
         nonlocal n_frames
@@ -148,11 +162,19 @@ def _decoded(content: StoredBytes) -> Stream:
             yield block
 
     def cautions() -> tuple[Caution, ...]:
-        lost = decoding.concealed / max(n_frames, 1)
-        if_short = short(n_frames / FRAMES_PER_SECOND)
-        if not decoding.concealed:
-            return if_short
-        line = f"{100 * lost:.0f} % of the frames were lost and interpolated"
-        return (Caution("lost-packets", line), *if_short)
+        return _lost(decoding.concealed, n_frames) + short(n_frames / FRAMES_PER_SECOND)
 
-    return Stream(blocks(), FRAMES_PER_SECOND, cautions)
+    def losses() -> tuple[Caution, ...]:
+        nonlocal n_reported
+        new, n_reported = decoding.concealed - n_reported, decoding.concealed
+        return _lost(new, n_frames)
+
+    return Stream(blocks(), FRAMES_PER_SECOND, cautions, losses)
+
+
+def _lost(n_concealed: int, n_frames: int) -> tuple[Caution, ...]:
+    if not n_concealed:
+        return ()
+    seconds = n_concealed / FRAMES_PER_SECOND
+    line = f"{seconds:.2f} s of {n_frames / FRAMES_PER_SECOND:.2f} s were lost and interpolated"
+    return (Caution("lost-packets", line),)

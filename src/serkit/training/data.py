@@ -280,7 +280,10 @@ def _features_of_one(
     content = content_hash(samples)
 
     def compute() -> list[NDArray[np.float32]]:
-        rows = [features_of(recipe, samples)]
+        try:
+            rows = [features_of(recipe, samples)]
+        except AudioError as error:
+            raise CorpusError(f"{utterance.audio}: {error}") from error
         if augmentation is not None:
             from serkit.training.augmentation import augmented_features
 
