@@ -3,8 +3,8 @@
 # make check  lint, format, types, house rules (part of make test)
 # make dev    install every extra
 # make results    write docs/results.md and docs/results/ from benchmarks/results/*.json
-# make artefacts  train the shipped models and the codec's basis, write the packet vectors (hours;
-#                 needs the corpora in SERKIT_CORPORA)
+# make artefacts  write the golden features, learn the codec's basis, train the shipped models,
+#                 write the packet vectors (hours; needs the corpora in SERKIT_CORPORA)
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -34,10 +34,11 @@ results: .venv/.core
 	$(BIN)/python benchmarks/make_results.py
 
 artefacts: .venv/.test
+	$(BIN)/python tools/golden_features.py
+	$(BIN)/python tools/learn_basis.py ravdess nemo tess
 	set -e; for model in $(MODELS); do \
 	  $(BIN)/serkit train models/$$model -o src/serkit/models/$$model.safetensors; \
 	done
-	$(BIN)/python tools/learn_basis.py ravdess nemo tess
 	$(BIN)/python tools/packet_vectors.py
 
 .venv/bin/python:

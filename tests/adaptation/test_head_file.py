@@ -32,6 +32,14 @@ def test_a_head_comes_back_and_learns_on_alike(kind, tmp_path):
     np.testing.assert_array_equal(again.predict_proba(VECTORS), head.predict_proba(VECTORS))
 
 
+def test_a_head_that_comes_back_is_trained_from_scratch_alike(tmp_path):
+    """Of the classes it keeps those given to the constructor."""
+    head = Linear(5, classes=("calm",), epochs=3).fit(VECTORS, LABELS)
+    save_head(head, tmp_path / "h.safetensors")
+    again = load_head(tmp_path / "h.safetensors").fit(VECTORS, ["bored"] * 60)
+    assert again.classes == ("calm", "bored")
+
+
 def changed(path, out, tensors=None, **changes):
     """The file with other values in its description, or other tensors."""
     content = path.read_bytes()
@@ -52,6 +60,9 @@ def changed(path, out, tensors=None, **changes):
         ({"n_features": 0}, "n_features is 0"),
         ({"n_features": 6}, None),
         ({"classes": ["a", "a"]}, "at most 1024 different names"),
+        ({"given": 3}, "given is 3; expected 0 to 2"),
+        ({"given": True}, "given is True"),
+        ({"fixed": True}, "given is 0; expected 2 to 2"),
         ({"classes": ["a", "b", "c"]}, r"sums has shape \[9, 2\]; expected \[9, 3\]"),
         ({"fixed": 1}, "fixed is 1"),
         ({"temperature": 0}, "temperature is 0"),

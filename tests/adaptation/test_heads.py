@@ -91,6 +91,38 @@ def test_oselm_refuses_to_forget_what_it_has_not_learned():
     np.testing.assert_array_equal(head.output_weights, before)
 
 
+def test_oselm_refuses_to_forget_under_a_class_of_fewer_samples():
+    head = OSELM(6, n_hidden=12, classes=CLASSES)
+    angry = [i for i in range(300) if LABELS[i] == "angry"][:5]
+    head.partial_fit(VECTORS[angry], ["angry"] * 5)
+    before = head.output_weights.copy()
+    with pytest.raises(ProfileError, match="have not been learned"):
+        head.forget(VECTORS[angry[:1]], ["sad"])
+    np.testing.assert_array_equal(head.output_weights, before)
+    assert head.classes == CLASSES
+
+
+@pytest.mark.parametrize("age", [-1, float("nan"), 1.0])
+def test_an_age_that_is_no_number_of_samples(age):
+    head = OSELM(6, n_hidden=12, forgetting=0.9).fit(VECTORS[:20], LABELS[:20])
+    with pytest.raises(ProfileError, match="the age is"):
+        head.forget(VECTORS[:1], LABELS[:1], age=age)
+
+
+@pytest.mark.parametrize("cls", [Linear, Hidden])
+def test_training_that_diverges_keeps_what_was_learned(cls):
+    head = cls(6, optimiser="sgd", epochs=200, classes=CLASSES)
+    head.partial_fit(VECTORS[:50], LABELS[:50])
+    before, n_steps = head.predict_proba(VECTORS), head.n_steps
+    head.penalty = 1e6
+    with pytest.raises(ProfileError, match="training diverged"):
+        head.partial_fit(VECTORS, LABELS)
+    np.testing.assert_array_equal(head.predict_proba(VECTORS), before)
+    assert head.n_steps == n_steps
+    with pytest.raises(ProfileError, match="training diverged"):
+        cls(6, penalty=1e6, optimiser="sgd").fit(VECTORS, LABELS)
+
+
 def accuracy(head, probabilities):
     predicted = [head.classes[i] for i in probabilities.argmax(axis=1)]
     return np.mean([one == other for one, other in zip(predicted, LABELS[200:], strict=True)])
@@ -138,12 +170,26 @@ class TestEveryHead:
             (VECTORS, "angry", "labels for 300 vectors"),
             (VECTORS, ["", *LABELS[1:]], "expected non-empty text"),
             (VECTORS, [3, *LABELS[1:]], "expected non-empty text"),
-            (np.zeros((2000, 6)), [str(i) for i in range(2000)], "2000 classes; expected at most"),
+            (VECTORS, [["angry"], *LABELS[1:]], "expected non-empty text"),
+            (np.zeros((2000, 6)), [str(i) for i in range(2000)], "classes; expected at most 1024"),
         ],
     )
     def test_bad_input(self, make, vectors, labels, message):
-        with pytest.raises(ProfileError, match=message):
-            make().fit(vectors, labels)
+        head = make().fit(VECTORS[:50], LABELS[:50])
+        before = head.predict_proba(VECTORS)
+        for train in (head.fit, head.partial_fit):
+            with pytest.raises(ProfileError, match=message):
+                train(vectors, labels)
+        np.testing.assert_array_equal(head.predict_proba(VECTORS), before)
+
+    def test_fit_drops_the_classes_of_earlier_training(self, make):
+        head = make(classes=("sad",)).fit(VECTORS, LABELS)
+        assert set(head.classes) == {*CLASSES}
+        angry = [i for i in range(300) if LABELS[i] == "angry"]
+        head.fit(VECTORS[angry], ["angry"] * len(angry))
+        assert head.classes == ("sad", "angry")
+        fresh = make(classes=("sad",)).fit(VECTORS[angry], ["angry"] * len(angry))
+        np.testing.assert_array_equal(head.predict_proba(VECTORS), fresh.predict_proba(VECTORS))
 
     def test_an_untrained_head(self, make):
         with pytest.raises(ProfileError, match="no classes yet"):
@@ -189,13 +235,26 @@ def test_gradients_are_differences(head):
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: OSELM(0), "0 features"),
-        (lambda: OSELM(6, n_hidden=0), "0 hidden units"),
+        (lambda: OSELM(0), "number of features is 0; expected a whole number, 1 to 65536"),
+        (lambda: OSELM(6.0), r"number of features is 6\.0"),
+        (lambda: OSELM(6, n_hidden=0), "number of hidden units is 0"),
+        (lambda: OSELM(6, n_hidden=10.0), r"number of hidden units is 10\.0"),
+        (lambda: OSELM(6, seed=2**24), "seed is 16777216; expected a whole number, 0 to 16777215"),
+        (lambda: Linear(6, seed=-1), "seed is -1"),
+        (lambda: Linear(6, seed=True), "seed is True"),
+        (lambda: Linear(-6), "number of features is -6"),
+        (lambda: Linear(6, epochs=1.5), r"number of epochs is 1\.5"),
+        (lambda: Linear(6, epochs=0), "number of epochs is 0"),
+        (lambda: Linear(6, classes="angry"), "expected non-empty text"),
         (lambda: OSELM(6, penalty=0.0), "penalty is 0"),
         (lambda: OSELM(6, forgetting=1.1), "forgetting factor is 1.1"),
         (lambda: Linear(6, learning_rate=float("nan")), "learning rate is nan"),
         (lambda: Linear(6, optimiser="lbfgs"), "expected adam or sgd"),
-        (lambda: Hidden(6, n_hidden=5000), "5000 hidden units"),
+        (
+            lambda: Hidden(6, n_hidden=5000),
+            "units is 5000; expected a whole number, 1 to 4096",
+        ),
+        (lambda: Hidden(6, n_hidden="5"), "hidden units is '5'"),
     ],
 )
 def test_settings_out_of_range(make, message):

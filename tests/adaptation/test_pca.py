@@ -33,13 +33,33 @@ def test_chunks_give_the_same_components(chunk):
     ("vectors", "message"),
     [
         (VECTORS[:, :2], r"shape \[200, 2\]; expected \[n, n_features\]"),
-        (VECTORS[:0], "at least one vector"),
+        (VECTORS[:0], "n at least 1"),
         (np.full((3, 8), np.inf), "not finite"),
+        (np.zeros((1, 4097)), r"shape \[1, 4097\]; .* 3 to 4096 features"),
     ],
 )
 def test_bad_input(vectors, message):
-    with pytest.raises(ProfileError, match=message):
-        PCA(3).fit(vectors)
+    """What was analysed before stays."""
+    pca = PCA(3).fit(VECTORS)
+    before = pca.transform(VECTORS)
+    for method in (PCA(3).fit, pca.fit, pca.partial_fit):
+        with pytest.raises(ProfileError, match=message):
+            method(vectors)
+    np.testing.assert_array_equal(pca.transform(VECTORS), before)
+    pca.partial_fit(VECTORS[:50])
+    twice = PCA(3).fit(np.concatenate((VECTORS, VECTORS[:50])))
+    np.testing.assert_allclose(pca.components, twice.components, atol=1e-8)
+
+
+def test_vectors_that_cannot_be_transformed():
+    pca = PCA(3).fit(VECTORS)
+    assert pca.transform(VECTORS[:0]).shape == (0, 3)
+    with pytest.raises(ProfileError, match="7 features; expected 8"):
+        pca.transform(VECTORS[:, :7])
+    with pytest.raises(ProfileError, match="not finite"):
+        pca.transform(np.full((1, 8), np.nan))
+    with pytest.raises(ProfileError, match=r"shape \[8\]"):
+        pca.transform(VECTORS[0])
 
 
 def test_another_width_and_no_fit():
@@ -47,8 +67,9 @@ def test_another_width_and_no_fit():
         PCA(3).fit(VECTORS).partial_fit(VECTORS[:, :7])
     with pytest.raises(ProfileError, match="not fitted"):
         PCA(3).transform(VECTORS)
-    with pytest.raises(ProfileError, match="0 components"):
-        PCA(0)
+    for n_components in (0, 4097, 3.0):
+        with pytest.raises(ProfileError, match="number of components is"):
+            PCA(n_components)
 
 
 def test_random_numbers_are_splitmix64():

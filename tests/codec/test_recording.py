@@ -14,7 +14,6 @@ from serkit.codec import (
     Packet,
     decode,
     decoding,
-    encode_at_rate,
     encode_basis,
     encode_low_rank,
     log_mel_of,
@@ -59,7 +58,7 @@ def test_a_recording_in_blocks_gives_the_packets_of_the_whole(seconds):
         stream, _ = written(write_low_rank, blocks(samples), **options)
         assert stream == encode_low_rank(samples, **options)
     stream, _ = written(write_at_rate, blocks(samples), 1.5)
-    assert stream == encode_at_rate(samples, 1.5)
+    assert stream == written(write_at_rate, blocks(samples, len(samples)), 1.5)[0]
 
 
 @pytest.mark.parametrize(
@@ -100,7 +99,8 @@ def exhaustive_search(samples, kbps):
 @pytest.mark.parametrize("kbps", [0.01, 0.8, 2.0, 100.0])
 def test_the_rate_of_a_short_recording_is_exact(kbps):
     samples = voice(6.0)
-    assert encode_at_rate(samples, kbps) == exhaustive_search(samples, kbps)
+    stream, _ = written(write_at_rate, blocks(samples), kbps)
+    assert stream == exhaustive_search(samples, kbps)
 
 
 def test_the_rate_of_a_long_recording_is_searched_on_a_sample(monkeypatch):
@@ -191,7 +191,7 @@ def test_a_recording_shorter_than_a_frame_is_refused():
 @pytest.mark.parametrize("kbps", [0.0, -1.0, float("nan")])
 def test_a_rate_out_of_range_is_refused(kbps):
     with pytest.raises(PacketError, match="kbit/s; expected above 0"):
-        encode_at_rate(VOICE, kbps)
+        write_at_rate(io.BytesIO(), blocks(VOICE), kbps)
 
 
 def test_a_file_cut_between_packets_decodes_and_elsewhere_is_refused():

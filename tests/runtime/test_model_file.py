@@ -119,6 +119,22 @@ def test_round_trip_of_packed_weights(packed, tmp_path):
     )
 
 
+@pytest.mark.parametrize(("step", "accepted"), [(0.0, True), (-0.1, False)])
+def test_steps_of_packed_weights_are_not_negative(packed, tmp_path, step, accepted):
+    """Quantised rows of zeros have a step of 0."""
+    first, second = packed.layers
+    scale = first.weight.scale.copy()
+    scale[3] = step
+    first = replace(first, weight=replace(first.weight, scale=scale))
+    path = tmp_path / "m.safetensors"
+    save_model(replace(packed, layers=(first, second)), path)
+    if accepted:
+        np.testing.assert_array_equal(load_model(path).layers[0].weight.scale, scale)
+        return
+    with pytest.raises(ModelError, match=r"layers\.0\.scale holds negative values"):
+        load_model(path)
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
@@ -314,7 +330,9 @@ def frame_parts(tmp_path):
     def normal(*shape):
         return rng.standard_normal(shape).astype(np.float32)
 
-    packed = PackedWeight(pack(rng.integers(0, 8, 160, np.uint8), 3), 3, (16, 10), normal(16))
+    packed = PackedWeight(
+        pack(rng.integers(0, 8, 160, np.uint8), 3), 3, (16, 10), np.abs(normal(16))
+    )
     layers = (
         Convolution(normal(6, 60), normal(6), 3, 2),
         LSTM(packed, normal(16)),

@@ -1,9 +1,12 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import soundfile
 
+from serkit.codec import shipped_basis
 from serkit.corpora import Utterance
-from serkit.features import Descriptor, FeatureRecipe
+from serkit.features import Descriptor, FeatureRecipe, LogMelRecipe
 from serkit.training import Augmentation, FeatureCache, make_dataset
 
 from toys import make_recipe
@@ -81,3 +84,25 @@ def test_the_users_folder(monkeypatch, tmp_path):
     assert FeatureCache.default().folder == tmp_path / "serkit" / "features"
     monkeypatch.delenv("XDG_CACHE_HOME")
     assert FeatureCache.default().folder.parts[-3:] == (".cache", "serkit", "features")
+
+
+def test_coded_copies_of_another_basis_are_kept_apart(utterances, tmp_path, monkeypatch):
+    cache = FeatureCache(tmp_path / "cache")
+    log_mel = LogMelRecipe("levels", (Descriptor("log-mel", functionals=("mean",)),))
+    augmentation = Augmentation(copies=1, coded=1.0)
+    recipe = make_recipe(features=None, log_mel=log_mel, augmentation=augmentation)
+    first = make_dataset(recipe, utterances, cache=cache)
+    basis = shipped_basis()
+    other = replace(basis, mean=basis.mean + np.float32(0.5))
+    for module in ("serkit.codec", "serkit.codec.encoder", "serkit.codec.payloads"):
+        monkeypatch.setattr(f"{module}.shipped_basis", lambda: other)
+    second = make_dataset(recipe, utterances, cache=cache)
+    np.testing.assert_array_equal(second.features, first.features)
+    assert not np.array_equal(second.copies, first.copies)
+    assert len(files(cache)) == 12
+    # Without coding the basis does not matter.
+    plain = make_recipe(features=None, log_mel=log_mel, augmentation=Augmentation(copies=1))
+    make_dataset(plain, utterances, cache=cache)
+    monkeypatch.undo()
+    make_dataset(plain, utterances, cache=cache)
+    assert len(files(cache)) == 18

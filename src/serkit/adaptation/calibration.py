@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from serkit.adaptation.softmax import softmax
+
 _COLDEST, _HOTTEST = 0.05, 20.0
 
 
@@ -40,9 +42,7 @@ def fit_temperature(
     def slope(log_temperature: float) -> float:
         """Derivative of the cross-entropy by 1 / T: expected minus observed output."""
         scaled = logits64 * np.exp(-log_temperature)
-        shares = np.exp(scaled - scaled.max(axis=1, keepdims=True))
-        shares /= shares.sum(axis=1, keepdims=True)
-        excess = (shares * logits64).sum(axis=1) - observed
+        excess = (softmax(scaled) * logits64).sum(axis=1) - observed
         return float(np.average(excess, weights=weights))
 
     low, high = np.log(_COLDEST), np.log(_HOTTEST)

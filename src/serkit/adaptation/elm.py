@@ -12,11 +12,11 @@ from typing import Self
 
 import numpy as np
 
-from serkit.adaptation.head import Floats, Head, Targets, Vectors, one_hot
+from serkit.adaptation.checks import MAX_HIDDEN, MAX_SEED, whole
+from serkit.adaptation.head import Floats, Head, Targets, Vectors
 from serkit.adaptation.random_numbers import uniform
+from serkit.adaptation.softmax import one_hot
 from serkit.errors import ProfileError
-
-MAX_HIDDEN = 4096
 
 
 class OSELM(Head):
@@ -32,13 +32,17 @@ class OSELM(Head):
         n_hidden: Units of the hidden layer.
         penalty: L2 penalty of the output weights, positive.
         forgetting: Factor on the weights of all earlier samples per new sample, above 0, at most 1.
-        seed: Seed of the hidden layer.
+        seed: Seed of the hidden layer, 0 to 2^24 - 1.
         classes: As for `Head`.
         fixed: As for `Head`.
 
     Raises:
         ProfileError: A number is out of range.
     """
+
+    _moments: Floats
+    _sums: Floats
+    _weights: Floats | None
 
     def __init__(
         self,
@@ -51,21 +55,16 @@ class OSELM(Head):
         classes: Sequence[str] = (),
         fixed: bool = False,
     ) -> None:
-        if not 1 <= n_hidden <= MAX_HIDDEN:
-            raise ProfileError(f"{n_hidden} hidden units; expected 1 to {MAX_HIDDEN}")
         if not 1e-9 <= penalty <= 1e9:
             raise ProfileError(f"the penalty is {penalty}; expected 1e-9 to 1e9")
         if not 0.0 < forgetting <= 1.0:
             raise ProfileError(
                 f"the forgetting factor is {forgetting}; expected above 0, at most 1"
             )
-        self.n_hidden = n_hidden
+        self.n_hidden = whole("number of hidden units", n_hidden, 1, MAX_HIDDEN)
         self.penalty = penalty
         self.forgetting = forgetting
-        self.seed = seed
-        self._moments = np.zeros((n_hidden + 1, n_hidden + 1))
-        self._sums = np.zeros((n_hidden + 1, 0))
-        self._weights: Floats | None = None
+        self.seed = whole("seed", seed, 0, MAX_SEED)
         super().__init__(n_features, classes=classes, fixed=fixed)
 
     @cached_property
@@ -117,22 +116,27 @@ class OSELM(Head):
                 learned in one chunk, in this order.
 
         Raises:
-            ProfileError: Shapes do not fit, or the samples cannot have been learned.
+            ProfileError: Shapes do not fit, the age is negative, or the samples cannot have been
+                learned; the head is unchanged.
         """
-        unknown = sorted(set(labels) - set(self.classes))
+        age = whole("age", age, 0, 1 << 53)
+        values = self._checked(vectors, labels)
+        unknown = self._extended(self.classes, labels)[len(self.classes) :]
         if unknown:
             raise ProfileError(f"nothing of the class {unknown[0]!r} has been learned")
-        values, targets = self._checked(vectors, labels)
         rows = self.hidden(values)
-        weights = self.forgetting ** (age + np.arange(len(rows))[::-1])
-        moments = self._moments - (rows * weights[:, None]).T @ rows
-        counts = moments[-1, -1]
+        weighted = (rows * (self.forgetting ** (age + np.arange(len(rows))[::-1]))[:, None]).T
+        moments = self._moments - weighted @ rows
+        sums = self._sums - weighted @ one_hot(self._targets(labels), len(self.classes))
+        # By the constant 1, the last row holds the weight of the samples of each class.
+        counts = sums[-1]
         smallest = float(np.linalg.eigvalsh(moments)[0]) if len(rows) else 0.0
         # A sum of squares has no negative eigenvalue but by rounding.
-        if counts < -1e-6 or smallest < -1e-6 * max(1.0, float(np.trace(self._moments))):
+        rounding = 1e-6 * max(1.0, float(np.trace(self._moments)))
+        if counts.min(initial=0.0) < -1e-6 or smallest < -rounding:
             raise ProfileError("these samples have not been learned; nothing is forgotten")
         self._moments = moments
-        self._sums = self._sums - (rows * weights[:, None]).T @ one_hot(targets, len(self.classes))
+        self._sums = sums
         self._weights = None
         return self
 
@@ -147,7 +151,7 @@ class OSELM(Head):
 
     def _reset(self) -> None:
         self.n_steps = 0
-        self._moments = np.zeros_like(self._moments)
+        self._moments = np.zeros((self.n_hidden + 1, self.n_hidden + 1))
         self._sums = np.zeros((self.n_hidden + 1, len(self.classes)))
         self._weights = None
 

@@ -6,11 +6,13 @@ Pandelea et al., *Emotion Recognition on Edge Devices: Training and Deployment* 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
-from serkit.adaptation.head import Floats, Head, Targets, Vectors, one_hot
+from serkit.adaptation.checks import MAX_HIDDEN, MAX_SEED, whole
+from serkit.adaptation.head import Floats, Head, Targets, Vectors
+from serkit.adaptation.softmax import one_hot, softmax
 from serkit.errors import ProfileError
 
 BATCH_SIZE = 64
@@ -28,7 +30,7 @@ class Linear(Head):
         optimiser: `adam` (Kingma and Ba, 2015) or `sgd`.
         learning_rate: Step size; the paper has 1e-4 for Adam and 1e-2 for SGD.
         epochs: Passes over the vectors of each call.
-        seed: Seed of the order of the vectors, and of hidden weights.
+        seed: Seed of the order of the vectors, and of hidden weights, 0 to 2^24 - 1.
         classes: As for `Head`.
         fixed: As for `Head`.
 
@@ -51,7 +53,6 @@ class Linear(Head):
         for name, value, low, high in (
             ("penalty", penalty, 0.0, 1e6),
             ("learning rate", learning_rate, 1e-9, 1e3),
-            ("number of epochs", epochs, 1, 1e6),
         ):
             if not low <= value <= high:
                 raise ProfileError(f"the {name} is {value}; expected {low:g} to {high:g}")
@@ -60,12 +61,11 @@ class Linear(Head):
         self.penalty = penalty
         self.optimiser = optimiser
         self.learning_rate = learning_rate
-        self.epochs = epochs
-        self.seed = seed
+        self.epochs = whole("number of epochs", epochs, 1, 10**6)
+        self.seed = whole("seed", seed, 0, MAX_SEED)
         self.parameters: list[Floats] = []
         """Weights and biases in turn, the first layer first."""
         self._moments: list[tuple[Floats, Floats]] = []
-        self._start(n_features)
         super().__init__(n_features, classes=classes, fixed=fixed)
 
     def scores(self, vectors: Vectors) -> Floats:
@@ -87,13 +87,13 @@ class Linear(Head):
         self._moments = [(state[f"first.{i}"], state[f"second.{i}"]) for i in numbers]
         self.n_steps = n_steps
 
-    def _start(self, n_features: int) -> None:
+    def _initial(self) -> list[Floats]:
         """Initial parameters: an output layer of zeros, without classes yet."""
-        self.parameters = [np.zeros((n_features, 0)), np.zeros(0)]
+        return [np.zeros((self.n_features, 0)), np.zeros(0)]
 
     def _reset(self) -> None:
         self.n_steps = 0
-        self._start(self.n_features)
+        self.parameters = self._initial()
         self._moments = []
         self._grow(len(self.classes))
 
@@ -123,9 +123,7 @@ class Linear(Head):
     def _gradients(self, rows: Floats, wanted: Floats) -> list[Floats]:
         """Of the mean cross-entropy with the penalty, in the order of the parameters."""
         outputs = self._forward(rows)
-        shares = np.exp(outputs[-1] - outputs[-1].max(axis=1, keepdims=True))
-        shares /= shares.sum(axis=1, keepdims=True)
-        error = (shares - wanted) / len(rows)
+        error = (softmax(outputs[-1]) - wanted) / len(rows)
         gradients: list[Floats] = []
         for layer in reversed(range(len(self.parameters) // 2)):
             weight, before = self.parameters[2 * layer], outputs[layer]
@@ -137,13 +135,19 @@ class Linear(Head):
     def _learn(self, vectors: Floats, targets: Targets) -> None:
         wanted = one_hot(targets, len(self.classes))
         rng = np.random.default_rng([self.seed, self.n_steps])
+        before = {name: values.copy() for name, values in self.state().items()}
+        n_steps = self.n_steps
         if not self._moments:
             self._moments = [(np.zeros_like(p), np.zeros_like(p)) for p in self.parameters]
-        for _ in range(self.epochs):
-            order = rng.permutation(len(vectors))
-            for start in range(0, len(order), BATCH_SIZE):
-                batch = order[start : start + BATCH_SIZE]
-                self._step(self._gradients(vectors[batch], wanted[batch]))
+        with np.errstate(over="ignore", invalid="ignore"):
+            for _ in range(self.epochs):
+                order = rng.permutation(len(vectors))
+                for start in range(0, len(order), BATCH_SIZE):
+                    batch = order[start : start + BATCH_SIZE]
+                    self._step(self._gradients(vectors[batch], wanted[batch]))
+        if not all(np.isfinite(values).all() for values in self.state().values()):
+            self.restore(before, n_steps=n_steps)
+            raise ProfileError("training diverged; lower the learning rate or the penalty")
 
     def _step(self, gradients: list[Floats]) -> None:
         self.n_steps += 1
@@ -169,54 +173,23 @@ class Hidden(Linear):
     Args:
         n_features: Length of the vectors.
         n_hidden: Units of the hidden layer.
-        penalty: As for `Linear`.
-        optimiser: As for `Linear`.
-        learning_rate: As for `Linear`.
-        epochs: As for `Linear`.
-        seed: As for `Linear`.
-        classes: As for `Head`.
-        fixed: As for `Head`.
+        options: The other arguments of `Linear`.
+
+    Raises:
+        ProfileError: A number is out of range.
     """
 
     WIDTHS = (10, 15, 25, 50, 100, 200, 500, 1000)
     """The grid of Pandelea et al. (2021), 4."""
 
-    def __init__(
-        self,
-        n_features: int,
-        *,
-        n_hidden: int = 100,
-        penalty: float = 0.0,
-        optimiser: Literal["adam", "sgd"] = "adam",
-        learning_rate: float = 1e-4,
-        epochs: int = 100,
-        seed: int = 0,
-        classes: Sequence[str] = (),
-        fixed: bool = False,
-    ) -> None:
-        if not 1 <= n_hidden <= 4096:
-            raise ProfileError(f"{n_hidden} hidden units; expected 1 to 4096")
-        self.n_hidden = n_hidden
-        super().__init__(
-            n_features,
-            penalty=penalty,
-            optimiser=optimiser,
-            learning_rate=learning_rate,
-            epochs=epochs,
-            seed=seed,
-            classes=classes,
-            fixed=fixed,
-        )
+    def __init__(self, n_features: int, *, n_hidden: int = 100, **options: Any) -> None:
+        self.n_hidden = whole("number of hidden units", n_hidden, 1, MAX_HIDDEN)
+        super().__init__(n_features, **options)
 
-    def _start(self, n_features: int) -> None:
+    def _initial(self) -> list[Floats]:
         # Glorot and Bengio (2010).
-        limit = np.sqrt(6.0 / (n_features + self.n_hidden))
+        limit = np.sqrt(6.0 / (self.n_features + self.n_hidden))
         weight = np.random.default_rng(self.seed).uniform(
-            -limit, limit, (n_features, self.n_hidden)
+            -limit, limit, (self.n_features, self.n_hidden)
         )
-        self.parameters = [
-            weight,
-            np.zeros(self.n_hidden),
-            np.zeros((self.n_hidden, 0)),
-            np.zeros(0),
-        ]
+        return [weight, np.zeros(self.n_hidden), np.zeros((self.n_hidden, 0)), np.zeros(0)]

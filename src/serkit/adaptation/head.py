@@ -9,13 +9,14 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
+from serkit.adaptation.checks import MAX_FEATURES, whole
+from serkit.adaptation.softmax import softmax
 from serkit.errors import ProfileError
 
 Vectors = NDArray[np.floating]
 Floats = NDArray[np.float64]
 Targets = NDArray[np.int64]
 
-MAX_FEATURES = 1 << 16
 MAX_CLASSES = 1024
 
 
@@ -24,12 +25,13 @@ class Head(ABC):
 
     Args:
         n_features: Length of the vectors.
-        classes: The classes known from the start.
+        classes: The classes known from the start; `fit` keeps them.
         fixed: Refuse any other class.
 
     Attributes:
         n_features: Length of the vectors.
         classes: Its classes, in the order in which they appeared.
+        n_given: How many of them, the first, were known from the start.
         temperature: Divisor of the scores before the softmax.
         fixed: Whether other classes are refused.
         n_steps: Number of updates so far.
@@ -41,34 +43,48 @@ class Head(ABC):
     def __init__(
         self, n_features: int, *, classes: Sequence[str] = (), fixed: bool = False
     ) -> None:
-        if not 1 <= n_features <= MAX_FEATURES:
-            raise ProfileError(f"{n_features} features; expected 1 to {MAX_FEATURES}")
-        self.n_features = n_features
-        self.classes: tuple[str, ...] = ()
+        self.n_features = whole("number of features", n_features, 1, MAX_FEATURES)
         self.temperature = 1.0
         self.n_steps = 0
         self.fixed = False
-        self._add(classes)
+        self.classes = self._extended((), classes)
+        self.n_given = len(self.classes)
         self.fixed = fixed
+        self._reset()
 
     def fit(self, vectors: Vectors, labels: Sequence[str]) -> Self:
-        """Train from scratch.
+        """Train from scratch; classes that were not known from the start are dropped.
 
         Args:
             vectors: Shape `[n, n_features]`, finite.
             labels: Class of each vector.
 
         Raises:
-            ProfileError: Shapes do not fit, a number is not finite, or a class is unknown.
+            ProfileError: Shapes do not fit, a number is not finite, or a class is unknown; the head
+                is unchanged. Or the training diverges; the head is untrained.
         """
-        vectors, targets = self._checked(vectors, labels)
+        values = self._checked(vectors, labels)
+        self.classes = self._extended(self.classes[: self.n_given], labels)
         self._reset()
-        self._learn(vectors, targets)
+        self._learn(values, self._targets(labels))
         return self
 
     def partial_fit(self, vectors: Vectors, labels: Sequence[str]) -> Self:
-        """Continue the training with more vectors; arguments as of `fit`."""
-        self._learn(*self._checked(vectors, labels))
+        """Continue the training with more vectors.
+
+        Args:
+            vectors: As for `fit`.
+            labels: As for `fit`.
+
+        Raises:
+            ProfileError: As `fit`, but where the training diverges, the head keeps what it learned.
+        """
+        values = self._checked(vectors, labels)
+        classes = self._extended(self.classes, labels)
+        if classes != self.classes:
+            self.classes = classes
+            self._grow(len(classes))
+        self._learn(values, self._targets(labels))
         return self
 
     def predict_proba(self, vectors: Vectors) -> Floats:
@@ -85,10 +101,7 @@ class Head(ABC):
         """
         if not self.classes:
             raise ProfileError("the head has no classes yet; train it first")
-        scores = self.scores(self._checked_vectors(vectors)) / self.temperature
-        exponentials = np.exp(scores - scores.max(axis=1, keepdims=True))
-        probabilities: Floats = exponentials / exponentials.sum(axis=1, keepdims=True)
-        return probabilities
+        return softmax(self.scores(self._checked_vectors(vectors)) / self.temperature)
 
     @abstractmethod
     def scores(self, vectors: Vectors) -> Floats:
@@ -110,26 +123,23 @@ class Head(ABC):
     def _learn(self, vectors: Floats, targets: Targets) -> None:
         """Train on checked vectors."""
 
-    def _grow(self, n_classes: int) -> None:  # noqa: B027  # nothing to do by default
+    @abstractmethod
+    def _grow(self, n_classes: int) -> None:
         """Make room for more classes."""
 
-    def _add(self, labels: Sequence[str]) -> None:
-        new = [label for label in dict.fromkeys(labels) if label not in self.classes]
-        if not new:
-            return
-        if self.fixed:
+    def _extended(self, classes: tuple[str, ...], labels: Sequence[str]) -> tuple[str, ...]:
+        """Classes followed by the labels that are not among them."""
+        if isinstance(labels, str) or not all(isinstance(one, str) and one for one in labels):
+            raise ProfileError("a class is not a name; expected non-empty text")
+        new = [label for label in dict.fromkeys(labels) if label not in classes]
+        if new and self.fixed:
             raise ProfileError(
                 f"unknown class {', '.join(map(repr, new[:3]))}; the classes are "
-                f"{', '.join(self.classes)}"
+                f"{', '.join(classes)}"
             )
-        if not all(isinstance(label, str) and label for label in new):
-            raise ProfileError("a class is not a name; expected non-empty text")
-        if len(self.classes) + len(new) > MAX_CLASSES:
-            raise ProfileError(
-                f"{len(self.classes) + len(new)} classes; expected at most {MAX_CLASSES}"
-            )
-        self.classes += tuple(new)
-        self._grow(len(self.classes))
+        if len(classes) + len(new) > MAX_CLASSES:
+            raise ProfileError(f"{len(classes) + len(new)} classes; expected at most {MAX_CLASSES}")
+        return (*classes, *new)
 
     def _checked_vectors(self, vectors: Vectors) -> Floats:
         values = np.asarray(vectors)
@@ -142,17 +152,12 @@ class Head(ABC):
             raise ProfileError("the vectors hold numbers that are not finite (NaN or infinite)")
         return values.astype(np.float64)
 
-    def _checked(self, vectors: Vectors, labels: Sequence[str]) -> tuple[Floats, Targets]:
+    def _checked(self, vectors: Vectors, labels: Sequence[str]) -> Floats:
         values = self._checked_vectors(vectors)
         if isinstance(labels, str) or len(labels) != len(values):
             raise ProfileError(f"{len(labels)} labels for {len(values)} vectors")
-        self._add(labels)
+        return values
+
+    def _targets(self, labels: Sequence[str]) -> Targets:
         index = {label: i for i, label in enumerate(self.classes)}
-        return values, np.array([index[label] for label in labels], np.int64)
-
-
-def one_hot(targets: Targets, n_classes: int) -> Floats:
-    """Indices as rows of 0 and 1, shape `[n, n_classes]`."""
-    rows = np.zeros((len(targets), n_classes))
-    rows[np.arange(len(targets)), targets] = 1.0
-    return rows
+        return np.array([index[label] for label in labels], np.int64)

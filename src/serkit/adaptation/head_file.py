@@ -10,9 +10,10 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from serkit.adaptation.elm import MAX_HIDDEN, OSELM
+from serkit.adaptation.checks import MAX_FEATURES, MAX_HIDDEN
+from serkit.adaptation.elm import OSELM
 from serkit.adaptation.gradient import Hidden, Linear
-from serkit.adaptation.head import MAX_CLASSES, MAX_FEATURES, Head
+from serkit.adaptation.head import MAX_CLASSES, Head
 from serkit.container import Format, TensorSpec, container_bytes, open_container
 from serkit.errors import ProfileError
 from serkit.files import write_atomically
@@ -68,6 +69,7 @@ def head_bytes(head: Head) -> bytes:
         "kind": kind,
         "n_features": head.n_features,
         "classes": list(head.classes),
+        "given": head.n_given,
         "fixed": head.fixed,
         "temperature": head.temperature,
         "settings": {name: getattr(head, name) for name in _KINDS[kind].settings},
@@ -112,6 +114,9 @@ def _described(values: Mapping[str, Any]) -> Head:
         f"at most {MAX_CLASSES} different names",
     )
     require(type(values.get("fixed")) is bool, "fixed", "true or false")
+    n_classes = len(values["classes"])
+    fewest = n_classes if values["fixed"] else 0
+    require(_is_int(values.get("given"), fewest, n_classes), "given", f"{fewest} to {n_classes}")
     temperature = values.get("temperature")
     require(_is_number(temperature, 1e-6, 1e6), "temperature", "1e-06 to 1e+06")
     require(_is_int(values.get("steps"), 0, 1 << 53), "steps", "a number of steps")
@@ -145,7 +150,7 @@ def _described(values: Mapping[str, Any]) -> Head:
         )
     except TypeError as error:
         raise ProfileError(f"the settings are malformed: {error}") from error
-    head.temperature = float(values["temperature"])
+    head.temperature, head.n_given = float(values["temperature"]), values["given"]
     return head
 
 

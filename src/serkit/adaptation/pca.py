@@ -10,9 +10,13 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
+from serkit.adaptation.checks import whole
 from serkit.errors import ProfileError
 
 Floats = NDArray[np.float64]
+
+MAX_WIDTH = 4096
+"""Features of a vector, at most: their scatter is a square matrix of 134 MB."""
 
 
 class PCA:
@@ -22,7 +26,7 @@ class PCA:
     at once.
 
     Args:
-        n_components: Components kept.
+        n_components: Components kept, 1 to 4096.
 
     Attributes:
         mean: Mean of the vectors, shape `[n_features]`.
@@ -30,13 +34,11 @@ class PCA:
         variances: Variance along each, shape `[n_components]`.
 
     Raises:
-        ProfileError: The number of components is not positive.
+        ProfileError: The number of components is out of range.
     """
 
     def __init__(self, n_components: int) -> None:
-        if n_components < 1:
-            raise ProfileError(f"{n_components} components; expected at least 1")
-        self.n_components = n_components
+        self.n_components = whole("number of components", n_components, 1, MAX_WIDTH)
         self._n = 0
         self._scatter = np.zeros((0, 0))
         self.mean: Floats = np.zeros(0)
@@ -44,27 +46,61 @@ class PCA:
         self.variances: Floats = np.zeros(0)
 
     def fit(self, vectors: NDArray[np.floating]) -> Self:
-        """Analyse vectors, shape `[n, n_features]`; earlier ones are discarded."""
+        """Analyse vectors, shape `[n, n_features]`; earlier ones are discarded.
+
+        Raises:
+            ProfileError: There is no vector, the width is less than the number of components or
+                above 4096, or a number is not finite; the analysis is unchanged.
+        """
+        rows = self._checked(vectors)
         self._n = 0
-        return self.partial_fit(vectors)
+        return self._add(rows)
 
     def partial_fit(self, vectors: NDArray[np.floating]) -> Self:
         """Add vectors, shape `[n, n_features]`.
 
         Raises:
-            ProfileError: The width differs from that of earlier vectors or is less than the number
-                of components, or a number is not finite.
+            ProfileError: As `fit`, or the width differs from that of earlier vectors.
         """
+        rows = self._checked(vectors)
+        if self._n:
+            self._check_width(rows)
+        return self._add(rows)
+
+    def transform(self, vectors: NDArray[np.floating]) -> Floats:
+        """Coordinates along the components, shape `[n, n_components]`.
+
+        Raises:
+            ProfileError: The components are not fitted yet, or the vectors are not of their width
+                or not finite.
+        """
+        if not self._n:
+            raise ProfileError("the components are not fitted yet")
+        rows = self._checked(vectors, fewest=0)
+        self._check_width(rows)
+        coordinates: Floats = (rows - self.mean) @ self.components.T
+        return coordinates
+
+    def _checked(self, vectors: NDArray[np.floating], *, fewest: int = 1) -> Floats:
         rows = np.asarray(vectors, np.float64)
-        if rows.ndim != 2 or rows.shape[1] < self.n_components or not len(rows):
+        if (
+            rows.ndim != 2
+            or len(rows) < fewest
+            or not self.n_components <= rows.shape[1] <= MAX_WIDTH
+        ):
             raise ProfileError(
-                f"the vectors have shape {list(rows.shape)}; expected [n, n_features] with at "
-                f"least one vector and {self.n_components} features"
+                f"the vectors have shape {list(rows.shape)}; expected [n, n_features] with n "
+                f"at least {fewest} and {self.n_components} to {MAX_WIDTH} features"
             )
-        if self._n and rows.shape[1] != len(self.mean):
-            raise ProfileError(f"vectors of {rows.shape[1]} features; expected {len(self.mean)}")
         if not np.isfinite(rows).all():
             raise ProfileError("the vectors hold numbers that are not finite (NaN or infinite)")
+        return rows
+
+    def _check_width(self, rows: Floats) -> None:
+        if rows.shape[1] != len(self.mean):
+            raise ProfileError(f"vectors of {rows.shape[1]} features; expected {len(self.mean)}")
+
+    def _add(self, rows: Floats) -> Self:
         mean = rows.mean(axis=0)
         scatter = (rows - mean).T @ (rows - mean)
         if self._n:
@@ -83,10 +119,3 @@ class PCA:
         self.components = components * signs[:, None]
         self.variances = np.maximum(values[largest], 0.0) / max(self._n - 1, 1)
         return self
-
-    def transform(self, vectors: NDArray[np.floating]) -> Floats:
-        """Coordinates along the components, shape `[n, n_components]`."""
-        if not self._n:
-            raise ProfileError("the components are not fitted yet")
-        coordinates: Floats = (np.asarray(vectors, np.float64) - self.mean) @ self.components.T
-        return coordinates

@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from serkit.adaptation.softmax import one_hot
+
 Array = NDArray[np.float32]
 
 
@@ -33,7 +35,7 @@ def fit_ridge(
     """
     features = rows.astype(np.float64)
     share = weights.astype(np.float64)[:, None]
-    wanted = np.eye(n_labels)[targets]
+    wanted = one_hot(targets, n_labels)
     centre = (share * features).sum(axis=0) / share.sum()
     level = (share * wanted).sum(axis=0) / share.sum()
     root = np.sqrt(share)

@@ -5,10 +5,14 @@ from __future__ import annotations
 import os
 from functools import lru_cache
 from importlib.resources import as_file, files
+from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from serkit.codec.basis import N_KINDS, N_QUALITIES, Basis
 from serkit.codec.context import LARGEST, N_CLASSES, N_INPUTS
+from serkit.codec.entropy import PRECISION
 from serkit.codec.frontend import BLOCK_FRAMES
 from serkit.container import Format, TensorSpec, container_bytes, open_container
 from serkit.errors import PacketError
@@ -17,6 +21,8 @@ from serkit.features.whisper import N_MELS
 FORMAT = Format("serkit-basis", 1, "basis", max_bytes=4 << 20, error=PacketError)
 
 _MAX_UNITS = 1024
+# In eighths of a natural logarithm: the exponential stays far from the limit of float32.
+_MAX_PRIOR = 640
 
 
 @lru_cache(maxsize=1)
@@ -30,7 +36,8 @@ def read_basis(path: str | os.PathLike[str]) -> Basis:
     """Read the file of a basis.
 
     Raises:
-        PacketError: The file is missing, damaged, of another version, or contradicts itself.
+        PacketError: The file is missing, damaged, of another version, or contradicts itself, or a
+            number is out of range.
     """
     with open_container(path, FORMAT) as contents:
         n_hidden = contents.description.get("n_hidden")
@@ -38,13 +45,39 @@ def read_basis(path: str | os.PathLike[str]) -> Basis:
             raise PacketError(
                 f"{contents.path}: n_hidden is {n_hidden!r:.40}; expected 1 to {_MAX_UNITS}"
             )
-        return Basis.of_tensors(contents.tensors(_specs(n_hidden)))
+        basis = Basis.of_tensors(contents.tensors(_specs(n_hidden)))
+        _check(contents.path, basis)
+        return basis
 
 
 def basis_bytes(basis: Basis) -> bytes:
     """The content of the file of a basis."""
     description: dict[str, Any] = {"n_hidden": len(basis.context.inner)}
     return container_bytes(FORMAT, description, basis.tensors())
+
+
+def _check(path: Path, basis: Basis) -> None:
+    """Check the ranges of the numbers."""
+    total = 1 << PRECISION
+    for name, table in (("magnitudes", basis.magnitudes), ("lengths", basis.lengths)):
+        if not table.all() or (table.sum(axis=1, dtype=np.int64) != total).any():
+            raise PacketError(
+                f"{path}: {name} are no frequency tables; expected positive numbers that sum to "
+                f"{total} in each row"
+            )
+    if basis.limits.max() > N_MELS:
+        raise PacketError(
+            f"{path}: a row has {basis.limits.max()} components; expected at most {N_MELS}"
+        )
+    prior = float(np.abs(basis.context.prior).max())
+    if prior > _MAX_PRIOR:
+        raise PacketError(
+            f"{path}: context.prior holds a magnitude of {prior:.0f}; expected at most {_MAX_PRIOR}"
+        )
+    if not basis.context.is_exact:
+        raise PacketError(
+            f"{path}: the context model has weights too large for exact sums in float32"
+        )
 
 
 def _specs(n_hidden: int) -> dict[str, TensorSpec]:

@@ -44,6 +44,10 @@ _BANDS = (0, 6, 20)
 # Neighbours on either side that the network sees in the previous row, the second and the third.
 _REACH = (3, 2, 1)
 _MARGIN = max(_REACH)
+# No input but the prior exceeds a quarter of the sum of a row's levels.
+_MAX_INPUT = float(_LEVELS[-1]) * N_MELS / 4
+# Whole numbers below are exact in float32.
+_MAX_EXACT = 1 << 24
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,6 +68,15 @@ class ContextModel:
     inner_bias: Floats
     outer: Floats
     outer_bias: float
+
+    @property
+    def is_exact(self) -> bool:
+        """Whether no sum over the inputs or the hidden units can reach 2^24."""
+        largest = max(_MAX_INPUT, float(np.abs(self.prior).max()))
+        inner = np.abs(self.inner).sum(axis=1, dtype=np.float64) * largest
+        outer = float(np.abs(self.outer).sum(dtype=np.float64)) * MAX_HIDDEN
+        sums = (float((inner + np.abs(self.inner_bias)).max()), outer + abs(self.outer_bias))
+        return max(sums) < _MAX_EXACT
 
     @cached_property
     def _scaled(self) -> tuple[Floats, Floats, np.float32]:

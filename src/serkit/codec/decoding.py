@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from serkit.codec.basis import Basis
 from serkit.codec.decoder import Decoder
 from serkit.codec.frontend import BLOCK_FRAMES
-from serkit.codec.packets import FRAMES_PER_SECOND, Content, read_packet, split
+from serkit.codec.packet_file import PacketFile
+from serkit.codec.packets import FRAMES_PER_SECOND, Content, read_packet
 from serkit.errors import PacketError
 from serkit.features.whisper import normalised
 
@@ -48,12 +49,13 @@ def decode(stream: Content, *, basis: Basis | None = None) -> Decoded:
     """Decode a file of packets.
 
     Args:
-        stream: Packets of one stream in any order; some may be missing.
+        stream: Packets of one stream in any order that `PacketFile` can sort; some may be missing.
         basis: The shipped basis if None.
 
     Raises:
-        PacketError: A packet is damaged or of another basis; the file holds several streams; more
-            is missing than `Decoder` allows; or it lasts more than 6 hours, which takes `Decoding`.
+        PacketError: A packet is damaged or of another basis; the file holds several streams, or too
+            many packets out of order; more is missing than `Decoder` allows; or it lasts more than
+            6 hours, which takes `Decoding`.
     """
     decoding = Decoding(stream, basis=basis)
     parts, n_frames = [], 0
@@ -78,6 +80,8 @@ class Decoding:
 
     Attributes:
         n_packets: Number of packets in the file.
+        complete: Whether the last packet of the stream is in the file; if it is not, the stream may
+            have been longer, and is normalised by the largest value received.
         concealed: Missing frames that were interpolated so far.
         first_frame: As in `Decoded`, once all blocks have been decoded.
 
@@ -86,22 +90,12 @@ class Decoding:
     """
 
     def __init__(self, stream: Content, *, basis: Basis | None = None) -> None:
-        self._stream = stream
+        self._packets = PacketFile(stream)
         self._basis = basis
-        self.n_packets = 0
+        self.n_packets = self._packets.n_packets
+        self.complete = self._packets.peak is not None
         self.concealed = 0
         self.first_frame: int | None = None
-        ends = set()
-        for packet in split(stream):
-            self.n_packets += 1
-            peak = read_packet(packet).peak
-            if peak is not None:
-                ends.add((packet, peak))
-        if len(ends) > 1:
-            raise PacketError(
-                f"the file holds the ends of {len(ends)} streams; decode one stream at a time"
-            )
-        self._peak = next(iter(ends))[1] if ends else None
 
     def blocks(self, on_bytes: Callable[[int], object] | None = None) -> Iterator[Array]:
         """Decode the file from its beginning.
@@ -115,7 +109,7 @@ class Decoding:
         Raises:
             PacketError: As `decode`, at any length.
         """
-        peak = self._peak
+        peak = self._packets.peak
         if peak is None:
             # The last packet is missing: a first pass finds the peak.
             peaks = [float(block.max()) for block in self._blocks(None) if block.size]
@@ -126,7 +120,7 @@ class Decoding:
 
     def _blocks(self, on_bytes: Callable[[int], object] | None) -> Iterator[Array]:
         decoder = Decoder(basis=self._basis)
-        for packets in _batches(split(self._stream)):
+        for packets in _batches(self._packets):
             yield decoder.extend(packets)
             if on_bytes:
                 on_bytes(sum(map(len, packets)))

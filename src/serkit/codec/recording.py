@@ -72,32 +72,6 @@ def encode_basis(
     return _in_memory(write, samples)
 
 
-def encode_at_rate(
-    samples: Array,
-    kbps: float,
-    *,
-    blocks_per_packet: int = BLOCKS_PER_PACKET,
-    basis: Basis | None = None,
-) -> bytes:
-    """Code a recording in the mode `basis` at the best quality within a rate.
-
-    Quality 0 is used where even that exceeds the rate. Beyond 5.5 minutes the quality is estimated,
-    see `write_at_rate`.
-
-    Args:
-        samples: Mono at 16 kHz, shape `[n]`, float.
-        kbps: Rate in kbit/s, headers included.
-        blocks_per_packet: Blocks of 320 ms per packet.
-        basis: The shipped basis if None.
-
-    Raises:
-        AudioError: The recording is shorter than a frame.
-        PacketError: The rate or the number of blocks is out of range.
-    """
-    write = partial(write_at_rate, kbps=kbps, blocks_per_packet=blocks_per_packet, basis=basis)
-    return _in_memory(write, samples)
-
-
 def encode_low_rank(
     samples: Array, *, ratio: float | None = None, rmse: float | None = None
 ) -> bytes:
@@ -162,22 +136,23 @@ def write_at_rate(
     blocks_per_packet: int = BLOCKS_PER_PACKET,
     basis: Basis | None = None,
 ) -> Coded:
-    """`encode_at_rate` for a recording of any length, which is read two to four times.
+    """Code a recording in the mode `basis` at the best quality within a rate.
 
-    The quality is searched on packets spread evenly over the recording, at most 5.5 minutes of it.
-    Then the whole is coded, and again at a lower quality if it exceeds the rate, at most twice. The
-    result may still exceed the rate.
+    The recording may be of any length and is read two to four times. The quality is searched on
+    packets spread evenly over the recording, at most 5.5 minutes of it. Then the whole is coded,
+    and again at a lower quality if it exceeds the rate, at most twice. The result may still exceed
+    the rate, as quality 0 does where even that is too much.
 
     Args:
         out: Receives the packets; an empty file that can be seeked and truncated.
         recording: The recording.
-        kbps: As for `encode_at_rate`.
-        blocks_per_packet: As for `encode_at_rate`.
-        basis: As for `encode_at_rate`.
+        kbps: Rate in kbit/s, headers included.
+        blocks_per_packet: As for `encode_basis`.
+        basis: As for `encode_basis`.
 
     Raises:
         AudioError: The recording cannot be read, or is shorter than a frame.
-        PacketError: As `encode_at_rate`.
+        PacketError: The rate or the number of blocks is out of range.
     """
     if not kbps > 0.0:
         raise PacketError(f"the rate is {kbps} kbit/s; expected above 0")

@@ -77,6 +77,10 @@ def load_model(path: str | os.PathLike[str]) -> Model:
         tensors = contents.tensors(specs)
         if not (tensors["norm.scale"] > 0).all():
             raise ModelError(f"{contents.path}: norm.scale holds values that are not positive")
+        for name, values in tensors.items():
+            # A step of 0 is that of weights that are all 0.
+            if name.endswith(".scale") and not (values >= 0).all():
+                raise ModelError(f"{contents.path}: {name} holds negative values")
     layers = tuple(layer.layer(tensors, f"layers.{i}") for i, layer in enumerate(network))
     mean, scale = tensors["norm.mean"], tensors["norm.scale"]
     return Model(card, mean, scale, layers, contents.file_bytes)

@@ -305,4 +305,8 @@ def _features_of_one(
             "version": AUGMENTATION_VERSION,
             "seed": seed,
         }
+        if augmentation.coded:
+            from serkit.codec import shipped_basis
+
+            settings["basis"] = shipped_basis().digest.hex()
     return content, cache.get(content, settings, compute)
