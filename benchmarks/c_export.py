@@ -16,10 +16,11 @@ from typing import Any
 import numpy as np
 
 from serkit import corpora
+from serkit.adaptation import softmax
 from serkit.audio import read
 from serkit.compression import export_c, quantize_matrix
 from serkit.features import extract
-from serkit.runtime import Model, load_network, softmax
+from serkit.runtime import Model, load_network
 
 from harness import machine, versions, write_result
 

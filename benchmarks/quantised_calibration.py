@@ -14,11 +14,11 @@ from typing import Any
 
 import numpy as np
 
-from serkit.adaptation import HoldOut
+from serkit.adaptation import HoldOut, softmax
 from serkit.compression.quantize import quantize
 from serkit.evaluation import Fold, find_protocol, guarded_folds
 from serkit.metrics import confusion, expected_calibration_error, unweighted_average_recall
-from serkit.runtime import Model, softmax
+from serkit.runtime import Model
 from serkit.training import (
     Dataset,
     FeatureCache,

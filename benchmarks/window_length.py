@@ -23,12 +23,13 @@ import numpy as np
 from numpy.typing import NDArray
 from rich.progress import track
 
+from serkit.adaptation import softmax
 from serkit.audio import SAMPLE_RATE, windows
 from serkit.corpora import Utterance
 from serkit.evaluation import find_protocol, guarded_folds
 from serkit.features import DescriptorRecipe
 from serkit.metrics import confusion, unweighted_average_recall
-from serkit.runtime import features_of, softmax
+from serkit.runtime import features_of
 from serkit.training import fit, load_recipe, load_utterances, make_dataset, read_utterance
 from serkit.training.workers import in_processes
 

@@ -37,7 +37,9 @@ def test_rooms_are_there_without_a_further_import():
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
-@pytest.mark.parametrize("room", ["serkit", "serkit.codec", "serkit.evaluation", "serkit.training"])
+@pytest.mark.parametrize(
+    "room", ["serkit", "serkit.adaptation", "serkit.codec", "serkit.evaluation", "serkit.training"]
+)
 def test_a_lazy_package_has_every_name_it_lists(room):
     """In a process of its own, as modules imported before would be found all the same."""
     code = (

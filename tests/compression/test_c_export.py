@@ -11,11 +11,11 @@ import pytest
 
 import serkit
 from serkit import corpora
+from serkit.adaptation import softmax
 from serkit.audio import read
 from serkit.compression import export_c, quantize_matrix
 from serkit.errors import ModelError
 from serkit.features import extract
-from serkit.runtime.model import softmax
 
 from command import serkit as serkit_command
 

@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 import torch
 
+from serkit.adaptation import softmax
 from serkit.compression import quantize_matrix
 from serkit.compression.fine_tuning import Rounded, fine_tune
 from serkit.compression.quantize import learn, quantize
 from serkit.errors import ModelError, ProtocolError
 from serkit.runtime import MeanPooling, load_model, save_model
-from serkit.runtime.model import softmax
 from serkit.training import Network, Optimiser, Quantisation, Ridge, fit
 from serkit.training.loop import Examples
 

@@ -3,11 +3,10 @@
 import numpy as np
 import pytest
 
-from serkit.adaptation import HoldOut
+from serkit.adaptation import HoldOut, softmax
 from serkit.evaluation import find_protocol, shrink
 from serkit.evaluation.shrinking import Scores, Shrunk
 from serkit.metrics import expected_calibration_error
-from serkit.runtime.model import softmax
 from serkit.training import Quantisation, fit
 
 from toys import make_data, make_recipe

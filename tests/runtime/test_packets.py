@@ -7,12 +7,13 @@ import pytest
 import soundfile
 
 from codec.voices import voice
+from serkit.adaptation import softmax
 from serkit.audio import SAMPLE_RATE as RATE
 from serkit.codec import decode, encode_basis, encode_low_rank, log_mel_of, split
 from serkit.errors import AudioError, PacketError
 from serkit.features import Descriptor, LogMelRecipe, extract_of_log_mel
 from serkit.features.whisper import scaled
-from serkit.runtime import Dense, Model, ModelCard, NumpyBackend, Recognizer, softmax
+from serkit.runtime import Dense, Model, ModelCard, NumpyBackend, Recognizer
 
 from command import in_process
 

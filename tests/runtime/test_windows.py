@@ -8,9 +8,10 @@ import soundfile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from serkit.adaptation import softmax
 from serkit.errors import AudioError, ModelError
 from serkit.features import extract
-from serkit.runtime import NumpyBackend, Recognizer, Typical, softmax
+from serkit.runtime import NumpyBackend, Recognizer, Typical
 from serkit.runtime.typical import as_text
 
 RATE = 16_000

@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 from sklearn.linear_model import LogisticRegression
 
+from serkit.adaptation import softmax
 from serkit.errors import RecipeError
-from serkit.runtime.model import softmax
 from serkit.training import Network, Optimiser, Ridge, fit
 
 from toys import make_data, make_recipe

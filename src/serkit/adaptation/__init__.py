@@ -1,13 +1,39 @@
 """What a device can learn without torch: heads, ridge regression, calibration.  NumPy only."""
 
-from serkit.adaptation.calibration import fit_temperature
-from serkit.adaptation.elm import OSELM
-from serkit.adaptation.gradient import Hidden, Linear
-from serkit.adaptation.head import Head
-from serkit.adaptation.head_file import load_head, save_head
-from serkit.adaptation.holdout import HoldOut
-from serkit.adaptation.pca import PCA
-from serkit.adaptation.ridge import fit_ridge
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from serkit._lazy import lazily
+
+if TYPE_CHECKING:
+    from serkit.adaptation.calibration import fit_temperature
+    from serkit.adaptation.elm import OSELM
+    from serkit.adaptation.gradient import Hidden, Linear
+    from serkit.adaptation.head import Head
+    from serkit.adaptation.head_file import load_head, save_head
+    from serkit.adaptation.holdout import HoldOut
+    from serkit.adaptation.pca import PCA
+    from serkit.adaptation.probabilities import softmax
+    from serkit.adaptation.ridge import fit_ridge
+
+_EXPORTS: dict[str, tuple[str, ...]] = {
+    "serkit.adaptation.calibration": ("fit_temperature",),
+    "serkit.adaptation.elm": ("OSELM",),
+    "serkit.adaptation.gradient": (
+        "Hidden",
+        "Linear",
+    ),
+    "serkit.adaptation.head": ("Head",),
+    "serkit.adaptation.head_file": (
+        "load_head",
+        "save_head",
+    ),
+    "serkit.adaptation.holdout": ("HoldOut",),
+    "serkit.adaptation.pca": ("PCA",),
+    "serkit.adaptation.ridge": ("fit_ridge",),
+    "serkit.adaptation.probabilities": ("softmax",),
+}
 
 __all__ = [
     "OSELM",
@@ -20,4 +46,7 @@ __all__ = [
     "fit_temperature",
     "load_head",
     "save_head",
+    "softmax",
 ]
+
+__getattr__ = lazily(__name__, _EXPORTS)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from serkit.adaptation.softmax import softmax
+from serkit.adaptation.probabilities import softmax
 
 _COLDEST, _HOTTEST = 0.05, 20.0
 

@@ -14,8 +14,8 @@ import numpy as np
 
 from serkit.adaptation.checks import MAX_HIDDEN, MAX_SEED, whole
 from serkit.adaptation.head import Floats, Head, Targets, Vectors
+from serkit.adaptation.probabilities import one_hot
 from serkit.adaptation.random_numbers import uniform
-from serkit.adaptation.softmax import one_hot
 from serkit.errors import ProfileError
 
 

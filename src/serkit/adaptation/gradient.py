@@ -12,7 +12,7 @@ import numpy as np
 
 from serkit.adaptation.checks import MAX_HIDDEN, MAX_SEED, whole
 from serkit.adaptation.head import Floats, Head, Targets, Vectors
-from serkit.adaptation.softmax import one_hot, softmax
+from serkit.adaptation.probabilities import one_hot, softmax
 from serkit.errors import ProfileError
 
 BATCH_SIZE = 64

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from serkit.adaptation.checks import MAX_FEATURES, whole
-from serkit.adaptation.softmax import softmax
+from serkit.adaptation.probabilities import softmax
 from serkit.errors import ProfileError
 
 Vectors = NDArray[np.floating]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from serkit.adaptation.softmax import one_hot
+from serkit.adaptation.probabilities import one_hot
 
 Array = NDArray[np.float32]
 

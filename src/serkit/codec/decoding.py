@@ -121,11 +121,14 @@ class Decoding:
     def _blocks(self, on_bytes: Callable[[int], object] | None) -> Iterator[Array]:
         decoder = Decoder(basis=self._basis)
         for packets in _batches(self._packets):
-            yield decoder.extend(packets)
+            frames = decoder.extend(packets)
+            self.concealed = decoder.concealed
+            yield frames
             if on_bytes:
                 on_bytes(sum(map(len, packets)))
-        yield decoder.flush()
+        frames = decoder.flush()
         self.concealed, self.first_frame = decoder.concealed, decoder.first_frame
+        yield frames
 
 
 def _batches(packets: Iterable[bytes]) -> Iterator[list[bytes]]:

@@ -8,13 +8,13 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from serkit.adaptation import fit_temperature
+from serkit.adaptation import fit_temperature, softmax
 from serkit.compression.bit_search import Trial, search_bits, search_bytes
 from serkit.compression.fine_tuning import fine_tune
 from serkit.compression.importance import average_bits, layer_importance
 from serkit.compression.quantizer import quantize_matrix
 from serkit.errors import ModelError, ProtocolError
-from serkit.runtime import Model, PackedWeight, WeightedLayer, softmax, weighted
+from serkit.runtime import Model, PackedWeight, WeightedLayer, weighted
 from serkit.runtime.model_file import model_bytes
 from serkit.training import (
     Dataset,

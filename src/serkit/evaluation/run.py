@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from serkit.adaptation import HoldOut
+from serkit.adaptation import HoldOut, softmax
 from serkit.compression.quantize import learn as learn_by_recipe
 from serkit.corpora import Utterance
 from serkit.errors import ProtocolError
@@ -21,7 +21,6 @@ from serkit.evaluation.outcome import FoldResult, Outcome
 from serkit.evaluation.protocols import Protocol
 from serkit.evaluation.run_folder import RunFolder
 from serkit.features import Features
-from serkit.runtime import softmax
 from serkit.training import Dataset, Recipe, one_thread
 
 Track = Callable[[Iterable[FoldResult], int], Iterable[FoldResult]]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from serkit.adaptation import HoldOut
+from serkit.adaptation import HoldOut, softmax
 from serkit.compression.quantize import Quantised, quantize
 from serkit.corpora import Corpus
 from serkit.evaluation.final import learned_from
@@ -20,7 +20,6 @@ from serkit.metrics import (
     weighted_accuracy,
 )
 from serkit.runtime import Model, PackedWeight, weighted
-from serkit.runtime.model import softmax
 from serkit.training import Dataset, Quantisation, Recipe
 
 MATERIAL = 0.02

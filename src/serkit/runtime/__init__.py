@@ -17,7 +17,7 @@ from serkit.runtime.layers import (
     WeightedLayer,
     weighted,
 )
-from serkit.runtime.model import Model, softmax
+from serkit.runtime.model import Model
 from serkit.runtime.model_file import load_model, save_model
 from serkit.runtime.network_description import MAX_PARAMETERS
 from serkit.runtime.numpy_backend import NumpyBackend
@@ -79,6 +79,5 @@ __all__ = [
     "load_network",
     "miss_probability",
     "save_model",
-    "softmax",
     "weighted",
 ]

@@ -158,10 +158,3 @@ class Model:
         with np.errstate(over="ignore"):  # all callers clip
             scaled: Array = (features - mean) / scale
         return scaled
-
-
-def softmax(logits: Array) -> Array:
-    """Probabilities along the last axis."""
-    exponentials = np.exp(logits - logits.max(axis=-1, keepdims=True))
-    probabilities: Array = exponentials / exponentials.sum(axis=-1, keepdims=True)
-    return probabilities

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from serkit.adaptation import softmax
 from serkit.audio import Source, windows
 from serkit.errors import AudioError, ModelError, PacketError
 from serkit.runtime.backend import Backend
 from serkit.runtime.card import ModelCard
 from serkit.runtime.caution import Caution
-from serkit.runtime.model import softmax
 from serkit.runtime.prediction import Prediction, Window
 from serkit.runtime.sources import Stream, is_silent, opened, window_cautions
 

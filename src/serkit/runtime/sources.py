@@ -162,7 +162,8 @@ def _decoded(content: StoredBytes) -> Stream:
             yield block
 
     def cautions() -> tuple[Caution, ...]:
-        return _lost(decoding.concealed, n_frames) + short(n_frames / FRAMES_PER_SECOND)
+        lost = _lost(decoding.concealed, n_frames) or _last_missing(decoding.complete)
+        return lost + short(n_frames / FRAMES_PER_SECOND)
 
     def losses() -> tuple[Caution, ...]:
         nonlocal n_reported
@@ -170,6 +171,12 @@ def _decoded(content: StoredBytes) -> Stream:
         return _lost(new, n_frames)
 
     return Stream(blocks(), FRAMES_PER_SECOND, cautions, losses)
+
+
+def _last_missing(complete: bool) -> tuple[Caution, ...]:
+    if complete:
+        return ()
+    return (Caution("lost-packets", "the last packet of the stream is missing"),)
 
 
 def _lost(n_concealed: int, n_frames: int) -> tuple[Caution, ...]:

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from scipy import special
 
-from serkit.adaptation.softmax import one_hot, softmax
+from serkit.adaptation.probabilities import one_hot, softmax
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
