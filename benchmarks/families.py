@@ -19,7 +19,7 @@ from serkit.training import load_recipe, load_utterances, make_dataset
 from quantisation import SEEDS, measure, plans, tried
 
 # A whole clip of EmoDB has up to 560 frames, on which one seed takes a quarter of an hour.
-WHOLE_CLIP_SEEDS = 5
+WHOLE_CLIP_SEEDS = 3
 
 FAMILIES = ("cnn", "lstm", "attention-gru")
 
