@@ -31,7 +31,8 @@ def section(results: Results) -> Section:
             f"Mean over {plural(result['seeds'], 'seed')}, 95 % intervals over speakers. Recipes "
             "of serkit are tested with 32-bit weights. Support vector machines choose kernel and C "
             "on held-out speakers of the training part. The column *best recipe minus system* "
-            "compares the last row with each other row (interval over speakers, sign-flip test). "
+            "compares the recipe in the row without a value with the other rows (interval over "
+            "speakers, sign-flip test). "
             "Figures from a random split are **speaker-dependent** and show how much such a split "
             "overstates."
         ),

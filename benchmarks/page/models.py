@@ -184,6 +184,12 @@ def _selection_on_functionals(results: Results) -> str:
                 f"{percent(min(every))} to {percent(max(every))}",
             ]
         )
+    measured = {row["model"] for row in result["rows"]}
+    unmeasured = [
+        missing(f"python benchmarks/functionals_selection.py {name}")
+        for name in ("emodb7", "ravdess8")
+        if name not in measured
+    ]
     header = ["model", "protocol", "UA % of the winner", "UA % as shipped", "range of UA %"]
     n_candidates = len(result["rows"][0]["ua_of_each"])
     return blocks(
@@ -195,5 +201,6 @@ def _selection_on_functionals(results: Results) -> str:
             "last column is the range over all candidates."
         ),
         table(header, rows),
+        *unmeasured,
         conditions(result),
     )
