@@ -119,6 +119,8 @@ def test_models(results):
     assert "35,664 bytes, 20,482 parameters." in page
     assert row_of(page, "EmoDB") == ["79.2", "74.0 to 82.8", "3.8", "535", "10"]
     assert row_of(page, "TESS") == ["79.2", "", "3.8", "535", "10"]
+    assert "`python benchmarks/functionals_selection.py ravdess8`" in page
+    assert "`python benchmarks/functionals_selection.py emodb7`" not in page
 
 
 def test_windows_and_log_mel(results):
