@@ -19,8 +19,7 @@ def frontier(title: str, series: dict[str, list[dict[str, Any]]]) -> str:
         series: Rows by network, each with `name`, `bytes` and `accuracy`.
     """
     rows = [row for network in series.values() for row in network]
-    lows = [row["accuracy"]["interval"][0] for row in rows]
-    highs = [row["accuracy"]["interval"][1] for row in rows]
+    lows, highs = zip(*map(_interval, rows), strict=True)
     per_unit = 20 if max(highs) - min(lows) > 0.1 else 100
     bottom = math.floor(per_unit * min(lows)) / per_unit
     top = min(1.0, math.ceil(per_unit * max(highs)) / per_unit)
@@ -44,9 +43,16 @@ def frontier(title: str, series: dict[str, list[dict[str, Any]]]) -> str:
         ordered = sorted(network, key=lambda row: row["bytes"])
         chart.line([(x(r["bytes"]), y(r["accuracy"]["mean"])) for r in ordered], colour)
         for row in ordered:
-            low, high = row["accuracy"]["interval"]
+            low, high = _interval(row)
             chart.whisker(x(row["bytes"]), y(low), y(high), colour)
             label = f"{name}, {plan_name(row['name'])}"
             chart.dot(x(row["bytes"]), y(row["accuracy"]["mean"]), colour, label)
         chart.legend(i, colour, name)
     return chart.svg()
+
+
+def _interval(row: dict[str, Any]) -> tuple[float, float]:
+    """The interval of the accuracy; the accuracy twice if there are too few seeds for one."""
+    accuracy = row["accuracy"]
+    low, high = accuracy.get("interval") or (accuracy["mean"], accuracy["mean"])
+    return low, high

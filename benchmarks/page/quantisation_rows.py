@@ -32,7 +32,7 @@ def line(network: str, row: Row, rows: list[Row]) -> list[str]:
     control = next(other for other in rows if other["name"] == CONTROL)
     return [
         f"{network}, {plan_name(row['name'])}",
-        with_interval(accuracy["mean"], accuracy["interval"]),
+        with_interval(accuracy["mean"], accuracy.get("interval")),
         difference(row),
         points(accuracy["mean"] - control["accuracy"]["mean"]),
         percent(row["ua"]["mean"]),
@@ -55,7 +55,7 @@ def results_table(networks: Networks) -> str:
 
 def difference(row: Row) -> str:
     """Difference of the accuracy to 32 bits, paired by seed, with its interval."""
-    return points(row["accuracy"]["difference"], row["accuracy"]["difference_interval"])
+    return points(row["accuracy"]["difference"], row["accuracy"].get("difference_interval"))
 
 
 def file_size(row: Row) -> str:
