@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from page.frontier import frontier
-from page.markdown import blocks, conditions, missing, paragraph
+from page.markdown import blocks, conditions, missing, paragraph, plural
 from page.names import corpus_name
 from page.quantisation_rows import results_table, serkit_rows, smallest_and_best
 from page.section import Results, Section
@@ -41,6 +43,7 @@ def section(results: Results) -> Section:
         pictures[picture] = frontier(alt, networks)
         parts += [
             f"## {name}" + (", **speaker-dependent**" if dependent else ""),
+            paragraph(_seeds(tables)),
             f"![{alt}]({picture})",
             results_table({n: rows for n, rows in networks.items() if not n.startswith("MLP")}),
             paragraph(smallest_and_best(networks)),
@@ -50,7 +53,7 @@ def section(results: Results) -> Section:
             "The MLPs take 180 means and train as in the paper (Adam, patience 5, dropout 0.1). "
             "The other families take 40 MFCCs per frame and train by recipes of serkit (AdamW, one "
             "cycle of 40 epochs, dropout 0.3), so the family alone does not explain a difference. "
-            "Splits, seeds and quantiser are the same. Each family is shown at 32 bits, with the "
+            "Splits and quantiser are the same. Each family is shown at 32 bits, with the "
             "search *adaptive, serkit*, and at 8, 4, 2 and 1 bits; the MLPs' figures are in "
             "[quantisation.md](quantisation.md). In speaker-independent splits, validation is on "
             "held-out speakers. Intervals are over seeds, not speakers."
@@ -59,3 +62,11 @@ def section(results: Results) -> Section:
         conditions(result),
     )
     return Section(title, slug, text, pictures)
+
+
+def _seeds(tables: list[dict[str, Any]]) -> str:
+    counts: dict[int, list[str]] = {entry["seeds"]: [] for entry in tables}
+    for entry in tables:
+        counts[entry["seeds"]].append(_FAMILIES[entry["network"]])
+    listed = (f"{', '.join(names)}: {plural(seeds, 'seed')}" for seeds, names in counts.items())
+    return "; ".join(listed) + "."
