@@ -1,4 +1,5 @@
 import os
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -8,6 +9,11 @@ import pytest
 # small matrix products of the tests slower, many times so beside other work.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+# Numba keeps compiled functions of librosa; a test process that reads what another is writing may
+# crash, so each has a folder of its own.
+_NUMBA_CACHE = tempfile.TemporaryDirectory(prefix="serkit-numba-")
+os.environ["NUMBA_CACHE_DIR"] = _NUMBA_CACHE.name
 
 
 @pytest.fixture(scope="session", autouse=True)
