@@ -40,8 +40,9 @@ class Size:
 
     def accepts(self, value: object) -> bool:
         """Whether a value is valid."""
-        in_range = type(value) is int and self.low <= value <= self.high
-        return in_range and not (self.odd and value % 2 == 0)  # type: ignore[operator]
+        if type(value) is not int:
+            return False
+        return self.low <= value <= self.high and not (self.odd and value % 2 == 0)
 
     def __str__(self) -> str:
         return f"{self.low} to {self.high}" + (", odd" if self.odd else "")
