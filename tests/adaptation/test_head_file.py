@@ -1,11 +1,13 @@
+import errno
 import json
+import os
 import struct
 
 import numpy as np
 import pytest
 from safetensors.numpy import load, save
 
-from serkit.adaptation import OSELM, Hidden, Linear, load_head, save_head
+from serkit.adaptation import ELM, OSELM, Hidden, Linear, load_head, save_head
 from serkit.errors import ProfileError
 
 RNG = np.random.default_rng(0)
@@ -32,6 +34,34 @@ def test_a_head_comes_back_and_learns_on_alike(kind, tmp_path):
     np.testing.assert_array_equal(again.predict_proba(VECTORS), head.predict_proba(VECTORS))
 
 
+def test_an_elm_comes_back_without_its_moments(tmp_path):
+    head = ELM(5, n_hidden=100, penalty=0.5, seed=3).fit(VECTORS, LABELS)
+    size = save_head(head, tmp_path / "elm.safetensors")
+    again = load_head(tmp_path / "elm.safetensors")
+    assert type(again) is ELM
+    np.testing.assert_array_equal(again.predict_proba(VECTORS), head.predict_proba(VECTORS))
+    with pytest.raises(ProfileError, match="cannot be trained further"):
+        again.partial_fit(VECTORS, LABELS)
+    # 101 x 2 weights of 8 bytes and a description.
+    assert 101 * 2 * 8 < size < 101 * 2 * 8 + 600
+    assert save_head(OSELM(5, n_hidden=100).fit(VECTORS, LABELS), tmp_path / "o") > 30 * size
+
+
+def test_a_full_disk_leaves_the_old_file(tmp_path, monkeypatch):
+    path = tmp_path / "h.safetensors"
+    save_head(HEADS["oselm"]().fit(VECTORS[:40], LABELS[:40]), path)
+    before = path.read_bytes()
+
+    def full(handle):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match="No space left on device"):
+        save_head(HEADS["oselm"]().fit(VECTORS, LABELS), path)
+    assert path.read_bytes() == before
+    assert [one.name for one in tmp_path.iterdir()] == ["h.safetensors"]
+
+
 def test_a_head_that_comes_back_is_trained_from_scratch_alike(tmp_path):
     """Of the classes it keeps those given to the constructor."""
     head = Linear(5, classes=("calm",), epochs=3).fit(VECTORS, LABELS)
@@ -53,7 +83,7 @@ def changed(path, out, tensors=None, **changes):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"kind": "svm"}, "kind is 'svm'; expected one of oselm, linear, hidden"),
+        ({"kind": "svm"}, "kind is 'svm'; expected one of elm, oselm, linear, hidden"),
         ({"kind": ["oselm"]}, "kind is"),
         ({"version": 2}, "format version 2; this serkit reads version 1"),
         ({"format": "serkit-model"}, "not that of a serkit-head"),

@@ -3,8 +3,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.linear_model import LogisticRegression
+from sklearn.linear_model import Ridge as TheirRidge
 
-from serkit.adaptation import OSELM, Hidden, Linear
+from serkit.adaptation import ELM, OSELM, Hidden, Linear
 from serkit.errors import ProfileError
 
 CLASSES = ("angry", "sad", "happy")
@@ -24,6 +25,35 @@ def batch(head, vectors, labels, weights=None):
     penalised = np.concatenate((weights * rows, np.sqrt(head.penalty) * np.eye(rows.shape[1])))
     targets = np.concatenate((weights * wanted, np.zeros((rows.shape[1], wanted.shape[1]))))
     return np.linalg.lstsq(penalised, targets, rcond=None)[0]
+
+
+@pytest.mark.parametrize("n", [1, 30, 300])
+@pytest.mark.parametrize("penalty", [1e-3, 1.0, 100.0])
+def test_elm_is_scikit_learns_ridge_on_the_hidden_outputs(n, penalty):
+    """Also with fewer samples than hidden units."""
+    head = ELM(6, n_hidden=40, penalty=penalty, classes=CLASSES).fit(VECTORS[:n], LABELS[:n])
+    reference = TheirRidge(alpha=penalty, fit_intercept=False, solver="svd")
+    reference.fit(head.hidden(VECTORS[:n]), np.eye(3)[TARGETS[:n]])
+    np.testing.assert_allclose(head.output_weights, reference.coef_.T, atol=1e-9)
+
+
+def test_elm_answers_as_oselm():
+    one, other = (
+        make(6, n_hidden=40, penalty=0.1, seed=5).fit(VECTORS, LABELS) for make in (ELM, OSELM)
+    )
+    np.testing.assert_allclose(
+        one.predict_proba(VECTORS), other.predict_proba(VECTORS), rtol=0, atol=1e-9
+    )
+
+
+def test_elm_is_trained_once():
+    head = ELM(6, n_hidden=12, classes=CLASSES).partial_fit(VECTORS, LABELS)
+    before = head.predict_proba(VECTORS)
+    with pytest.raises(ProfileError, match=r"an ELM cannot be trained further; .* or use an OSELM"):
+        head.partial_fit(VECTORS[:1], LABELS[:1])
+    np.testing.assert_array_equal(head.predict_proba(VECTORS), before)
+    again = ELM(6, n_hidden=12, classes=CLASSES).fit(VECTORS, LABELS)
+    np.testing.assert_array_equal(again.predict_proba(VECTORS), before)
 
 
 @pytest.mark.parametrize("chunk", [1, 2, 7, 299, 300])
@@ -46,25 +76,51 @@ def test_oselm_after_100_000_updates_of_one_sample():
     for i in range(len(vectors)):
         head.partial_fit(vectors[i : i + 1], labels[i : i + 1])
     np.testing.assert_allclose(head.output_weights, batch(head, vectors, labels), atol=1e-6)
+    elm = ELM(6, n_hidden=20, penalty=1.0, classes=CLASSES).fit(vectors, labels)
+    np.testing.assert_allclose(head.output_weights, elm.output_weights, atol=1e-6)
     matrix = head.normal_matrix
     np.testing.assert_array_equal(matrix, matrix.T)
     assert np.linalg.eigvalsh(matrix)[0] >= 1.0 - 1e-6
 
 
-@settings(max_examples=200, deadline=None)
-@given(st.lists(st.tuples(st.booleans(), st.integers(0, 29)), max_size=50))
-def test_oselm_forgets_exactly(steps):
-    head = OSELM(6, n_hidden=12, penalty=0.5, classes=CLASSES)
-    learned = []
-    for forget, i in steps:
-        if forget and learned:
-            chosen = learned.pop(i % len(learned))
-            head.forget(VECTORS[chosen : chosen + 1], [LABELS[chosen]])
-        else:
-            learned.append(i)
-            head.partial_fit(VECTORS[i : i + 1], [LABELS[i]])
-    expected = batch(head, VECTORS[learned], [LABELS[i] for i in learned])
+@settings(max_examples=1000, deadline=None)
+@given(st.lists(st.binary(max_size=16), min_size=10, max_size=10))
+def test_oselm_forgets_exactly_in_10_000_sequences(sequences):
+    """A byte below 128 learns a chunk of up to 4 samples; another forgets one of those learned."""
+    for sequence in sequences:
+        head = OSELM(6, n_hidden=6, penalty=0.5, classes=CLASSES)
+        learned = []
+        for byte in sequence:
+            if byte >= 128 and learned:
+                i = learned.pop(byte % len(learned))
+                head.forget(VECTORS[i : i + 1], LABELS[i : i + 1])
+            else:
+                start, stop = byte % 32, byte % 32 + 1 + byte // 32 % 4
+                learned += range(start, stop)
+                head.partial_fit(VECTORS[start:stop], LABELS[start:stop])
+        expected = batch(head, VECTORS[learned], [LABELS[i] for i in learned])
+        assert np.abs(head.output_weights - expected).max() < 1e-9
+
+
+def test_oselm_with_classes_that_appear_later_is_the_batch_solution():
+    head = OSELM(6, n_hidden=12, penalty=0.5)
+    order = sorted(range(60), key=lambda i: TARGETS[i])
+    for i in order:
+        head.partial_fit(VECTORS[i : i + 1], [LABELS[i]])
+    assert head.classes == CLASSES
+    expected = batch(head, VECTORS[order], [LABELS[i] for i in order])
     np.testing.assert_allclose(head.output_weights, expected, atol=1e-9)
+
+
+@pytest.mark.parametrize("cls", [ELM, OSELM])
+def test_a_penalty_below_the_rounding_error_of_many_like_samples(cls):
+    """Five samples and forty units: each is met exactly."""
+    vectors, labels = np.repeat(VECTORS[:5], 20_000, axis=0), LABELS[:5]
+    head = cls(6, n_hidden=40, penalty=1e-9).fit(
+        vectors, [label for label in labels for _ in range(20_000)]
+    )
+    wanted = [[label == one for one in head.classes] for label in labels]
+    np.testing.assert_allclose(head.scores(VECTORS[:5]), wanted, atol=1e-6)
 
 
 def test_oselm_with_a_forgetting_factor():
@@ -75,6 +131,7 @@ def test_oselm_with_a_forgetting_factor():
     weights = 0.9 ** np.arange(40)[::-1]
     expected = batch(head, VECTORS[:40], LABELS[:40], weights)
     np.testing.assert_allclose(head.output_weights, expected, atol=1e-9)
+    np.testing.assert_array_equal(head.normal_matrix, head.normal_matrix.T)
     head.forget(VECTORS[3:10], LABELS[3:10], age=30)
     kept = [i for i in range(40) if not 3 <= i < 10]
     expected = batch(head, VECTORS[kept], [LABELS[i] for i in kept], weights[kept])
@@ -128,31 +185,34 @@ def accuracy(head, probabilities):
     return np.mean([one == other for one, other in zip(predicted, LABELS[200:], strict=True)])
 
 
-@pytest.mark.parametrize(
-    "make",
-    [
-        lambda **o: OSELM(6, n_hidden=30, penalty=0.1, **o),
-        lambda **o: Linear(6, learning_rate=0.05, epochs=20, **o),
-        lambda **o: Hidden(6, n_hidden=15, learning_rate=0.02, epochs=20, **o),
-        lambda **o: Linear(6, optimiser="sgd", learning_rate=0.2, epochs=20, **o),
-    ],
-    ids=["oselm", "linear", "hidden", "sgd"],
-)
+HEADS = {
+    "elm": lambda **o: ELM(6, n_hidden=30, penalty=0.1, **o),
+    "oselm": lambda **o: OSELM(6, n_hidden=30, penalty=0.1, **o),
+    "linear": lambda **o: Linear(6, learning_rate=0.05, epochs=20, **o),
+    "hidden": lambda **o: Hidden(6, n_hidden=15, learning_rate=0.02, epochs=20, **o),
+    "sgd": lambda **o: Linear(6, optimiser="sgd", learning_rate=0.2, epochs=20, **o),
+}
+TRAINED_FURTHER = {name: make for name, make in HEADS.items() if name != "elm"}
+
+
+@pytest.mark.parametrize("make", TRAINED_FURTHER.values(), ids=TRAINED_FURTHER)
+def test_a_class_may_appear_later(make):
+    two = [i for i in range(300) if LABELS[i] != "happy"]
+    head = make().fit(VECTORS[two], [LABELS[i] for i in two])
+    assert set(head.classes) == {"angry", "sad"}
+    for _ in range(3):
+        head.partial_fit(VECTORS[:200], LABELS[:200])
+    assert set(head.classes) == set(CLASSES)
+    assert accuracy(head, head.predict_proba(VECTORS[200:])) > 0.8
+
+
+@pytest.mark.parametrize("make", HEADS.values(), ids=HEADS)
 class TestEveryHead:
     def test_it_learns(self, make):
         head = make().fit(VECTORS[:200], LABELS[:200])
         answers = head.predict_proba(VECTORS[200:])
         np.testing.assert_allclose(answers.sum(axis=1), 1.0)
         assert accuracy(head, answers) > 0.85
-
-    def test_a_class_may_appear_later(self, make):
-        two = [i for i in range(300) if LABELS[i] != "happy"]
-        head = make().fit(VECTORS[two], [LABELS[i] for i in two])
-        assert set(head.classes) == {"angry", "sad"}
-        for _ in range(3):
-            head.partial_fit(VECTORS[:200], LABELS[:200])
-        assert set(head.classes) == set(CLASSES)
-        assert accuracy(head, head.predict_proba(VECTORS[200:])) > 0.8
 
     def test_fixed_classes(self, make):
         head = make(classes=("angry", "sad"), fixed=True)
@@ -171,13 +231,17 @@ class TestEveryHead:
             (VECTORS, ["", *LABELS[1:]], "expected non-empty text"),
             (VECTORS, [3, *LABELS[1:]], "expected non-empty text"),
             (VECTORS, [["angry"], *LABELS[1:]], "expected non-empty text"),
-            (np.zeros((2000, 6)), [str(i) for i in range(2000)], "classes; expected at most 1024"),
+            (
+                np.zeros((100_000, 6)),
+                [str(i) for i in range(100_000)],
+                r"1\d{5} classes; expected at most 1024",
+            ),
         ],
     )
     def test_bad_input(self, make, vectors, labels, message):
         head = make().fit(VECTORS[:50], LABELS[:50])
         before = head.predict_proba(VECTORS)
-        for train in (head.fit, head.partial_fit):
+        for train in (head.fit,) if isinstance(head, ELM) else (head.fit, head.partial_fit):
             with pytest.raises(ProfileError, match=message):
                 train(vectors, labels)
         np.testing.assert_array_equal(head.predict_proba(VECTORS), before)
@@ -246,6 +310,8 @@ def test_gradients_are_differences(head):
         (lambda: Linear(6, epochs=1.5), r"number of epochs is 1\.5"),
         (lambda: Linear(6, epochs=0), "number of epochs is 0"),
         (lambda: Linear(6, classes="angry"), "expected non-empty text"),
+        (lambda: ELM(6, n_hidden=4097), "hidden units is 4097; expected a whole number, 1 to 4096"),
+        (lambda: ELM(6, penalty=float("nan")), "penalty is nan; expected 1e-9 to 1e9"),
         (lambda: OSELM(6, penalty=0.0), "penalty is 0"),
         (lambda: OSELM(6, forgetting=1.1), "forgetting factor is 1.1"),
         (lambda: Linear(6, learning_rate=float("nan")), "learning rate is nan"),

@@ -8,7 +8,7 @@ from serkit._lazy import lazily
 
 if TYPE_CHECKING:
     from serkit.adaptation.calibration import fit_temperature
-    from serkit.adaptation.elm import OSELM
+    from serkit.adaptation.elm import ELM, OSELM
     from serkit.adaptation.gradient import Hidden, Linear
     from serkit.adaptation.head import Head
     from serkit.adaptation.head_file import load_head, save_head
@@ -19,7 +19,10 @@ if TYPE_CHECKING:
 
 _EXPORTS: dict[str, tuple[str, ...]] = {
     "serkit.adaptation.calibration": ("fit_temperature",),
-    "serkit.adaptation.elm": ("OSELM",),
+    "serkit.adaptation.elm": (
+        "ELM",
+        "OSELM",
+    ),
     "serkit.adaptation.gradient": (
         "Hidden",
         "Linear",
@@ -36,6 +39,7 @@ _EXPORTS: dict[str, tuple[str, ...]] = {
 }
 
 __all__ = [
+    "ELM",
     "OSELM",
     "PCA",
     "Head",

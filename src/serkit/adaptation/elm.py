@@ -6,6 +6,7 @@ sequential learning algorithm for feedforward networks* (2006); Pandelea et al. 
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Sequence
 from functools import cached_property
 from typing import Self
@@ -18,14 +19,145 @@ from serkit.adaptation.probabilities import one_hot
 from serkit.adaptation.random_numbers import uniform
 from serkit.errors import ProfileError
 
+_ROUNDING = 1e-9
+"""Rounding error of moments, relative to their trace."""
 
-class OSELM(Head):
+
+class _RandomLayer(Head):
+    """A head whose hidden layer is random and whose output weights are learned.
+
+    Args:
+        n_features: Length of the vectors.
+        n_hidden: Units of the hidden layer.
+        penalty: L2 penalty of the output weights, positive.
+        seed: Seed of the hidden layer, 0 to 2^24 - 1.
+        classes: As for `Head`.
+        fixed: As for `Head`.
+
+    Raises:
+        ProfileError: A number is out of range.
+    """
+
+    def __init__(
+        self,
+        n_features: int,
+        *,
+        n_hidden: int = 100,
+        penalty: float = 1.0,
+        seed: int = 0,
+        classes: Sequence[str] = (),
+        fixed: bool = False,
+    ) -> None:
+        if not 1e-9 <= penalty <= 1e9:
+            raise ProfileError(f"the penalty is {penalty}; expected 1e-9 to 1e9")
+        self.n_hidden = whole("number of hidden units", n_hidden, 1, MAX_HIDDEN)
+        self.penalty = penalty
+        self.seed = whole("seed", seed, 0, MAX_SEED)
+        super().__init__(n_features, classes=classes, fixed=fixed)
+
+    @cached_property
+    def hidden_weights(self) -> Floats:
+        """Weights and bias of the hidden layer, shape `[n_hidden, n_features + 1]`."""
+        weights = uniform((self.n_hidden, self.n_features + 1), seed=self.seed)
+        # Unit variance of the activations for standardised features.
+        weights[:, :-1] *= np.sqrt(3.0 / self.n_features)
+        return weights
+
+    @property
+    @abstractmethod
+    def output_weights(self) -> Floats:
+        """The output weights learned so far, shape `[n_hidden + 1, n_classes]`."""
+
+    def hidden(self, vectors: Vectors) -> Floats:
+        """Output of the hidden layer with a constant 1, shape `[n, n_hidden + 1]`."""
+        weights = self.hidden_weights
+        rows = np.ones((len(vectors), self.n_hidden + 1))
+        np.tanh(vectors @ weights[:, :-1].T + weights[:, -1], out=rows[:, :-1])
+        return rows
+
+    def scores(self, vectors: Vectors) -> Floats:
+        """Estimates of the one-hot target, shape `[n, n_classes]`."""
+        scores: Floats = self.hidden(vectors) @ self.output_weights
+        return scores
+
+    def _solution(self, moments: Floats, sums: Floats) -> Floats:
+        """Solution W of `(moments + penalty I) W = sums`."""
+        matrix = _shifted(moments, self.penalty)
+        if _is_positive_definite(matrix):
+            return np.linalg.solve(matrix, sums).astype(np.float64, copy=False)
+        if not _is_positive_definite(_shifted(moments, _rounding(moments))):
+            raise ProfileError("the moments of the head are damaged; load a copy")
+        # The penalty is below the rounding error: drop the directions that are all rounding.
+        return np.linalg.lstsq(matrix, sums, rcond=None)[0].astype(np.float64, copy=False)
+
+
+class ELM(_RandomLayer):
+    """An extreme learning machine, trained in one step.
+
+    The output weights W minimise `|H W - T|^2 + penalty |W|^2`, where H is the output of the hidden
+    layer with a constant 1 and T the one-hot targets. Only W is kept:
+    the file is smaller than that of an `OSELM` of the same samples, whose answers are the same.
+
+    Args:
+        n_features: Length of the vectors.
+        n_hidden: Units of the hidden layer.
+        penalty: L2 penalty of the output weights, positive.
+        seed: Seed of the hidden layer, 0 to 2^24 - 1.
+        classes: As for `Head`.
+        fixed: As for `Head`.
+
+    Raises:
+        ProfileError: A number is out of range.
+    """
+
+    _weights: Floats
+
+    @property
+    def output_weights(self) -> Floats:
+        """The output weights, shape `[n_hidden + 1, n_classes]`; zeros before the training."""
+        return self._weights
+
+    def partial_fit(self, vectors: Vectors, labels: Sequence[str]) -> Self:
+        """`fit` that keeps the classes so far; only before any other training.
+
+        Raises:
+            ProfileError: As `fit`, or the head is trained already; it is unchanged.
+        """
+        if self.n_steps:
+            raise ProfileError(
+                "an ELM cannot be trained further; call fit with all vectors, or use an OSELM"
+            )
+        return super().partial_fit(vectors, labels)
+
+    def state(self) -> dict[str, Floats]:
+        """W."""
+        return {"weights": self._weights}
+
+    def restore(self, state: dict[str, Floats], *, n_steps: int) -> None:
+        """Take over the state of a head of the same settings and classes."""
+        self._weights, self.n_steps = state["weights"], n_steps
+
+    def _reset(self) -> None:
+        self.n_steps = 0
+        self._grow(len(self.classes))
+
+    def _grow(self, n_classes: int) -> None:
+        self._weights = np.zeros((self.n_hidden + 1, n_classes))
+
+    def _learn(self, vectors: Floats, targets: Targets) -> None:
+        rows = self.hidden(vectors)
+        self._weights = self._solution(rows.T @ rows, rows.T @ one_hot(targets, len(self.classes)))
+        self.n_steps += len(rows)
+
+
+class OSELM(_RandomLayer):
     """An extreme learning machine that is trained sample by sample.
 
     The output weights solve `(S + penalty I) W = B` with `S = sum w h h'` and `B = sum w h t'`,
     where h is the output of the hidden layer with a constant 1, t the one-hot target and w the
     weight of a sample. S and B are kept instead of the inverse of Liang et al.: an update is as
-    cheap, is exact in any order and chunk size, from the first sample on, and can be undone.
+    cheap, is exact in any order and chunk size, from the first sample on, and can be undone. The
+    system is solved by the first prediction after an update.
 
     Args:
         n_features: Length of the vectors.
@@ -55,25 +187,14 @@ class OSELM(Head):
         classes: Sequence[str] = (),
         fixed: bool = False,
     ) -> None:
-        if not 1e-9 <= penalty <= 1e9:
-            raise ProfileError(f"the penalty is {penalty}; expected 1e-9 to 1e9")
         if not 0.0 < forgetting <= 1.0:
             raise ProfileError(
                 f"the forgetting factor is {forgetting}; expected above 0, at most 1"
             )
-        self.n_hidden = whole("number of hidden units", n_hidden, 1, MAX_HIDDEN)
-        self.penalty = penalty
         self.forgetting = forgetting
-        self.seed = whole("seed", seed, 0, MAX_SEED)
-        super().__init__(n_features, classes=classes, fixed=fixed)
-
-    @cached_property
-    def hidden_weights(self) -> Floats:
-        """Weights and bias of the hidden layer, shape `[n_hidden, n_features + 1]`."""
-        weights = uniform((self.n_hidden, self.n_features + 1), seed=self.seed)
-        # Unit variance of the activations for standardised features.
-        weights[:, :-1] *= np.sqrt(3.0 / self.n_features)
-        return weights
+        super().__init__(
+            n_features, n_hidden=n_hidden, penalty=penalty, seed=seed, classes=classes, fixed=fixed
+        )
 
     @property
     def output_weights(self) -> Floats:
@@ -83,28 +204,13 @@ class OSELM(Head):
             ProfileError: The head was loaded from a file with impossible moments.
         """
         if self._weights is None:
-            try:
-                lower = np.linalg.cholesky(self.normal_matrix)
-            except np.linalg.LinAlgError as error:  # learned moments are positive definite
-                raise ProfileError("the moments of the head are damaged; load a copy") from error
-            self._weights = np.linalg.solve(lower.T, np.linalg.solve(lower, self._sums))
+            self._weights = self._solution(self._moments, self._sums)
         return self._weights
 
     @property
     def normal_matrix(self) -> Floats:
         """`S + penalty I`, symmetric and positive definite."""
-        return self._moments + self.penalty * np.eye(self.n_hidden + 1)
-
-    def hidden(self, vectors: Vectors) -> Floats:
-        """Output of the hidden layer with a constant 1, shape `[n, n_hidden + 1]`."""
-        weights = self.hidden_weights
-        units = np.tanh(vectors @ weights[:, :-1].T + weights[:, -1])
-        return np.concatenate((units, np.ones((len(units), 1))), axis=1)
-
-    def scores(self, vectors: Vectors) -> Floats:
-        """Estimates of the one-hot target, shape `[n, n_classes]`."""
-        scores: Floats = self.hidden(vectors) @ self.output_weights
-        return scores
+        return _shifted(self._moments, self.penalty)
 
     def forget(self, vectors: Vectors, labels: Sequence[str], *, age: int = 0) -> Self:
         """Remove samples, as if they had never been learned.
@@ -124,16 +230,13 @@ class OSELM(Head):
         unknown = self._extended(self.classes, labels)[len(self.classes) :]
         if unknown:
             raise ProfileError(f"nothing of the class {unknown[0]!r} has been learned")
-        rows = self.hidden(values)
-        weighted = (rows * (self.forgetting ** (age + np.arange(len(rows))[::-1]))[:, None]).T
-        moments = self._moments - weighted @ rows
-        sums = self._sums - weighted @ one_hot(self._targets(labels), len(self.classes))
+        moments, sums = self._moments_of(values, self._targets(labels), age=age)
+        moments, sums = self._moments - moments, self._sums - sums
         # By the constant 1, the last row holds the weight of the samples of each class.
-        counts = sums[-1]
-        smallest = float(np.linalg.eigvalsh(moments)[0]) if len(rows) else 0.0
+        too_few = sums[-1].min(initial=0.0) < -1e-6
         # A sum of squares has no negative eigenvalue but by rounding.
-        rounding = 1e-6 * max(1.0, float(np.trace(self._moments)))
-        if counts.min(initial=0.0) < -1e-6 or smallest < -rounding:
+        limit = _rounding(self._moments)
+        if too_few or not _is_positive_definite(_shifted(moments, limit)):
             raise ProfileError("these samples have not been learned; nothing is forgotten")
         self._moments = moments
         self._sums = sums
@@ -156,16 +259,50 @@ class OSELM(Head):
         self._weights = None
 
     def _learn(self, vectors: Floats, targets: Targets) -> None:
-        rows = self.hidden(vectors)
-        decay = self.forgetting ** np.arange(len(rows))[::-1]
-        weighted = (rows * decay[:, None]).T
-        self.n_steps += len(rows)
-        self._moments = self.forgetting ** len(rows) * self._moments + weighted @ rows
-        self._sums = self.forgetting ** len(rows) * self._sums
-        self._sums += weighted @ one_hot(targets, len(self.classes))
+        moments, sums = self._moments_of(vectors, targets)
+        if self.forgetting < 1.0:
+            self._moments *= self.forgetting ** len(vectors)
+            self._sums *= self.forgetting ** len(vectors)
+        self._moments += moments
+        self._sums += sums
+        self.n_steps += len(vectors)
         self._weights = None
+
+    def _moments_of(
+        self, vectors: Floats, targets: Targets, *, age: int = 0
+    ) -> tuple[Floats, Floats]:
+        """S and B of one chunk, `age` samples after its last."""
+        rows = self.hidden(vectors)
+        wanted = one_hot(targets, len(self.classes))
+        if self.forgetting < 1.0:
+            ages = age + np.arange(len(rows))[::-1]
+            # The root on both sides of the product, which stays symmetric to the last bit.
+            roots = np.sqrt(self.forgetting**ages)[:, None]
+            rows *= roots
+            wanted *= roots
+        return rows.T @ rows, rows.T @ wanted
 
     def _grow(self, n_classes: int) -> None:
         # Earlier samples have the target 0 for a class that appears later.
         self._sums = np.pad(self._sums, ((0, 0), (0, n_classes - self._sums.shape[1])))
         self._weights = None
+
+
+def _shifted(moments: Floats, amount: float) -> Floats:
+    """The matrix plus a multiple of the identity."""
+    shifted = moments.copy()
+    shifted.reshape(-1)[:: len(shifted) + 1] += amount
+    return shifted
+
+
+def _rounding(moments: Floats) -> float:
+    """Magnitude of an eigenvalue that may be rounding error."""
+    return _ROUNDING * max(1.0, float(np.trace(moments)))
+
+
+def _is_positive_definite(matrix: Floats) -> bool:
+    try:
+        np.linalg.cholesky(matrix)
+    except np.linalg.LinAlgError:
+        return False
+    return True

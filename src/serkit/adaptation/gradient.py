@@ -70,7 +70,7 @@ class Linear(Head):
 
     def scores(self, vectors: Vectors) -> Floats:
         """Logits, shape `[n, n_classes]`."""
-        return self._forward(np.asarray(vectors, np.float64))[-1]
+        return self._forward(np.asarray(vectors, np.float64))[-1].T
 
     def state(self) -> dict[str, Floats]:
         """Parameters, and the moments of Adam."""
@@ -110,26 +110,33 @@ class Linear(Head):
         self._moments[-2:] = [(first, second) for first, second in moments]
 
     def _forward(self, rows: Floats) -> list[Floats]:
-        """The input of each layer, then the logits."""
-        outputs = [rows]
+        """The input of each layer, then the logits, each as columns `[width, n]`."""
+        # Samples as columns: the reductions over the few classes then run along whole rows.
+        outputs = [rows.T]
         layers = list(zip(self.parameters[::2], self.parameters[1::2], strict=True))
         for i, (weight, bias) in enumerate(layers):
-            rows = rows @ weight + bias
+            columns = weight.T @ outputs[-1]
+            columns += bias[:, None]
             if i < len(layers) - 1:
-                rows = np.tanh(rows)
-            outputs.append(rows)
+                np.tanh(columns, out=columns)
+            outputs.append(columns)
         return outputs
 
     def _gradients(self, rows: Floats, wanted: Floats) -> list[Floats]:
         """Of the mean cross-entropy with the penalty, in the order of the parameters."""
         outputs = self._forward(rows)
-        error = (softmax(outputs[-1]) - wanted) / len(rows)
+        error = softmax(outputs[-1], axis=0)
+        error -= wanted.T
+        error /= len(rows)
         gradients: list[Floats] = []
         for layer in reversed(range(len(self.parameters) // 2)):
             weight, before = self.parameters[2 * layer], outputs[layer]
-            gradients[:0] = [before.T @ error + self.penalty * weight, error.sum(axis=0)]
+            slopes = before @ error.T
+            if self.penalty:
+                slopes += self.penalty * weight
+            gradients[:0] = [slopes, error.sum(axis=1)]
             if layer:
-                error = (error @ weight.T) * (1.0 - np.square(before))
+                error = (weight @ error) * (1.0 - np.square(before))
         return gradients
 
     def _learn(self, vectors: Floats, targets: Targets) -> None:
@@ -142,9 +149,10 @@ class Linear(Head):
         with np.errstate(over="ignore", invalid="ignore"):
             for _ in range(self.epochs):
                 order = rng.permutation(len(vectors))
+                shuffled, of_shuffled = vectors[order], wanted[order]
                 for start in range(0, len(order), BATCH_SIZE):
-                    batch = order[start : start + BATCH_SIZE]
-                    self._step(self._gradients(vectors[batch], wanted[batch]))
+                    batch = slice(start, start + BATCH_SIZE)
+                    self._step(self._gradients(shuffled[batch], of_shuffled[batch]))
         if not all(np.isfinite(values).all() for values in self.state().values()):
             self.restore(before, n_steps=n_steps)
             raise ProfileError("training diverged; lower the learning rate or the penalty")

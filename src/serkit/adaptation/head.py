@@ -109,7 +109,7 @@ class Head(ABC):
 
     @abstractmethod
     def state(self) -> dict[str, Floats]:
-        """Everything learned, by name, float64."""
+        """Everything learned, by name, float64; later training may change the arrays."""
 
     @abstractmethod
     def restore(self, state: dict[str, Floats], *, n_steps: int) -> None:
@@ -131,7 +131,8 @@ class Head(ABC):
         """Classes followed by the labels that are not among them."""
         if isinstance(labels, str) or not all(isinstance(one, str) and one for one in labels):
             raise ProfileError("a class is not a name; expected non-empty text")
-        new = [label for label in dict.fromkeys(labels) if label not in classes]
+        known = set(classes)
+        new = [label for label in dict.fromkeys(labels) if label not in known]
         if new and self.fixed:
             raise ProfileError(
                 f"unknown class {', '.join(map(repr, new[:3]))}; the classes are "

@@ -11,7 +11,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from serkit.adaptation.checks import MAX_FEATURES, MAX_HIDDEN
-from serkit.adaptation.elm import OSELM
+from serkit.adaptation.elm import ELM, OSELM
 from serkit.adaptation.gradient import Hidden, Linear
 from serkit.adaptation.head import MAX_CLASSES, Head
 from serkit.container import Format, TensorSpec, container_bytes, open_container
@@ -41,11 +41,12 @@ class _Kind:
 
 _GRADIENT = ("penalty", "optimiser", "learning_rate", "epochs", "seed")
 _KINDS = {
+    "elm": _Kind(ELM, ("n_hidden", "penalty", "seed")),
     "oselm": _Kind(OSELM, ("n_hidden", "penalty", "forgetting", "seed")),
     "linear": _Kind(Linear, _GRADIENT),
     "hidden": _Kind(Hidden, ("n_hidden", *_GRADIENT)),
 }
-_TYPES = {OSELM: "oselm", Linear: "linear", Hidden: "hidden"}
+_TYPES = {ELM: "elm", OSELM: "oselm", Linear: "linear", Hidden: "hidden"}
 
 
 def save_head(head: Head, path: Path) -> int:

@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 Float = TypeVar("Float", bound=np.floating)
 
 
-def softmax(scores: NDArray[Float]) -> NDArray[Float]:
-    """Probabilities over the last axis, of the shape and type of the scores."""
-    exponentials = np.exp(scores - scores.max(axis=-1, keepdims=True))
-    probabilities: NDArray[Float] = exponentials / exponentials.sum(axis=-1, keepdims=True)
+def softmax(scores: NDArray[Float], *, axis: int = -1) -> NDArray[Float]:
+    """Probabilities over an axis, of the shape and type of the scores."""
+    probabilities: NDArray[Float] = np.exp(scores - scores.max(axis=axis, keepdims=True))
+    probabilities /= probabilities.sum(axis=axis, keepdims=True)
     return probabilities
 
 
