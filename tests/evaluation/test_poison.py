@@ -91,6 +91,17 @@ def test_ridge_and_its_refit(both):
     assert one.card.temperature == other.card.temperature != 1.0
 
 
+def test_principal_components(both):
+    """Ridge on components of the training part; copies are projected, not analysed."""
+    recipe = make_recipe(
+        network=Network(hidden=()), optimiser=Ridge(name="ridge"), refit=True, pca=2
+    )
+    one, other = (models_of(data, recipe)[0][0] for data in both)
+    np.testing.assert_array_equal(one.layers[0].weight, other.layers[0].weight)
+    np.testing.assert_array_equal(one.layers[0].bias, other.layers[0].bias)
+    assert np.linalg.matrix_rank(one.layers[0].weight, tol=1e-4) == 2
+
+
 def test_poison_in_the_training_part_would_be_noticed(clean):
     """The tests above can fail: the same poison in a training part changes the model."""
     fold = find_protocol("loso").folds(clean.utterances, seed=0, hold_out=EARLY.hold_out)[0]

@@ -1,6 +1,10 @@
 import numpy as np
 import pytest
+from sklearn.decomposition import PCA
 from sklearn.linear_model import LogisticRegression
+from sklearn.linear_model import Ridge as TheirRidge
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 
 from serkit.adaptation import softmax
 from serkit.errors import RecipeError
@@ -169,6 +173,45 @@ def test_the_speaker_shrinkage_is_part_of_the_first_layer(data):
     shares = softmax(uncalibrated)[np.arange(len(validation)), validation.targets]
     best = min(line.validation_loss for line in lines)
     assert -np.log(shares).mean() == pytest.approx(best, rel=1e-3)
+
+
+def test_the_principal_components_are_part_of_the_first_layer(data):
+    """As of the shrinkage, and with it."""
+    lines = []
+    recipe = make_recipe(speaker_shrinkage=2.0, pca=3, clip=1.5)
+    train, validation, _ = split(data)
+    model = fit(recipe, train, validation, on_epoch=lines.append)
+    assert model.layers[0].matrix.shape == (16, 6)
+    assert np.linalg.matrix_rank(model.layers[0].matrix, tol=1e-4) == 3
+    uncalibrated = model.logits(validation.features) * model.card.temperature
+    shares = softmax(uncalibrated)[np.arange(len(validation)), validation.targets]
+    best = min(line.validation_loss for line in lines)
+    assert -np.log(shares).mean() == pytest.approx(best, rel=1e-3)
+
+
+def test_ridge_on_principal_components_is_scikit_learns(data):
+    """A pipeline of standardisation, components and ridge regression has the same answers."""
+    ridge = Ridge(name="ridge", penalty=0.3)
+    recipe = make_recipe(pca=2, network=Network(hidden=()), optimiser=ridge)
+    train, validation, test = split(data)
+    model = fit(recipe, train, validation)
+    components = make_pipeline(StandardScaler(), PCA(2))
+    rows = components.fit_transform(train.features.astype(np.float64))
+    reference = TheirRidge(alpha=0.3 * np.square(rows).sum(axis=1).mean())
+    reference.fit(rows, np.eye(3)[train.targets])
+    ours = model.logits(test.features) * model.card.temperature
+    theirs = reference.predict(components.transform(test.features.astype(np.float64)))
+    np.testing.assert_allclose(ours, theirs, atol=1e-4)
+
+
+def test_all_components_change_nothing_for_ridge(data):
+    ridge = {"network": Network(hidden=()), "optimiser": Ridge(name="ridge")}
+    train, validation, test = split(data)
+    one, other = (
+        fit(make_recipe(pca=pca, **ridge), train, validation).logits(test.features)
+        for pca in (None, 6)
+    )
+    np.testing.assert_allclose(one, other, atol=1e-4)
 
 
 def test_one_cycle_goes_through_all_epochs_and_keeps_the_last(data):

@@ -175,6 +175,7 @@ def test_c_export_refuses_frames(data):
         ({"network": Network(hidden=(8,))}, "an mlp needs functionals"),
         ({"features": make_recipe().features}, "the other families frames"),
         ({"speaker_shrinkage": 0.3}, "speaker_shrinkage needs an mlp"),
+        ({"pca": 3}, "pca needs an mlp on at most 4096 features: set it to null"),
     ],
 )
 def test_recipes_that_do_not_fit_together(changes, message):

@@ -62,6 +62,8 @@ def test_a_file_is_read_and_a_recipe_travels_as_json(tmp_path):
         (GOOD.replace("mfcc, size: 13", "formants"), "unknown descriptor 'formants'"),
         (GOOD + "optimiser: {learning_rate: -1}", "optimiser.gradient.learning_rate: "),
         (GOOD + "validation_share: 1.5", "validation_share: "),
+        (GOOD + "pca: 0", "pca: "),
+        (GOOD + "pca: 14", "pca is 14; expected at most 13"),
         (GOOD + "clip: .inf", "clip: the number inf"),
         (GOOD + "source: 2001-13-45", "an impossible date"),
         (GOOD + f"clip: {'9' * 10_000}", "a number of 10000 digits"),

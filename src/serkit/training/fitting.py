@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 import serkit
 from serkit.adaptation.calibration import fit_temperature
+from serkit.adaptation.pca import PCA
 from serkit.adaptation.ridge import fit_ridge
 from serkit.errors import RecipeError
 from serkit.features import Features, Sequences
@@ -39,9 +40,9 @@ def fit(
 ) -> Model:
     """Train and calibrate a model; the same arguments give the same model.
 
-    Normalisation, speaker shrinkage and weights are fitted on `training`; early stopping and the
-    temperature use `validation`. A recipe with `refit` is then trained again on both, with the same
-    temperature.
+    Normalisation, speaker shrinkage, principal components and weights are fitted on `training`;
+    early stopping and the temperature use `validation`. A recipe with `refit` is then trained again
+    on both, with the same temperature.
 
     Args:
         recipe: The training recipe.
@@ -101,10 +102,16 @@ def _learn(
             strength=recipe.speaker_shrinkage,
         )
 
+    pca = None
+    if recipe.pca is not None and not isinstance(standardised, Sequences):
+        pca = PCA(recipe.pca).fit(standardised if shrink is None else standardised @ shrink)
+
     def examples(data: Dataset) -> Examples:
         rows = model.standardised(data.variants)
         if shrink is not None and not isinstance(rows, Sequences):
             rows = rows @ shrink
+        if pca is not None and not isinstance(rows, Sequences):
+            rows = _projected(rows, pca)
         return Examples(rows, data.targets, recording_weights(recipe, data))
 
     layers = (
@@ -114,9 +121,13 @@ def _learn(
             recipe, recipe.optimiser, examples(training), examples(validation), seed, on_epoch
         )
     )
+    # Maps of the input are multiplied into the weights: the file has no tensors for them.
     first = layers[0]
+    if pca is not None and isinstance(first, Dense):
+        weight = first.matrix @ pca.components.astype(np.float32)
+        first = first.with_parameters(weight, first.bias - weight @ pca.mean.astype(np.float32))
+        layers[0] = first
     if shrink is not None and isinstance(first, Dense):
-        # Multiplied into the weights: the file has no tensor for it.
         layers[0] = first.with_parameters(first.matrix @ shrink, first.bias)
     model = replace(model, layers=tuple(_stored(layer, recipe) for layer in layers))
     with np.errstate(invalid="ignore", over="ignore"):
@@ -127,6 +138,12 @@ def _learn(
             "features, lower the learning_rate, or store weights as float32"
         )
     return model
+
+
+def _projected(rows: Array, pca: PCA) -> Array:
+    """Coordinates of vectors along the components; the last axis holds the features."""
+    flat = pca.transform(rows.reshape(-1, rows.shape[-1])).astype(np.float32)
+    return flat.reshape(*rows.shape[:-1], pca.n_components)
 
 
 def _closed_form(ridge: Ridge, training: Examples, n_labels: int) -> list[Layer]:
@@ -153,7 +170,8 @@ def _by_gradient(
     on_epoch: Callable[[Epoch], None] | None,
 ) -> list[Layer]:
     torch.manual_seed(seed)
-    layers = _layers(recipe.network, recipe.input.n_features, len(recipe.labels))
+    n_inputs = recipe.pca or recipe.input.n_features
+    layers = _layers(recipe.network, n_inputs, len(recipe.labels))
     network = LayeredNetwork(
         layers,
         dropout=recipe.network.dropout,

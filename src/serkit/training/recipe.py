@@ -23,6 +23,7 @@ from pydantic import (
 )
 
 from serkit.adaptation import HoldOut
+from serkit.adaptation.pca import MAX_WIDTH
 from serkit.audio import MAX_WINDOW_S, MIN_WINDOW_S, WINDOW_S
 from serkit.errors import RecipeError
 from serkit.features import FeatureRecipe, LogMelRecipe
@@ -216,6 +217,8 @@ class Recipe(_Data):
         balance: Weights of recordings: `none` for equal weights, `class` for classes of equal
             weight, `corpus-class` for equal weights of each class of each corpus.
         speaker_shrinkage: Strength of `shrink_speaker_variation`; 0 for none.
+        pca: Number of principal components of the training features that an `mlp` is trained on,
+            at most as many as features; None for the features themselves.
         augmentation: Augmented copies of the training recordings; None for no copies.
         validation: Held-out data for early stopping and calibration: whole `speaker`s, or single
             `utterance`s, which makes the figures speaker-dependent.
@@ -241,6 +244,7 @@ class Recipe(_Data):
     refit: bool = False
     balance: Literal["none", "class", "corpus-class"] = "none"
     speaker_shrinkage: float = Field(default=0.0, ge=0.0)
+    pca: int | None = Field(default=None, ge=1, le=MAX_WIDTH)
     augmentation: Augmentation | None = None
     validation: Literal["speaker", "utterance"] = "speaker"
     validation_share: float = Field(default=0.15, gt=0.0, lt=1.0)
@@ -278,6 +282,13 @@ class Recipe(_Data):
             )
         if self.speaker_shrinkage and self.network.family != "mlp":
             raise ValueError("speaker_shrinkage needs an mlp: set it to 0")
+        if self.pca is not None:
+            if self.network.family != "mlp" or self.input.n_features > MAX_WIDTH:
+                raise ValueError(
+                    f"pca needs an mlp on at most {MAX_WIDTH} features: set it to null"
+                )
+            if self.pca > self.input.n_features:
+                raise ValueError(f"pca is {self.pca}; expected at most {self.input.n_features}")
         if isinstance(self.optimiser, Ridge):
             if self.network != Network(hidden=()):
                 raise ValueError("ridge needs a linear mlp: set hidden to [] and remove dropout")
