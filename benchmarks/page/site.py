@@ -9,6 +9,7 @@ from page import (
     codec,
     coded_speech,
     families,
+    heads,
     limits,
     models,
     quantisation,
@@ -34,6 +35,7 @@ SECTIONS: tuple[Callable[[Results], Section], ...] = (
     coded_speech.section,
     transmission.section,
     speed.section,
+    heads.section,
     limits.section,
 )
 

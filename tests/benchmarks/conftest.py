@@ -339,6 +339,53 @@ def models():
     }
 
 
+def head_training():
+    def system(median_ms, ratio):
+        return {
+            "median_ms": median_ms, "sd_ms": 0.5, "training_accuracy": 0.7, "ratio": ratio,
+        }  # fmt: skip
+
+    def times(us):
+        return {"median_us": us, "sd_us": 1.0}
+
+    return {
+        "threads": 1,
+        "draws": 30,
+        "epochs": 100,
+        "batch": 64,
+        "learning_rate": 0.01,
+        "classes": 7,
+        "rows": [
+            {
+                "features": features,
+                "samples": 200,
+                "systems": {
+                    "serkit Linear": system(10.0, 1.0),
+                    "scikit-learn MLPClassifier": system(80.0, 0.125),
+                    "scikit-learn SGDClassifier": system(20.0, ratio),
+                },
+            }
+            for features, ratio in ((32, 0.5), (512, 0.25))
+        ],
+        "oselm": {
+            "features": 128,
+            "learned": 1300,
+            "updates": 300,
+            "rows": [
+                {
+                    "hidden": 50, "learn": times(20.4), "forget": times(80.0),
+                    "predict_after_update": times(1234.5), "predict": times(14.0),
+                }
+            ],
+        },
+        "paper": {
+            "features": [32, 512],
+            "samples": [200],
+            "ms": {"Jetson Nano, 5W": [[44.4], [78.4]], "Kirin 655": [[378.27], [1103.1]]},
+        },
+    }  # fmt: skip
+
+
 def window_lengths():
     return {
         "windows_s": [4.0, 8.0],
@@ -455,6 +502,7 @@ def results():
                 }
             ]
         },
+        "head_training": head_training(),
         "install_size": {
             "direct_dependencies": 6, "megabytes": 93.6, "serkit_megabytes": 1.2, "heavy": [],
             "installed": {"numpy": "2.4.6"},

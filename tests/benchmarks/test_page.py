@@ -213,6 +213,16 @@ def test_transmission(results):
     assert "99.8 to 99.8 % of the measured ones" in text
 
 
+def test_heads(results):
+    page = site(results)["results/heads.md"]
+    assert row_of(page, "32 | 200") == [
+        "200", "10.0 (0.5)", "20.0 (0.5)", "0.50", "80.0 (0.5)", "0.12", "44.4", "378.3",
+    ]  # fmt: skip
+    assert row_of(page, "512")[-1] == "1103.1"
+    assert row_of(page, "50") == ["20 (1)", "80 (1)", "1234 (1)", "14 (1)"]
+    assert "takes 0.25 to 0.50 times as long as `SGDClassifier`" in " ".join(page.split())
+
+
 def test_robustness_and_limits(results):
     files = site(results)
     page = files["results/robustness.md"]

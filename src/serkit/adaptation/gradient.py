@@ -70,7 +70,7 @@ class Linear(Head):
 
     def scores(self, vectors: Vectors) -> Floats:
         """Logits, shape `[n, n_classes]`."""
-        return self._forward(np.asarray(vectors, np.float64))[-1].T
+        return self._forward(np.asarray(vectors, np.float64).T)[-1].T
 
     def state(self) -> dict[str, Floats]:
         """Parameters, and the moments of Adam."""
@@ -109,38 +109,43 @@ class Linear(Head):
         ]
         self._moments[-2:] = [(first, second) for first, second in moments]
 
-    def _forward(self, rows: Floats) -> list[Floats]:
+    def _forward(self, columns: Floats) -> list[Floats]:
         """The input of each layer, then the logits, each as columns `[width, n]`."""
-        # Samples as columns: the reductions over the few classes then run along whole rows.
-        outputs = [rows.T]
-        layers = list(zip(self.parameters[::2], self.parameters[1::2], strict=True))
-        for i, (weight, bias) in enumerate(layers):
-            columns = weight.T @ outputs[-1]
-            columns += bias[:, None]
-            if i < len(layers) - 1:
+        outputs = [columns]
+        last = len(self.parameters) - 2
+        for i in range(0, last + 1, 2):
+            columns = self.parameters[i].T @ columns
+            columns += self.parameters[i + 1][:, None]
+            if i < last:
                 np.tanh(columns, out=columns)
             outputs.append(columns)
         return outputs
 
-    def _gradients(self, rows: Floats, wanted: Floats) -> list[Floats]:
-        """Of the mean cross-entropy with the penalty, in the order of the parameters."""
-        outputs = self._forward(rows)
+    def _gradients(self, columns: Floats, wanted: Floats) -> list[Floats]:
+        """Of the mean cross-entropy with the penalty, in the order of the parameters.
+
+        Args:
+            columns: Vectors as columns, shape `[n_features, n]`: sums over the few classes then run
+                along whole rows.
+            wanted: Their one-hot targets, shape `[n_classes, n]`.
+        """
+        outputs = self._forward(columns)
         error = softmax(outputs[-1], axis=0)
-        error -= wanted.T
-        error /= len(rows)
+        error -= wanted
+        error *= 1.0 / error.shape[1]
         gradients: list[Floats] = []
-        for layer in reversed(range(len(self.parameters) // 2)):
-            weight, before = self.parameters[2 * layer], outputs[layer]
+        for i in range(len(self.parameters) - 2, -1, -2):
+            weight, before = self.parameters[i], outputs[i // 2]
             slopes = before @ error.T
             if self.penalty:
                 slopes += self.penalty * weight
-            gradients[:0] = [slopes, error.sum(axis=1)]
-            if layer:
+            gradients[:0] = (slopes, np.add.reduce(error, axis=1))
+            if i:
                 error = (weight @ error) * (1.0 - np.square(before))
         return gradients
 
     def _learn(self, vectors: Floats, targets: Targets) -> None:
-        wanted = one_hot(targets, len(self.classes))
+        wanted = np.ascontiguousarray(one_hot(targets, len(self.classes)).T)
         rng = np.random.default_rng([self.seed, self.n_steps])
         before = {name: values.copy() for name, values in self.state().items()}
         n_steps = self.n_steps
@@ -149,10 +154,10 @@ class Linear(Head):
         with np.errstate(over="ignore", invalid="ignore"):
             for _ in range(self.epochs):
                 order = rng.permutation(len(vectors))
-                shuffled, of_shuffled = vectors[order], wanted[order]
+                columns, targets_of = vectors.take(order, axis=0).T, wanted.take(order, axis=1)
                 for start in range(0, len(order), BATCH_SIZE):
                     batch = slice(start, start + BATCH_SIZE)
-                    self._step(self._gradients(shuffled[batch], of_shuffled[batch]))
+                    self._step(self._gradients(columns[:, batch], targets_of[:, batch]))
         if not all(np.isfinite(values).all() for values in self.state().values()):
             self.restore(before, n_steps=n_steps)
             raise ProfileError("training diverged; lower the learning rate or the penalty")

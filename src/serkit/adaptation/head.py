@@ -81,10 +81,19 @@ class Head(ABC):
         """
         values = self._checked(vectors, labels)
         classes = self._extended(self.classes, labels)
-        if classes != self.classes:
-            self.classes = classes
-            self._grow(len(classes))
-        self._learn(values, self._targets(labels))
+        if classes == self.classes:
+            self._learn(values, self._targets(labels))
+            return self
+        before = {name: learned.copy() for name, learned in self.state().items()}
+        fewer, n_steps = self.classes, self.n_steps
+        self.classes = classes
+        self._grow(len(classes))
+        try:
+            self._learn(values, self._targets(labels))
+        except ProfileError:
+            self.classes = fewer
+            self.restore(before, n_steps=n_steps)
+            raise
         return self
 
     def predict_proba(self, vectors: Vectors) -> Floats:

@@ -12,8 +12,10 @@ Float = TypeVar("Float", bound=np.floating)
 
 def softmax(scores: NDArray[Float], *, axis: int = -1) -> NDArray[Float]:
     """Probabilities over an axis, of the shape and type of the scores."""
-    probabilities: NDArray[Float] = np.exp(scores - scores.max(axis=axis, keepdims=True))
-    probabilities /= probabilities.sum(axis=axis, keepdims=True)
+    # The reductions of the ufuncs: `max` and `sum` would take as long again for a small batch.
+    probabilities: NDArray[Float] = scores - np.maximum.reduce(scores, axis=axis, keepdims=True)
+    np.exp(probabilities, out=probabilities)
+    probabilities /= np.add.reduce(probabilities, axis=axis, keepdims=True)
     return probabilities
 
 
