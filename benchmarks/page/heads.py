@@ -81,7 +81,7 @@ def _oselm(result: dict[str, Any]) -> str:
         [
             str(row["hidden"]),
             *(
-                f"{row[name]['median_us']:.0f} ({row[name]['sd_us']:.0f})"
+                f"{row[name]['median_us']:.0f} ({row[name]['p90_us']:.0f})"
                 for name in columns.values()
             ),
         ]
@@ -92,7 +92,7 @@ def _oselm(result: dict[str, Any]) -> str:
         paragraph(
             f"Microseconds, {oselm['features']} features, {result['classes']} classes, after "
             f"{oselm['learned']} samples: medians of {oselm['updates']} updates of one sample, in "
-            "brackets the standard deviation. The first prediction after an update solves for the "
+            "brackets the 90th percentile. The first prediction after an update solves for the "
             "new weights."
         ),
         table(["hidden units", *columns], rows),

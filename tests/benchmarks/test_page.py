@@ -219,7 +219,7 @@ def test_heads(results):
         "200", "10.0 (0.5)", "20.0 (0.5)", "0.50", "80.0 (0.5)", "0.12", "44.4", "378.3",
     ]  # fmt: skip
     assert row_of(page, "512")[-1] == "1103.1"
-    assert row_of(page, "50") == ["20 (1)", "80 (1)", "1234 (1)", "14 (1)"]
+    assert row_of(page, "50") == ["20 (31)", "80 (120)", "1234 (1852)", "14 (21)"]
     assert "takes 0.25 to 0.50 times as long as `SGDClassifier`" in " ".join(page.split())
 
 
