@@ -33,6 +33,9 @@ from serkit.runtime.shipped import (
 )
 from serkit.runtime.sketch import Sketch, false_alarm_probability, miss_probability
 from serkit.runtime.sound_check import SoundCheck
+from serkit.runtime.text_encoder import EncoderDescription, TextEncoder
+from serkit.runtime.text_input import TextRecipe, with_context
+from serkit.runtime.text_recognizer import TextPrediction, TextRecognizer
 from serkit.runtime.typical import Typical
 from serkit.runtime.weights import PackedWeight, Weight
 
@@ -50,6 +53,7 @@ __all__ = [
     "Convolution",
     "Dense",
     "Embedding",
+    "EncoderDescription",
     "Input",
     "Layer",
     "MeanPooling",
@@ -62,6 +66,10 @@ __all__ = [
     "Recognizer",
     "Sketch",
     "SoundCheck",
+    "TextEncoder",
+    "TextPrediction",
+    "TextRecipe",
+    "TextRecognizer",
     "TrainingCorpus",
     "Typical",
     "Waveform",
@@ -80,4 +88,5 @@ __all__ = [
     "miss_probability",
     "save_model",
     "weighted",
+    "with_context",
 ]

@@ -11,6 +11,7 @@ from serkit.runtime.backend import Backend
 from serkit.runtime.card import ModelCard
 from serkit.runtime.card_description import describe_card
 from serkit.runtime.inputs import Embedding, Input, Waveform
+from serkit.runtime.text_input import TextRecipe
 from serkit.runtime.typical import Typical
 from serkit.text import printable
 
@@ -79,6 +80,13 @@ def _input(value: Input) -> str:
             unit = "frame" if value.per_frame else "recording"
             kind = "log-mel, " if isinstance(value, LogMelRecipe) else ""
             return f"{kind}{value.name}: {value.n_features} numbers per {unit}"
+        case TextRecipe():
+            lines = f" and of {value.context} lines before it" if value.context else ""
+            name = ", with the name of its speaker" if value.speaker else ""
+            return (
+                f"text: {value.n_features} numbers per line{name}{lines}, computed by the encoder "
+                f"{value.encoder} ({value.digest[:16]}) from {value.max_tokens} tokens"
+            )
         case Embedding():
             return f"embedding of {value.width} numbers, computed by {value.model}"
         case Waveform():
