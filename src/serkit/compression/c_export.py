@@ -67,8 +67,8 @@ def export_c(model: Model) -> CSource:
     """Export a model as C99: features in, probabilities and label out.
 
     The source needs no heap and no library except `libm` (`expf`, `tanhf`); integer weights stay
-    packed as in the model file. The input is the features of `serkit.features.extract`; any finite features
-    give finite probabilities. The header can be included from C++.
+    packed as in the model file. The input is the features of `serkit.features.extract`, or an
+    embedding; any finite features give finite probabilities. The header can be included from C++.
 
     Args:
         model: The model, quantised or not.

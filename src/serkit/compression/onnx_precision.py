@@ -36,9 +36,7 @@ def in_precision(graph: bytes, precision: str) -> bytes:
         import onnx
         from onnxruntime.quantization import QuantType, quantize_dynamic
     except ImportError as error:
-        raise MissingExtraError(
-            error.name or "onnx", "encoders", "exporting an encoder"
-        ) from error
+        raise MissingExtraError(error.name or "onnx", "encoders", "exporting an encoder") from error
     model = onnx.load_model_from_string(graph)
     if precision == "fp16":
         _halve(model)

@@ -88,6 +88,11 @@ class TextRecognizer:
         return self.model.card
 
     @property
+    def recipe(self) -> TextRecipe:
+        """The input of the model."""
+        return self._recipe
+
+    @property
     def name(self) -> str:
         """Name of the model."""
         return self.card.name

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from serkit.training.loop import Epoch
     from serkit.training.recipe import (
         Acceptance,
+        ExtremeLearning,
         Network,
         Optimiser,
         Quantisation,
@@ -50,6 +51,7 @@ _EXPORTS: dict[str, tuple[str, ...]] = {
     "serkit.training.loop": ("Epoch",),
     "serkit.training.recipe": (
         "Acceptance",
+        "ExtremeLearning",
         "Network",
         "Optimiser",
         "Quantisation",
@@ -73,6 +75,7 @@ __all__ = [
     "Augmentation",
     "Dataset",
     "Epoch",
+    "ExtremeLearning",
     "FeatureCache",
     "Network",
     "Optimiser",

@@ -100,8 +100,8 @@ def load_pretrained(id_or_folder: str) -> Pretrained:
         ) from error
     source = PAPER_ENCODERS.get(id_or_folder, id_or_folder)
     _refuse_pickles(source)
-    logging.set_verbosity_error()
-    logging.disable_progress_bar()
+    logging.set_verbosity_error()  # type: ignore[no-untyped-call]
+    logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     options: dict[str, Any] = {"trust_remote_code": False}
     try:
         tokenizer = AutoTokenizer.from_pretrained(source, use_fast=True, **options)
@@ -126,9 +126,7 @@ def load_pretrained(id_or_folder: str) -> Pretrained:
             "expected one such as that of BERT or RoBERTa"
         )
     name = id_or_folder if id_or_folder in PAPER_ENCODERS else _name(source)
-    return Pretrained(
-        name, transformer.eval(), backend, str(tokenizer.pad_token), _licence(source)
-    )
+    return Pretrained(name, transformer.eval(), backend, str(tokenizer.pad_token), _licence(source))
 
 
 def _name(source: str) -> str:
