@@ -131,7 +131,7 @@ int {name}_predict(const float features[{upper}_N_FEATURES],
 #endif
 """
     most = _float(limit)
-    functions = "\n".join(dict.fromkeys(ACTIVATED, *(layer.function for layer in layers)))
+    functions = "\n".join(dict.fromkeys((ACTIVATED, *(layer.function for layer in layers))))
     labels = ", ".join(f'"{_plain(label)}"' for label in model.card.labels)
     listed = "\n".join(_array(*array) for array in arrays)
     steps = "\n    ".join(calls)

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from serkit.compression.onnx_precision import in_precision
 from serkit.errors import MissingExtraError, ModelError
@@ -51,12 +52,12 @@ class Exported:
     Attributes:
         encoder: The encoder, loaded from it.
         difference: Largest difference to the transformer in torch, over some sentences.
-        scale: Root mean square of the embeddings of these sentences, to judge it by.
+        cosine: Smallest cosine similarity of their embeddings to those of torch.
     """
 
     encoder: TextEncoder
     difference: float
-    scale: float
+    cosine: float
 
 
 def export_encoder(
@@ -134,8 +135,14 @@ def export_encoder(
     return Exported(
         encoder,
         float(np.abs(found - expected).max()),
-        float(np.sqrt(np.mean(np.square(expected, dtype=np.float64)))),
+        _smallest_cosine(found, expected),
     )
+
+
+def _smallest_cosine(first: NDArray[np.float32], second: NDArray[np.float32]) -> float:
+    """Of the rows of two arrays."""
+    lengths = np.linalg.norm(first, axis=1) * np.linalg.norm(second, axis=1)
+    return float(((first * second).sum(axis=1) / np.maximum(lengths, 1e-30)).min())
 
 
 def _traced(network: PooledEncoder, ids: torch.Tensor, mask: torch.Tensor) -> bytes:

@@ -10,15 +10,24 @@ from serkit.corpora.friends import episode
 from serkit.corpora.utterances import Corpus, Utterance
 from serkit.errors import CorpusError
 
+_FEW_WORDS = 6
+
 
 def text_key(text: str) -> str:
     """The text without case and repeated white space; equal keys are the same text."""
     return " ".join(text.split()).casefold()
 
 
-def text_hash(text: str) -> str:
-    """Hash of `text_key`, in the form of `serkit.audio.content_hash`: 32 hexadecimal digits."""
-    return hashlib.blake2b(text_key(text).encode("utf-8", "replace"), digest_size=16).hexdigest()
+def text_hash(utterance: Utterance) -> str:
+    """Hash of a text, in the form of `serkit.audio.content_hash`: 32 hexadecimal digits.
+
+    A text of fewer than six words, which many people say, is hashed with its corpus, session and
+    speaker; longer ones are recognised in any corpus.
+    """
+    key = text_key(utterance.text or "")
+    if key.count(" ") + 1 < _FEW_WORDS:
+        key = f"{utterance.session_key}|{utterance.speaker_key}|{key}"
+    return hashlib.blake2b(key.encode("utf-8", "replace"), digest_size=16).hexdigest()
 
 
 def dialogues(

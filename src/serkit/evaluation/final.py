@@ -102,7 +102,8 @@ def under_licence(
 
 
 def _on_card(corpus: Corpus, data: Dataset) -> TrainingCorpus:
-    used = set(corpus.utterances) & set(data.utterances)
+    learned = set(data.utterances)
+    used = [u for u in corpus.utterances if u in learned]  # a line may be said twice in a dialogue
     return TrainingCorpus(
         name=corpus.name,
         title=corpus.info.title,

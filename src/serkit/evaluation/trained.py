@@ -78,7 +78,7 @@ def _of_texts(recognizer: TextRecognizer, utterances: Sequence[Utterance]) -> It
     for number, dialogue in dialogues(utterances):
         lines = [recognizer.recipe.line(u.text or "", u.speaker) for u in dialogue]
         for i, u, prediction in zip(number, dialogue, recognizer.dialogue(lines), strict=True):
-            yield i, text_hash(u.text or ""), _probabilities(recognizer, prediction.scores)
+            yield i, text_hash(u), _probabilities(recognizer, prediction.scores)
 
 
 def _of_recordings(

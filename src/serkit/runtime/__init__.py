@@ -29,6 +29,7 @@ from serkit.runtime.shipped import (
     is_model,
     load,
     load_backend,
+    load_described,
     load_network,
 )
 from serkit.runtime.sketch import Sketch, false_alarm_probability, miss_probability
@@ -83,6 +84,7 @@ __all__ = [
     "is_model",
     "load",
     "load_backend",
+    "load_described",
     "load_model",
     "load_network",
     "miss_probability",

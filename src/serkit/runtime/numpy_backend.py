@@ -80,7 +80,7 @@ class NumpyBackend:
     @property
     def facts(self) -> dict[str, Any]:
         """Number of parameters, and the layers with their widths and bits."""
-        return {"n_parameters": self.model.n_parameters, "network": self.model.summary}
+        return self.model.facts
 
     def outputs(self, windows: Sequence[Array]) -> Outputs:
         """Classify windows, as `Backend.outputs`."""

@@ -107,6 +107,20 @@ def load_backend(name_or_path: str | os.PathLike[str]) -> Backend:
         return (_backend_of(path) or NumpyBackend).load(path)
 
 
+def load_described(name_or_path: str | os.PathLike[str]) -> Backend | Model:
+    """Load a model to show its card; a model of text needs no encoder for that.
+
+    Args:
+        name_or_path: As for `load`.
+
+    Raises:
+        ModelError: As `load`.
+    """
+    with _located(name_or_path) as path:
+        backend = _backend_of(path) or NumpyBackend
+        return load_model(path) if backend is NumpyBackend else backend.load(path)
+
+
 def is_model(name_or_path: str) -> bool:
     """Whether a text is the name of a shipped model, or the path of a file of a backend."""
     named = name_or_path in available_models() or name_or_path.endswith(SUFFIX)

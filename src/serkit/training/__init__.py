@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from serkit.training.data import (
         MAX_CLIP_S,
         Dataset,
+        embed_dataset,
         extract_dataset,
         load_utterances,
         make_dataset,
@@ -41,6 +42,7 @@ _EXPORTS: dict[str, tuple[str, ...]] = {
     "serkit.training.data": (
         "MAX_CLIP_S",
         "Dataset",
+        "embed_dataset",
         "extract_dataset",
         "load_utterances",
         "make_dataset",
@@ -83,6 +85,7 @@ __all__ = [
     "Recipe",
     "Ridge",
     "augment",
+    "embed_dataset",
     "extract_dataset",
     "fit",
     "load_recipe",

@@ -227,8 +227,9 @@ def embed_dataset(
     """
     if encoder is None or encoder.digest != recipe.digest:
         raise RecipeError(
-            f"the recipe is bound to the encoder {recipe.encoder or '(none)'}, not to "
-            f"{encoder.name if encoder else 'none'}; bind it with Recipe.bound_to"
+            f"the recipe takes embeddings of the encoder {recipe.encoder or '(not chosen yet)'} "
+            f"({recipe.digest[:16]}), not of {encoder.name if encoder else 'none'}; give the "
+            "folder of that encoder"
         )
     lines = [recipe.line(u.text or "", u.speaker) for u in utterances]
     distinct = list(dict.fromkeys(lines))
@@ -256,7 +257,7 @@ def embed_dataset(
         copies=features[None][:0],
         targets=np.array([list(labels).index(u.label) for u in utterances], np.int64),
         utterances=tuple(utterances),
-        hashes=tuple(text_hash(u.text or "") for u in utterances),
+        hashes=tuple(map(text_hash, utterances)),
     )
 
 
@@ -288,7 +289,7 @@ def hash_utterance(utterance: Utterance, *, max_clip_s: float = MAX_CLIP_S) -> s
         CorpusError: As `read_utterance`.
     """
     if utterance.audio is None and utterance.text is not None:
-        return text_hash(utterance.text)
+        return text_hash(utterance)
     content = ContentHash()
     for piece in _pieces_of(utterance, max_clip_s):
         content.update(piece)
