@@ -25,6 +25,24 @@ def _features_kept_elsewhere(tmp_path_factory: pytest.TempPathFactory) -> Iterat
 
 
 @pytest.fixture(scope="session")
+def bert(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a tiny random BERT, as from a hub."""
+    from transformers_toys import make_bert
+
+    return make_bert(tmp_path_factory.mktemp("hub") / "toy-bert")
+
+
+@pytest.fixture(scope="session")
+def encoder_folder(bert: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Its encoder folder, in fp32."""
+    from serkit.compression.encoder_export import export_encoder
+
+    folder = tmp_path_factory.mktemp("encoders") / "toy"
+    export_encoder(str(bert), folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
 def corpora_root() -> Path:
     """The folder with the real corpora, each under the name `serkit.corpora.load` knows."""
     root = os.environ.get("SERKIT_CORPORA")

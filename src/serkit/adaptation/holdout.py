@@ -35,11 +35,11 @@ class HoldOut:
     """How the validation part is chosen.
 
     Attributes:
-        by: Whole `speaker`s, or single `utterance`s.
+        by: Whole `speaker`s, whole `session`s (dialogues), or single `utterance`s.
         share: Share of them held out.
     """
 
-    by: Literal["speaker", "utterance"]
+    by: Literal["speaker", "session", "utterance"]
     share: float
 
     def split(
@@ -71,6 +71,8 @@ class HoldOut:
             n_held = max(1, round(self.share * len(candidates)))
             validation, training = np.split(rng.permutation(candidates), [n_held])
             return np.sort(training), np.sort(validation)
+        if self.by == "session":
+            return self._sessions(utterances, candidates, rng)
         held = self._speakers(utterances, candidates, rng)
         mask = np.array([utterances[i].speaker_key in held for i in candidates])
         if mask.all():
@@ -79,6 +81,22 @@ class HoldOut:
                 "to train on; leave the sessions out of the corpus if they are none, or set "
                 "validation: utterance in the recipe"
             )
+        return candidates[~mask], candidates[mask]
+
+    def _sessions(
+        self, utterances: Sequence[Spoken], candidates: Index, rng: np.random.Generator
+    ) -> tuple[Index, Index]:
+        keys = [utterances[i].session_key for i in candidates]
+        names = sorted({key for key in keys if key is not None})
+        if None in keys or len(names) < 2:
+            raise ProtocolError(
+                f"the training part has {len(names)} sessions, and {keys.count(None)} utterances "
+                "without one; to hold sessions out for validation, each utterance needs one, and "
+                "there must be two: set validation: utterance in the recipe"
+            )
+        n_held = min(max(1, round(self.share * len(names))), len(names) - 1)
+        held = set(rng.permutation(names)[:n_held].tolist())
+        mask = np.array([key in held for key in keys])
         return candidates[~mask], candidates[mask]
 
     def _speakers(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from serkit.cli.options import AsJson, Jobs, MaxClip, print_json
+from serkit.cli.options import AsJson, Encoder, Jobs, MaxClip, print_json
 from serkit.cli.progress import tracker
 from serkit.cli.streams import say
 from serkit.errors import CorpusError, MissingExtraError, ProtocolError
@@ -57,6 +57,7 @@ def evaluate(
         bool, typer.Option("--allow-seen", help="Test a model on its training recordings.")
     ] = False,
     max_clip_s: MaxClip = None,
+    encoder: Encoder = None,
     as_json: AsJson = False,
     report: Annotated[
         Path | None, typer.Option(metavar="F.html", help="Write an HTML page with plots.")
@@ -95,12 +96,14 @@ def evaluate(
                     "tested on all utterances"
                 )
         name, outcome = _test_model(
-            subject, corpus or [], run, jobs=jobs, allow_seen=allow_seen, max_clip_s=longest_s
-        )
+            subject, corpus or [], run, jobs=jobs, allow_seen=allow_seen, max_clip_s=longest_s,
+            encoder=encoder,
+        )  # fmt: skip
     else:
         name, outcome = _test_recipe(
             subject, corpus or [], anchor or [], protocol, run,
             seeds=seeds or 1, jobs=jobs, ray=ray, cache=cache, max_clip_s=longest_s,
+            encoder=encoder,
         )  # fmt: skip
     figures = figures_of(outcome)
     pages = tables(outcome, figures)
@@ -125,9 +128,10 @@ def _test_model(
     jobs: int,
     allow_seen: bool,
     max_clip_s: float,
+    encoder: Path | None,
 ) -> tuple[str, Outcome]:
     """Name and outcome of a trained model."""
-    from serkit.corpora import load_labelled
+    from serkit.corpora import as_texts, load_labelled
     from serkit.evaluation import (
         evaluate_model,
         refuse_seen,
@@ -141,9 +145,11 @@ def _test_model(
         raise CorpusError("a trained model needs --corpus, the corpus to test it on")
     if run is not None:
         require_free(run, begun=False)
-    recognizer = load(subject)
+    recognizer = load(subject) if encoder is None else load(subject, encoder=encoder)
     card = recognizer.card
     corpora, utterances = load_labelled(specs, labels=card.labels)
+    if encoder is not None:
+        corpora, utterances = as_texts(corpora, utterances)
     if not allow_seen:
         refuse_seen(
             card,
@@ -178,6 +184,7 @@ def _test_recipe(
     ray: str | None,
     cache: bool,
     max_clip_s: float,
+    encoder: Path | None,
 ) -> tuple[str, Outcome]:
     """Name and outcome of a recipe."""
     try:
@@ -186,10 +193,12 @@ def _test_recipe(
     except ModuleNotFoundError as error:
         raise MissingExtraError(error.name or "torch", "train", "evaluating a recipe") from error
     from serkit.corpora import load
+    from serkit.runtime import TextEncoder
 
     if run is not None:
         require_free(run)
-    recipe = load_recipe(subject)
+    texts = TextEncoder.load(encoder, threads=jobs) if encoder is not None else None
+    recipe = load_recipe(subject).bound_to(texts)
     if protocol is None:
         raise ProtocolError("a recipe needs --protocol, such as --protocol loso")
     only_train = sorted({u.corpus for spec in anchors for u in load(spec).utterances})
@@ -202,6 +211,7 @@ def _test_recipe(
         cache=FeatureCache.default() if cache else None,
         track=tracker("Extracting features"),
         max_clip_s=max_clip_s,
+        encoder=texts,
     )
     outcome = evaluate(
         recipe,

@@ -48,8 +48,8 @@ def show(
     as_json: AsJson = False,
 ) -> None:
     """Show a model's card: figures, size, training corpora and their licences."""
-    from serkit.runtime import load_backend
+    from serkit.runtime import load_described
     from serkit.runtime.card_text import card_as_json, card_as_text
 
-    model = load_backend(name)
+    model = load_described(name)
     typer.echo(card_as_json(model) if as_json else card_as_text(model))

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+from enum import StrEnum
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -18,7 +20,19 @@ MaxClip = Annotated[
     float | None,
     typer.Option(min=1.0, metavar="S", help="Longest utterance, in seconds; default: 600."),
 ]
+Encoder = Annotated[
+    Path | None,
+    typer.Option(metavar="DIR", help="Folder of the encoder of a recipe or model of text."),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+class Format(StrEnum):
+    """Output formats."""
+
+    table = "table"
+    json = "json"
+    csv = "csv"
 
 
 def print_json(values: Any) -> None:

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import errno
 import traceback
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from serkit.audio.formats import SUFFIXES
+from serkit.cli.options import Encoder, Format
+from serkit.cli.predict_text import predict_text
 from serkit.cli.progress import late_bar, progress
 from serkit.cli.streams import complain
+from serkit.errors import ModelError
 from serkit.text import printable
 
 if TYPE_CHECKING:
@@ -21,21 +23,15 @@ if TYPE_CHECKING:
     Answer = tuple[str, Prediction | Exception]
 
 
-class Format(StrEnum):
-    """Output formats."""
-
-    table = "table"
-    json = "json"
-    csv = "csv"
-
-
 # Seconds of sound that are processed before a progress bar appears.
 _LONG_S = 120.0
 
 
 def predict(
     context: typer.Context,
-    audio: Annotated[list[str], typer.Argument(metavar="AUDIO...", help="Recordings.")],
+    audio: Annotated[
+        list[str] | None, typer.Argument(metavar="AUDIO...", help="Recordings.")
+    ] = None,
     model: Annotated[
         str | None,
         typer.Option(
@@ -55,12 +51,33 @@ def predict(
     report: Annotated[
         Path | None, typer.Option(metavar="F.html", help="Write an HTML report with pictures.")
     ] = None,
+    text: Annotated[
+        list[str] | None,
+        typer.Option(metavar="TEXT", help="Line of a dialogue, instead of AUDIO; repeatable."),
+    ] = None,
+    text_file: Annotated[
+        Path | None,
+        typer.Option(metavar="F", help="Lines of dialogues; an empty line begins a new one."),
+    ] = None,
+    encoder: Encoder = None,
 ) -> None:
-    """Recognise the emotion of recordings.
+    """Recognise the emotion of recordings, or of lines of text.
 
     A recording that cannot be read is reported on stderr; the others are still
     classified, and the exit code is 2.
     """
+    asked = labels.split(",") if labels is not None else None
+    wanted = [label.strip() for label in asked] if asked is not None else None
+    if text or text_file is not None:
+        predict_text(
+            text or [], text_file, audio=audio or [], model=model, encoder=encoder, labels=wanted,
+            min_confidence=min_confidence, output=output, report=report,
+        )  # fmt: skip
+        return
+    if not audio:
+        raise typer.BadParameter("expected a recording, or --text", param_hint="AUDIO...")
+    if encoder is not None:
+        raise ModelError("--encoder is for text; expected --text or --text-file")
     from serkit.files import refuse_unwritable
     from serkit.runtime import Prediction, default_model, load
 
@@ -75,7 +92,7 @@ def predict(
     with late_bar("Recognising: seconds", after=_LONG_S) as on_seconds:
         answers = recognizer.predict_many(
             audio,
-            labels=[label.strip() for label in labels.split(",")] if labels is not None else None,
+            labels=wanted,
             min_confidence=min_confidence,
             on_seconds=on_seconds,
         )

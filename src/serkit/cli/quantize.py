@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from serkit.cli.models import name_of
-from serkit.cli.options import AsJson, Jobs, MaxClip, print_json
+from serkit.cli.options import AsJson, Encoder, Jobs, MaxClip, print_json
 from serkit.cli.progress import tracker
 from serkit.cli.streams import complain, say
 from serkit.errors import MissingExtraError, RecipeError
@@ -63,6 +63,7 @@ def quantize(
         str, typer.Option(metavar="NAME", help="Model name; default: the file's stem.")
     ] = "",
     max_clip_s: MaxClip = None,
+    encoder: Encoder = None,
     as_json: AsJson = False,
 ) -> None:
     """Quantise a model's weights to 1 to 8 bits per layer.
@@ -71,12 +72,18 @@ def quantize(
     """
     try:
         from serkit.evaluation import find_protocol, shrink
-        from serkit.training import MAX_CLIP_S, FeatureCache, Recipe, extract_dataset
+        from serkit.training import (
+            MAX_CLIP_S,
+            FeatureCache,
+            Recipe,
+            embed_dataset,
+            extract_dataset,
+        )
     except ModuleNotFoundError as error:
         raise MissingExtraError(error.name or "torch", "train", "quantising a model") from error
-    from serkit.corpora import files_of, load_labelled
+    from serkit.corpora import as_texts, files_of, load_labelled
     from serkit.files import refuse_unwritable
-    from serkit.runtime import load_network, save_model
+    from serkit.runtime import TextEncoder, TextRecipe, load_network, save_model
 
     refuse_unwritable(out, sources=[model, *files_of(corpus)])
     plan = _plan(
@@ -91,16 +98,24 @@ def quantize(
     split = find_protocol(protocol)
     corpora, utterances = load_labelled(corpus, labels=full.card.labels)
     recipe = Recipe.of_card(full.card) if fine_tuning else None
-    data = extract_dataset(
-        full.recipe,
-        full.card.labels,
-        utterances,
-        augmentation=recipe.augmentation if recipe else None,
-        jobs=jobs,
-        cache=FeatureCache.default(),
-        track=tracker("Extracting features"),
-        max_clip_s=max_clip_s or MAX_CLIP_S,
-    )
+    cache, track = FeatureCache.default(), tracker("Extracting features")
+    if isinstance(full.card.input, TextRecipe):
+        corpora, utterances = as_texts(corpora, utterances)
+        texts = TextEncoder.load(encoder, threads=jobs) if encoder is not None else None
+        data = embed_dataset(
+            full.card.input, full.card.labels, utterances, encoder=texts, cache=cache, track=track
+        )
+    else:
+        data = extract_dataset(
+            full.recipe,
+            full.card.labels,
+            utterances,
+            augmentation=recipe.augmentation if recipe else None,
+            jobs=jobs,
+            cache=cache,
+            track=track,
+            max_clip_s=max_clip_s or MAX_CLIP_S,
+        )
     shrunk = shrink(full, plan, data, corpora, split, recipe=recipe, seed=seed)
     small = shrunk.model.with_card(name=name or name_of(out))
     size = save_model(small, out)

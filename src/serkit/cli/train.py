@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from serkit.cli.models import name_of
-from serkit.cli.options import Jobs, MaxClip
+from serkit.cli.options import Encoder, Jobs, MaxClip
 from serkit.cli.progress import tracker
 from serkit.cli.streams import complain, say
 from serkit.errors import RecipeError
@@ -37,6 +37,7 @@ def train(
         bool, typer.Option(help="Evaluate under the recipe's protocols, for the card.")
     ] = True,
     max_clip_s: MaxClip = None,
+    encoder: Encoder = None,
     full_precision: Annotated[
         bool, typer.Option("--full-precision", help="Skip the recipe's quantisation.")
     ] = False,
@@ -77,12 +78,13 @@ def train(
         raise MissingExtraError(error.name or "torch", "train", "training a model") from error
     from serkit.corpora import files_of
     from serkit.files import refuse_unwritable, write_atomically
-    from serkit.runtime import save_model
+    from serkit.runtime import TextEncoder, save_model
 
     refuse_unwritable(out, log, sources=[recipe, *files_of(corpus or ())])
     if commercial_use and licence is None:
         raise RecipeError("--commercial-use needs --licence")
-    plan = load_recipe(recipe)
+    texts = TextEncoder.load(encoder, threads=jobs) if encoder is not None else None
+    plan = load_recipe(recipe).bound_to(texts)
     left_out: dict[str, Any] = {"quantisation": None} if full_precision else {}
     plan = plan.model_copy(update=left_out if figures else {**left_out, "acceptance": ()})
     for wanted in plan.acceptance:
@@ -102,6 +104,7 @@ def train(
         cache=FeatureCache.default() if cache else None,
         track=tracker("Extracting features"),
         max_clip_s=max_clip_s or MAX_CLIP_S,
+        encoder=texts,
     )
     check_acceptance(plan, utterances, data.hashes)
     lines: list[str] = []

@@ -9,10 +9,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from serkit.compression.c_layers import C_LAYERS, CArray, DenseInC
+from serkit.compression.c_layers import ACTIVATED, C_LAYERS, CArray, DenseInC
 from serkit.errors import ModelError
 from serkit.runtime import Model
 from serkit.runtime.model import FARTHEST
+from serkit.runtime.text_input import TextRecipe
 
 _PER_LINE_BYTES, _PER_LINE_FLOATS = 24, 8
 
@@ -65,9 +66,9 @@ def _refuse_overflow(layers: Sequence[DenseInC], limit: float, temperature: floa
 def export_c(model: Model) -> CSource:
     """Export a model as C99: features in, probabilities and label out.
 
-    The source needs no heap and no library except `libm` (`expf`); integer weights stay packed as
-    in the model file. The input is the features of `serkit.features.extract`; any finite features
-    give finite probabilities. The header can be included from C++.
+    The source needs no heap and no library except `libm` (`expf`, `tanhf`); integer weights stay
+    packed as in the model file. The input is the features of `serkit.features.extract`, or an
+    embedding; any finite features give finite probabilities. The header can be included from C++.
 
     Args:
         model: The model, quantised or not.
@@ -101,7 +102,7 @@ def export_c(model: Model) -> CSource:
             f"serkit model {model.card.name}: {', '.join(model.card.labels)}.",
             f"{constants} bytes of constants (flash), {buffers} bytes of static buffers (RAM).",
             "Not thread-safe: the buffers are static.",
-            f"Build: cc -std=c99 -O2 your.c {name}.c -lm (it calls expf).",
+            f"Build: cc -std=c99 -O2 your.c {name}.c -lm (it calls expf and tanhf).",
             *(f"Trained on {c.title}, {c.licence}." for c in model.card.corpora),
         ]
     )
@@ -119,7 +120,7 @@ extern "C" {{
 extern const char *const {name}_labels[{upper}_N_LABELS];
 
 /* Computes the probability of each label and returns the index of the most probable.
-   Features: recipe "{_plain(model.recipe.name)}". */
+   Features: {_plain(_features(model))}. */
 int {name}_predict(const float features[{upper}_N_FEATURES],
 {" " * (len(name) + 13)}float probabilities[{upper}_N_LABELS]);
 
@@ -130,7 +131,7 @@ int {name}_predict(const float features[{upper}_N_FEATURES],
 #endif
 """
     most = _float(limit)
-    functions = "\n".join(dict.fromkeys(layer.function for layer in layers))
+    functions = "\n".join(dict.fromkeys((ACTIVATED, *(layer.function for layer in layers))))
     labels = ", ".join(f'"{_plain(label)}"' for label in model.card.labels)
     listed = "\n".join(_array(*array) for array in arrays)
     steps = "\n    ".join(calls)
@@ -177,6 +178,13 @@ int {name}_predict(const float features[{upper}_N_FEATURES],
 }}
 """
     return CSource(name, header, source_text, constants, buffers)
+
+
+def _features(model: Model) -> str:
+    """What the features are."""
+    if isinstance(model.card.input, TextRecipe):
+        return f"text, embedded by {model.card.input.encoder}"
+    return f"recipe {model.recipe.name}"
 
 
 def _identifier(name: str) -> str:

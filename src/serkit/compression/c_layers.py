@@ -11,6 +11,19 @@ from serkit.runtime.layers import Layer
 CArray = tuple[str, str, NDArray[np.uint8] | NDArray[np.float32]]
 """Type, name and values of a constant array."""
 
+_ACTIVATIONS = ("none", "relu", "tanh")
+
+ACTIVATED = """\
+/* Activations: 0 none, 1 relu, 2 tanh. */
+static float activated(float sum, int activation)
+{
+    if (activation == 2) {
+        return tanhf(sum);
+    }
+    return activation == 1 && sum < 0.0f ? 0.0f : sum;
+}
+"""
+
 _PACKED = """\
 /* Code i of a bit stream of codes of `bits` bits, in little-endian bit order. */
 static unsigned code_at(const uint8_t *packed, unsigned long i, unsigned bits)
@@ -27,7 +40,7 @@ static unsigned code_at(const uint8_t *packed, unsigned long i, unsigned bits)
 /* out = activation(weights * in + bias) with weights = scale * (code - middle). */
 static void dense_packed(const float *in, float *out, int n_in, int n_out, unsigned bits,
                          const uint8_t *packed, const float *scale, int n_scales,
-                         const float *bias, int relu)
+                         const float *bias, int activation)
 {
     const float middle = 0.5f * (float)((1u << bits) - 1u);
     unsigned long i = 0;
@@ -37,7 +50,7 @@ static void dense_packed(const float *in, float *out, int n_in, int n_out, unsig
             sum += in[k] * ((float)code_at(packed, i, bits) - middle);
         }
         sum = sum * scale[n_scales == 1 ? 0 : o] + bias[o];
-        out[o] = relu && sum < 0.0f ? 0.0f : sum;
+        out[o] = activated(sum, activation);
     }
 }
 """
@@ -45,14 +58,14 @@ static void dense_packed(const float *in, float *out, int n_in, int n_out, unsig
 _FULL = """\
 /* out = activation(weights * in + bias). */
 static void dense(const float *in, float *out, int n_in, int n_out, const float *weights,
-                  const float *bias, int relu)
+                  const float *bias, int activation)
 {
     for (int o = 0; o < n_out; o++) {
         float sum = bias[o];
         for (int k = 0; k < n_in; k++) {
             sum += in[k] * weights[(long)o * n_in + k];
         }
-        out[o] = relu && sum < 0.0f ? 0.0f : sum;
+        out[o] = activated(sum, activation);
     }
 }
 """
@@ -96,14 +109,14 @@ class DenseInC:
     def call(self, source: str, target: str) -> str:
         """The statement that computes it from one buffer into another."""
         i, layer, weight = self._number, self._layer, self._layer.weight
-        relu = int(layer.activation == "relu")
+        activation = _ACTIVATIONS.index(layer.activation)
         sizes = f"{source}, {target}, {layer.n_inputs}, {layer.n_outputs}"
         if isinstance(weight, PackedWeight):
             return (
                 f"dense_packed({sizes}, {weight.bits}u, codes_{i}, step_{i}, {len(weight.scale)}, "
-                f"bias_{i}, {relu});"
+                f"bias_{i}, {activation});"
             )
-        return f"dense({sizes}, weights_{i}, bias_{i}, {relu});"
+        return f"dense({sizes}, weights_{i}, bias_{i}, {activation});"
 
     def bounds(self, inputs: float) -> tuple[float, float]:
         """Largest magnitude of an intermediate sum and of an output, for inputs up to a bound."""

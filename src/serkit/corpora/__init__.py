@@ -6,6 +6,7 @@ from serkit.corpora.manifest import read as read_manifest
 from serkit.corpora.registry import ROOT_VARIABLE, base_name, files_of, load, load_labelled, names
 from serkit.corpora.stretches import Stretch, pieces
 from serkit.corpora.survey import Stats, Survey, audio_files, count, inspect
+from serkit.corpora.texts import as_texts, dialogues, text_hash, text_key, without_tested
 from serkit.corpora.utterances import Corpus, CorpusInfo, Oddity, Utterance
 
 __all__ = [
@@ -19,9 +20,11 @@ __all__ = [
     "Stretch",
     "Survey",
     "Utterance",
+    "as_texts",
     "audio_files",
     "base_name",
     "count",
+    "dialogues",
     "episode",
     "files_of",
     "inspect",
@@ -31,4 +34,7 @@ __all__ = [
     "names",
     "pieces",
     "read_manifest",
+    "text_hash",
+    "text_key",
+    "without_tested",
 ]

@@ -1,8 +1,9 @@
-"""A user's own corpus: a table of audio files, labels and speakers as CSV or JSON lines.
+"""A user's own corpus: a table of audio files or texts, labels and speakers as CSV or JSON lines.
 
-Columns `audio,label,speaker`, and optionally `session,text,start,end` (times in seconds). The
-CSV has a header; of the JSON lines each is an object with these keys. UTF-8. A relative path of
-an audio file is relative to the manifest.
+Columns `audio,label,speaker`, and optionally `session,text,start,end` (times in seconds); a row
+with a text may do without audio, and a table of texts without the column. The CSV has a header; of
+the JSON lines each is an object with these keys. UTF-8. A relative path of an audio file is
+relative to the manifest.
 """
 
 from __future__ import annotations
@@ -50,9 +51,10 @@ def read(path: Path, labels: Collection[str] | None = None) -> Corpus:
 
     Raises:
         CorpusError: The file is missing or not UTF-8, lacks a column or has an unknown one, or has
-            invalid rows: without label or speaker, with a missing audio file, with an end before
-            the start, with a label that is not allowed, or with the same stretch of audio as
-            another row. The message lists the first few with line numbers, and counts all.
+            invalid rows: without label or speaker, without audio and text, with a missing audio
+            file, with an end before the start, with a label that is not allowed, or with the same
+            stretch of audio as another row. The message lists the first few with line numbers, and
+            counts all.
     """
     utterances: list[Utterance] = []
     bad: list[str] = []
@@ -61,11 +63,11 @@ def read(path: Path, labels: Collection[str] | None = None) -> Corpus:
         try:
             utterance = _utterance(path, row, labels)
             stretch = (
-                os.path.normpath(str(utterance.audio)),
+                os.path.normpath(str(utterance.audio or "")),
                 utterance.start_s or None,
                 utterance.end_s,
             )
-            earlier = first.setdefault(stretch, line)
+            earlier = first.setdefault(stretch, line) if utterance.audio else line
             if earlier != line:
                 raise _BadRowError(f"the same audio as line {earlier}")
         except _BadRowError as error:
@@ -90,7 +92,7 @@ def _info(path: Path, utterances: list[Utterance]) -> CorpusInfo:
         url="",
         citation="",
         labels=in_order(utterance.label for utterance in utterances),
-        layout="a row with audio, label and speaker",
+        layout="a row with audio or text, label and speaker",
     )
 
 
@@ -151,7 +153,8 @@ def _json_rows(path: Path, text: str) -> Iterator[tuple[int, _Row | str]]:
 
 def _wrong_columns(names: list[str]) -> str | None:
     unknown = sorted(set(names) - {*REQUIRED, *OPTIONAL})
-    missing = [name for name in REQUIRED if name not in names]
+    required = REQUIRED[1:] if "text" in names else REQUIRED
+    missing = [name for name in required if name not in names]
     twice = sorted({name for name in names if names.count(name) > 1})
     for what, which in (("unknown", unknown), ("no", missing), ("more than one", twice)):
         if which:
@@ -166,20 +169,22 @@ def _utterance(path: Path, row: _Row | str, labels: Collection[str] | None) -> U
     if isinstance(row, str):
         raise _BadRowError(row)
     cells = {name: _text(row, name) for name in (*REQUIRED, "session", "text")}
-    for name in REQUIRED:
+    for name in REQUIRED[1:] if cells["text"] else REQUIRED:
         if not cells[name]:
             raise _BadRowError(f"the {name} is empty")
     if labels is not None and cells["label"] not in labels:
         allowed = ", ".join(in_order(labels))
         raise _BadRowError(f"unknown label {shown(cells['label'], 80)}, expected one of {allowed}")
-    audio = path.parent / cells["audio"]
+    audio = path.parent / cells["audio"] if cells["audio"] else None
     try:
-        exists = audio.is_file()
+        exists = audio is None or audio.is_file()
     except (OSError, ValueError):
         exists = False  # too long, not accessible, or with a NUL
     if not exists:
         raise _BadRowError(f"no audio file {shown(cells['audio'], 80)}")
     start, end = _seconds(row, "start"), _seconds(row, "end")
+    if audio is None and (start is not None or end is not None):
+        raise _BadRowError("a start or an end, but no audio")
     if end is not None and (start or 0.0) >= end:
         raise _BadRowError(f"starts at {start or 0.0:g} s but ends at {end:g} s")
     return Utterance(

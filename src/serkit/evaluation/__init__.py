@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from serkit.evaluation.seen import Seen, refuse_seen, seen_by_content, seen_by_name
     from serkit.evaluation.shrinking import Shrunk, shrink
     from serkit.evaluation.trained import evaluate_model
+    from serkit.evaluation.tuning import evaluate_tuning
 
 _EXPORTS: dict[str, tuple[str, ...]] = {
     "serkit.evaluation.acceptance": (
@@ -78,6 +79,7 @@ _EXPORTS: dict[str, tuple[str, ...]] = {
     "serkit.evaluation.seen": ("Seen", "refuse_seen", "seen_by_content", "seen_by_name"),
     "serkit.evaluation.shrinking": ("Shrunk", "shrink"),
     "serkit.evaluation.trained": ("evaluate_model",),
+    "serkit.evaluation.tuning": ("evaluate_tuning",),
 }
 
 __getattr__ = lazily(__name__, _EXPORTS)
@@ -100,6 +102,7 @@ __all__ = [
     "compare",
     "evaluate",
     "evaluate_model",
+    "evaluate_tuning",
     "find_protocol",
     "fit_acceptance",
     "fit_final",

@@ -11,7 +11,7 @@ from itertools import combinations
 import numpy as np
 
 from serkit.adaptation import HoldOut
-from serkit.corpora import Utterance, episode
+from serkit.corpora import Utterance, episode, text_key
 from serkit.errors import ProtocolError
 from serkit.evaluation.folds import Fold, Index
 from serkit.evaluation.protocols import Protocol
@@ -28,7 +28,8 @@ def guard(
     """Refuse folds whose parts share an utterance, audio, text, speaker, session or episode.
 
     Parts of speaker-dependent protocols may share speakers, sessions and episodes; their figures
-    are marked instead. So may training and validation if single utterances are held out.
+    are marked instead. So may training and validation if single utterances are held out; if whole
+    sessions are, they may share speakers.
 
     Episodes are those of the series that both MELD and EmoryNLP transcribe. Within one of these
     corpora an episode may be in several parts, as its dialogues are different.
@@ -58,10 +59,11 @@ def guard(
                     f"{where} the episodes {', '.join(sorted(episodes)[:5])}, which both MELD and "
                     f"EmoryNLP transcribe, are {between}; leave them out of one of the corpora"
                 )
-            if protocol.speaker_dependent or (other != "test" and hold_out.by == "utterance"):
+            held_out = other != "test"
+            if protocol.speaker_dependent or (held_out and hold_out.by == "utterance"):
                 continue
             speakers = _shared(first, second, lambda i: utterances[i].speaker_key)
-            if speakers:
+            if speakers and not (held_out and hold_out.by == "session"):
                 raise ProtocolError(
                     f"{where} the speakers {', '.join(sorted(speakers)[:5])} are {between}"
                 )
@@ -85,7 +87,7 @@ def guard_final(
     Args:
         name: Name of the model.
         training: Indices of the training part.
-        validation: Indices of the part held out by a `HoldOut`, which separates speakers.
+        validation: Indices of the part held out by a `HoldOut`.
         utterances: The utterances indexed.
         hashes: `content_hash` of each utterance's audio; if empty, copies are not detected.
 
@@ -234,7 +236,7 @@ def _contents(utterances: Sequence[Utterance], hashes: Sequence[str]) -> dict[in
     def keys() -> Iterator[tuple[int, str]]:
         for i, utterance in enumerate(utterances):
             if utterance.audio is None and utterance.text is not None:
-                yield i, "text " + " ".join(utterance.text.split()).casefold()
+                yield i, f"text {text_key(utterance.text)}"
             elif hashes:
                 yield i, hashes[i]
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from serkit.adaptation import HoldOut
-from serkit.corpora import Utterance
+from serkit.corpora import Utterance, without_tested
 from serkit.errors import ProtocolError
 from serkit.evaluation import folds as splits
 from serkit.evaluation.folds import Fold, Split
@@ -53,6 +53,9 @@ class Protocol:
     def anchored(self, anchors: Sequence[str]) -> Protocol:
         """The same protocol, with some corpora in the training part of every fold only.
 
+        Texts that a fold validates or tests, and episodes of another corpus that it does, are left
+        out of them; see `serkit.corpora.without_tested`.
+
         Args:
             anchors: Names of the corpora.
         """
@@ -70,15 +73,15 @@ class Protocol:
             if not len(others):
                 raise ProtocolError(f"nothing is left to test: all corpora ({named}) are anchors")
             inner = self.split([utterances[i] for i in others.tolist()], seed, hold_out)
-            return [
-                Fold(
-                    fold.name,
-                    np.sort(np.concatenate((others[fold.train], anchor))),
-                    others[fold.validation],
-                    others[fold.test],
-                )
-                for fold in inner
-            ]
+            folds = []
+            for fold in inner:
+                validation, test = others[fold.validation], others[fold.test]
+                tested = [utterances[i] for i in np.concatenate((validation, test)).tolist()]
+                kept = set(without_tested([utterances[i] for i in anchor.tolist()], tested))
+                apart = np.array([i for i in anchor.tolist() if utterances[i] in kept], np.int64)
+                train = np.sort(np.concatenate((others[fold.train], apart)))
+                folds.append(Fold(fold.name, train, validation, test))
+            return folds
 
         return replace(
             self,

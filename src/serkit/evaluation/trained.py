@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 
 import numpy as np
 
 from serkit.audio import SAMPLE_RATE, content_hash
-from serkit.corpora import Utterance
+from serkit.corpora import Utterance, dialogues, text_hash
 from serkit.errors import AudioError, CorpusError
 from serkit.evaluation.execution import carry_out
 from serkit.evaluation.outcome import FoldResult, Outcome
 from serkit.evaluation.protocols import Protocol
 from serkit.evaluation.seen import seen_by_content
-from serkit.runtime import Recognizer
+from serkit.runtime import Recognizer, TextRecognizer
 from serkit.training.data import MAX_CLIP_S, read_utterance
 
 Answer = tuple[int, str, tuple[float, ...]]
@@ -31,7 +31,7 @@ AS_IS = Protocol(
 
 
 def evaluate_model(
-    recognizer: Recognizer,
+    recognizer: Recognizer | TextRecognizer,
     utterances: Sequence[Utterance],
     *,
     seen: bool,
@@ -41,11 +41,11 @@ def evaluate_model(
 ) -> Outcome:
     """Test a trained model on utterances as users run it, long recordings in windows.
 
-    A silent recording, which gets no label, counts as a uniform distribution.
+    A silent recording or an empty text, which gets no label, counts as a uniform distribution.
 
     Args:
         recognizer: The model, of any backend.
-        utterances: Utterances with labels of the model.
+        utterances: Utterances with labels of the model; for a model of text, without recordings.
         seen: Whether the model was trained on their corpora, which marks every figure; a recording
             in the sketch on the model's card marks them too.
         jobs: Number of parallel processes.
@@ -56,11 +56,10 @@ def evaluate_model(
         CorpusError: A recording cannot be read, or is too long or too short; the message names the
             file.
     """
-    numbered = list(enumerate(utterances))
-    # The model is sent with every task, so a task is more than one utterance.
-    tasks = [numbered[i : i + _AT_A_TIME] for i in range(0, len(numbered), _AT_A_TIME)]
-    work = partial(_answers, recognizer, max_clip_s)
-    answers = (answer for part in carry_out(work, tasks, jobs=jobs) for answer in part)
+    if isinstance(recognizer, TextRecognizer):
+        answers: Iterable[Answer] = _of_texts(recognizer, utterances)
+    else:
+        answers = _of_recordings(recognizer, utterances, jobs, max_clip_s)
     ordered = sorted(track(answers, len(utterances)) if track else answers)
     labels = recognizer.labels
     result = FoldResult(
@@ -75,6 +74,23 @@ def evaluate_model(
     return Outcome(AS_IS, labels, tuple(utterances), targets, (result,), hashes, known)
 
 
+def _of_texts(recognizer: TextRecognizer, utterances: Sequence[Utterance]) -> Iterator[Answer]:
+    for number, dialogue in dialogues(utterances):
+        lines = [recognizer.recipe.line(u.text or "", u.speaker) for u in dialogue]
+        for i, u, prediction in zip(number, dialogue, recognizer.dialogue(lines), strict=True):
+            yield i, text_hash(u), _probabilities(recognizer, prediction.scores)
+
+
+def _of_recordings(
+    recognizer: Recognizer, utterances: Sequence[Utterance], jobs: int, max_clip_s: float
+) -> Iterator[Answer]:
+    numbered = list(enumerate(utterances))
+    # The model is sent with every task, so a task is more than one utterance.
+    tasks = [numbered[i : i + _AT_A_TIME] for i in range(0, len(numbered), _AT_A_TIME)]
+    work = partial(_answers, recognizer, max_clip_s)
+    return (answer for part in carry_out(work, tasks, jobs=jobs) for answer in part)
+
+
 def _answers(
     recognizer: Recognizer, max_clip_s: float, task: Sequence[tuple[int, Utterance]]
 ) -> list[Answer]:
@@ -87,6 +103,11 @@ def _answer(recognizer: Recognizer, max_clip_s: float, number: int, utterance: U
         scores = recognizer((samples, SAMPLE_RATE)).scores
     except AudioError as error:
         raise CorpusError(f"{utterance.audio}: {error}") from error
+    return number, content_hash(samples), _probabilities(recognizer, scores)
+
+
+def _probabilities(
+    recognizer: Recognizer | TextRecognizer, scores: Mapping[str, float]
+) -> tuple[float, ...]:
     uniform = 1.0 / len(recognizer.labels)
-    probabilities = tuple(scores.get(label, uniform) for label in recognizer.labels)
-    return number, content_hash(samples), probabilities
+    return tuple(scores.get(label, uniform) for label in recognizer.labels)

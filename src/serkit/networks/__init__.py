@@ -12,6 +12,7 @@ from serkit.networks.layers import (
     MeanPooling,
 )
 from serkit.networks.network import LayeredNetwork
+from serkit.networks.text import PooledEncoder
 
 __all__ = [
     "GRU",
@@ -23,6 +24,7 @@ __all__ = [
     "Layer",
     "LayeredNetwork",
     "MeanPooling",
+    "PooledEncoder",
     "attention_gru",
     "cnn",
     "lstm",

@@ -21,8 +21,10 @@ from serkit.networks.layers import (
 )
 
 
-def mlp(n_inputs: int, hidden: Sequence[int], n_labels: int) -> list[Layer]:
-    """Fully connected layers with ReLU between them, on functionals.
+def mlp(
+    n_inputs: int, hidden: Sequence[int], n_labels: int, *, activation: str = "relu"
+) -> list[Layer]:
+    """Fully connected layers with ReLU or tanh between them, on functionals.
 
     Section 3 of the paper: hidden layers of 256, 512 and 64 units.
 
@@ -30,9 +32,10 @@ def mlp(n_inputs: int, hidden: Sequence[int], n_labels: int) -> list[Layer]:
         n_inputs: Length of the feature vector.
         hidden: Width of each hidden layer; none makes it a linear classifier.
         n_labels: Number of classes.
+        activation: Of the hidden layers, `relu` or `tanh`.
     """
     widths = [n_inputs, *hidden]
-    return [*(Dense(a, b, "relu") for a, b in pairwise(widths)), Dense(widths[-1], n_labels)]
+    return [*(Dense(a, b, activation) for a, b in pairwise(widths)), Dense(widths[-1], n_labels)]
 
 
 def cnn(

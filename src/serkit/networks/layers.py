@@ -43,7 +43,7 @@ class Dense(Layer):
     Args:
         n_inputs: Number of inputs.
         n_outputs: Number of outputs.
-        activation: `relu` or `none`.
+        activation: `relu`, `tanh` or `none`.
     """
 
     kind = "dense"
@@ -58,7 +58,8 @@ class Dense(Layer):
     def forward(self, rows: Tensor, counts: Counts = None) -> tuple[Tensor, Counts]:
         """`activation(rows @ weight.T + bias)`."""
         out = nn.functional.linear(rows, self.weight, self.bias)
-        return (out.relu() if self.activation == "relu" else out), counts
+        activations = {"relu": torch.relu, "tanh": torch.tanh}
+        return activations.get(self.activation, torch.nn.Identity())(out), counts
 
 
 class Convolution(Layer):

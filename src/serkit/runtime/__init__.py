@@ -29,10 +29,14 @@ from serkit.runtime.shipped import (
     is_model,
     load,
     load_backend,
+    load_described,
     load_network,
 )
 from serkit.runtime.sketch import Sketch, false_alarm_probability, miss_probability
 from serkit.runtime.sound_check import SoundCheck
+from serkit.runtime.text_encoder import EncoderDescription, TextEncoder
+from serkit.runtime.text_input import TextRecipe, with_context
+from serkit.runtime.text_recognizer import TextPrediction, TextRecognizer
 from serkit.runtime.typical import Typical
 from serkit.runtime.weights import PackedWeight, Weight
 
@@ -50,6 +54,7 @@ __all__ = [
     "Convolution",
     "Dense",
     "Embedding",
+    "EncoderDescription",
     "Input",
     "Layer",
     "MeanPooling",
@@ -62,6 +67,10 @@ __all__ = [
     "Recognizer",
     "Sketch",
     "SoundCheck",
+    "TextEncoder",
+    "TextPrediction",
+    "TextRecipe",
+    "TextRecognizer",
     "TrainingCorpus",
     "Typical",
     "Waveform",
@@ -75,9 +84,11 @@ __all__ = [
     "is_model",
     "load",
     "load_backend",
+    "load_described",
     "load_model",
     "load_network",
     "miss_probability",
     "save_model",
     "weighted",
+    "with_context",
 ]

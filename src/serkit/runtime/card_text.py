@@ -3,34 +3,50 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import Any, Protocol
 
 from serkit.errors import ModelError
 from serkit.features import FeatureRecipe, LogMelRecipe
-from serkit.runtime.backend import Backend
 from serkit.runtime.card import ModelCard
 from serkit.runtime.card_description import describe_card
 from serkit.runtime.inputs import Embedding, Input, Waveform
+from serkit.runtime.text_input import TextRecipe
 from serkit.runtime.typical import Typical
 from serkit.text import printable
 
 
-def card_as_json(backend: Backend) -> str:
+class Described(Protocol):
+    """A loaded model file, of a backend or of text."""
+
+    @property
+    def card(self) -> ModelCard:
+        """The card of the model."""
+
+    @property
+    def file_bytes(self) -> int:
+        """Size of the file."""
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """Further JSON values to show with the card."""
+
+
+def card_as_json(model: Described) -> str:
     """The card and the size of the file as JSON."""
-    values = describe_card(backend.card) | {"file_bytes": backend.file_bytes} | backend.facts
+    values = describe_card(model.card) | {"file_bytes": model.file_bytes} | model.facts
     return json.dumps(values, indent=2)
 
 
-def card_as_text(backend: Backend) -> str:
+def card_as_text(model: Described) -> str:
     """The card as text.
 
     Raises:
         ModelError: The figures are malformed.
     """
-    card = backend.card
-    facts = {name.removeprefix("n_"): value for name, value in backend.facts.items()}
+    card = model.card
+    facts = {name.removeprefix("n_"): value for name, value in model.facts.items()}
     rows = {
-        "size": f"{backend.file_bytes} bytes",
+        "size": f"{model.file_bytes} bytes",
         "input": _input(card.input),
         **facts,
         "windows": f"{card.window_s:g} s",
@@ -79,6 +95,13 @@ def _input(value: Input) -> str:
             unit = "frame" if value.per_frame else "recording"
             kind = "log-mel, " if isinstance(value, LogMelRecipe) else ""
             return f"{kind}{value.name}: {value.n_features} numbers per {unit}"
+        case TextRecipe():
+            lines = f" and of {value.context} lines before it" if value.context else ""
+            name = ", with the name of its speaker" if value.speaker else ""
+            return (
+                f"text: {value.n_features} numbers per line{name}{lines}, computed by the encoder "
+                f"{value.encoder} ({value.digest[:16]}) from {value.max_tokens} tokens"
+            )
         case Embedding():
             return f"embedding of {value.width} numbers, computed by {value.model}"
         case Waveform():

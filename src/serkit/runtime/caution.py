@@ -12,6 +12,7 @@ Code = Literal[
     "clipped",
     "too-quiet",
     "short",
+    "unknown-words",
     "far-from-training",
 ]
 
@@ -24,9 +25,11 @@ class Caution:
     """A reason not to trust a prediction; its text is `str(caution)`.
 
     Attributes:
-        code: Stable identifier: `truncated` (the file is shorter than its header says),
+        code: Stable identifier: `truncated` (the file is shorter than its header says, or
+            the text longer than its encoder takes),
             `lost-packets` (frames were interpolated), `narrowband` (nothing above 4 kHz),
-            `clipped`, `too-quiet`, `short` or `far-from-training` (unlike the training data).
+            `clipped`, `too-quiet`, `short`, `unknown-words` (most of the text is not in the
+            vocabulary) or `far-from-training` (unlike the training data).
         message: One line for display, with the measured value.
     """
 

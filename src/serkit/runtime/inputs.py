@@ -18,6 +18,7 @@ from serkit.features import (
     extract_of_log_mel,
 )
 from serkit.features.whisper import scaled
+from serkit.runtime.text_input import TextRecipe
 from serkit.text import shown
 
 MAX_WIDTH = 1 << 16
@@ -80,11 +81,12 @@ class Embedding:
         return cls(values["model"], values["width"])
 
 
-Input = FeatureRecipe | LogMelRecipe | Waveform | Embedding
+Input = FeatureRecipe | LogMelRecipe | TextRecipe | Waveform | Embedding
 
 INPUTS: dict[str, type[Input]] = {
     "features": FeatureRecipe,
     "log_mel": LogMelRecipe,
+    "text": TextRecipe,
     "waveform": Waveform,
     "embedding": Embedding,
 }

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from serkit.runtime.weights import PackedWeight, Weight
 
 Array = NDArray[np.float32]
-Activation = Literal["relu", "none"]
+Activation = Literal["relu", "tanh", "none"]
 
 # A convolution copies frames once per kernel position; numbers copied at a time.
 _MAX_COPIED = 1 << 20
@@ -170,14 +170,16 @@ class Dense(WeightedLayer):
     Attributes:
         weight: Shape `[n_outputs, n_inputs]`.
         bias: Shape `[n_outputs]`.
-        activation: `relu` or `none`.
+        activation: `relu`, `tanh` or `none`.
     """
 
     activation: Activation = "none"
 
     kind = "dense"
     needs_frames = False
-    options: ClassVar[Mapping[str, Size | Choice]] = {"activation": Choice(("relu", "none"))}
+    options: ClassVar[Mapping[str, Size | Choice]] = {
+        "activation": Choice(("relu", "tanh", "none"))
+    }
 
     @staticmethod
     def weight_shape(n_inputs: int, n_outputs: int, values: Mapping[str, Any]) -> tuple[int, int]:
@@ -198,7 +200,13 @@ class Dense(WeightedLayer):
         """Apply to rows of shape `[n_rows, n_inputs]`, vectors or frames."""
         out = self._times(rows)
         out += self.bias
-        return np.maximum(out, 0.0, out=out) if self.activation == "relu" else out
+        match self.activation:
+            case "relu":
+                return np.maximum(out, 0.0, out=out)
+            case "tanh":
+                return np.tanh(out, out=out)
+            case "none":
+                return out
 
 
 @dataclass(frozen=True, slots=True, eq=False)

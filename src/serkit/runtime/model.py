@@ -69,6 +69,11 @@ class Model:
         return sum(layer.weight.size + layer.bias.size for layer in weighted(self.layers))
 
     @property
+    def facts(self) -> dict[str, Any]:
+        """Further JSON values to show with the card."""
+        return {"n_parameters": self.n_parameters, "network": self.summary}
+
+    @property
     def summary(self) -> str:
         """Types, widths and bits of the layers, such as `180-64-7, weights of 4, 8 bits`."""
         parts = [str(self.n_features), *(layer.label for layer in self.layers)]

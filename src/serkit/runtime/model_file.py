@@ -14,6 +14,7 @@ from serkit.runtime.card_description import check_card, describe_card
 from serkit.runtime.inputs import Embedding, Waveform
 from serkit.runtime.model import Model
 from serkit.runtime.network_description import check_network, describe, tensors_of
+from serkit.runtime.text_input import TextRecipe
 
 FORMAT = Format("serkit-model", 1, "model", max_bytes=256 << 20, error=ModelError)
 
@@ -91,8 +92,11 @@ def _input_of(card: ModelCard) -> tuple[int, float | None]:
     recipe = card.input
     if isinstance(recipe, Waveform):
         raise ModelError(
-            f"the input of {card.name} is a waveform; expected features, log-mel or an embedding"
+            f"the input of {card.name} is a waveform; expected features, log-mel, text or an "
+            "embedding"
         )
     if isinstance(recipe, Embedding):
         return recipe.width, None
-    return recipe.n_features, SAMPLE_RATE / recipe.hop if recipe.per_frame else None
+    if isinstance(recipe, TextRecipe) or not recipe.per_frame:
+        return recipe.n_features, None
+    return recipe.n_features, SAMPLE_RATE / recipe.hop

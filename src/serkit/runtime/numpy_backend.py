@@ -18,6 +18,7 @@ from serkit.runtime.card import ModelCard
 from serkit.runtime.inputs import kind_of
 from serkit.runtime.model import Model
 from serkit.runtime.model_file import load_model
+from serkit.runtime.text_input import TextRecipe
 
 Array = NDArray[np.float32]
 
@@ -36,6 +37,11 @@ class NumpyBackend:
 
     def __init__(self, model: Model) -> None:
         if not isinstance(model.card.input, FeatureRecipe | LogMelRecipe):
+            if isinstance(model.card.input, TextRecipe):
+                raise ModelError(
+                    f"{model.card.name} takes text: give the folder of its encoder, "
+                    f"{model.card.input.encoder}, with encoder= or --encoder"
+                )
             raise ModelError(
                 f"the input of {model.card.name} is {kind_of(model.card.input)}; expected features "
                 "or log-mel, which can be computed from sound"
@@ -74,7 +80,7 @@ class NumpyBackend:
     @property
     def facts(self) -> dict[str, Any]:
         """Number of parameters, and the layers with their widths and bits."""
-        return {"n_parameters": self.model.n_parameters, "network": self.model.summary}
+        return self.model.facts
 
     def outputs(self, windows: Sequence[Array]) -> Outputs:
         """Classify windows, as `Backend.outputs`."""

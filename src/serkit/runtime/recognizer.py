@@ -13,7 +13,13 @@ from serkit.audio import Source, windows
 from serkit.errors import AudioError, ModelError, PacketError
 from serkit.runtime.backend import Backend
 from serkit.runtime.card import ModelCard
-from serkit.runtime.caution import Caution
+from serkit.runtime.decision import (
+    check_confidence,
+    chosen_labels,
+    decided,
+    distance_cautions,
+    scores_of,
+)
 from serkit.runtime.prediction import Prediction, Window
 from serkit.runtime.sources import Stream, is_silent, opened, window_cautions
 
@@ -105,9 +111,8 @@ class Recognizer:
             PacketError: A packet is damaged, or of another basis.
             ModelError: A label is unknown, or `min_confidence` is not in 0-1.
         """
-        chosen = self._chosen(labels)
-        if min_confidence is not None and not 0.0 <= min_confidence <= 1.0:
-            raise ModelError(f"min_confidence is {min_confidence}; expected 0 to 1")
+        chosen = chosen_labels(self.card, labels)
+        check_confidence(min_confidence)
         total = np.zeros(len(chosen))
         length = n_classified = 0
         total_distance = 0.0
@@ -126,16 +131,10 @@ class Recognizer:
         if not n_classified:
             silent = "digital silence: nothing to classify"
             return Prediction(None, {}, duration_s, self.name, silent, cautions)
-        cautions += self._far(total_distance / n_classified)
-        scores = self._scores(chosen, total / n_classified)
-        best = max(scores, key=scores.__getitem__)
-        if min_confidence is not None and scores[best] < min_confidence:
-            reason = (
-                f"the probability of {best} is {scores[best]:.2f}, below the minimum of "
-                f"{min_confidence:g}"
-            )
-            return Prediction(None, scores, duration_s, self.name, reason, cautions)
-        return Prediction(best, scores, duration_s, self.name, warnings=cautions)
+        cautions += distance_cautions(self.card, total_distance / n_classified)
+        scores = scores_of(self.card, chosen, total / n_classified)
+        label, reason = decided(scores, min_confidence)
+        return Prediction(label, scores, duration_s, self.name, reason, cautions)
 
     def windows(
         self, source: Source, *, labels: Sequence[str] | None = None, hop_s: float | None = None
@@ -160,17 +159,17 @@ class Recognizer:
             PacketError: As a call.
             ModelError: A label is unknown.
         """
-        chosen = self._chosen(labels)
+        chosen = chosen_labels(self.card, labels)
         with opened(source, self.card) as stream:
             for window in self._classified(stream, chosen, hop_s=hop_s):
                 probabilities = window.probabilities
                 yield Window(
                     window.start / stream.rate,
                     (window.start + window.length) / stream.rate,
-                    {} if probabilities is None else self._scores(chosen, probabilities),
+                    {} if probabilities is None else scores_of(self.card, chosen, probabilities),
                     stream.losses()
                     + window_cautions(window.content)
-                    + self._far(window.distance or 0.0),
+                    + distance_cautions(self.card, window.distance or 0.0),
                 )
 
     def embed(self, source: Source, *, hop_s: float | None = None) -> NDArray[np.float32]:
@@ -187,7 +186,7 @@ class Recognizer:
             AudioError: As for `windows`, or the recording is digital silence.
             PacketError: As a call.
         """
-        chosen = self._chosen(None)
+        chosen = chosen_labels(self.card, None)
         with opened(source, self.card) as stream:
             windows = self._classified(stream, chosen, hop_s=hop_s)
             embeddings = [w.embedding for w in windows if w.embedding is not None]
@@ -249,33 +248,6 @@ class Recognizer:
             yield _Classified(start, content, probabilities, distance, outputs.embeddings[0])
         if not n_windows:
             raise _too_short(0.0)
-
-    def _scores(self, chosen: list[int], probabilities: NDArray[np.floating]) -> dict[str, float]:
-        names = [self.labels[i] for i in chosen]
-        return {name: float(p) for name, p in zip(names, probabilities, strict=True)}
-
-    def _chosen(self, labels: Sequence[str] | None) -> list[int]:
-        """Indices of the requested labels, in the model's order."""
-        if labels is None:
-            return list(range(len(self.labels)))
-        if isinstance(labels, str):
-            labels = [labels]
-        unknown = [label for label in labels if label not in self.labels]
-        if unknown or not labels:
-            problem = f"unknown label {', '.join(map(repr, unknown))}" if unknown else "no label"
-            raise ModelError(f"{problem}; expected labels of {self.name}: {', '.join(self.labels)}")
-        return [i for i, label in enumerate(self.labels) if label in labels]
-
-    def _far(self, distance: float) -> tuple[Caution, ...]:
-        typical = self.card.typical
-        if typical is None or distance <= typical.limit:
-            return ()
-        message = (
-            f"unlike the training data of {self.name}: distance {distance:.2f}; "
-            f"{100 * typical.share:.3g} % of the recordings of new speakers are within "
-            f"{typical.limit:.2f}"
-        )
-        return (Caution("far-from-training", message),)
 
 
 def _too_short(length_s: float) -> AudioError:

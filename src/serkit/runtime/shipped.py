@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from functools import cache
 from importlib.resources import as_file, files
 from pathlib import Path
+from typing import overload
 
 from serkit.audio import Source
 from serkit.errors import ModelError
@@ -18,6 +19,8 @@ from serkit.runtime.model_file import load_model
 from serkit.runtime.numpy_backend import NumpyBackend
 from serkit.runtime.recognizer import Recognizer
 from serkit.runtime.sources import is_packets
+from serkit.runtime.text_encoder import TextEncoder
+from serkit.runtime.text_recognizer import TextRecognizer
 from serkit.text import shown
 
 SUFFIX = ".safetensors"
@@ -33,19 +36,36 @@ def available_models() -> tuple[str, ...]:
     return tuple(sorted(name.removesuffix(SUFFIX) for name in names if name.endswith(SUFFIX)))
 
 
-def load(name_or_path: str | os.PathLike[str] = "tiny") -> Recognizer:
+@overload
+def load(name_or_path: str | os.PathLike[str] = ...) -> Recognizer: ...
+
+
+@overload
+def load(
+    name_or_path: str | os.PathLike[str], *, encoder: str | os.PathLike[str]
+) -> TextRecognizer: ...
+
+
+def load(
+    name_or_path: str | os.PathLike[str] = "tiny", *, encoder: str | os.PathLike[str] | None = None
+) -> Recognizer | TextRecognizer:
     """Load a model.
 
     Args:
         name_or_path: Name of a shipped model (see `available_models`) or path of a model file; the
             format is recognised by its content.
+        encoder: For a model of text, the folder of its encoder.
 
     Returns:
-        The model, ready to be called with a recording.
+        The model, ready to be called with a recording; or, with an encoder, with a text.
 
     Raises:
-        ModelError: The model does not exist, or its file is damaged.
+        ModelError: The model does not exist, its file is damaged, or it has another input or
+            encoder.
+        MissingExtraError: A package that the encoder needs is not installed.
     """
+    if encoder is not None:
+        return TextRecognizer(load_network(name_or_path), TextEncoder.load(encoder))
     return Recognizer(load_backend(name_or_path))
 
 
@@ -85,6 +105,20 @@ def load_backend(name_or_path: str | os.PathLike[str]) -> Backend:
     """
     with _located(name_or_path) as path:
         return (_backend_of(path) or NumpyBackend).load(path)
+
+
+def load_described(name_or_path: str | os.PathLike[str]) -> Backend | Model:
+    """Load a model to show its card; a model of text needs no encoder for that.
+
+    Args:
+        name_or_path: As for `load`.
+
+    Raises:
+        ModelError: As `load`.
+    """
+    with _located(name_or_path) as path:
+        backend = _backend_of(path) or NumpyBackend
+        return load_model(path) if backend is NumpyBackend else backend.load(path)
 
 
 def is_model(name_or_path: str) -> bool:

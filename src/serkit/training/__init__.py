@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from serkit.training.data import (
         MAX_CLIP_S,
         Dataset,
+        embed_dataset,
         extract_dataset,
         load_utterances,
         make_dataset,
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from serkit.training.loop import Epoch
     from serkit.training.recipe import (
         Acceptance,
+        ExtremeLearning,
         Network,
         Optimiser,
         Quantisation,
@@ -40,6 +42,7 @@ _EXPORTS: dict[str, tuple[str, ...]] = {
     "serkit.training.data": (
         "MAX_CLIP_S",
         "Dataset",
+        "embed_dataset",
         "extract_dataset",
         "load_utterances",
         "make_dataset",
@@ -50,6 +53,7 @@ _EXPORTS: dict[str, tuple[str, ...]] = {
     "serkit.training.loop": ("Epoch",),
     "serkit.training.recipe": (
         "Acceptance",
+        "ExtremeLearning",
         "Network",
         "Optimiser",
         "Quantisation",
@@ -73,6 +77,7 @@ __all__ = [
     "Augmentation",
     "Dataset",
     "Epoch",
+    "ExtremeLearning",
     "FeatureCache",
     "Network",
     "Optimiser",
@@ -80,6 +85,7 @@ __all__ = [
     "Recipe",
     "Ridge",
     "augment",
+    "embed_dataset",
     "extract_dataset",
     "fit",
     "load_recipe",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -13,10 +15,10 @@ from numpy.typing import NDArray
 
 from serkit import corpora
 from serkit.audio import SAMPLE_RATE, ContentHash, content_hash, stream
-from serkit.corpora import Corpus, Stretch, Utterance, pieces
-from serkit.errors import AudioError, CorpusError
+from serkit.corpora import Corpus, Stretch, Utterance, as_texts, dialogues, pieces, text_hash
+from serkit.errors import AudioError, CorpusError, RecipeError
 from serkit.features import DescriptorRecipe, Features, joined, stacked_twice
-from serkit.runtime import features_of
+from serkit.runtime import TextEncoder, TextRecipe, features_of, with_context
 from serkit.training.feature_cache import FeatureCache
 from serkit.training.workers import in_processes
 
@@ -90,10 +92,16 @@ def load_utterances(
         recipe: The training recipe, with corpora and labels.
         specs: `NAME[=PATH]` of each corpus; the recipe's corpora if empty.
 
+    Returns:
+        The corpora and the utterances; for a recipe of text, without their recordings.
+
     Raises:
-        CorpusError: A corpus is missing, or a label occurs in none of them.
+        CorpusError: A corpus is missing, a label occurs in none of them, or the recipe is of text
+            and an utterance has none.
     """
     loaded, kept = corpora.load_labelled(specs or recipe.corpora, labels=recipe.labels)
+    if isinstance(recipe.input, TextRecipe):
+        loaded, kept = as_texts(loaded, kept)
     missing = [label for label in recipe.labels if all(u.label != label for u in kept)]
     if missing:
         present = sorted({u.label for corpus in loaded for u in corpus.utterances})
@@ -113,6 +121,7 @@ def make_dataset(
     cache: FeatureCache | None = None,
     track: Track | None = None,
     max_clip_s: float = MAX_CLIP_S,
+    encoder: TextEncoder | None = None,
 ) -> Dataset:
     """Extract the features of utterances.
 
@@ -123,10 +132,16 @@ def make_dataset(
         cache: Cache of the features; None for no cache.
         track: Wraps the results to show progress: `track(results, total)`.
         max_clip_s: Maximum length of an utterance in seconds.
+        encoder: The encoder of a recipe of text.
 
     Raises:
         CorpusError: A recording cannot be read or is too long; the message names the file.
+        RecipeError: The recipe is of text, and this is not its encoder.
     """
+    if isinstance(recipe.input, TextRecipe):
+        return embed_dataset(
+            recipe.input, recipe.labels, utterances, encoder=encoder, cache=cache, track=track
+        )
     return extract_dataset(
         recipe.input,
         recipe.labels,
@@ -184,6 +199,68 @@ def extract_dataset(
     )
 
 
+def embed_dataset(
+    recipe: TextRecipe,
+    labels: Sequence[str],
+    utterances: Sequence[Utterance],
+    *,
+    encoder: TextEncoder | None,
+    cache: FeatureCache | None = None,
+    track: Track | None = None,
+) -> Dataset:
+    """`make_dataset` of texts.
+
+    The context of an utterance is those before it, in the given order, of the same session and the
+    same split.
+
+    Args:
+        recipe: Features to compute.
+        labels: Classes, in the order of their indices.
+        utterances: Utterances with these labels, with texts and without recordings.
+        encoder: The encoder of the recipe.
+        cache: Cache of the embeddings of all texts together; None for no cache.
+        track: As for `make_dataset`.
+
+    Raises:
+        RecipeError: This is not the encoder of the recipe.
+        ModelError: The encoder fails.
+    """
+    if encoder is None or encoder.digest != recipe.digest:
+        raise RecipeError(
+            f"the recipe takes embeddings of the encoder {recipe.encoder or '(not chosen yet)'} "
+            f"({recipe.digest[:16]}), not of {encoder.name if encoder else 'none'}; give the "
+            "folder of that encoder"
+        )
+    lines = [recipe.line(u.text or "", u.speaker) for u in utterances]
+    distinct = list(dict.fromkeys(lines))
+
+    def compute() -> list[NDArray[np.float32]]:
+        results: Iterable[Extracted] = (
+            (i, line, [encoder.encode([line])[0]]) for i, line in enumerate(distinct)
+        )
+        rows = track(results, len(distinct)) if track else results
+        return [np.stack([embedding for _, _, (embedding,) in rows])]
+
+    if cache is None:
+        (embeddings,) = compute()
+    else:
+        content = hashlib.blake2b(json.dumps(distinct).encode(), digest_size=16).hexdigest()
+        (embeddings,) = cache.get(content, {"text encoder": encoder.digest}, compute)
+    number = {line: i for i, line in enumerate(distinct)}
+    groups = [index for index, _ in dialogues(utterances)]
+    order = np.array([i for index in groups for i in index], np.int64)
+    rows = embeddings[[number[lines[i]] for i in order.tolist()]]
+    features = np.zeros((len(utterances), recipe.n_features), np.float32)
+    features[order] = with_context(rows, [len(index) for index in groups], recipe.context)
+    return Dataset(
+        features=features,
+        copies=features[None][:0],
+        targets=np.array([list(labels).index(u.label) for u in utterances], np.int64),
+        utterances=tuple(utterances),
+        hashes=tuple(map(text_hash, utterances)),
+    )
+
+
 def read_utterance(utterance: Utterance, *, max_clip_s: float = MAX_CLIP_S) -> Samples:
     """Read the recording of an utterance, or its part of a recording.
 
@@ -202,7 +279,7 @@ def read_utterance(utterance: Utterance, *, max_clip_s: float = MAX_CLIP_S) -> S
 
 
 def hash_utterance(utterance: Utterance, *, max_clip_s: float = MAX_CLIP_S) -> str:
-    """The `content_hash` of an utterance, in constant memory.
+    """The `content_hash` of an utterance, in constant memory; of a text only, its `text_hash`.
 
     Args:
         utterance: As for `read_utterance`.
@@ -211,6 +288,8 @@ def hash_utterance(utterance: Utterance, *, max_clip_s: float = MAX_CLIP_S) -> s
     Raises:
         CorpusError: As `read_utterance`.
     """
+    if utterance.audio is None and utterance.text is not None:
+        return text_hash(utterance)
     content = ContentHash()
     for piece in _pieces_of(utterance, max_clip_s):
         content.update(piece)

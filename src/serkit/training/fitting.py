@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 
 import serkit
+from serkit.adaptation import OSELM
 from serkit.adaptation.calibration import fit_temperature
 from serkit.adaptation.pca import PCA
 from serkit.adaptation.ridge import fit_ridge
@@ -21,7 +22,7 @@ from serkit.runtime import Dense, Layer, Model, ModelCard, WeightedLayer
 from serkit.training.conversion import to_runtime
 from serkit.training.data import Dataset
 from serkit.training.loop import Epoch, Examples, train
-from serkit.training.recipe import Network, Optimiser, Recipe, Ridge
+from serkit.training.recipe import ExtremeLearning, Network, Optimiser, Recipe, Ridge
 from serkit.training.speaker_variation import shrink_speaker_variation
 
 Array = NDArray[np.float32]
@@ -115,11 +116,11 @@ def _learn(
         return Examples(rows, data.targets, recording_weights(recipe, data))
 
     layers = (
-        _closed_form(recipe.optimiser, examples(training), len(recipe.labels))
-        if isinstance(recipe.optimiser, Ridge)
-        else _by_gradient(
+        _by_gradient(
             recipe, recipe.optimiser, examples(training), examples(validation), seed, on_epoch
         )
+        if isinstance(recipe.optimiser, Optimiser)
+        else _closed_form(recipe.optimiser, examples(training), len(recipe.labels), seed)
     )
     # Maps of the input are multiplied into the weights: the file has no tensors for them.
     first = layers[0]
@@ -146,19 +147,36 @@ def _projected(rows: Array, pca: PCA) -> Array:
     return flat.reshape(*rows.shape[:-1], pca.n_components)
 
 
-def _closed_form(ridge: Ridge, training: Examples, n_labels: int) -> list[Layer]:
+def _closed_form(
+    solver: Ridge | ExtremeLearning, training: Examples, n_labels: int, seed: int
+) -> list[Layer]:
     if isinstance(training.features, Sequences):
-        raise RecipeError("ridge takes vectors, but the recipe keeps frames; use functionals")
-    n_variants, n = training.features.shape[:2]
+        raise RecipeError(
+            f"{solver.name} takes vectors, but the recipe keeps frames; use functionals"
+        )
+    n_variants, n, n_features = training.features.shape
+    rows = training.features.reshape(n_variants * n, n_features)
+    hidden: list[Layer] = []
+    if isinstance(solver, ExtremeLearning):
+        layer = _random_layer(n_features, solver, seed)
+        hidden, rows = [layer], layer(rows)
     weight, bias = fit_ridge(
-        training.features.reshape(n_variants * n, -1),
+        rows,
         np.tile(training.targets, n_variants),
         # A recording and its copies together have the weight of one recording.
         np.tile(training.weights / np.float32(n_variants), n_variants),
         n_labels=n_labels,
-        penalty=ridge.penalty,
+        penalty=solver.penalty,
     )
-    return [Dense(weight, bias)]
+    return [*hidden, Dense(weight, bias)]
+
+
+def _random_layer(n_features: int, solver: ExtremeLearning, seed: int) -> Dense:
+    """The hidden layer of the head `OSELM`."""
+    chosen = seed if solver.seed is None else solver.seed
+    random = OSELM(n_features, n_hidden=solver.units, seed=chosen).hidden_weights
+    weight = np.ascontiguousarray(random[:, :-1], np.float32)
+    return Dense(weight, random[:, -1].astype(np.float32), "tanh")
 
 
 def _by_gradient(
@@ -184,7 +202,9 @@ def _by_gradient(
 def _layers(network: Network, n_inputs: int, n_labels: int) -> list[TorchLayer]:
     if network.family == "cnn":
         return cnn(n_inputs, network.hidden, n_labels, kernel=network.kernel, stride=network.stride)
-    make = {"mlp": mlp, "lstm": lstm, "attention-gru": attention_gru}[network.family]
+    if network.family == "mlp":
+        return mlp(n_inputs, network.hidden, n_labels, activation=network.activation)
+    make = {"lstm": lstm, "attention-gru": attention_gru}[network.family]
     return make(n_inputs, network.hidden, n_labels)
 
 

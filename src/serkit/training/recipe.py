@@ -23,14 +23,25 @@ from pydantic import (
 )
 
 from serkit.adaptation import HoldOut
+from serkit.adaptation.checks import MAX_SEED
 from serkit.adaptation.pca import MAX_WIDTH
 from serkit.audio import MAX_WINDOW_S, MIN_WINDOW_S, WINDOW_S
 from serkit.errors import RecipeError
 from serkit.features import FeatureRecipe, LogMelRecipe
 from serkit.files import read_bounded
 from serkit.plain import from_yaml
-from serkit.runtime import GRU, LSTM, MAX_PARAMETERS, Convolution, Dense, ModelCard, WeightedLayer
+from serkit.runtime import (
+    GRU,
+    LSTM,
+    MAX_PARAMETERS,
+    Convolution,
+    Dense,
+    ModelCard,
+    TextEncoder,
+    WeightedLayer,
+)
 from serkit.runtime.inputs import kind_of
+from serkit.runtime.text_input import TextRecipe
 from serkit.text import shortened, shown
 from serkit.training.augmentation import Augmentation
 
@@ -50,12 +61,21 @@ def _log_mel(value: Any) -> LogMelRecipe | None:
     return value if known else LogMelRecipe.from_dict(value)
 
 
-def _plain(recipe: FeatureRecipe | LogMelRecipe | None) -> dict[str, Any] | None:
+def _text(value: Any) -> TextRecipe | None:
+    if value is None or isinstance(value, TextRecipe):
+        return value
+    if isinstance(value, dict) and not set(value) - {"context", "speaker"}:
+        return TextRecipe.any_encoder(value.get("context", 0), value.get("speaker", False))
+    return TextRecipe.from_dict(value)
+
+
+def _plain(recipe: FeatureRecipe | LogMelRecipe | TextRecipe | None) -> dict[str, Any] | None:
     return None if recipe is None else recipe.to_dict()
 
 
 Features = Annotated[FeatureRecipe | None, PlainValidator(_features), PlainSerializer(_plain)]
 LogMel = Annotated[LogMelRecipe | None, PlainValidator(_log_mel), PlainSerializer(_plain)]
+Text = Annotated[TextRecipe | None, PlainValidator(_text), PlainSerializer(_plain)]
 
 
 class _Data(BaseModel):
@@ -76,6 +96,7 @@ class Network(_Data):
     Attributes:
         family: `mlp` on functionals; `cnn`, `lstm` or `attention-gru` on frames.
         hidden: Widths of the hidden layers; an `mlp` without any is a linear classifier.
+        activation: Activation of the hidden layers of an `mlp`, `relu` or `tanh`.
         kernel: Kernel of the convolutions of a `cnn` in frames, odd.
         stride: Stride of the convolutions of a `cnn` in frames.
         dropout: Probability of dropping a hidden unit.
@@ -84,6 +105,7 @@ class Network(_Data):
 
     family: Literal["mlp", "cnn", "lstm", "attention-gru"] = "mlp"
     hidden: tuple[Annotated[int, Field(ge=1, le=8192)], ...] = Field(max_length=32)
+    activation: Literal["relu", "tanh"] = "relu"
     kernel: int = Field(default=5, ge=1, le=255)
     stride: int = Field(default=2, ge=1, le=255)
     dropout: float = Field(default=0.0, ge=0.0, lt=1.0)
@@ -155,9 +177,27 @@ class Ridge(_Data):
     penalty: float = Field(default=0.5, gt=0.0)
 
 
+class ExtremeLearning(_Data):
+    """An extreme learning machine: a random tanh layer, then ridge regression in closed form.
+
+    Huang, Zhu and Siew (2006); Pandelea et al. (2021), 3.2. The result has two dense layers.
+
+    Attributes:
+        name: `elm`.
+        units: Units of the random layer.
+        penalty: Penalty of the squared weights; see `fit_ridge`.
+        seed: Seed of the random layer; None for that of the training.
+    """
+
+    name: Literal["elm"]
+    units: int = Field(default=500, ge=1, le=8192)
+    penalty: float = Field(default=0.01, gt=0.0)
+    seed: int | None = Field(default=None, ge=0, le=MAX_SEED)
+
+
 def _solver(value: Any) -> str:
     name = value.get("name") if isinstance(value, dict) else getattr(value, "name", None)
-    return "ridge" if name == "ridge" else "gradient"
+    return str(name) if name in ("ridge", "elm") else "gradient"
 
 
 class Acceptance(_Data):
@@ -207,7 +247,8 @@ class Recipe(_Data):
         corpora: Names of the training corpora.
         labels: The classes; recordings with other labels are ignored.
         features: The input, if it is computed from sound.
-        log_mel: The input, if it is computed from log-mel; exactly one of the two is given.
+        log_mel: The input, if it is computed from log-mel.
+        text: The input, if it is computed from text; exactly one of the three is given.
         window_s: Length in seconds of the windows that a long recording is cut into.
         clip: Limit of the standardised features, in magnitude; None for no limit.
         network: The network.
@@ -220,8 +261,8 @@ class Recipe(_Data):
         pca: Number of principal components of the training features that an `mlp` is trained on,
             at most as many as features; None for the features themselves.
         augmentation: Augmented copies of the training recordings; None for no copies.
-        validation: Held-out data for early stopping and calibration: whole `speaker`s, or single
-            `utterance`s, which makes the figures speaker-dependent.
+        validation: Held-out data for early stopping and calibration: whole `speaker`s; whole
+            `session`s; or single `utterance`s, which makes the figures speaker-dependent.
         validation_share: Share of the training speakers or utterances held out.
         precision: Type of stored weights that are not quantised.
         quantisation: Quantisation of the weights; None for no quantisation.
@@ -234,11 +275,14 @@ class Recipe(_Data):
     labels: tuple[str, ...] = Field(min_length=2)
     features: Features = None
     log_mel: LogMel = None
+    text: Text = None
     window_s: float = Field(default=WINDOW_S, ge=MIN_WINDOW_S, le=MAX_WINDOW_S)
     clip: float | None = Field(default=None, gt=0.0)
     network: Network
     optimiser: Annotated[
-        Annotated[Optimiser, Tag("gradient")] | Annotated[Ridge, Tag("ridge")],
+        Annotated[Optimiser, Tag("gradient")]
+        | Annotated[Ridge, Tag("ridge")]
+        | Annotated[ExtremeLearning, Tag("elm")],
         Discriminator(_solver),
     ] = Optimiser()
     refit: bool = False
@@ -246,30 +290,35 @@ class Recipe(_Data):
     speaker_shrinkage: float = Field(default=0.0, ge=0.0)
     pca: int | None = Field(default=None, ge=1, le=MAX_WIDTH)
     augmentation: Augmentation | None = None
-    validation: Literal["speaker", "utterance"] = "speaker"
+    validation: Literal["speaker", "session", "utterance"] = "speaker"
     validation_share: float = Field(default=0.15, gt=0.0, lt=1.0)
     precision: Literal["float16", "float32"] = "float32"
     quantisation: Quantisation | None = None
     acceptance: tuple[Acceptance, ...] = ()
 
     @property
-    def input(self) -> FeatureRecipe | LogMelRecipe:
+    def input(self) -> FeatureRecipe | LogMelRecipe | TextRecipe:
         """The input of the model."""
-        given = self.features or self.log_mel
+        given = self.features or self.log_mel or self.text
         if given is None:  # refused by the validation
             raise RecipeError(f"the recipe {self.name} has no input")
         return given
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
-        if (self.features is None) == (self.log_mel is None):
-            raise ValueError("expected exactly one of features and log_mel")
+        if [self.features, self.log_mel, self.text].count(None) != 2:
+            raise ValueError("expected exactly one of features, log_mel and text")
+        if self.augmentation and self.text is not None:
+            raise ValueError("augmentation is of sound: leave it out of a recipe of text")
         if self.augmentation and self.augmentation.coded and self.log_mel is None:
             raise ValueError("augmentation.coded needs log_mel: set it to 0, or use log_mel")
         if len(set(self.labels)) < len(self.labels) or not all(self.labels):
             named = ", ".join(map(repr, self.labels))
             raise ValueError(f"labels are {shortened(named, 200)}; expected distinct names")
-        n_parameters = self.network.n_parameters(self.input.n_features, len(self.labels))
+        network = self.network
+        if isinstance(self.optimiser, ExtremeLearning):
+            network = Network(hidden=(self.optimiser.units,))
+        n_parameters = network.n_parameters(self.input.n_features, len(self.labels))
         if n_parameters > MAX_PARAMETERS:
             raise ValueError(
                 f"the network has {n_parameters} parameters; expected at most {MAX_PARAMETERS}: "
@@ -289,9 +338,11 @@ class Recipe(_Data):
                 )
             if self.pca > self.input.n_features:
                 raise ValueError(f"pca is {self.pca}; expected at most {self.input.n_features}")
-        if isinstance(self.optimiser, Ridge):
+        if not isinstance(self.optimiser, Optimiser):
             if self.network != Network(hidden=()):
-                raise ValueError("ridge needs a linear mlp: set hidden to [] and remove dropout")
+                raise ValueError(
+                    f"{self.optimiser.name} needs a linear mlp: set hidden to [] and remove dropout"
+                )
         elif self.refit and self.optimiser.patience is not None:
             raise ValueError("refit needs a fixed number of epochs: set patience to null")
         if self.refit and self.quantisation and self.quantisation.bits is None:
@@ -303,9 +354,35 @@ class Recipe(_Data):
         """The choice of the validation part."""
         return HoldOut(self.validation, self.validation_share)
 
+    def bound_to(self, encoder: TextEncoder | None) -> Recipe:
+        """The recipe with the encoder that computes its input.
+
+        Args:
+            encoder: The encoder of a recipe of text; None for other recipes.
+
+        Raises:
+            RecipeError: The recipe is of text and there is no encoder, or the other way round; or
+                the network is too large for the width of the encoder.
+        """
+        if self.text is None and encoder is not None:
+            raise RecipeError(f"the recipe {self.name} takes no text; leave the encoder out")
+        if self.text is None or encoder is None:
+            if self.text is not None and not self.text.bound:
+                raise RecipeError(
+                    f"the recipe {self.name} takes text: give the folder of an encoder, with "
+                    "--encoder FOLDER (serkit encoder export makes one)"
+                )
+            return self
+        text = encoder.recipe(context=self.text.context, speaker=self.text.speaker)
+        try:
+            return Recipe.model_validate({**dict(self), "text": text})
+        except ValidationError as error:
+            raise RecipeError(f"{self.name}: {_problems(error)}") from error
+
     def on_card(self) -> dict[str, Any]:
         """As plain JSON values, without defaults and without the input, which is on the card."""
-        return self.model_dump(mode="json", exclude={"features", "log_mel"}, exclude_defaults=True)
+        inputs = {"features", "log_mel", "text"}
+        return self.model_dump(mode="json", exclude=inputs, exclude_defaults=True)
 
     @classmethod
     def of_card(cls, card: ModelCard) -> Recipe:
