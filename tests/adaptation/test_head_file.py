@@ -14,7 +14,7 @@ RNG = np.random.default_rng(0)
 VECTORS = RNG.standard_normal((60, 5))
 LABELS = [("angry", "sad")[i % 2] for i in range(60)]
 HEADS = {
-    "oselm": lambda: OSELM(5, n_hidden=8, penalty=0.5, forgetting=0.99, seed=3),
+    "oselm": lambda: OSELM(5, n_hidden=8, penalty=0.5, scale=0.5, forgetting=0.99, seed=3),
     "linear": lambda: Linear(5, learning_rate=0.01, epochs=3),
     "hidden": lambda: Hidden(5, n_hidden=4, optimiser="sgd", learning_rate=0.1, epochs=2),
 }
@@ -98,19 +98,33 @@ def changed(path, out, tensors=None, **changes):
         ({"temperature": 0}, "temperature is 0"),
         ({"temperature": True}, "temperature is True"),
         ({"steps": -1}, "steps is -1"),
-        ({"settings": {}}, "settings is {}; expected n_hidden, penalty, forgetting, seed"),
+        ({"settings": {}}, "settings is {}; expected n_hidden, penalty, scale, forgetting, seed"),
         (
-            {"settings": {"n_hidden": 1 << 20, "penalty": 1, "forgetting": 1, "seed": 0}},
+            {
+                "settings": {
+                    "n_hidden": 1 << 20,
+                    "penalty": 1,
+                    "scale": 1,
+                    "forgetting": 1,
+                    "seed": 0,
+                }
+            },
             "n_hidden is 1048576",
         ),
         (
-            {"settings": {"n_hidden": 8, "penalty": -1, "forgetting": 1, "seed": 0}},
+            {"settings": {"n_hidden": 8, "penalty": -1, "scale": 1, "forgetting": 1, "seed": 0}},
             "penalty is -1",
         ),
         (
             {
                 "n_features": 65536,
-                "settings": {"n_hidden": 4096, "penalty": 1, "forgetting": 1, "seed": 0},
+                "settings": {
+                    "n_hidden": 4096,
+                    "penalty": 1,
+                    "scale": 1,
+                    "forgetting": 1,
+                    "seed": 0,
+                },
             },
             "268435456 numbers; expected at most 5000000",
         ),

@@ -30,6 +30,8 @@ class _RandomLayer(Head):
         n_features: Length of the vectors.
         n_hidden: Units of the hidden layer.
         penalty: L2 penalty of the output weights, positive.
+        scale: Standard deviation of the inputs of the units, for standardised vectors, without the
+            bias. Below 1 the units are closer to linear.
         seed: Seed of the hidden layer, 0 to 2^24 - 1.
         classes: As for `Head`.
         fixed: As for `Head`.
@@ -44,6 +46,7 @@ class _RandomLayer(Head):
         *,
         n_hidden: int = 100,
         penalty: float = 1.0,
+        scale: float = 1.0,
         seed: int = 0,
         classes: Sequence[str] = (),
         fixed: bool = False,
@@ -51,7 +54,10 @@ class _RandomLayer(Head):
         if not 1e-9 <= penalty <= 1e9:
             raise ProfileError(f"the penalty is {penalty}; expected 1e-9 to 1e9")
         self.n_hidden = whole("number of hidden units", n_hidden, 1, MAX_HIDDEN)
+        if not 1e-3 <= scale <= 1e3:
+            raise ProfileError(f"the scale is {scale}; expected 0.001 to 1000")
         self.penalty = penalty
+        self.scale = scale
         self.seed = whole("seed", seed, 0, MAX_SEED)
         super().__init__(n_features, classes=classes, fixed=fixed)
 
@@ -59,8 +65,8 @@ class _RandomLayer(Head):
     def hidden_weights(self) -> Floats:
         """Weights and bias of the hidden layer, shape `[n_hidden, n_features + 1]`."""
         weights = uniform((self.n_hidden, self.n_features + 1), seed=self.seed)
-        # Unit variance of the activations for standardised features.
-        weights[:, :-1] *= np.sqrt(3.0 / self.n_features)
+        # Uniform numbers in -1 to 1 have the variance 1/3.
+        weights[:, :-1] *= self.scale * np.sqrt(3.0 / self.n_features)
         return weights
 
     @property
@@ -102,6 +108,8 @@ class ELM(_RandomLayer):
         n_features: Length of the vectors.
         n_hidden: Units of the hidden layer.
         penalty: L2 penalty of the output weights, positive.
+        scale: Standard deviation of the inputs of the units, for standardised vectors, without the
+            bias. Below 1 the units are closer to linear.
         seed: Seed of the hidden layer, 0 to 2^24 - 1.
         classes: As for `Head`.
         fixed: As for `Head`.
@@ -163,6 +171,8 @@ class OSELM(_RandomLayer):
         n_features: Length of the vectors.
         n_hidden: Units of the hidden layer.
         penalty: L2 penalty of the output weights, positive.
+        scale: Standard deviation of the inputs of the units, for standardised vectors, without the
+            bias. Below 1 the units are closer to linear.
         forgetting: Factor on the weights of all earlier samples per new sample, above 0, at most 1.
         seed: Seed of the hidden layer, 0 to 2^24 - 1.
         classes: As for `Head`.
@@ -182,6 +192,7 @@ class OSELM(_RandomLayer):
         *,
         n_hidden: int = 100,
         penalty: float = 1.0,
+        scale: float = 1.0,
         forgetting: float = 1.0,
         seed: int = 0,
         classes: Sequence[str] = (),
@@ -193,7 +204,13 @@ class OSELM(_RandomLayer):
             )
         self.forgetting = forgetting
         super().__init__(
-            n_features, n_hidden=n_hidden, penalty=penalty, seed=seed, classes=classes, fixed=fixed
+            n_features,
+            n_hidden=n_hidden,
+            penalty=penalty,
+            scale=scale,
+            seed=seed,
+            classes=classes,
+            fixed=fixed,
         )
 
     @property

@@ -41,8 +41,8 @@ class _Kind:
 
 _GRADIENT = ("penalty", "optimiser", "learning_rate", "epochs", "seed")
 _KINDS = {
-    "elm": _Kind(ELM, ("n_hidden", "penalty", "seed")),
-    "oselm": _Kind(OSELM, ("n_hidden", "penalty", "forgetting", "seed")),
+    "elm": _Kind(ELM, ("n_hidden", "penalty", "scale", "seed")),
+    "oselm": _Kind(OSELM, ("n_hidden", "penalty", "scale", "forgetting", "seed")),
     "linear": _Kind(Linear, _GRADIENT),
     "hidden": _Kind(Hidden, ("n_hidden", *_GRADIENT)),
 }

@@ -174,7 +174,8 @@ def _closed_form(
 def _random_layer(n_features: int, solver: ExtremeLearning, seed: int) -> Dense:
     """The hidden layer of the head `OSELM`."""
     chosen = seed if solver.seed is None else solver.seed
-    random = OSELM(n_features, n_hidden=solver.units, seed=chosen).hidden_weights
+    head = OSELM(n_features, n_hidden=solver.units, scale=solver.scale, seed=chosen)
+    random = head.hidden_weights
     weight = np.ascontiguousarray(random[:, :-1], np.float32)
     return Dense(weight, random[:, -1].astype(np.float32), "tanh")
 

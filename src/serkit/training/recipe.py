@@ -186,12 +186,14 @@ class ExtremeLearning(_Data):
         name: `elm`.
         units: Units of the random layer.
         penalty: Penalty of the squared weights; see `fit_ridge`.
+        scale: Standard deviation of the inputs of the units; see `serkit.adaptation.ELM`.
         seed: Seed of the random layer; None for that of the training.
     """
 
     name: Literal["elm"]
     units: int = Field(default=500, ge=1, le=8192)
     penalty: float = Field(default=0.01, gt=0.0)
+    scale: float = Field(default=1.0, ge=1e-3, le=1e3)
     seed: int | None = Field(default=None, ge=0, le=MAX_SEED)
 
 
