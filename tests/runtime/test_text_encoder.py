@@ -91,6 +91,12 @@ def test_a_tokenizer_of_a_gigabyte_is_not_read(folder):
     refused(folder, "is larger than 33,554,432 bytes")
 
 
+def test_a_link_out_of_the_folder_is_not_followed(folder, tmp_path):
+    (folder / "tokenizer.json").rename(tmp_path / "elsewhere.json")
+    (folder / "tokenizer.json").symlink_to(tmp_path / "elsewhere.json")
+    refused(folder, "is a link out of the folder")
+
+
 def test_no_folder(tmp_path):
     refused(tmp_path / "none", "expected the folder of an encoder")
 
