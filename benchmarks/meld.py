@@ -114,28 +114,31 @@ def score(labels: Labels, predicted: Sequence[str]) -> float:
     return weighted_f1(_counts(labels, predicted))
 
 
-def over_seeds(part: Part, predicted: Sequence[Sequence[str]]) -> dict[str, Any]:
+def over_seeds(
+    utterances: Sequence[Utterance], predicted: Sequence[Sequence[str]]
+) -> dict[str, Any]:
     """Weighted F1: mean over seeds, its interval over dialogues, and each seed's.
 
     Args:
-        part: The part that was predicted.
-        predicted: Predicted emotions of each seed.
+        utterances: The utterances that were predicted.
+        predicted: Their predicted emotions, of each seed.
     """
+    labels = [u.label for u in utterances]
 
     def statistic(index: NDArray[np.int64]) -> NDArray[np.int64]:
         return np.stack(
-            [_counts([part.labels[i] for i in index], [p[i] for i in index]) for p in predicted]
+            [_counts([labels[i] for i in index], [p[i] for i in index]) for p in predicted]
         )
 
     def metrics(totals: NDArray[Any]) -> NDArray[np.float64]:
         return mean_over_seeds(lambda total: [weighted_f1(total)], totals)
 
-    _, by_dialogue = per_speaker([u.session or "" for u in part.utterances], statistic)
+    _, by_dialogue = per_speaker([u.session or "" for u in utterances], statistic)
     (interval,) = clustered_intervals(metrics, by_dialogue)
     return {
         "f1": float(metrics(by_dialogue.sum(axis=0))[0]),
         "interval": None if interval is None else [interval.low, interval.high],
-        "runs": [score(part.labels, p) for p in predicted],
+        "runs": [score(labels, p) for p in predicted],
     }
 
 

@@ -197,7 +197,7 @@ def scored(settings: Settings, split: Split) -> dict[str, Any]:
     return {
         "settings": settings.options | {"epochs": settings.epochs},
         "dev": settings.dev,
-        **over_seeds(split["test"], predicted),
+        **over_seeds(split["test"].utterances, predicted),
     }
 
 
@@ -256,7 +256,7 @@ def table_7(split: Split) -> list[dict[str, Any]]:
             for name, part in reduced.items()
         }
         index = [i for i, u in enumerate(reduced["test"].utterances) if u.speaker == speaker]
-        of_everyone = over_seeds(own["test"], [[p[i] for i in index] for p in everyone])
+        of_everyone = over_seeds(own["test"].utterances, [[p[i] for i in index] for p in everyone])
         row: dict[str, Any] = {"speaker": speaker, "test": len(index), "everyone": of_everyone}
         for size in SIZES:
             predicted = []
@@ -266,7 +266,10 @@ def table_7(split: Split) -> list[dict[str, Any]]:
                 train = own["train"].rows(order)
                 settings = by_gradient("Linear", grid, train, own["dev"])
                 predicted.append(settings.predicted(train, own["test"], seed))
-            row[str(size or "all")] = {"n": len(order), **over_seeds(own["test"], predicted)}
+            row[str(size or "all")] = {
+                "n": len(order),
+                **over_seeds(own["test"].utterances, predicted),
+            }
         rows.append(row)
         print({k: v["f1"] if isinstance(v, dict) else v for k, v in row.items()}, flush=True)
     return rows

@@ -155,7 +155,7 @@ def rounding(folder: str) -> dict[str, Any]:
             head.fit(split["train"].vectors, split["train"].labels)
             chosen = head.predict_proba(split["test"].vectors).argmax(axis=1)
             predicted.append([head.classes[i] for i in chosen])
-        row: dict[str, Any] = {"precision": precision, **over_seeds(split["test"], predicted)}
+        row: dict[str, Any] = {"precision": precision, **over_seeds(utterances["test"], predicted)}
         if precision != "fp32":
             error = (exact - encoded(encoder, texts)) ** 2
             row["error"] = {

@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-_TEXT = """i you we they he she it am is are not no yes oh my god what why how this that so very really
-    happy sad angry love hate great awful wonderful terrible joy tears hello there can't believe
-    good bad day night never always mad glad sorry cry laugh smile shout . , ! ? ' : t s"""
+_TEXT = """i you we they he she it am is are not no yes oh my god what why how this that so very
+    really happy sad angry love hate great awful wonderful terrible joy tears hello there can't
+    believe good bad day night never always mad glad sorry cry laugh smile shout . , ! ? ' : t s"""
 WORDS = _TEXT.split()
 
 

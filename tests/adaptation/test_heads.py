@@ -334,5 +334,5 @@ def test_scale_is_the_deviation_of_the_inputs_of_the_units() -> None:
     for scale in (0.3, 1.0, 2.0):
         weights = ELM(50, n_hidden=200, scale=scale).hidden_weights[:, :-1]
         assert (vectors @ weights.T).std() == pytest.approx(scale, rel=0.03)
-    with pytest.raises(ProfileError, match="the scale is 0; expected 0.001 to 1000"):
+    with pytest.raises(ProfileError, match=r"the scale is 0; expected 0\.001 to 1000"):
         OSELM(50, scale=0)

@@ -16,6 +16,7 @@ from serkit.audio import read
 from serkit.compression import export_c, quantize_matrix
 from serkit.errors import ModelError
 from serkit.features import extract
+from serkit.runtime import Dense
 
 from command import serkit as serkit_command
 
@@ -102,6 +103,20 @@ def test_full_weights_and_no_clip(run_in_c):
     model = serkit.runtime.load_network("tiny").with_card(clip=None, name='Größe 1*/ "x"')
     noise = np.random.default_rng(0).standard_normal((10, len(model.mean)))
     check(run_in_c, model, (model.mean + model.scale * noise).astype(np.float32))
+
+
+@pytest.mark.parametrize("bits", [None, 5])
+def test_every_activation(run_in_c, bits):
+    model = serkit.runtime.load_network("tiny")
+    first, last = model.layers
+    square = np.random.default_rng(1).standard_normal((first.n_outputs, first.n_outputs))
+    middle = Dense((0.3 * square).astype(np.float32), np.zeros(first.n_outputs, np.float32), "tanh")
+    plain = Dense(np.eye(first.n_outputs, dtype=np.float32), middle.bias, "none")
+    full = replace(first, weight=first.matrix)
+    model = replace(model, layers=(full, middle, plain, replace(last, weight=last.matrix)))
+    noise = np.random.default_rng(0).standard_normal((25, len(model.mean)))
+    rows = (model.mean + model.scale * noise).astype(np.float32)
+    check(run_in_c, model if bits is None else packed(model, bits), rows)
 
 
 def extremes(model, rng, n):

@@ -51,6 +51,24 @@ def test_numpy_and_torch_agree_and_a_batch_changes_nothing(family, lengths, seed
     np.testing.assert_array_equal(together, again)
 
 
+@pytest.mark.parametrize("activation", ["relu", "tanh"])
+def test_a_perceptron_is_the_same_in_numpy(activation):
+    torch.manual_seed(0)
+    network = LayeredNetwork(networks.mlp(5, [7, 6], 3, activation=activation)).eval()
+    function = {"relu": torch.nn.ReLU, "tanh": torch.nn.Tanh}[activation]
+    plain = torch.nn.Sequential(
+        torch.nn.Linear(5, 7), function(), torch.nn.Linear(7, 6), function(), torch.nn.Linear(6, 3)
+    )
+    plain.load_state_dict(dict(zip(plain.state_dict(), network.state_dict().values(), strict=True)))
+    rows = torch.randn(9, 5)
+    with torch.no_grad():
+        expected = plain(rows).numpy()
+    found = rows.numpy()
+    for layer in network.layers:
+        found = to_runtime(layer)(found)
+    np.testing.assert_allclose(found, expected, atol=1e-6)
+
+
 @pytest.mark.parametrize(
     ("ours", "theirs"), [(networks.LSTM, torch.nn.LSTM), (networks.GRU, torch.nn.GRU)]
 )

@@ -91,6 +91,12 @@ def test_a_tokenizer_of_a_gigabyte_is_not_read(folder):
     refused(folder, "is larger than 33,554,432 bytes")
 
 
+def test_a_link_out_of_the_folder_is_not_followed(folder, tmp_path):
+    (folder / "tokenizer.json").rename(tmp_path / "elsewhere.json")
+    (folder / "tokenizer.json").symlink_to(tmp_path / "elsewhere.json")
+    refused(folder, "is a link out of the folder")
+
+
 def test_no_folder(tmp_path):
     refused(tmp_path / "none", "expected the folder of an encoder")
 
@@ -192,6 +198,30 @@ def test_graphs_that_cannot_be_used(folder):
     (folder / "encoder.onnx").write_bytes(b"\x10\x00\x00\x00ORTM" + bytes(100))
     describe(folder)
     refused(folder, "ONNX Runtime's own format")
+
+
+def test_a_graph_of_terabytes_fails(folder):
+    """A few bytes that ask for 4 TB, which an operating system may promise."""
+    nodes = [
+        helper.make_node("Shape", ["input_ids"], ["rows"], start=0, end=1),
+        helper.make_node("Concat", ["rows", "many"], ["shape"], axis=0),
+        helper.make_node("ConstantOfShape", ["shape"], ["huge"]),
+        helper.make_node("ReduceMax", ["huge"], ["most"], keepdims=0),
+        helper.make_node("Cast", ["input_ids"], ["x"], to=TensorProto.FLOAT),
+        helper.make_node("Add", ["x", "most"], ["embedding"]),
+    ]
+    model = graph_of(nodes, [numpy_helper.from_array(np.int64([10**12]), "many")])
+    (folder / "encoder.onnx").write_bytes(model.SerializeToString())
+    describe(folder)
+    encoder = TextEncoder.load(folder)
+    with pytest.raises(ModelError, match="the graph cannot be run"):
+        encoder.encode(["Hi"])
+    model = graph_of(nodes, [numpy_helper.from_array(np.int64([3 * 10**9]), "many")])  # 12 GB
+    (folder / "encoder.onnx").write_bytes(model.SerializeToString())
+    describe(folder)
+    encoder = TextEncoder.load(folder)
+    with pytest.raises(ModelError, match="the graph cannot be run"):
+        encoder.encode(["Hi"])
 
 
 def test_numbers_that_are_not_finite(folder):

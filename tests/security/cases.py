@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from fuzz import audio, corpora, models
+from fuzz import audio, corpora, encoders, models
 
 READ, REFUSED = "read", "refused"
 
@@ -203,6 +203,23 @@ def _hostile_name(name: str | bytes) -> Any:
         return found
 
     return make
+
+
+def _encoder(**changes: Any) -> Any:
+    """Write the folder of an encoder with other contents of some files; callables get the place."""
+
+    def make(place: Place) -> str:
+        found = {k: v(place) if callable(v) else v for k, v in changes.items()}
+        encoders.write(place.root / "encoder", **found)
+        return "encoder"
+
+    return make
+
+
+def _linked_encoder(place: Place) -> str:
+    encoders.write(place.root / "encoder")
+    link("encoder/tokenizer.json")(place)
+    return "encoder"
 
 
 def _model(**changes: Any) -> Any:
@@ -433,6 +450,17 @@ def _cases() -> list[Case]:
     found += [
         Case("model", "model", _model(), READ),
         Case("model: a pickle", "model", pickled),
+        Case("encoder", "encoder", _encoder(), READ),
+        Case("encoder: pickles", "encoder", _encoder(graph=Place.pickled, vocabulary=b"{}")),
+        Case(
+            "encoder: weights elsewhere",
+            "encoder",
+            _encoder(graph=lambda place: encoders.graph_of(weights_in=str(place.canary))),
+        ),
+        Case("encoder: operators of others", "encoder", _encoder(graph=encoders.graph_of("evil"))),
+        Case("encoder: exponential", "encoder", _encoder(vocabulary=encoders.tokenizer("(a+)+$"))),
+        Case("encoder: a link", "encoder", _linked_encoder),
+        Case("encoder: a file", "encoder", file("encoder", b"{}")),
         Case("model: a pipe", "model", pipe("m.safetensors")),
         Case("model: half a character", "model", _model(figures={"\ud800": 1})),
         Case("model: no number", "model", _model(figures={"a": float("nan")})),

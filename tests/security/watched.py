@@ -176,6 +176,12 @@ def _model(path: Path) -> None:
     card_as_json(model.backend)
 
 
+def _encoder(path: Path) -> None:
+    from serkit.runtime import TextEncoder
+
+    TextEncoder.load(path).encode(["I am so happy!", "\ud800", "a" * 100_000])
+
+
 def _basis(path: Path) -> None:
     from safetensors.numpy import load
 
@@ -218,6 +224,7 @@ READERS: dict[str, Callable[[Path], None]] = {
     "audio in memory": _audio_in_memory,
     "audio by its name": _audio_by_its_name,
     "model": _model,
+    "encoder": _encoder,
     "basis": _basis,
     "packets": _packets,
     "recipe": _recipe,
@@ -250,8 +257,10 @@ def read(reader: str, path: Path) -> str:
 
 def _warm_up(folder: Path) -> None:
     """Import everything that readers need, before the hook is armed."""
-    from fuzz import audio, corpora, models
+    from fuzz import audio, corpora, encoders, models
 
+    encoders.write(folder / "encoder")
+    read("encoder", folder / "encoder")
     for number, content in enumerate(audio.seeds()):
         (folder / str(number)).write_bytes(content)
         read("audio", folder / str(number))

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -13,6 +15,9 @@ from serkit.text import one_line, printable, shortened, shown
 
 MAX_FIELDS = 4_000_000
 """Fields of an ONNX file, at most; MobileBERT in int8 has about 200,000."""
+
+MAX_MEMORY = 4 << 30
+"""Memory of all graphs of a process together, weights included, at most."""
 
 _STANDARD = (b"", b"ai.onnx")
 _ORT_FORMAT = b"ORTM"
@@ -71,11 +76,13 @@ class OnnxSession:
             import onnxruntime
         except ImportError:
             raise MissingExtraError("onnxruntime", extra, "running an ONNX model") from None
+        _limit_memory(onnxruntime)
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
         options.inter_op_num_threads = 1
         options.log_severity_level = 4  # errors are raised; its log would go to stderr
         options.add_session_config_entry("session.load_model_format", "ONNX")
+        options.add_session_config_entry("session.use_env_allocators", "1")
         try:
             self._session = onnxruntime.InferenceSession(
                 content, options, providers=["CPUExecutionProvider"]
@@ -98,6 +105,17 @@ class OnnxSession:
         except Exception as error:
             raise ModelError(f"the graph cannot be run: {_reason(error)}") from error
         return results
+
+
+@cache
+def _limit_memory(onnxruntime: Any) -> None:
+    """Register the allocator that sessions share; operators beyond its limit fail."""
+    kind = onnxruntime.OrtAllocatorType.ORT_ARENA_ALLOCATOR
+    info = onnxruntime.OrtMemoryInfo("Cpu", kind, 0, onnxruntime.OrtMemType.DEFAULT)
+    as_requested = 1  # the other strategy doubles what is asked for
+    settings = {"max_mem": MAX_MEMORY, "arena_extend_strategy": as_requested}
+    with suppress(RuntimeError):  # the application has registered one of its own
+        onnxruntime.create_and_register_allocator(info, onnxruntime.OrtArenaCfg(settings))
 
 
 def check_onnx(content: bytes) -> None:

@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from serkit.errors import MissingExtraError, ModelError
-from serkit.files import read_bounded
+from serkit.files import lies_within, read_bounded
 from serkit.plain import from_json
 from serkit.runtime.onnx_session import OnnxSession
 from serkit.runtime.text_input import MAX_TOKENS, MAX_WIDTH, TextRecipe, is_digest
@@ -355,6 +355,8 @@ def _clean(text: str) -> str:
 
 
 def _read(path: Path, most: int) -> bytes:
+    if not lies_within(path, path.parent):
+        raise ModelError("is a link out of the folder; expected a file")
     try:
         return read_bounded(path, most)
     except OSError as error:
