@@ -15,7 +15,7 @@ from serkit.training.pretrained import load_pretrained, save_pretrained
 PLAN = {"learning_rate": 3e-3, "batch_size": 8, "max_epochs": 6, "checks_per_epoch": 4}
 
 
-def lines(seed, n=48):
+def lines(seed, n=96):
     """The class is the word that occurs, not its place."""
     rng = np.random.default_rng(seed)
     targets = rng.integers(0, 3, n)
@@ -45,6 +45,26 @@ def test_it_learns_and_repeats(pretrained):
     assert again.checks == tuned.checks
     after = pretrained.transformer.state_dict()
     assert all(torch.equal(after[name], value) for name, value in before.items())
+
+
+def test_texts_of_any_length_are_trained_on_and_padding_does_not_matter(pretrained):
+    texts = ["happy", "so very sad are you", "you are angry oh so very angry", "oh sad"]
+    rows = Lines([text for text in texts for _ in range(5)], np.arange(20) % 3)
+    plan = Tuning(**PLAN | {"max_epochs": 1})
+    tuned = tune_encoder(pretrained, rows, rows, n_labels=3, plan=plan)
+    together = tuned.predict_proba(texts)
+    alone = np.concatenate([tuned.predict_proba([text]) for text in texts])
+    np.testing.assert_allclose(together, alone, atol=1e-5)
+
+
+def test_mixed_precision_trains_in_bfloat16_and_keeps_float32(pretrained):
+    plans = [Tuning(**PLAN, mixed_precision=mixed) for mixed in (False, True)]
+    exact, mixed = (
+        tune_encoder(pretrained, lines(0), lines(1), n_labels=3, plan=plan) for plan in plans
+    )
+    assert mixed.checks[0].train_loss == pytest.approx(exact.checks[0].train_loss, rel=0.05)
+    assert mixed.checks[0].train_loss != exact.checks[0].train_loss
+    assert all(p.dtype == torch.float32 for p in mixed.pretrained.transformer.parameters())
 
 
 def test_it_stops_at_a_share_of_the_final_performance(pretrained):

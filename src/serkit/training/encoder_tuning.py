@@ -23,6 +23,9 @@ from serkit.training.pretrained import Pretrained
 
 _BATCH = 128
 
+_POOL = 20
+"""Batches whose texts are sorted by length."""
+
 
 @dataclass(frozen=True, slots=True)
 class Tuning:
@@ -39,6 +42,7 @@ class Tuning:
         pooling: `mean` over the tokens, or `cls`.
         layers: Layers to concatenate.
         max_tokens: Tokens of a text that are used.
+        mixed_precision: Compute the transformer in bfloat16; parameters stay in float32.
         stop_at: Share of the final weighted F1 on the validation set at which a second training
             stops; None to keep the best weights of the first.
         checks_per_epoch: Validations per epoch of the second training.
@@ -53,6 +57,7 @@ class Tuning:
     pooling: str = "mean"
     layers: tuple[int, ...] = (-1,)
     max_tokens: int = 32
+    mixed_precision: bool = False
     stop_at: float | None = None
     checks_per_epoch: int = 20
 
@@ -211,7 +216,7 @@ def _train(
     drop = nn.Dropout(plan.dropout)
     both = nn.ModuleList([network, output])
     steps = torch.optim.AdamW(
-        both.parameters(), lr=plan.learning_rate, weight_decay=plan.weight_decay
+        both.parameters(), lr=plan.learning_rate, weight_decay=plan.weight_decay, fused=True
     )
     per_epoch = -(-len(targets) // plan.batch_size)
     total = per_epoch * plan.max_epochs
@@ -224,11 +229,11 @@ def _train(
     losses: list[float] = []
     step = 0
     for _ in range(plan.max_epochs):
-        for batch in torch.split(
-            torch.randperm(len(targets), generator=generator), plan.batch_size
-        ):
+        for batch in _batches(mask, plan.batch_size, generator):
             both.train()
-            logits = output(drop(network(ids[batch].to(device), mask[batch].to(device))))
+            with torch.autocast(device.type, torch.bfloat16, enabled=plan.mixed_precision):
+                pooled = network(*_trimmed(ids[batch], mask[batch], device))
+            logits = output(drop(pooled.float()))
             loss = nn.functional.cross_entropy(logits, targets[batch].to(device))
             steps.zero_grad()
             torch.autograd.backward(loss)
@@ -261,6 +266,20 @@ def _train(
     return (network, output), best_score
 
 
+def _batches(mask: Tensor, size: int, generator: torch.Generator) -> list[Tensor]:
+    """Rows of each batch in random order; texts of about one length go together."""
+    pools = torch.split(torch.randperm(len(mask), generator=generator), size * _POOL)
+    sorted_pools = (pool[mask[pool].sum(dim=1).argsort(stable=True)] for pool in pools)
+    batches = [batch for pool in sorted_pools for batch in torch.split(pool, size)]
+    return [batches[i] for i in torch.randperm(len(batches), generator=generator)]
+
+
+def _trimmed(ids: Tensor, mask: Tensor, device: torch.device) -> tuple[Tensor, Tensor]:
+    """Ids and mask without the columns that are padding in every row."""
+    longest = int(mask.sum(dim=1).max())
+    return ids[:, :longest].to(device), mask[:, :longest].to(device)
+
+
 def _tokens(pretrained: Pretrained, plan: Tuning, texts: Sequence[str]) -> tuple[Tensor, Tensor]:
     """Ids and mask, each of shape `[n, max_tokens]`, int64."""
     encoded = pretrained.padded_tokenizer(plan.max_tokens).encode_batch(list(texts))
@@ -277,7 +296,7 @@ def _probabilities(
     device = output.weight.device
     with torch.no_grad():
         parts = [
-            output(network(ids.to(device), mask.to(device))).softmax(dim=1).cpu().numpy()
+            output(network(*_trimmed(ids, mask, device))).softmax(dim=1).cpu().numpy()
             for ids, mask in zip(*(torch.split(t, _BATCH) for t in tokens), strict=True)
         ]
     probabilities: NDArray[np.float32] = np.concatenate(parts)
