@@ -181,7 +181,7 @@ def test_memory_does_not_grow():
 def test_codes_are_stable():
     assert CODES == (
         "truncated", "lost-packets", "narrowband", "clipped", "too-quiet", "short",
-        "far-from-training",
+        "unknown-words", "far-from-training",
     )  # fmt: skip
 
 

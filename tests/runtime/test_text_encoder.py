@@ -3,6 +3,7 @@
 import hashlib
 import json
 import shutil
+import sys
 
 import numpy as np
 import onnx
@@ -11,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from onnx import TensorProto, helper, numpy_helper
 
-from serkit.errors import ModelError
+from serkit.errors import MissingExtraError, ModelError
 from serkit.runtime import TextEncoder
 from serkit.runtime.onnx_session import check_onnx
 from serkit.runtime.text_encoder import MAX_CHARACTERS, EncoderDescription
@@ -89,6 +90,13 @@ def test_a_tokenizer_of_a_gigabyte_is_not_read(folder):
     with (folder / "tokenizer.json").open("r+b") as file:
         file.truncate(1 << 30)
     refused(folder, "is larger than 33,554,432 bytes")
+
+
+@pytest.mark.parametrize("package", ["onnxruntime", "tokenizers"])
+def test_packages_that_are_not_installed(encoder_folder, monkeypatch, package):
+    monkeypatch.setitem(sys.modules, package, None)
+    with pytest.raises(MissingExtraError, match=rf"{package}.*pip install 'serkit\[text\]'"):
+        TextEncoder.load(encoder_folder)
 
 
 def test_a_link_out_of_the_folder_is_not_followed(folder, tmp_path):

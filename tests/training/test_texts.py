@@ -268,6 +268,16 @@ def test_a_corpus_of_another_test_is_apart_from_it():
     assert [told[i].text for i in fold.train] == ["x", "Bye"]
 
 
+def test_a_line_said_twice_is_two_utterances(encoder):
+    told = [u for u in utterances() for _ in range(2)]
+    data = make_dataset(recipe_of(encoder), told, encoder=encoder)
+    outcome = evaluate(recipe_of(encoder), data, find_protocol("fixed"), seeds=[0])
+    assert len(set(outcome.identities)) == 96
+    assert outcome.identities[::2] == tuple(
+        name.rpartition("|")[0] for name in outcome.identities[1::2]
+    )
+
+
 def test_sessions_are_held_out_whole():
     told = utterances()
     training, validation = HoldOut("session", 0.25).split(told, np.arange(48), seed=0)

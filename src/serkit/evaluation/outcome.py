@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -103,8 +104,11 @@ def marks(protocol: Protocol, *, seen: bool) -> tuple[str, ...]:
 
 
 def identities(utterances: Sequence[Utterance], hashes: Sequence[str]) -> tuple[str, ...]:
-    """Identity of each utterance, independent of where its corpus is stored."""
-    return tuple(
+    """Identity of each utterance, independent of where its corpus is stored.
+
+    A line that a speaker repeats in a dialogue is numbered from its second occurrence on.
+    """
+    names = [
         "|".join(
             map(
                 str,
@@ -121,7 +125,14 @@ def identities(utterances: Sequence[Utterance], hashes: Sequence[str]) -> tuple[
             )
         )
         for i, u in enumerate(utterances)
-    )
+    ]
+    counts: Counter[str] = Counter()
+    numbered = []
+    for name, u in zip(names, utterances, strict=True):
+        counts[name] += 1
+        repeated = u.audio is None and counts[name] > 1
+        numbered.append(f"{name}|{counts[name]}" if repeated else name)
+    return tuple(numbered)
 
 
 def fingerprints(utterances: Sequence[Utterance], hashes: Sequence[str]) -> dict[str, str]:
