@@ -209,30 +209,17 @@ def _latency(latency: dict[str, Any]) -> str:
     return blocks(
         paragraph(
             f"Mean milliseconds per sentence (standard deviation) with tokenisation, one at a "
-            f"time, padded to {latency['max_tokens']} tokens, {plural(latency['threads'], 'thread')}"
-            f" on one core: {latency['sentences']} sentences of the test part, "
+            f"time, padded to {latency['max_tokens']} tokens, "
+            f"{plural(latency['threads'], 'thread')} on one core: {latency['sentences']} sentences of the test part, "
             f"{plural(latency['rounds'], 'round')}, systems in turn. Sizes are those of the whole "
             "folder with the tokenizer; for torch, of the parameters. The ratio is a median. "
             "Random weights do not change time and size."
         ),
         table(header, rows),
-        _litert(latency),
         _published(latency),
         _rounding(latency["rounding"]),
         conditions(latency),
     )
-
-
-def _litert(latency: dict[str, Any]) -> str:
-    found = latency.get("litert")
-    if found is None:
-        return ""
-    rows = [
-        [row["encoder"], *(f"{row[p]['mean_ms']:.2f} ({row[p]['sd_ms']:.2f})" for p in ("fp32",))]
-        + [f"{row['fp32']['bytes'] / 1e6:.1f}"]
-        for row in found["rows"]
-    ]
-    return table(["LiteRT, the paper's TFLite", "fp32, ms", "fp32, MB"], rows)
 
 
 def _published(latency: dict[str, Any]) -> str:

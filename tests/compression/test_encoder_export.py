@@ -4,6 +4,8 @@ import json
 
 import numpy as np
 import onnx
+import onnx.reference
+import onnxruntime
 import pytest
 import torch
 from onnx import numpy_helper
@@ -158,6 +160,41 @@ def test_each_row_of_a_table_is_rounded_by_a_step_of_its_own():
     steps = np.abs(table).max(axis=1, keepdims=True) / 127.0
     assert (np.abs(values - table) <= 0.5001 * steps).all()
     assert (values[5] == 0.0).all()
+
+
+def test_products_are_sums_of_integers_with_a_step_per_token_and_output():
+    """Against the definition, in whole numbers: both runtimes, two products of one input."""
+    rng = np.random.default_rng(0)
+    x = (rng.standard_normal((2, 5, 48)) * 10.0 ** rng.integers(-3, 3, (2, 5, 1))).astype("f4")
+    x[1, 2] = 0.0
+    weights = [rng.standard_normal((48, n)).astype("f4") * 0.1 for n in (32, 40)]
+    shapes = {"x": [2, 5, 48], "a": [2, 5, 32], "b": [2, 5, 40]}
+    x_info, *outputs = (
+        onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, shape)
+        for name, shape in shapes.items()
+    )
+    graph = onnx.helper.make_graph(
+        [onnx.helper.make_node("MatMul", ["x", f"w{i}"], [out]) for i, out in enumerate("ab")],
+        "g",
+        [x_info],
+        outputs,
+        [numpy_helper.from_array(weight, f"w{i}") for i, weight in enumerate(weights)],
+    )
+    model = onnx.helper.make_model(
+        graph, opset_imports=[onnx.helper.make_opsetid("", 17)], ir_version=10
+    )
+    small = in_precision(model.SerializeToString(), "int8")
+    step = np.maximum(np.abs(x).max(axis=-1, keepdims=True), np.float32(1e-12)) / np.float32(127)
+    codes = np.rint(x / step).astype(np.int64)
+    reference = onnx.reference.ReferenceEvaluator(onnx.load_model_from_string(small))
+    session = onnxruntime.InferenceSession(small)
+    for found in (reference.run(None, {"x": x}), session.run(None, {"x": x})):
+        for weight, values in zip(weights, found, strict=True):
+            of_output = np.abs(weight).max(axis=0) / np.float32(127)
+            whole = codes @ np.rint(weight / of_output).astype(np.int64)
+            np.testing.assert_allclose(values, whole * of_output * step, rtol=1e-5, atol=0)
+            exact = x.astype(np.float64) @ weight
+            assert np.abs(values - exact).max() <= 0.03 * np.abs(exact).max()
 
 
 @pytest.mark.parametrize(

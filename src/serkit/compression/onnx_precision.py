@@ -1,16 +1,11 @@
 """ONNX graphs of lower precision: float16 or int8 weights.
 
-Embedding tables, which are most of a small encoder, get one scale per row, since their rows differ
-in size by orders of magnitude.
+In int8, each row of an embedding table, each output of a product and each token has a scale of its
+own, since they differ by orders of magnitude.
 """
 
 from __future__ import annotations
 
-import logging
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -27,52 +22,25 @@ def in_precision(graph: bytes, precision: str) -> bytes:
     Args:
         graph: An ONNX graph with float32 weights.
         precision: `fp32` for the same graph; `fp16` for weights that are stored in float16 and
-            expanded when the graph is loaded; `int8` for matrix products in 8 bits, with a scale
-            per output and activations quantised as they come, and embedding tables in 8 bits.
+            expanded when the graph is loaded; `int8` for embedding tables and matrix products in 8
+            bits, with one scale per row of a table, per output and per token.
 
     Raises:
-        MissingExtraError: onnx or onnxruntime is not installed.
+        MissingExtraError: onnx is not installed.
     """
     if precision == "fp32":
         return graph
     try:
         import onnx
-        from onnxruntime.quantization import QuantType, quantize_dynamic
     except ImportError as error:
         raise MissingExtraError(error.name or "onnx", "encoders", "exporting an encoder") from error
     model = onnx.load_model_from_string(graph)
     if precision == "fp16":
         _halve(model)
-        return bytes(model.SerializeToString())
-    _quantise_tables(model)
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "int8.onnx"
-        with _quiet():
-            quantize_dynamic(
-                model,
-                path,
-                op_types_to_quantize=["MatMul"],
-                per_channel=True,
-                weight_type=QuantType.QInt8,
-                extra_options={"MatMulConstBOnly": True},
-            )
-        model = onnx.load(path)
-    # It declares its own operators, but uses none of them.
-    standard = [one for one in model.opset_import if one.domain in ("", "ai.onnx")]
-    del model.opset_import[:]
-    model.opset_import.extend(standard)
+    else:
+        _quantise_tables(model)
+        _quantise_products(model)
     return bytes(model.SerializeToString())
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Discard warnings of the log: the quantiser advises a step that changes nothing here."""
-    before = logging.root.manager.disable
-    logging.disable(logging.WARNING)
-    try:
-        yield
-    finally:
-        logging.disable(before)
 
 
 def _halve(model: Any) -> None:
@@ -118,6 +86,64 @@ def _quantise_tables(model: Any) -> None:
             helper.make_node("Gather", [f"{name}.scale", ids], [f"{out}.scale"], axis=0),
             helper.make_node("Mul", [f"{out}.float", f"{out}.scale"], [out]),
         ]
+    _replace_nodes(model, nodes)
+
+
+def _quantise_products(model: Any) -> None:
+    """Replace `MatMul(x, weight)` by a product of integers times two scales.
+
+    Each row of x, a token, has its own scale, since the rows of one product differ by orders of
+    magnitude and a scale for all rounds the small ones away.
+    """
+    from onnx import TensorProto, helper, numpy_helper
+
+    weights = {tensor.name: tensor for tensor in _weights(model) if len(tensor.dims) == 2}
+    constants: dict[str, Any] = {
+        "int8.most": np.float32(127.0),
+        "int8.offset": np.float32(128.0),
+        "int8.zero": np.uint8(128),
+        "int8.least": np.float32(1e-12),  # a row of zeros has no scale
+    }
+    nodes: list[Any] = []
+    quantised: set[str] = set()
+
+    def add(operator: str, inputs: list[str], output: str, **attributes: Any) -> str:
+        nodes.append(helper.make_node(operator, inputs, [output], **attributes))
+        return output
+
+    for node in model.graph.node:
+        if node.op_type != "MatMul" or node.input[1] not in weights:
+            nodes.append(node)
+            continue
+        x, name, out = node.input[0], node.input[1], node.output[0]
+        codes, scale = f"{x}.codes", f"{x}.scale"
+        if x not in quantised:  # query, key and value have the same input
+            quantised.add(x)
+            largest = add("ReduceMax", [add("Abs", [x], f"{x}.abs")], f"{x}.max", axes=[-1])
+            largest = add("Max", [largest, "int8.least"], f"{x}.largest")
+            add("Div", [largest, "int8.most"], scale)
+            steps = add("Round", [add("Div", [x, scale], f"{x}.steps")], f"{x}.round")
+            add(
+                "Cast", [add("Add", [steps, "int8.offset"], f"{x}.up")], codes, to=TensorProto.UINT8
+            )
+        matrix = numpy_helper.to_array(weights[name])
+        step = np.abs(matrix).max(axis=0) / np.float32(127.0)
+        step = np.where(step > 0.0, step, np.float32(1.0)).astype(np.float32)
+        constants |= {
+            f"{name}.codes": np.rint(matrix / step).astype(np.int8),
+            f"{name}.step": step,
+        }
+        product = add("MatMulInteger", [codes, f"{name}.codes", "int8.zero"], f"{out}.sum")
+        product = add("Cast", [product], f"{out}.float", to=TensorProto.FLOAT)
+        add("Mul", [add("Mul", [product, f"{name}.step"], f"{out}.steps"), scale], out)
+    model.graph.initializer.extend(
+        numpy_helper.from_array(np.asarray(values), name) for name, values in constants.items()
+    )
+    _replace_nodes(model, nodes)
+
+
+def _replace_nodes(model: Any, nodes: list[Any]) -> None:
+    """Other nodes, and only the constants that they use."""
     used = {name for node in nodes for name in node.input}
     kept = [tensor for tensor in model.graph.initializer if tensor.name in used]
     del model.graph.node[:], model.graph.initializer[:]

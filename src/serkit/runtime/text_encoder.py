@@ -221,8 +221,8 @@ class TextEncoder:
     def encode(self, texts: Sequence[str]) -> Array:
         """Embed texts.
 
-        Each text is run alone: in int8, the scale of the activations is that of a whole run, so an
-        embedding would depend on the other texts.
+        Each text is run alone, so that an embedding does not depend on the other texts, to the last
+        bit.
 
         Args:
             texts: Texts. Of a long one, the first 4096 characters are tokenised, and the first
