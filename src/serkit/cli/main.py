@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from serkit.cli import codec, corpus, models
+from serkit.cli import codec, corpus, models, profile
 from serkit.cli.evaluate import compare, evaluate
 from serkit.cli.export import export
 from serkit.cli.predict import predict
@@ -35,6 +35,7 @@ app.command("encode")(codec.encode)
 app.command("decode")(codec.decode)
 app.add_typer(codec.app, name="codec")
 app.add_typer(corpus.app, name="corpus")
+app.add_typer(profile.app, name="profile")
 
 _INTERRUPTED = 130
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -17,6 +18,15 @@ Jobs = Annotated[
 MaxClip = Annotated[
     float | None,
     typer.Option(min=1.0, metavar="S", help="Longest utterance, in seconds; default: 600."),
+]
+Profiles = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="DIR",
+        envvar="SERKIT_PROFILES",
+        show_envvar=False,
+        help="Folder of the profiles; default: SERKIT_PROFILES, or in your data folder.",
+    ),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 

@@ -1,6 +1,6 @@
 """Inference in NumPy: model files, recognisers and predictions."""
 
-from serkit.runtime.backend import Backend, Outputs
+from serkit.runtime.backend import Backend, Outputs, VectorBackend
 from serkit.runtime.card import ModelCard, TrainingCorpus
 from serkit.runtime.caution import CODES, Caution
 from serkit.runtime.inputs import Embedding, Input, Waveform, features_of
@@ -22,6 +22,7 @@ from serkit.runtime.model_file import load_model, save_model
 from serkit.runtime.network_description import MAX_PARAMETERS
 from serkit.runtime.numpy_backend import NumpyBackend
 from serkit.runtime.prediction import Prediction, Window
+from serkit.runtime.profile import Profile
 from serkit.runtime.recognizer import MIN_DURATION_S, Recognizer
 from serkit.runtime.shipped import (
     available_models,
@@ -59,11 +60,13 @@ __all__ = [
     "Outputs",
     "PackedWeight",
     "Prediction",
+    "Profile",
     "Recognizer",
     "Sketch",
     "SoundCheck",
     "TrainingCorpus",
     "Typical",
+    "VectorBackend",
     "Waveform",
     "Weight",
     "WeightedLayer",

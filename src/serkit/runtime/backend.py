@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol, Self
+from typing import Any, Protocol, Self, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,11 +23,14 @@ class Outputs:
         logits: Calibrated logits, shape `[n, n_labels]`, float32.
         embeddings: Input of the last layer, shape `[n, width]`, float32.
         distances: Distance to the training data, shape `[n]`, float32; None if unknown.
+        inputs: Standardised feature vectors, shape `[n, n_features]`, float32, not clipped; None if
+            the input is no vector.
     """
 
     logits: Array
     embeddings: Array
     distances: Array | None
+    inputs: Array | None = None
 
 
 class Backend(Protocol):
@@ -54,6 +57,14 @@ class Backend(Protocol):
         """Size of the file."""
 
     @property
+    def embedding_width(self) -> int:
+        """Width of the embeddings."""
+
+    @property
+    def digest(self) -> str:
+        """Hash of all that determines the outputs, 32 hexadecimal digits."""
+
+    @property
     def facts(self) -> dict[str, Any]:
         """Further JSON values to show with the card, such as the number of parameters."""
 
@@ -65,4 +76,23 @@ class Backend(Protocol):
         Args:
             windows: Each mono at 16 kHz, shape `[n_samples]`; or, if `card.input` is a
                 `LogMelRecipe`, `log10` mel energies, shape `[80, n_frames]`; float32.
+        """
+
+
+@runtime_checkable
+class VectorBackend(Protocol):
+    """A backend that takes feature vectors, and so can take those of an enrolled user."""
+
+    @property
+    def n_features(self) -> int:
+        """Length of the vectors; 0 if the input of this model is no vector."""
+
+    def logits_of(self, inputs: Array) -> Array:
+        """Calibrated logits of vectors.
+
+        Args:
+            inputs: As `Outputs.inputs`.
+
+        Returns:
+            Shape `[n, n_labels]`, float32.
         """

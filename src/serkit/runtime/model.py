@@ -12,7 +12,7 @@ from serkit.errors import ModelError
 from serkit.features import DescriptorRecipe, Features, Sequences
 from serkit.runtime.card import ModelCard
 from serkit.runtime.inputs import kind_of
-from serkit.runtime.layers import Layer, weighted
+from serkit.runtime.layers import Layer, WeightedLayer, weighted
 from serkit.runtime.weights import PackedWeight
 
 Array = NDArray[np.float32]
@@ -64,6 +64,12 @@ class Model:
         return self.card.input
 
     @property
+    def embedding_width(self) -> int:
+        """Width of the input of the last layer."""
+        last = self.layers[-1]  # one without weights pools frames, and keeps their width
+        return last.weight.shape[1] if isinstance(last, WeightedLayer) else len(self.card.labels)
+
+    @property
     def n_parameters(self) -> int:
         """Number of weights and biases of the network, without the normalisation."""
         return sum(layer.weight.size + layer.bias.size for layer in weighted(self.layers))
@@ -89,11 +95,30 @@ class Model:
         Args:
             features: Vectors `[..., n_features]`, or frames.
         """
-        limit = FARTHEST if self.card.clip is None else self.card.clip
         if isinstance(features, Sequences):
-            return replace(features, values=np.clip(self._scaled(features), -limit, limit))
-        vectors: Array = np.clip(self._scaled(features), -limit, limit)
-        return vectors
+            return replace(features, values=self._clipped(self.scaled(features)))
+        return self._clipped(self.scaled(features))
+
+    def scaled(self, features: Features) -> Array:
+        """Features with zero mean and unit variance over the training data, not clipped.
+
+        Args:
+            features: As for `logits`.
+
+        Returns:
+            The vectors, or the values of the frames, float32.
+        """
+        mean, scale = self.mean, self.scale
+        if isinstance(features, Sequences):
+            features, mean, scale = features.values, mean[:, None], scale[:, None]
+        with np.errstate(over="ignore"):  # all callers clip
+            scaled: Array = (features - mean) / scale
+        return scaled
+
+    def logits_of_scaled(self, scaled: Array) -> Array:
+        """Calibrated logits of `scaled` vectors, shape `[n, n_labels]`, float32."""
+        logits, _ = self._through(self._clipped(scaled))
+        return logits / np.float32(self.card.temperature)
 
     def logits(self, features: Features) -> Array:
         """Calibrated logits.
@@ -139,7 +164,7 @@ class Model:
         typical = self.card.typical
         if typical is None:
             return None
-        scaled = self._scaled(features)
+        scaled = self.scaled(features)
         if isinstance(features, Sequences):
             return typical.distances(replace(features, values=scaled))
         return typical.distances(scaled)
@@ -151,10 +176,7 @@ class Model:
             before, rows = rows, layer(rows)
         return rows, before
 
-    def _scaled(self, features: Features) -> Array:
-        mean, scale = self.mean, self.scale
-        if isinstance(features, Sequences):
-            features, mean, scale = features.values, mean[:, None], scale[:, None]
-        with np.errstate(over="ignore"):  # all callers clip
-            scaled: Array = (features - mean) / scale
-        return scaled
+    def _clipped(self, scaled: Array) -> Array:
+        limit = FARTHEST if self.card.clip is None else self.card.clip
+        clipped: Array = np.clip(scaled, -limit, limit)
+        return clipped
