@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -47,6 +48,7 @@ class Profile:
         self.model = Recognizer(model.backend)
         self.state = state
         self.path = path
+        self._changing = threading.Lock()
 
     def __repr__(self) -> str:
         corrections, enrolment = self.state.corrections, self.state.enrolment
@@ -213,17 +215,17 @@ class Profile:
         return logits
 
     def _change(self, change: Callable[[ProfileState], ProfileState]) -> ProfileState:
-        if self.path is None:
-            self.state = change(self.state)
+        with self._changing:
+            if self.path is None:
+                self.state = change(self.state)
+            else:
+                self.state = update_profile(self.path, lambda state: change(self._own(state)))
             return self.state
-        owner = self.state.owner
 
-        def checked(state: ProfileState) -> ProfileState:
-            state.check_owner(owner)  # the file may have been replaced
-            return change(state)
-
-        self.state = update_profile(self.path, checked)
-        return self.state
+    def _own(self, state: ProfileState) -> ProfileState:
+        """A state read again, whose file may have been replaced by that of another model."""
+        state.check_owner(self.state.owner)
+        return state
 
 
 def owner_of(backend: Backend) -> Owner:
