@@ -19,6 +19,8 @@ from serkit.adaptation.corrections import Example
 from serkit.adaptation.profile import Owner, ProfileState
 from serkit.adaptation.profile_file import load_profile, profile_bytes, save_profile
 from serkit.errors import ProfileError
+from serkit.runtime import load_backend
+from serkit.runtime.profile import owner_of
 
 sys.path[:0] = [str(Path(__file__).parents[1])]
 from fuzz.children import main
@@ -47,6 +49,14 @@ def originals() -> list[bytes]:
             state = state.with_corrections(learned)
         found.append(profile_bytes(state))
     return found
+
+
+def of_tiny() -> bytes:
+    """A profile of the model `tiny`, with a correction."""
+    owner = owner_of(load_backend("tiny"))
+    state = ProfileState.empty(owner)
+    one = example(0, len(owner.labels), owner.embedding_width)
+    return profile_bytes(state.with_corrections(state.corrections.learned(one, 0)))
 
 
 def prepare(seed: int) -> list[bytes]:

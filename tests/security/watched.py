@@ -176,6 +176,13 @@ def _model(path: Path) -> None:
     card_as_json(model.backend)
 
 
+def _profile(path: Path) -> None:
+    model = serkit.load("tiny").with_profile(path)
+    model((ONE_SECOND, 16_000))
+    assert model.profile is not None
+    model.profile.state.stats()
+
+
 def _basis(path: Path) -> None:
     from safetensors.numpy import load
 
@@ -218,6 +225,7 @@ READERS: dict[str, Callable[[Path], None]] = {
     "audio in memory": _audio_in_memory,
     "audio by its name": _audio_by_its_name,
     "model": _model,
+    "profile": _profile,
     "basis": _basis,
     "packets": _packets,
     "recipe": _recipe,
@@ -250,7 +258,7 @@ def read(reader: str, path: Path) -> str:
 
 def _warm_up(folder: Path) -> None:
     """Import everything that readers need, before the hook is armed."""
-    from fuzz import audio, corpora, models
+    from fuzz import audio, corpora, models, profiles
 
     for number, content in enumerate(audio.seeds()):
         (folder / str(number)).write_bytes(content)
@@ -264,6 +272,8 @@ def _warm_up(folder: Path) -> None:
         path = folder / f"{number}.safetensors"
         path.write_bytes(content)
         read("model", path)
+    (folder / "p.profile").write_bytes(profiles.of_tiny())
+    read("profile", folder / "p.profile")
     for name in (*READERS, "manifest"):
         read(name, folder / "missing.csv")
     (folder / "a.yaml").write_text("[")
