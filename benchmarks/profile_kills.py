@@ -36,7 +36,7 @@ from harness import machine, versions, write_result
 
 WRITERS = 2
 # Of the size of `tiny`.
-OWNER = Owner("toy", "0" * 32, ("angry", "happy", "neutral", "sad"), 32, 436)
+OWNER = Owner("toy", "0" * 32, ("angry", "happy", "neutral", "sad"), 32)
 LONGEST_S = 0.03
 
 # What a writer reports of an update, one byte each.
@@ -47,9 +47,9 @@ def example(writer: int, number: int) -> tuple[Example, int]:
     """The update of a number, always the same."""
     rng = np.random.default_rng([writer, number])
     vector = rng.standard_normal(OWNER.embedding_width).astype(np.float32)
-    scores = rng.dirichlet(np.ones(len(OWNER.labels))).astype(np.float32)
+    logits = rng.normal(0.0, 2.0, len(OWNER.labels)).astype(np.float32)
     digest = hashlib.blake2b(f"{writer} {number}".encode(), digest_size=16).hexdigest()
-    return Example(digest, vector / np.linalg.norm(vector), scores), number % len(OWNER.labels)
+    return Example(digest, vector / np.linalg.norm(vector), logits), number % len(OWNER.labels)
 
 
 def write_on(path: Path, writer: int, number: int, report: int) -> None:
@@ -85,7 +85,8 @@ class Ledger:
         row = np.append(learned.vector.astype(np.float64), 1.0)
         wanted = np.eye(len(OWNER.labels))[label]
         self.moments += np.outer(row, row)
-        self.sums += np.outer(row, wanted - learned.scores)
+        exponentials = np.exp(learned.logits.astype(np.float64))
+        self.sums += np.outer(row, wanted - exponentials / exponentials.sum())
         self.counts[writer] += 1
 
     def matches(self, state: ProfileState) -> bool:

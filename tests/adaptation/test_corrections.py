@@ -13,6 +13,7 @@ from serkit.adaptation.corrections import (
     Example,
     directions,
 )
+from serkit.adaptation.speaker_model import contrasts
 from serkit.errors import ProfileError
 
 WIDTH, N_LABELS = 5, 3
@@ -22,13 +23,18 @@ def example(i, width=WIDTH, n_labels=N_LABELS):
     """The recording of a number, always the same."""
     rng = np.random.default_rng(i)
     vector = directions(rng.standard_normal((1, width)).astype(np.float32))[0]
-    return Example(f"{i:032x}", vector, rng.dirichlet(np.ones(n_labels)).astype(np.float32))
+    return Example(f"{i:032x}", vector, rng.normal(0, 2, n_labels).astype(np.float32))
+
+
+def probabilities(logits):
+    exponentials = np.exp(logits.astype(float))
+    return exponentials / exponentials.sum()
 
 
 def batch(learned, queries):
     """The shift by least squares on all recordings at once, stacked over the penalty."""
     rows = np.array([[*example(i).vector, 1.0] for i, _ in learned]).reshape(-1, WIDTH + 1)
-    errors = [np.eye(N_LABELS)[label] - example(i).scores for i, label in learned]
+    errors = [np.eye(N_LABELS)[label] - probabilities(example(i).logits) for i, label in learned]
     stacked = np.concatenate((rows, np.sqrt(PENALTY) * np.eye(WIDTH + 1)))
     wanted = np.concatenate(
         (np.array(errors).reshape(-1, N_LABELS), np.zeros((WIDTH + 1, N_LABELS)))
@@ -59,6 +65,11 @@ def test_any_order_of_learning_and_forgetting_is_the_batch_solution(steps):
     assert {e.digest: e.label for e in corrections.entries} == {
         example(i).digest: label for i, label in learned.items()
     }
+    assert corrections.counts.tolist() == [list(learned.values()).count(i) for i in range(3)]
+    expected = np.zeros((N_LABELS, N_LABELS - 1))
+    for i, label in learned.items():
+        expected[label] += contrasts(example(i).logits[None])[0]
+    np.testing.assert_allclose(corrections.contrast_sums, expected, atol=1e-12)
     if not learned:
         assert not corrections.moments.any()
         assert not corrections.shift(QUERIES).any()
@@ -67,11 +78,13 @@ def test_any_order_of_learning_and_forgetting_is_the_batch_solution(steps):
 def test_one_correction_by_hand():
     """One vector of length 1, certain and wrong: the normal matrix is `h h' + penalty I`."""
     vector = np.array([1, 0, 0, 0, 0], np.float32)
-    wrong = Example("0" * 32, vector, np.array([1, 0, 0], np.float32))
+    wrong = Example("0" * 32, vector, np.array([50, 0, 0], np.float32))
     corrections = Corrections.none(WIDTH, N_LABELS).learned(wrong, 1)
     # h'h = 2, so the fit of the vector itself is 2 / (2 + penalty) of its error.
     share = STRENGTH * 2.0 / (2.0 + PENALTY)
-    np.testing.assert_allclose(corrections.shift(vector[None]), [[-share, share, 0]], rtol=1e-6)
+    np.testing.assert_allclose(
+        corrections.shift(vector[None]), [[-share, share, 0]], rtol=1e-6, atol=1e-12
+    )
 
 
 def test_old_corrections_lose_their_vectors_and_then_their_entries():
@@ -123,18 +136,19 @@ def test_nothing_learned():
 
 
 @pytest.mark.parametrize(
-    ("vector", "scores", "message"),
+    ("vector", "logits", "message"),
     [
         (np.zeros(6, np.float32), np.zeros(3, np.float32), r"shape \[1, 6\]; expected .* \[n, 5\]"),
         (np.zeros(5, np.float32), np.zeros(4, np.float32), r"shape \[1, 4\]; expected .* \[n, 3\]"),
         (np.full(5, np.nan, np.float32), np.zeros(3, np.float32), "not finite"),
         (np.zeros(5, np.float32), np.full(3, np.inf, np.float32), "not finite"),
+        (np.zeros(5, np.float32), np.full(3, 1e7, np.float32), r"a logit is 1e\+07; expected at"),
         (np.zeros(5, np.int64), np.zeros(3, np.float32), "int64"),
     ],
 )
-def test_vectors_that_cannot_be_learned(vector, scores, message):
+def test_vectors_that_cannot_be_learned(vector, logits, message):
     with pytest.raises(ProfileError, match=message):
-        Corrections.none(WIDTH, N_LABELS).learned(Example("0" * 32, vector, scores), 0)
+        Corrections.none(WIDTH, N_LABELS).learned(Example("0" * 32, vector, logits), 0)
 
 
 def test_queries_of_another_width():
@@ -146,13 +160,13 @@ def test_directions_are_unit_vectors_that_keep_angles():
     rng = np.random.default_rng(0)
     narrow = rng.standard_normal((20, 32)).astype(np.float32)
     expected = narrow / np.linalg.norm(narrow, axis=1, keepdims=True)
-    np.testing.assert_allclose(directions(narrow), expected, rtol=1e-6)
+    np.testing.assert_allclose(directions(narrow), expected, rtol=1e-6, atol=1e-12)
     np.testing.assert_array_equal(directions(np.zeros((1, 4), np.float32)), np.zeros((1, 4)))
     wide = rng.standard_normal((40, 2000)).astype(np.float32)
     wide[20:] = wide[:20] + rng.standard_normal((20, 2000)).astype(np.float32)
     projected = directions(wide)
     assert projected.shape == (40, MAX_DIRECTIONS)
-    np.testing.assert_allclose(np.linalg.norm(projected, axis=1), 1.0, rtol=1e-6)
+    np.testing.assert_allclose(np.linalg.norm(projected, axis=1), 1.0, rtol=1e-6, atol=1e-12)
     units = wide / np.linalg.norm(wide, axis=1, keepdims=True)
     # Johnson and Lindenstrauss (1984): the error of a cosine is about 1 / sqrt(64).
     errors = projected @ projected.T - units @ units.T

@@ -2,10 +2,12 @@ import errno
 import json
 import os
 import re
+import shutil
 import struct
 import subprocess
 import sys
 import threading
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -20,14 +22,14 @@ from serkit.errors import ProfileError
 from serkit.runtime import load_backend
 from serkit.runtime.profile import owner_of
 
-OWNER = Owner("toy", "0123456789abcdef" * 2, ("angry", "sad", "happy"), 4, 6)
+OWNER = Owner("toy", "0123456789abcdef" * 2, ("angry", "sad", "happy"), 4)
 
 
 def example(i, owner=OWNER):
     rng = np.random.default_rng(i)
     vector = directions(rng.standard_normal((1, owner.embedding_width)).astype(np.float32))[0]
-    scores = rng.dirichlet(np.ones(len(owner.labels))).astype(np.float32)
-    return Example(f"{i:032x}", vector, scores)
+    logits = rng.normal(0, 2, len(owner.labels)).astype(np.float32)
+    return Example(f"{i:032x}", vector, logits)
 
 
 def learn(state, i):
@@ -38,8 +40,8 @@ def learn(state, i):
 def state_of(n, owner=OWNER):
     """A profile of five windows of speech and n corrections."""
     state = ProfileState.empty(owner)
-    speech = np.random.default_rng(0).standard_normal((5, owner.n_features)).astype(np.float32)
-    state = state.with_enrolment(state.enrolment.extended(speech, 12.5))
+    speech = np.random.default_rng(0).standard_normal((5, len(owner.labels))).astype(np.float32)
+    state = state.with_heard(state.heard.extended(speech, 12.5))
     for i in range(n):
         state = learn(state, i)
     return state
@@ -47,11 +49,9 @@ def state_of(n, owner=OWNER):
 
 def same(one, other):
     assert one.owner == other.owner
-    for name in ("n_windows", "seconds"):
-        assert getattr(one.enrolment, name) == getattr(other.enrolment, name)
-    for name in ("mean", "scatter"):
-        np.testing.assert_array_equal(getattr(one.enrolment, name), getattr(other.enrolment, name))
-    for name in ("moments", "sums"):
+    assert (one.heard.n_windows, one.heard.seconds) == (other.heard.n_windows, other.heard.seconds)
+    np.testing.assert_array_equal(one.heard.contrasts, other.heard.contrasts)
+    for name in ("moments", "sums", "counts", "contrast_sums"):
         np.testing.assert_array_equal(
             getattr(one.corrections, name), getattr(other.corrections, name)
         )
@@ -62,7 +62,7 @@ def same(one, other):
         assert a.digest == b.digest
         if a.example is not None:
             np.testing.assert_array_equal(a.example.vector, b.example.vector)
-            np.testing.assert_array_equal(a.example.scores, b.example.scores)
+            np.testing.assert_array_equal(a.example.logits, b.example.logits)
 
 
 @pytest.mark.parametrize("n", [0, 1, 3, 200])
@@ -88,11 +88,16 @@ def test_a_profile_of_tiny_never_exceeds_64_kb(tmp_path):
     same(load_profile(tmp_path / "a.profile"), state)
 
 
+def header(path):
+    content = path.read_bytes()
+    length = struct.unpack("<Q", content[:8])[0]
+    return json.loads(content[8 : 8 + length])
+
+
 def changed(path, out, tensors=None, **changes):
     """The file with other values in its description, or other tensors."""
     content = path.read_bytes()
-    length = struct.unpack("<Q", content[:8])[0]
-    description = json.loads(json.loads(content[8 : 8 + length])["__metadata__"]["serkit"])
+    description = json.loads(header(path)["__metadata__"]["serkit"])
     for key, value in changes.items():
         outer, _, inner = key.partition("__")
         if inner:
@@ -114,16 +119,16 @@ def changed(path, out, tensors=None, **changes):
         ({"model": []}, r"model is \[\]; expected an object"),
         ({"model__name": 3}, "name is 3"),
         ({"model__digest": "0" * 31}, "digest is '0000"),
-        ({"model__labels": ["a"]}, r"labels is \['a'\]; expected 2 to 1024 different names"),
+        ({"model__labels": ["a"]}, r"labels is \['a'\]; expected 2 to 33 different names"),
         ({"model__labels": ["a", "a", "b"]}, "different names"),
         ({"model__labels": [str(i) for i in range(100_000)]}, "a profile file has at most 1048576"),
-        ({"model__labels": [str(i) for i in range(10_000)]}, "2 to 1024 different names"),
+        ({"model__labels": [str(i) for i in range(10_000)]}, "2 to 33 different names"),
         ({"model__labels": ["a", "b"]}, r"sums has shape \[5, 3\]; expected \[5, 2\]"),
         ({"model__embedding_width": 5}, r"moments has shape \[5, 5\]; expected \[6, 6\]"),
-        ({"model__n_features": 7}, r"enrolment.mean has shape \[6\]; expected \[7\]"),
-        ({"model__n_features": 1 << 40}, "n_features is 1099511627776; expected 0 to 65536"),
-        ({"enrolled__windows": -1}, "windows is -1"),
-        ({"enrolled__seconds": True}, "seconds is True"),
+        ({"model__embedding_width": 1 << 40}, "width is 1099511627776; expected 1 to 65536"),
+        ({"heard__windows": -1}, "windows is -1"),
+        ({"heard__windows": 4}, "kept is 5; expected 0 to 4"),
+        ({"heard__seconds": True}, "seconds is True"),
         ({"learned__corrections": 2}, "entries is 3; expected 0 to 2"),
         ({"learned__entries": 2}, "vectors is 3; expected 0 to 2"),
         ({"learned__next_id": 3}, "entries.id are not rising numbers from 1 to 2"),
@@ -145,13 +150,15 @@ def test_a_file_that_contradicts_itself(tmp_path, changes, message):
         ({"sums": np.full((5, 3), np.nan)}, "sums holds numbers that are not finite"),
         ({"sums": np.full((5, 3), 1e300)}, r"sums holds 1e\+300; expected at most 3"),
         ({"moments": -np.eye(5)}, "moments of the profile are damaged"),
-        ({"enrolment.mean": np.full(6, 11.0)}, "enrolment.mean holds 11; expected at most 10"),
-        ({"enrolment.scatter": np.full(6, -1.0)}, "enrolment.scatter holds negative numbers"),
+        ({"heard": np.full((5, 2), 1e30, np.float32)}, r"heard holds 1e\+30"),
+        ({"counts": np.array([1, 1, 2])}, r"counts are \[1, 1, 2\]; expected 3 in all"),
+        ({"counts": np.array([4, -1, 0])}, r"counts are \[4, -1, 0\]"),
+        ({"contrast_sums": np.full((3, 2), 1e9)}, r"contrast_sums holds 1e\+09"),
         ({"entries.id": np.array([1, 3, 2])}, "not rising numbers"),
         ({"entries.label": np.array([0, 1, 3], np.int16)}, "outside 0 to 2"),
         ({"entries.digest": np.zeros((3, 16), np.uint8)}, "holds a recording twice"),
         ({"entries.vector": np.full((3, 4), 9, np.float32)}, "entries.vector holds 9"),
-        ({"entries.scores": np.zeros((3, 3))}, "type F64"),
+        ({"entries.logits": np.zeros((3, 3))}, "type F64"),
         ({"audio": np.zeros(1)}, "unexpected audio"),
     ],
 )
@@ -160,6 +167,34 @@ def test_tensors_that_no_learning_gives(tmp_path, tensors, message):
     path = changed(tmp_path / "a.profile", tmp_path / "bad.profile", tensors)
     with pytest.raises(ProfileError, match=message):
         load_profile(path)
+
+
+def test_version_1(tmp_path):
+    """A file of five windows of speech and 140 corrections, written by version 1."""
+    path = tmp_path / "anna.profile"
+    shutil.copy(Path(__file__).parent / "golden" / "version-1.profile", path)
+    state = load_profile(path)
+    assert state.owner == OWNER
+    corrections = state.corrections
+    assert (corrections.n_learned, corrections.next_id) == (140, 141)
+    # What it answered then.
+    np.testing.assert_allclose(
+        corrections.shift(example(1000).vector[None]),
+        [[0.5484655499, -0.3000633121, -0.2484022230]],
+        rtol=1e-6,
+    )
+    # Those without a vector have no logits either, and cannot be taken back; the others can.
+    assert [entry.id for entry in corrections.entries] == list(range(13, 141))
+    assert corrections.counts.sum() == 128
+    for _ in range(128):
+        corrections = corrections.forgotten(corrections.last())
+    assert not corrections.counts.any()
+    np.testing.assert_allclose(corrections.contrast_sums, 0.0, atol=1e-9)
+    assert corrections.n_learned == 12
+    # It is written as the present version.
+    update_profile(path, lambda state: learn(state, 500))
+    assert json.loads(header(path)["__metadata__"]["serkit"])["version"] == 2
+    assert load_profile(path).corrections.n_learned == 141
 
 
 def test_truncated_and_foreign_files(tmp_path):

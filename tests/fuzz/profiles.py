@@ -18,6 +18,7 @@ import numpy as np
 from serkit.adaptation.corrections import Example
 from serkit.adaptation.profile import Owner, ProfileState
 from serkit.adaptation.profile_file import load_profile, profile_bytes, save_profile
+from serkit.adaptation.speaker_model import SpeakerModel
 from serkit.errors import ProfileError
 from serkit.runtime import load_backend
 from serkit.runtime.profile import owner_of
@@ -26,29 +27,36 @@ sys.path[:0] = [str(Path(__file__).parents[1])]
 from fuzz.children import main
 from fuzz.models import changed
 
-OWNER = Owner("toy", "0123456789abcdef" * 2, ("angry", "sad", "happy"), 4, 6)
+OWNER = Owner("toy", "0123456789abcdef" * 2, ("angry", "sad", "happy"), 4)
 
 
 def example(number: int, n_labels: int, width: int) -> Example:
     """A recording of a number."""
     rng = np.random.default_rng(number)
     vector = rng.uniform(-0.3, 0.3, width).astype(np.float32)
-    return Example(f"{number:032x}", vector, rng.dirichlet(np.ones(n_labels)).astype(np.float32))
+    return Example(f"{number:032x}", vector, rng.normal(0, 2, n_labels).astype(np.float32))
 
 
 def originals() -> list[bytes]:
-    """An empty profile, and others with speech and up to 140 corrections."""
-    found = []
+    """One of version 1, an empty profile, and others with speech and up to 140 corrections."""
+    golden = Path(__file__).parents[1] / "adaptation" / "golden" / "version-1.profile"
+    found = [golden.read_bytes()]
     for n in (0, 3, 140):
         state = ProfileState.empty(OWNER)
         if n:
-            speech = np.random.default_rng(n).standard_normal((5, OWNER.n_features))
-            state = state.with_enrolment(state.enrolment.extended(speech, 12.5))
+            speech = np.random.default_rng(n).standard_normal((5, 3)).astype(np.float32)
+            state = state.with_heard(state.heard.extended(speech, 12.5))
         for i in range(n):
             learned = state.corrections.learned(example(i, 3, 4), i % 3)
             state = state.with_corrections(learned)
         found.append(profile_bytes(state))
     return found
+
+
+def speakers(n_labels: int) -> SpeakerModel:
+    """A speaker model of independent contrasts."""
+    one = np.eye(n_labels - 1)
+    return SpeakerModel(np.eye(n_labels, n_labels - 1), one, 0.1 * one, one)
 
 
 def of_tiny() -> bytes:
@@ -77,8 +85,9 @@ def one_input(contents: list[bytes], rng: random.Random, folder: Path) -> str:
         return "refused"
     corrections, n_labels = state.corrections, len(state.owner.labels)
     query = example(1 << 20, n_labels, corrections.width)
-    vectors = np.full((2, state.enrolment.n_features), 3.0, np.float32)
-    assert np.isfinite(state.enrolment.normalised(vectors)).all()
+    if n_labels > 2:
+        enrolment = state.enrolment(speakers(n_labels))
+        assert np.isfinite(enrolment.adjusted(query.logits[None])).all()
     assert np.isfinite(corrections.shift(query.vector[None])).all()
     state.stats()
     learned = corrections.learned(query, 0)

@@ -5,16 +5,17 @@ import pytest
 import soundfile
 
 import serkit
+from serkit.adaptation import Enrolment, SpeakerModel
 from serkit.adaptation.corrections import STRENGTH
 from serkit.adaptation.profile import ProfileState
 from serkit.adaptation.profile_store import ProfileStore
 from serkit.audio import content_hash
 from serkit.errors import AudioError, ModelError, ProfileError
-from serkit.features import extract
 from serkit.runtime import ModelCard, NumpyBackend, Outputs, Profile, Recognizer, Waveform
 from serkit.runtime.profile import owner_of
 
 RATE = 16_000
+LABELS = ("angry", "happy", "neutral", "sad")
 
 
 def noise(seconds, seed=0):
@@ -27,7 +28,7 @@ def sounds(n, first=0):
 
 
 class Loudness:
-    """A backend that has embeddings, but no feature vectors."""
+    """A backend of two labels, which needs no more than the protocol."""
 
     file_bytes = 7
     embedding_width = 2
@@ -41,6 +42,16 @@ class Loudness:
         level = np.array([10.0 * np.sqrt(np.mean(np.square(window))) for window in windows])
         logits = np.stack((np.zeros_like(level), level), axis=1).astype(np.float32)
         return Outputs(logits, logits + 1.0, None)
+
+
+@pytest.fixture
+def personal(model):
+    """A model with a speaker model on its card."""
+    rng = np.random.default_rng(3)
+    one = np.eye(len(LABELS) - 1)
+    means = rng.normal(0.0, 3.0, (len(LABELS), len(LABELS) - 1))
+    speakers = SpeakerModel(means, 9.0 * one, 2.0 * one, 4.0 * one)
+    return Recognizer(NumpyBackend(model.with_card(speakers=speakers, temperature=30.0)))
 
 
 @pytest.fixture
@@ -94,35 +105,49 @@ def test_what_is_learned_is_the_mean_of_the_windows(recognizer):
     assert entry.digest == content_hash(samples)
     embeddings = recognizer.embed((samples, RATE)).astype(float)
     units = embeddings / np.linalg.norm(embeddings, axis=1, keepdims=True)
-    scores = np.array([list(w.scores.values()) for w in recognizer.windows((samples, RATE))])
+    logits = logits_of(recognizer, (samples, RATE))
     weights = np.array([0.4, 0.4, 0.2])
     np.testing.assert_allclose(entry.example.vector, weights @ units, atol=1e-6)
-    np.testing.assert_allclose(entry.example.scores, weights @ scores, atol=1e-6)
+    found = entry.example.logits - entry.example.logits.mean()
+    np.testing.assert_allclose(found, weights @ (logits.T - logits.mean(axis=1)).T, atol=1e-4)
 
 
-def test_enrolment_is_a_change_of_the_normalisation(recognizer, model):
-    """As if the model had been trained on data of the shrunk mean and variance of the user."""
-    profile = Profile.create(recognizer)
-    rows = []
-    for sound in sounds(6):
-        rows.append(extract(model.card.input, sound[0]))
+def test_enrolment_and_corrections_of_a_model_with_a_speaker_model(personal):
+    """The answer is that of `Enrolment` with the logits of all windows."""
+    profile = Profile.create(personal)
     assert profile.enrol(*sounds(6)) == pytest.approx(12.0)
-    vector = extract(model.card.input, noise(2.0, seed=50))
-    scaled = np.clip((np.array(rows, float) - model.mean) / model.scale, -10, 10)
-    enrolment = profile.state.enrolment
-    assert (enrolment.n_windows, enrolment.seconds) == (6, pytest.approx(12.0))
-    np.testing.assert_allclose(enrolment.mean, scaled.mean(axis=0), rtol=1e-5, atol=1e-6)
-    expected = enrolment.normalised(((vector - model.mean) / model.scale)[None])
-    logits = model.logits(expected * model.scale + model.mean)[0]
-    exponentials = np.exp(logits - logits.max())
-    mine = recognizer.with_profile(profile)((noise(2.0, seed=50), RATE))
-    np.testing.assert_allclose(
-        list(mine.scores.values()), exponentials / exponentials.sum(), atol=1e-5
+    profile.enrol((noise(20.0), RATE))
+    for i, sound in enumerate(sounds(3, 20)):
+        profile.learn(sound, LABELS[i % 2])
+    expected = Enrolment(personal.card.speakers)
+    for sound in (*sounds(6), (noise(20.0), RATE)):
+        expected.hear(logits_of(personal, sound))
+    for i, sound in enumerate(sounds(3, 20)):
+        expected.learn(logits_of(personal, sound), np.array([i % 2]))
+    assert (profile.state.heard.n_windows, len(expected.heard)) == (9, 9)
+    assert profile.state.heard.seconds == pytest.approx(32.0)
+    query = (noise(2.0, seed=50), RATE)
+    adjusted = np.exp(expected.adjusted(logits_of(personal, query))[0].astype(float))
+    mine = personal.with_profile(profile)(query).scores
+    np.testing.assert_allclose(list(mine.values()), adjusted / adjusted.sum(), atol=1e-4)
+    assert mine != pytest.approx(personal(query).scores, abs=0.01)
+    for number in (1, 2, 3):
+        profile.forget(number=number)
+    heard = Profile.create(personal)
+    heard.enrol(*sounds(6), (noise(20.0), RATE))
+    assert personal.with_profile(profile)(query).scores == pytest.approx(
+        personal.with_profile(heard)(query).scores, rel=1e-5
     )
 
 
-def test_the_order_of_enrolment_and_learning_does_not_matter(recognizer):
-    one, other = Profile.create(recognizer), Profile.create(recognizer)
+def logits_of(recognizer, sound):
+    """Log-probabilities of the windows, which are logits up to a constant."""
+    scores = [list(window.scores.values()) for window in recognizer.windows(sound)]
+    return np.log(np.array(scores, np.float64)).astype(np.float32)
+
+
+def test_the_order_of_enrolment_and_learning_does_not_matter(personal):
+    one, other = Profile.create(personal), Profile.create(personal)
     a, b, c = sounds(3)
     one.enrol(a)
     one.enrol(b)
@@ -130,12 +155,12 @@ def test_the_order_of_enrolment_and_learning_does_not_matter(recognizer):
     other.learn(c, "sad")
     other.enrol(b, a)
     sound = (noise(2.0, seed=9), RATE)
-    assert recognizer.with_profile(one)(sound).scores == pytest.approx(
-        recognizer.with_profile(other)(sound).scores, rel=1e-5
+    assert personal.with_profile(one)(sound).scores == pytest.approx(
+        personal.with_profile(other)(sound).scores, rel=1e-5
     )
 
 
-def test_a_backend_without_feature_vectors_learns_corrections():
+def test_a_model_without_a_speaker_model_learns_corrections_only():
     recognizer = Recognizer(Loudness())
     profile = Profile.create(recognizer)
     sound = (noise(2.0), RATE)
@@ -146,7 +171,9 @@ def test_a_backend_without_feature_vectors_learns_corrections():
     logit = np.log(p / (1 - p)) - 2.0 * share
     found = recognizer.with_profile(profile)(sound).scores["loud"]
     assert found == pytest.approx(1 / (1 + np.exp(-logit)), rel=1e-4)
-    with pytest.raises(ProfileError, match="the input of loudness is no feature vector"):
+    with pytest.raises(
+        ProfileError, match="the card of loudness has no speaker model, so it cannot be enrolled"
+    ):
         profile.enrol(sound)
 
 
@@ -195,11 +222,9 @@ def test_a_saved_profile_is_saved_at_every_step(recognizer, tmp_path):
     a, b, c = sounds(3)
     one.learn(a, "sad")
     other.learn(b, "angry")
-    other.enrol(c)
     one.learn(c, "happy")
     found = Profile.load(path, recognizer)
     assert [c.label for c in found.corrections] == ["sad", "angry", "happy"]
-    assert found.state.enrolment.n_windows == 1
     assert [c.label for c in one.corrections] == ["sad", "angry", "happy"]
     with pytest.raises(ProfileError, match="no correction 9"):
         one.forget(number=9)
@@ -232,7 +257,8 @@ def test_names_and_paths(recognizer, tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("cls", [Profile.learn, Profile.forget, Profile.enrol])
-def test_recordings_that_teach_nothing(recognizer, tmp_path, cls):
+def test_recordings_that_teach_nothing(personal, tmp_path, cls):
+    recognizer = personal
     path = tmp_path / "a.profile"
     Profile.create(recognizer).save(path)
     profile = Profile.load(path, recognizer)
@@ -324,7 +350,6 @@ def test_log_mel_models_learn_from_packets_too():
     recognizer = serkit.load("tiny-mel")
     packets = encode_basis(noise(3.0), 5)
     profile = Profile.create(recognizer)
-    profile.enrol(packets)
     profile.learn(packets, "sad")
     assert (
         recognizer.with_profile(profile)(packets).scores["sad"] > recognizer(packets).scores["sad"]
@@ -332,7 +357,7 @@ def test_log_mel_models_learn_from_packets_too():
     assert profile.forget(packets).id == 1
 
 
-def test_its_repr(recognizer):
-    profile = Profile.create(recognizer)
+def test_its_repr(personal):
+    profile = Profile.create(personal)
     profile.enrol(sounds(1)[0])
     assert repr(profile) == "Profile(of toy, 1.0 s enrolled, 0 corrections)"

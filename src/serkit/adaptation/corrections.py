@@ -9,7 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from serkit.adaptation.checks import finite_rows
+from serkit.adaptation.enrolment import MAX_LEARNED
+from serkit.adaptation.probabilities import softmax
 from serkit.adaptation.random_numbers import uniform
+from serkit.adaptation.speaker_model import contrasts
 from serkit.errors import ProfileError
 
 Array = NDArray[np.float32]
@@ -23,6 +26,9 @@ MAX_ENTRIES = 512
 
 MAX_VECTORS = 128
 """Corrections that can be taken back without their recording: the latest."""
+
+MAX_LOGIT = 1e6
+"""Largest magnitude of a logit that is learned from."""
 
 PENALTY = 1.0
 """L2 penalty of the regression."""
@@ -38,12 +44,12 @@ class Example:
     Attributes:
         digest: `content_hash` of its samples, 32 hexadecimal digits.
         vector: Its `directions`, shape `[width]`, float32.
-        scores: The model's probabilities without the profile, shape `[n_labels]`, float32.
+        logits: Calibrated logits of the model without the profile, shape `[n_labels]`, float32.
     """
 
     digest: str
     vector: Array
-    scores: Array
+    logits: Array
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -69,18 +75,23 @@ class Corrections:
 
     The weights solve `(S + penalty I) W = B` with `S = sum h h'` and `B = sum h (t - p)'`, where h
     is the vector of a recording with a constant 1, t its label as one-hot target, and p the
-    probabilities of the model. As in `OSELM`, the sums can be extended and reduced exactly.
+    probabilities of the model. As in `OSELM`, the sums can be extended and reduced exactly. For a
+    model whose card has a speaker model, the sums of an `Enrolment` are kept too.
 
     Attributes:
         moments: S, shape `[width + 1, width + 1]`, float64.
         sums: B, shape `[width + 1, n_labels]`, float64.
-        n_learned: Number of corrections in the sums.
+        counts: Corrections to each label, shape `[n_labels]`, int64.
+        contrast_sums: Sum of their `contrasts`, shape `[n_labels, n_labels - 1]`, float64.
+        n_learned: Number of corrections in the moments.
         next_id: Number of the next correction.
         entries: The latest corrections, oldest first.
     """
 
     moments: Floats
     sums: Floats
+    counts: NDArray[np.int64]
+    contrast_sums: Floats
     n_learned: int = 0
     next_id: int = 1
     entries: tuple[Entry, ...] = ()
@@ -93,7 +104,12 @@ class Corrections:
             width: Length of the vectors, `width_of` an embedding.
             n_labels: Number of labels of the model.
         """
-        return cls(np.zeros((width + 1, width + 1)), np.zeros((width + 1, n_labels)))
+        return cls(
+            np.zeros((width + 1, width + 1)),
+            np.zeros((width + 1, n_labels)),
+            np.zeros(n_labels, np.int64),
+            np.zeros((n_labels, n_labels - 1)),
+        )
 
     @property
     def width(self) -> int:
@@ -141,9 +157,12 @@ class Corrections:
             label: Index of its label.
 
         Raises:
-            ProfileError: The vectors are of another width, or hold numbers that are not finite.
+            ProfileError: The vectors are of another width, or hold numbers that are not finite or
+                too large; or there are 2^20 corrections.
         """
         self._check(example)
+        if self.n_learned >= MAX_LEARNED:
+            raise ProfileError(f"{self.n_learned} corrections; expected at most {MAX_LEARNED}")
         known = self._of(example.digest)
         before = self if known is None else self._without(known, example)
         entries = (*before.entries, Entry(self.next_id, label, example.digest, example))
@@ -214,7 +233,7 @@ class Corrections:
 
     def _check(self, example: Example) -> None:
         finite_rows(example.vector[None], self.width)
-        finite_rows(example.scores[None], self.n_labels)
+        bounded_logits(example.logits[None], self.n_labels)
 
     def _without(self, entry: Entry, example: Example | None) -> Corrections:
         learned_from = entry.example or example
@@ -232,14 +251,34 @@ class Corrections:
     def _moved(self, example: Example, label: int, sign: float) -> Corrections:
         """The sums with one example more or less."""
         row = _with_one(example.vector[None].astype(np.float64))[0]
-        error = -example.scores.astype(np.float64)
-        error[label] += 1.0
+        logits = example.logits.astype(np.float64)
+        wanted = np.zeros(self.n_labels)
+        wanted[label] = 1.0
         return replace(
             self,
             moments=self.moments + sign * np.outer(row, row),
-            sums=self.sums + sign * np.outer(row, error),
+            sums=self.sums + sign * np.outer(row, wanted - softmax(logits)),
+            counts=self.counts + (sign * wanted).astype(np.int64),
+            contrast_sums=self.contrast_sums + sign * np.outer(wanted, contrasts(logits[None])[0]),
             n_learned=self.n_learned + round(sign),
         )
+
+
+def bounded_logits(logits: Array, n_labels: int) -> Floats:
+    """Check logits, and return them as float64.
+
+    Args:
+        logits: Shape `[n, n_labels]`.
+        n_labels: Number of labels of the model.
+
+    Raises:
+        ProfileError: The shape differs, or a logit is not finite or beyond `MAX_LOGIT`.
+    """
+    rows = finite_rows(logits, n_labels)
+    largest = float(np.abs(rows).max(initial=0.0))
+    if largest > MAX_LOGIT:
+        raise ProfileError(f"a logit is {largest:.3g}; expected at most {MAX_LOGIT:.3g}")
+    return rows
 
 
 def width_of(embedding_width: int) -> int:

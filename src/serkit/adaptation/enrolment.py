@@ -182,9 +182,7 @@ class Enrolment:
         if not len(self.heard):
             return estimate
         for _ in range(_STEPS):
-            shares = softmax(
-                model.log_densities(self.heard, estimate.mean, estimate.covariance)
-            )
+            shares = softmax(model.log_densities(self.heard, estimate.mean, estimate.covariance))
             estimate = self._posterior(
                 self.counts + shares.sum(axis=0), self.sums + shares.T @ self.heard
             )

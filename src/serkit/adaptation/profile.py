@@ -5,9 +5,16 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from serkit.adaptation.corrections import Corrections, Entry, width_of
-from serkit.adaptation.enrolment import Enrolment
+import numpy as np
+from numpy.typing import NDArray
+
+from serkit.adaptation.corrections import Corrections, Entry, bounded_logits, width_of
+from serkit.adaptation.enrolment import MAX_HEARD, Enrolment
+from serkit.adaptation.speaker_model import MAX_CLASSES, SpeakerModel, contrasts
 from serkit.errors import ProfileError
+
+MAX_LABELS = MAX_CLASSES
+"""Labels of a model with profiles, at most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,17 +26,48 @@ class Owner:
         digest: Hash of what determines its answers, 32 hexadecimal digits.
         labels: Its classes, in the order of its outputs.
         embedding_width: Width of the input of its last layer.
-        n_features: Length of its feature vectors; 0 if it takes none, and cannot be enrolled.
     """
 
     name: str
     digest: str
     labels: tuple[str, ...]
     embedding_width: int
-    n_features: int
 
     def __str__(self) -> str:
         return f"{self.name} ({self.digest[:8]})"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Heard:
+    """Speech without labels.
+
+    Attributes:
+        contrasts: Those of the latest windows, at most `MAX_HEARD`, oldest first; shape `[n,
+            n_labels - 1]`, float32.
+        n_windows: Number of windows in all.
+        seconds: Their total length.
+    """
+
+    contrasts: NDArray[np.float32]
+    n_windows: int = 0
+    seconds: float = 0.0
+
+    def extended(self, logits: NDArray[np.float32], seconds: float) -> Heard:
+        """With more windows.
+
+        Args:
+            logits: Calibrated logits of the model, shape `[n, n_labels]`, finite.
+            seconds: Total length of the windows.
+
+        Raises:
+            ProfileError: A logit is not finite or too large.
+        """
+        rows = contrasts(bounded_logits(logits, self.contrasts.shape[1] + 1))
+        return Heard(
+            np.concatenate((self.contrasts, rows.astype(np.float32)))[-MAX_HEARD:],
+            self.n_windows + len(rows),
+            self.seconds + seconds,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,20 +91,38 @@ class ProfileState:
 
     Attributes:
         owner: Its model.
-        enrolment: From unlabelled speech.
+        heard: Speech without labels.
         corrections: From labelled recordings.
     """
 
     owner: Owner
-    enrolment: Enrolment
+    heard: Heard
     corrections: Corrections
 
     @classmethod
     def empty(cls, owner: Owner) -> ProfileState:
-        """The profile of somebody unknown; it changes no answer."""
-        width = width_of(owner.embedding_width)
-        return cls(
-            owner, Enrolment.none(owner.n_features), Corrections.none(width, len(owner.labels))
+        """The profile of somebody unknown; it changes no answer.
+
+        Raises:
+            ProfileError: The model has too many labels.
+        """
+        n_labels = len(owner.labels)
+        if n_labels > MAX_LABELS:
+            raise ProfileError(
+                f"{owner.name} has {n_labels} labels; a profile has at most {MAX_LABELS}"
+            )
+        heard = Heard(np.zeros((0, n_labels - 1), np.float32))
+        return cls(owner, heard, Corrections.none(width_of(owner.embedding_width), n_labels))
+
+    def enrolment(self, speakers: SpeakerModel) -> Enrolment:
+        """What the profile says of the user's offset.
+
+        Args:
+            speakers: The speaker model on the card of the profile's model.
+        """
+        learned = self.corrections
+        return Enrolment(
+            speakers, heard=self.heard.contrasts, counts=learned.counts, sums=learned.contrast_sums
         )
 
     def check_owner(self, owner: Owner) -> None:
@@ -94,9 +150,9 @@ class ProfileState:
             )
         return self.owner.labels.index(label)
 
-    def with_enrolment(self, enrolment: Enrolment) -> ProfileState:
-        """The profile with another enrolment."""
-        return replace(self, enrolment=enrolment)
+    def with_heard(self, heard: Heard) -> ProfileState:
+        """The profile with other speech."""
+        return replace(self, heard=heard)
 
     def with_corrections(self, corrections: Corrections) -> ProfileState:
         """The profile with other corrections."""
@@ -116,8 +172,8 @@ class ProfileState:
         return {
             "model": self.owner.name,
             "model_digest": self.owner.digest,
-            "enrolled_s": round(self.enrolment.seconds, 3),
-            "enrolled_windows": self.enrolment.n_windows,
+            "enrolled_s": round(self.heard.seconds, 3),
+            "enrolled_windows": self.heard.n_windows,
             "corrections": self.corrections.n_learned,
             "listed": [asdict(one) for one in self.listed],
         }

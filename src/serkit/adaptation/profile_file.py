@@ -15,22 +15,22 @@ from numpy.typing import NDArray
 from serkit.adaptation.checks import MAX_FEATURES
 from serkit.adaptation.corrections import (
     MAX_ENTRIES,
+    MAX_LOGIT,
     MAX_VECTORS,
     Corrections,
     Entry,
     Example,
     width_of,
 )
-from serkit.adaptation.enrolment import FARTHEST, Enrolment
-from serkit.adaptation.profile import Owner, ProfileState
+from serkit.adaptation.enrolment import MAX_HEARD, MAX_LEARNED
+from serkit.adaptation.profile import MAX_LABELS, Heard, Owner, ProfileState
+from serkit.adaptation.speaker_model import contrasts
 from serkit.container import Contents, Format, TensorSpec, container_bytes, open_container
 from serkit.errors import ProfileError
 from serkit.files import locked, remove_unfinished, write_atomically
 from serkit.text import shown
 
-FORMAT = Format("serkit-profile", 1, "profile", max_bytes=4 << 20, error=ProfileError)
-
-MAX_LABELS = 1024
+FORMAT = Format("serkit-profile", 2, "profile", max_bytes=1 << 20, error=ProfileError, oldest=1)
 
 LOCK = ".lock"
 """File beside profiles that whoever writes one of them locks."""
@@ -100,16 +100,19 @@ def writing(path: Path) -> Iterator[None]:
 
 def profile_bytes(state: ProfileState) -> bytes:
     """The content of the file of a profile."""
-    corrections, enrolment = state.corrections, state.enrolment
+    corrections, heard = state.corrections, state.heard
     described = {
         "model": {
             "name": state.owner.name,
             "digest": state.owner.digest,
             "labels": list(state.owner.labels),
             "embedding_width": state.owner.embedding_width,
-            "n_features": state.owner.n_features,
         },
-        "enrolled": {"windows": enrolment.n_windows, "seconds": enrolment.seconds},
+        "heard": {
+            "windows": heard.n_windows,
+            "seconds": heard.seconds,
+            "kept": len(heard.contrasts),
+        },
         "learned": {
             "corrections": corrections.n_learned,
             "next_id": corrections.next_id,
@@ -138,36 +141,56 @@ def load_profile(path: str | os.PathLike[str]) -> ProfileState:
 
 
 def _tensors(state: ProfileState) -> Tensors:
-    entries, examples = state.corrections.entries, _examples(state.corrections)
+    corrections = state.corrections
+    entries, examples = corrections.entries, _examples(corrections)
     digests = b"".join(bytes.fromhex(entry.digest) for entry in entries)
-    width, n_labels = state.corrections.width, state.corrections.n_labels
+    vectors = [one.vector for one in examples]
+    logits = [one.logits for one in examples]
     return {
-        "enrolment.mean": state.enrolment.mean,
-        "enrolment.scatter": state.enrolment.scatter,
-        "moments": state.corrections.moments,
-        "sums": state.corrections.sums,
+        "heard": state.heard.contrasts,
+        "moments": corrections.moments,
+        "sums": corrections.sums,
+        "counts": corrections.counts,
+        "contrast_sums": corrections.contrast_sums,
         "entries.id": np.array([entry.id for entry in entries], np.int64),
         "entries.label": np.array([entry.label for entry in entries], np.int16),
         "entries.digest": np.frombuffer(digests, np.uint8).reshape(-1, _DIGEST_BYTES),
-        "entries.vector": np.array([one.vector for one in examples], np.float32).reshape(-1, width),
-        "entries.scores": np.array([one.scores for one in examples], np.float32).reshape(
-            -1, n_labels
-        ),
+        "entries.vector": np.array(vectors, np.float32).reshape(-1, corrections.width),
+        "entries.logits": np.array(logits, np.float32).reshape(-1, corrections.n_labels),
     }
 
 
-def _specs(owner: Owner, n_entries: int, n_vectors: int) -> dict[str, TensorSpec]:
+def _entry_specs(owner: Owner, n_entries: int) -> dict[str, TensorSpec]:
     width, n_labels = width_of(owner.embedding_width), len(owner.labels)
     return {
-        "enrolment.mean": TensorSpec((owner.n_features,), ("F64",)),
-        "enrolment.scatter": TensorSpec((owner.n_features,), ("F64",)),
         "moments": TensorSpec((width + 1, width + 1), ("F64",)),
         "sums": TensorSpec((width + 1, n_labels), ("F64",)),
         "entries.id": TensorSpec((n_entries,), ("I64",)),
         "entries.label": TensorSpec((n_entries,), ("I16",)),
         "entries.digest": TensorSpec((n_entries, _DIGEST_BYTES), ("U8",)),
-        "entries.vector": TensorSpec((n_vectors, width)),
-        "entries.scores": TensorSpec((n_vectors, n_labels)),
+    }
+
+
+def _specs(owner: Owner, n_kept: int, n_entries: int, n_vectors: int) -> dict[str, TensorSpec]:
+    n_labels = len(owner.labels)
+    return _entry_specs(owner, n_entries) | {
+        "heard": TensorSpec((n_kept, n_labels - 1)),
+        "counts": TensorSpec((n_labels,), ("I64",)),
+        "contrast_sums": TensorSpec((n_labels, n_labels - 1), ("F64",)),
+        "entries.vector": TensorSpec((n_vectors, width_of(owner.embedding_width))),
+        "entries.logits": TensorSpec((n_vectors, n_labels)),
+    }
+
+
+def _specs_1(
+    owner: Owner, n_features: int, n_entries: int, n_vectors: int
+) -> dict[str, TensorSpec]:
+    """The tensors of version 1."""
+    return _entry_specs(owner, n_entries) | {
+        "enrolment.mean": TensorSpec((n_features,), ("F64",)),
+        "enrolment.scatter": TensorSpec((n_features,), ("F64",)),
+        "entries.vector": TensorSpec((n_vectors, width_of(owner.embedding_width))),
+        "entries.scores": TensorSpec((n_vectors, len(owner.labels))),
     }
 
 
@@ -191,52 +214,91 @@ def _owner(description: Mapping[str, Any]) -> Owner:
         values, "labels", f"2 to {MAX_LABELS} different names",
     )  # fmt: skip
     width = _whole(values, "embedding_width", 1, MAX_FEATURES)
-    n_features = _whole(values, "n_features", 0, MAX_FEATURES)
-    return Owner(values["name"], values["digest"], tuple(values["labels"]), width, n_features)
+    return Owner(values["name"], values["digest"], tuple(values["labels"]), width)
 
 
 def _state(owner: Owner, contents: Contents) -> ProfileState:
-    enrolled = _object(contents.description, "enrolled")
-    n_windows = _whole(enrolled, "windows", 0, 1 << 53)
-    seconds = enrolled.get("seconds")
-    _require(
-        isinstance(seconds, int | float) and type(seconds) is not bool and 0 <= seconds <= 1e12,
-        enrolled, "seconds", "0 to 1e12",
-    )  # fmt: skip
-    learned = _object(contents.description, "learned")
-    n_learned = _whole(learned, "corrections", 0, 1 << 53)
+    values = contents.description
+    learned = _object(values, "learned")
+    n_learned = _whole(learned, "corrections", 0, MAX_LEARNED)
     next_id = _whole(learned, "next_id", 1, 1 << 53)
     n_entries = _whole(learned, "entries", 0, min(MAX_ENTRIES, n_learned))
     n_vectors = _whole(learned, "vectors", 0, min(MAX_VECTORS, n_entries))
-    tensors = contents.tensors(_specs(owner, n_entries, n_vectors))
-    if (tensors["enrolment.scatter"] < 0).any():
-        raise ProfileError("enrolment.scatter holds negative numbers; get a copy of the profile")
-    # No learned sum exceeds these, so that no answer overflows.
-    limits = {
-        "enrolment.mean": FARTHEST,
-        "enrolment.scatter": FARTHEST**2 * n_windows,
-        "moments": n_learned,
-        "sums": n_learned,
-        "entries.vector": 1.0,
-        "entries.scores": 1.0,
-    }
-    for key, limit in limits.items():
-        largest = float(np.abs(tensors[key]).max(initial=0.0))
-        if largest > limit + 1e-6 * (1.0 + limit):
-            raise ProfileError(f"{key} holds {largest:.3g}; expected at most {limit:.3g}")
-    enrolment = Enrolment(
-        n_windows, float(enrolled["seconds"]), tensors["enrolment.mean"],
-        tensors["enrolment.scatter"],
-    )  # fmt: skip
+    if values["version"] == 1:
+        n_features = _whole(_object(values, "model"), "n_features", 0, MAX_FEATURES)
+        old = contents.tensors(_specs_1(owner, n_features, n_entries, n_vectors))
+        n_windows, seconds, tensors = 0, 0.0, _of_version_1(old, len(owner.labels))
+    else:
+        n_windows, seconds, n_kept = _heard(values)
+        tensors = contents.tensors(_specs(owner, n_kept, n_entries, n_vectors))
+    _check_ranges(tensors, n_learned)
     corrections = Corrections(
         tensors["moments"],
         tensors["sums"],
+        tensors["counts"],
+        tensors["contrast_sums"],
         n_learned,
         next_id,
         _entries(tensors, len(owner.labels), next_id),
     )
     _ = corrections.weights  # refuses impossible moments
-    return ProfileState(owner, enrolment, corrections)
+    return ProfileState(owner, Heard(tensors["heard"], n_windows, seconds), corrections)
+
+
+def _of_version_1(old: Tensors, n_labels: int) -> Tensors:
+    """The tensors of version 2.
+
+    Version 1 held moments of features of unlabelled speech, which are dropped: the user is enrolled
+    again. Of corrections without vectors it has no logits; they stay in the moments, but can no
+    longer be taken back.
+    """
+    n_vectors = len(old["entries.vector"])
+    kept = {
+        name: old[name][len(old[name]) - n_vectors :]
+        for name in ("entries.id", "entries.label", "entries.digest")
+    }
+    # The smallest normal float32: certain answers were rounded to 0.
+    logits = np.log(np.maximum(old["entries.scores"], np.finfo(np.float32).tiny))
+    wanted = kept["entries.label"][:, None] == np.arange(n_labels)
+    return kept | {
+        "moments": old["moments"],
+        "sums": old["sums"],
+        "entries.vector": old["entries.vector"],
+        "entries.logits": logits,
+        "heard": np.zeros((0, n_labels - 1), np.float32),
+        "counts": wanted.sum(axis=0, dtype=np.int64),
+        "contrast_sums": wanted.T.astype(np.float64) @ contrasts(logits),
+    }
+
+
+def _heard(description: Mapping[str, Any]) -> tuple[int, float, int]:
+    values = _object(description, "heard")
+    n_windows = _whole(values, "windows", 0, 1 << 53)
+    seconds = values.get("seconds")
+    _require(
+        isinstance(seconds, int | float) and type(seconds) is not bool and 0 <= seconds <= 1e12,
+        values, "seconds", "0 to 1e12",
+    )  # fmt: skip
+    return n_windows, float(values["seconds"]), _whole(values, "kept", 0, min(MAX_HEARD, n_windows))
+
+
+def _check_ranges(tensors: Tensors, n_learned: int) -> None:
+    """Refuse sums that no recordings have, so that no answer overflows."""
+    limits = {
+        "moments": n_learned,
+        "sums": n_learned,
+        "entries.vector": 1.0,
+        "entries.logits": MAX_LOGIT,
+        "heard": 2.0 * MAX_LOGIT,
+        "contrast_sums": 2.0 * MAX_LOGIT * n_learned,
+    }
+    for key, limit in limits.items():
+        largest = float(np.abs(tensors[key]).max(initial=0.0))
+        if largest > limit * (1.0 + 1e-6) + 1e-6:
+            raise ProfileError(f"{key} holds {largest:.3g}; expected at most {limit:.3g}")
+    counts = tensors["counts"]
+    if (counts < 0).any() or sum(counts.tolist()) > n_learned:
+        raise ProfileError(f"counts are {shown(counts.tolist(), 80)}; expected {n_learned} in all")
 
 
 def _entries(tensors: Tensors, n_labels: int, next_id: int) -> tuple[Entry, ...]:
@@ -251,9 +313,9 @@ def _entries(tensors: Tensors, n_labels: int, next_id: int) -> tuple[Entry, ...]
         raise ProfileError("entries.digest holds a recording twice")
     n_older = len(ids) - len(tensors["entries.vector"])
     examples = [None] * n_older + [
-        Example(digest, vector, scores)
-        for digest, vector, scores in zip(
-            digests[n_older:], tensors["entries.vector"], tensors["entries.scores"], strict=True
+        Example(digest, vector, logits)
+        for digest, vector, logits in zip(
+            digests[n_older:], tensors["entries.vector"], tensors["entries.logits"], strict=True
         )
     ]
     return tuple(map(Entry, ids, labels, digests, examples))

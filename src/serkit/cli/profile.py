@@ -63,7 +63,7 @@ def enrol(name: Name, audio: Audio, model: Model = None, profiles: Profiles = No
         except (AudioError, PacketError) as error:
             complain(f"{file}: {error}")
             failed = True
-    total = profile.state.enrolment.seconds
+    total = profile.state.heard.seconds
     say(f"{name}: {seconds:.1f} s of speech added; {total:.1f} s in all")
     if failed:
         raise typer.Exit(2)

@@ -1,6 +1,6 @@
 """Inference in NumPy: model files, recognisers and predictions."""
 
-from serkit.runtime.backend import Backend, Outputs, VectorBackend
+from serkit.runtime.backend import Backend, Outputs
 from serkit.runtime.card import ModelCard, TrainingCorpus
 from serkit.runtime.caution import CODES, Caution
 from serkit.runtime.inputs import Embedding, Input, Waveform, features_of
@@ -66,7 +66,6 @@ __all__ = [
     "SoundCheck",
     "TrainingCorpus",
     "Typical",
-    "VectorBackend",
     "Waveform",
     "Weight",
     "WeightedLayer",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol, Self, runtime_checkable
+from typing import Any, Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,14 +23,11 @@ class Outputs:
         logits: Calibrated logits, shape `[n, n_labels]`, float32.
         embeddings: Input of the last layer, shape `[n, width]`, float32.
         distances: Distance to the training data, shape `[n]`, float32; None if unknown.
-        inputs: Standardised feature vectors, shape `[n, n_features]`, float32, not clipped; None if
-            the input is no vector.
     """
 
     logits: Array
     embeddings: Array
     distances: Array | None
-    inputs: Array | None = None
 
 
 class Backend(Protocol):
@@ -76,23 +73,4 @@ class Backend(Protocol):
         Args:
             windows: Each mono at 16 kHz, shape `[n_samples]`; or, if `card.input` is a
                 `LogMelRecipe`, `log10` mel energies, shape `[80, n_frames]`; float32.
-        """
-
-
-@runtime_checkable
-class VectorBackend(Protocol):
-    """A backend that takes feature vectors, and so can take those of an enrolled user."""
-
-    @property
-    def n_features(self) -> int:
-        """Length of the vectors; 0 if the input of this model is no vector."""
-
-    def logits_of(self, inputs: Array) -> Array:
-        """Calibrated logits of vectors.
-
-        Args:
-            inputs: As `Outputs.inputs`.
-
-        Returns:
-            Shape `[n, n_labels]`, float32.
         """

@@ -95,30 +95,11 @@ class Model:
         Args:
             features: Vectors `[..., n_features]`, or frames.
         """
+        limit = FARTHEST if self.card.clip is None else self.card.clip
         if isinstance(features, Sequences):
-            return replace(features, values=self._clipped(self.scaled(features)))
-        return self._clipped(self.scaled(features))
-
-    def scaled(self, features: Features) -> Array:
-        """Features with zero mean and unit variance over the training data, not clipped.
-
-        Args:
-            features: As for `logits`.
-
-        Returns:
-            The vectors, or the values of the frames, float32.
-        """
-        mean, scale = self.mean, self.scale
-        if isinstance(features, Sequences):
-            features, mean, scale = features.values, mean[:, None], scale[:, None]
-        with np.errstate(over="ignore"):  # all callers clip
-            scaled: Array = (features - mean) / scale
-        return scaled
-
-    def logits_of_scaled(self, scaled: Array) -> Array:
-        """Calibrated logits of `scaled` vectors, shape `[n, n_labels]`, float32."""
-        logits, _ = self._through(self._clipped(scaled))
-        return logits / np.float32(self.card.temperature)
+            return replace(features, values=np.clip(self._scaled(features), -limit, limit))
+        vectors: Array = np.clip(self._scaled(features), -limit, limit)
+        return vectors
 
     def logits(self, features: Features) -> Array:
         """Calibrated logits.
@@ -164,7 +145,7 @@ class Model:
         typical = self.card.typical
         if typical is None:
             return None
-        scaled = self.scaled(features)
+        scaled = self._scaled(features)
         if isinstance(features, Sequences):
             return typical.distances(replace(features, values=scaled))
         return typical.distances(scaled)
@@ -176,7 +157,10 @@ class Model:
             before, rows = rows, layer(rows)
         return rows, before
 
-    def _clipped(self, scaled: Array) -> Array:
-        limit = FARTHEST if self.card.clip is None else self.card.clip
-        clipped: Array = np.clip(scaled, -limit, limit)
-        return clipped
+    def _scaled(self, features: Features) -> Array:
+        mean, scale = self.mean, self.scale
+        if isinstance(features, Sequences):
+            features, mean, scale = features.values, mean[:, None], scale[:, None]
+        with np.errstate(over="ignore"):  # all callers clip
+            scaled: Array = (features - mean) / scale
+        return scaled

@@ -12,14 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from serkit.errors import ModelError
-from serkit.features import (
-    FeatureRecipe,
-    LogMelRecipe,
-    Sequences,
-    extract,
-    extract_of_log_mel,
-    stacked,
-)
+from serkit.features import FeatureRecipe, LogMelRecipe, extract, extract_of_log_mel, stacked
 from serkit.files import open_file
 from serkit.runtime.backend import Outputs
 from serkit.runtime.card import ModelCard
@@ -79,20 +72,15 @@ class NumpyBackend:
         """Size of the file."""
         return self.model.file_bytes
 
-    @cached_property
-    def digest(self) -> str:
-        """Hash of the network, its input and normalisation, not of the name and the figures."""
-        return digest_of(self.model)
-
     @property
     def embedding_width(self) -> int:
         """Width of the embeddings."""
         return self.model.embedding_width
 
-    @property
-    def n_features(self) -> int:
-        """Length of the feature vectors; 0 for a model of frames."""
-        return 0 if self.model.per_frame else self.model.n_features
+    @cached_property
+    def digest(self) -> str:
+        """Hash of the network, its input and normalisation, not of the name and the figures."""
+        return digest_of(self.model)
 
     @property
     def facts(self) -> dict[str, Any]:
@@ -106,13 +94,7 @@ class NumpyBackend:
         with np.errstate(over="ignore", invalid="ignore"):
             logits, embeddings = self.model.logits_and_embeddings(features)
             distances = self.model.distances(features)
-        if isinstance(features, Sequences):
-            return Outputs(logits, embeddings, distances)
-        return Outputs(logits, embeddings, distances, self.model.scaled(features))
-
-    def logits_of(self, inputs: Array) -> Array:
-        """Calibrated logits of standardised vectors, as `VectorBackend.logits_of`."""
-        return self.model.logits_of_scaled(inputs)
+        return Outputs(logits, embeddings, distances)
 
     def _features(self, window: Array) -> Array:
         if isinstance(self._input, LogMelRecipe):

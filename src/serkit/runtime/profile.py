@@ -10,14 +10,15 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from serkit.adaptation import softmax
 from serkit.adaptation.corrections import Example, directions
+from serkit.adaptation.enrolment import Enrolment
 from serkit.adaptation.profile import Correction, Owner, ProfileState
 from serkit.adaptation.profile_file import load_profile, save_profile, update_profile
 from serkit.adaptation.profile_store import SUFFIX, ProfileStore
+from serkit.adaptation.speaker_model import SpeakerModel
 from serkit.audio import Source
 from serkit.errors import ProfileError
-from serkit.runtime.backend import Backend, Outputs, VectorBackend
+from serkit.runtime.backend import Backend, Outputs
 from serkit.runtime.recognizer import Examined, Recognizer
 
 Array = NDArray[np.float32]
@@ -49,11 +50,12 @@ class Profile:
         self.state = state
         self.path = path
         self._changing = threading.Lock()
+        self._enrolled: tuple[ProfileState, Enrolment] | None = None
 
     def __repr__(self) -> str:
-        corrections, enrolment = self.state.corrections, self.state.enrolment
+        corrections, heard = self.state.corrections, self.state.heard
         return (
-            f"Profile(of {self.state.owner.name}, {enrolment.seconds:.1f} s enrolled, "
+            f"Profile(of {self.state.owner.name}, {heard.seconds:.1f} s enrolled, "
             f"{corrections.n_learned} corrections)"
         )
 
@@ -120,22 +122,21 @@ class Profile:
         Raises:
             AudioError: As a call; nothing is learned from any of the recordings.
             PacketError: As a call.
-            ProfileError: The model takes no feature vectors, and cannot be enrolled.
+            ProfileError: The model's card has no speaker model, so it cannot be enrolled.
         """
-        if not self.state.enrolment.n_features:
+        if self.model.card.speakers is None:
             raise ProfileError(
-                f"the input of {self.state.owner.name} is no feature vector, so it cannot be "
-                "enrolled; teach it labelled recordings instead"
+                f"the card of {self.model.name} has no speaker model, so it cannot be enrolled; "
+                "teach it labelled recordings, or train it with a speaker model"
             )
         examined = [self.model.examine(source) for source in sources]
-        vectors = [_inputs(one) for one in examined]
         seconds = [float(one.seconds.sum()) for one in examined]
 
         def change(state: ProfileState) -> ProfileState:
-            enrolment = state.enrolment
-            for rows, length in zip(vectors, seconds, strict=True):
-                enrolment = enrolment.extended(rows, length)
-            return state.with_enrolment(enrolment)
+            heard = state.heard
+            for one, length in zip(examined, seconds, strict=True):
+                heard = heard.extended(one.logits, length)
+            return state.with_heard(heard)
 
         self._change(change)
         return sum(seconds)
@@ -206,13 +207,18 @@ class Profile:
         Returns:
             Shape `[n, n_labels]`, float32.
         """
-        state = self.state
-        logits, backend = outputs.logits, self.model.backend
-        if state.enrolment.n_windows and isinstance(backend, VectorBackend):
-            logits = backend.logits_of(state.enrolment.normalised(_required(outputs.inputs)))
-        if state.corrections.n_learned:
-            logits = logits + state.corrections.shift(directions(outputs.embeddings))
-        return logits
+        state, speakers = self.state, self.model.card.speakers
+        if speakers is not None:
+            return self._enrolment(state, speakers).adjusted(outputs.logits)
+        if not state.corrections.n_learned:
+            return outputs.logits
+        return outputs.logits + state.corrections.shift(directions(outputs.embeddings))
+
+    def _enrolment(self, state: ProfileState, speakers: SpeakerModel) -> Enrolment:
+        """The enrolment of a state, kept until the next step."""
+        if self._enrolled is None or self._enrolled[0] is not state:
+            self._enrolled = (state, state.enrolment(speakers))
+        return self._enrolled[1]
 
     def _change(self, change: Callable[[ProfileState], ProfileState]) -> ProfileState:
         with self._changing:
@@ -230,14 +236,8 @@ class Profile:
 
 def owner_of(backend: Backend) -> Owner:
     """What a profile keeps of its model."""
-    n_features = backend.n_features if isinstance(backend, VectorBackend) else 0
-    return Owner(
-        backend.card.name,
-        backend.digest,
-        backend.card.labels,
-        backend.embedding_width,
-        n_features,
-    )
+    card = backend.card
+    return Owner(card.name, backend.digest, card.labels, backend.embedding_width)
 
 
 def located(name_or_path: str | os.PathLike[str]) -> Path:
@@ -253,19 +253,8 @@ def located(name_or_path: str | os.PathLike[str]) -> Path:
     return ProfileStore.default().existing(name_or_path)
 
 
-def _inputs(examined: Examined) -> Array:
-    return np.concatenate([_required(one.inputs) for one in examined.outputs])
-
-
-def _required(inputs: Array | None) -> Array:
-    if inputs is None:
-        raise ProfileError("the backend gives no feature vectors; expected those of `n_features`")
-    return inputs
-
-
 def _example(examined: Examined) -> Example:
     """One vector for all windows, each weighted by its length."""
     share = (examined.seconds / examined.seconds.sum()).astype(np.float32)
     vectors = directions(np.concatenate([one.embeddings for one in examined.outputs]))
-    scores = softmax(np.concatenate([one.logits for one in examined.outputs]))
-    return Example(examined.digest, share @ vectors, share @ scores)
+    return Example(examined.digest, share @ vectors, share @ examined.logits)

@@ -64,13 +64,16 @@ class Examined:
         digest: `content_hash` of its samples, or of its frames.
         seconds: Lengths of the windows that are not silent, shape `[n_windows]`.
         outputs: Outputs of the model for each of them.
-        cautions: Reasons not to trust it.
     """
 
     digest: str
     seconds: NDArray[np.float64]
     outputs: tuple[Outputs, ...]
-    cautions: tuple[Caution, ...]
+
+    @property
+    def logits(self) -> NDArray[np.float32]:
+        """Calibrated logits of the windows, shape `[n_windows, n_labels]`."""
+        return np.concatenate([one.logits for one in self.outputs])
 
 
 class Recognizer:
@@ -291,11 +294,11 @@ class Recognizer:
                 for window in self._classified(stream, self._chosen(None), hop_s=None)
                 if window.outputs is not None
             ]
-            rate, cautions = stream.rate, stream.cautions()
+            rate = stream.rate
         if not found:
             raise AudioError("digital silence: nothing to learn from")
         seconds = np.array([length / rate for length, _ in found])
-        return Examined(digest.hexdigest(), seconds, tuple(one for _, one in found), cautions)
+        return Examined(digest.hexdigest(), seconds, tuple(one for _, one in found))
 
     def _classified(
         self, stream: Stream, chosen: list[int], *, hop_s: float | None
