@@ -17,10 +17,11 @@ os.environ["NUMBA_CACHE_DIR"] = _NUMBA_CACHE.name
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _features_kept_elsewhere(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """What the tests and the commands they call keep does not land in the user's cache."""
+def _kept_elsewhere(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """What the tests and the commands they call keep does not land in the user's folders."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
+        patch.setenv("SERKIT_PROFILES", str(tmp_path_factory.mktemp("profiles")))
         yield
 
 

@@ -17,6 +17,7 @@ def test_the_public_surface():
         "ModelError",
         "PacketError",
         "Prediction",
+        "Profile",
         "ProfileError",
         "ProtocolError",
         "RecipeError",

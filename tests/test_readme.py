@@ -163,7 +163,7 @@ def test_commands_in_the_text_exist_with_their_options(words):
         assert option in done.stdout
 
 
-_GROUPS = (["models"], ["codec"], ["corpus"])
+_GROUPS = (["models"], ["codec"], ["corpus"], ["profile"])
 
 
 @pytest.mark.parametrize("block", blocks("python"))

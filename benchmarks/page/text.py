@@ -210,7 +210,8 @@ def _latency(latency: dict[str, Any]) -> str:
         paragraph(
             f"Mean milliseconds per sentence (standard deviation) with tokenisation, one at a "
             f"time, padded to {latency['max_tokens']} tokens, "
-            f"{plural(latency['threads'], 'thread')} on one core: {latency['sentences']} sentences of the test part, "
+            f"{plural(latency['threads'], 'thread')} on one core: "
+            f"{latency['sentences']} sentences of the test part, "
             f"{plural(latency['rounds'], 'round')}, systems in turn. Sizes are those of the whole "
             "folder with the tokenizer; for torch, of the parameters. The ratio is a median. "
             "Random weights do not change time and size."

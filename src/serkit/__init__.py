@@ -28,7 +28,15 @@ if TYPE_CHECKING:
         SerkitError,
     )
     from serkit.features import FeatureRecipe
-    from serkit.runtime import Caution, Prediction, Recognizer, Window, available_models, load
+    from serkit.runtime import (
+        Caution,
+        Prediction,
+        Profile,
+        Recognizer,
+        Window,
+        available_models,
+        load,
+    )
 
 # Imported on first access; the subpackages are attributes too.
 _EXPORTS: dict[str, tuple[str, ...]] = {
@@ -48,6 +56,7 @@ _EXPORTS: dict[str, tuple[str, ...]] = {
     "serkit.runtime": (
         "Caution",
         "Prediction",
+        "Profile",
         "Recognizer",
         "Window",
         "available_models",
@@ -78,6 +87,7 @@ __all__ = [
     "ModelError",
     "PacketError",
     "Prediction",
+    "Profile",
     "ProfileError",
     "ProtocolError",
     "RecipeError",

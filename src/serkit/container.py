@@ -37,11 +37,12 @@ class Format:
 
     Attributes:
         name: Name in the description, such as `serkit-model`.
-        version: Version that is read and written.
+        version: Version that is written, and the latest that is read.
         noun: Name in messages, such as `model`.
         max_bytes: Maximum size of a file.
         max_header_bytes: Largest header, which holds the description; it is parsed in memory.
         error: Type of the errors raised.
+        oldest: Oldest version that is read; None for `version` alone.
     """
 
     name: str
@@ -50,6 +51,7 @@ class Format:
     max_bytes: int
     error: type[SerkitError]
     max_header_bytes: int = 1 << 20
+    oldest: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,10 +180,13 @@ def parse_description(path: Path, text: str, kind: Format) -> dict[str, Any]:
         raise kind.error(f"{path}: its description is not plain JSON: {error}") from error
     if not isinstance(values, dict) or values.get("format") != kind.name:
         raise kind.error(f"{path}: its description is not that of a {kind.name}")
-    if type(values.get("version")) is not int or values["version"] != kind.version:
+    oldest = kind.version if kind.oldest is None else kind.oldest
+    version = values.get("version")
+    if type(version) is not int or not oldest <= version <= kind.version:
+        read = f"{oldest} to {kind.version}" if oldest < kind.version else str(kind.version)
         raise kind.error(
-            f"{path}: format version {shown(values.get('version'), 40)}; this serkit reads version "
-            f"{kind.version}: install the serkit that wrote it, or make the {kind.noun} again"
+            f"{path}: format version {shown(version, 40)}; this serkit reads version {read}: "
+            f"install the serkit that wrote it, or make the {kind.noun} again"
         )
     return values
 

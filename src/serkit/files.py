@@ -1,4 +1,4 @@
-"""Reading untrusted files, and writing files atomically."""
+"""Reading untrusted files, writing files atomically, and locks among processes."""
 
 from __future__ import annotations
 
@@ -6,7 +6,9 @@ import errno
 import os
 import shutil
 import stat
+import sys
 import tempfile
+import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -152,6 +154,72 @@ def new_folder(path: Path) -> Iterator[Path]:
     except BaseException:
         shutil.rmtree(temporary, ignore_errors=True)
         raise
+
+
+def remove_unfinished(path: Path) -> None:
+    """Remove what processes that were killed while they wrote a file have left beside it.
+
+    Nobody else may be writing the file: hold a lock.
+
+    Args:
+        path: A file that is written by `open_atomically`.
+    """
+    path = path.resolve()
+    prefix = f".{path.name}."
+    for left in path.parent.iterdir():
+        # `mkstemp` adds eight characters, none of them a dot.
+        if left.name.startswith(prefix) and "." not in left.name[len(prefix) :]:
+            left.unlink(missing_ok=True)
+
+
+@contextmanager
+def locked(path: Path, *, timeout_s: float) -> Iterator[None]:
+    """Hold an exclusive lock among processes and threads; it ends with its process too.
+
+    Args:
+        path: A file that exists for the lock alone; it is created and never removed, since
+            another process may wait for it.
+        timeout_s: Longest wait.
+
+    Raises:
+        TimeoutError: Another process holds the lock.
+        OSError: The file cannot be opened.
+    """
+    handle = os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0), 0o600)
+    try:
+        latest = time.monotonic() + timeout_s
+        while not _try_lock(handle):
+            if time.monotonic() > latest:
+                raise TimeoutError(
+                    errno.ETIMEDOUT,
+                    f"is locked by another process since {timeout_s:g} s",
+                    str(path),
+                )
+            time.sleep(0.002)
+        yield
+    finally:
+        os.close(handle)  # releases the lock
+
+
+if sys.platform == "win32":
+    import msvcrt
+
+    def _try_lock(handle: int) -> bool:
+        try:
+            msvcrt.locking(handle, msvcrt.LK_NBLCK, 1)
+        except OSError:
+            return False
+        return True
+
+else:
+    import fcntl
+
+    def _try_lock(handle: int) -> bool:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        return True
 
 
 def refuse_unwritable(*paths: Path | None, sources: Iterable[str | Path] = ()) -> None:

@@ -199,13 +199,17 @@ def _numbers_changed(header: dict[str, Any], data: bytes, rng: random.Random) ->
     """A tensor with some or all values replaced by an extreme one."""
     name = rng.choice([name for name in header if name != "__metadata__"])
     start, end = header[name]["data_offsets"]
-    kinds = {"F32": "<f4", "F16": "<f2", "U8": "u1"}
+    kinds = {"F64": "<f8", "F32": "<f4", "F16": "<f2", "I64": "<i8", "I16": "<i2", "U8": "u1"}
     with np.errstate(over="ignore"), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         tensor = np.frombuffer(data[start:end], kinds[header[name]["dtype"]]).copy()
+        if not len(tensor):
+            return data
         value = np.array(rng.choice(NUMBERS))
         if tensor.dtype == np.uint8:
             value = np.array(rng.choice((0, 127, 255)))
+        elif tensor.dtype.kind == "i":
+            value = np.array(rng.choice((-1, 0, 1, 2, 32_767)))
         if rng.random() < 0.5:
             tensor[:] = value.astype(tensor.dtype)
         else:

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from fuzz import audio, corpora, encoders, models
+from fuzz import audio, corpora, encoders, models, profiles
 
 READ, REFUSED = "read", "refused"
 
@@ -230,6 +230,18 @@ def _model(**changes: Any) -> Any:
         return models._whole((header, data))
 
     return file("m.safetensors", content)
+
+
+def _profile(**changes: Any) -> Any:
+    def content(place: Place) -> bytes:
+        header, data = models._parts(profiles.of_tiny())
+        described = json.loads(header["__metadata__"]["serkit"])
+        made = {key: value(place) if callable(value) else value for key, value in changes.items()}
+        described["model"] |= made
+        header["__metadata__"]["serkit"] = json.dumps(described)
+        return models._whole((header, data))
+
+    return file("a.profile", content)
 
 
 def _recipe(text: str | Callable[[Place], str]) -> Any:
@@ -467,6 +479,16 @@ def _cases() -> list[Case]:
         Case("model: infinite", "model", _model(recipe={"a": float("inf")})),
         Case("model: digits", "model", _model(figures={"a": 10**4000})),
         Case("model: deep", "model", _model(figures={"a": deep})),
+        Case("profile", "profile", file("a.profile", lambda p: profiles.of_tiny()), READ),
+        Case("profile: a pickle", "profile", file("a.profile", lambda p: p.pickled())),
+        Case("profile: a pipe", "profile", pipe("a.profile")),
+        Case("profile: a device", "profile", lambda place: "/dev/zero"),
+        Case("profile: too large", "profile", file("a.profile", lambda p: b"\0" * (5 << 20))),
+        Case("profile: a model", "profile", _model()),
+        Case("profile: a path", "profile", _profile(name=lambda p: str(p.canary)), READ),
+        Case("profile: an address", "profile", _profile(name=_url, labels=["a", "b"])),
+        Case("profile: digits", "profile", _profile(n_features=10**4000)),
+        Case("profile: deep", "profile", _profile(labels=deep)),
         Case("basis", "basis", file("b", lambda p: _shipped_basis()), READ),
         Case("packets", "packets", file("p.smel", lambda p: _shipped_packets()), READ),
         Case("packets: a pickle", "packets", file("p.smel", lambda p: p.pickled())),

@@ -2,10 +2,10 @@
 
 import pytest
 
-from fuzz import children, corpora, models
+from fuzz import children, corpora, models, profiles
 
 
-@pytest.mark.parametrize(("fuzzer", "runs"), [(corpora, 200), (models, 300)])
+@pytest.mark.parametrize(("fuzzer", "runs"), [(corpora, 200), (models, 300), (profiles, 300)])
 def test_broken_inputs_are_read_or_refused(fuzzer, runs):
     found = children.run(fuzzer.__file__, runs, seed=7)
     assert found["crashes"] == []

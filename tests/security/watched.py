@@ -182,6 +182,13 @@ def _encoder(path: Path) -> None:
     TextEncoder.load(path).encode(["I am so happy!", "\ud800", "a" * 100_000])
 
 
+def _profile(path: Path) -> None:
+    model = serkit.load("tiny").with_profile(path)
+    model((ONE_SECOND, 16_000))
+    assert model.profile is not None
+    model.profile.state.stats()
+
+
 def _basis(path: Path) -> None:
     from safetensors.numpy import load
 
@@ -225,6 +232,7 @@ READERS: dict[str, Callable[[Path], None]] = {
     "audio by its name": _audio_by_its_name,
     "model": _model,
     "encoder": _encoder,
+    "profile": _profile,
     "basis": _basis,
     "packets": _packets,
     "recipe": _recipe,
@@ -257,7 +265,7 @@ def read(reader: str, path: Path) -> str:
 
 def _warm_up(folder: Path) -> None:
     """Import everything that readers need, before the hook is armed."""
-    from fuzz import audio, corpora, encoders, models
+    from fuzz import audio, corpora, encoders, models, profiles
 
     encoders.write(folder / "encoder")
     read("encoder", folder / "encoder")
@@ -273,6 +281,8 @@ def _warm_up(folder: Path) -> None:
         path = folder / f"{number}.safetensors"
         path.write_bytes(content)
         read("model", path)
+    (folder / "p.profile").write_bytes(profiles.of_tiny())
+    read("profile", folder / "p.profile")
     for name in (*READERS, "manifest"):
         read(name, folder / "missing.csv")
     (folder / "a.yaml").write_text("[")

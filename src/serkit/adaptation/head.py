@@ -9,7 +9,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from serkit.adaptation.checks import MAX_FEATURES, whole
+from serkit.adaptation.checks import MAX_FEATURES, finite_rows, whole
 from serkit.adaptation.probabilities import softmax
 from serkit.errors import ProfileError
 
@@ -110,7 +110,7 @@ class Head(ABC):
         """
         if not self.classes:
             raise ProfileError("the head has no classes yet; train it first")
-        return softmax(self.scores(self._checked_vectors(vectors)) / self.temperature)
+        return softmax(self.scores(finite_rows(vectors, self.n_features)) / self.temperature)
 
     @abstractmethod
     def scores(self, vectors: Vectors) -> Floats:
@@ -151,19 +151,8 @@ class Head(ABC):
             raise ProfileError(f"{len(classes) + len(new)} classes; expected at most {MAX_CLASSES}")
         return (*classes, *new)
 
-    def _checked_vectors(self, vectors: Vectors) -> Floats:
-        values = np.asarray(vectors)
-        if values.ndim != 2 or values.shape[1] != self.n_features or values.dtype.kind != "f":
-            raise ProfileError(
-                f"the vectors are {values.dtype} of shape {list(values.shape)}; expected floats of "
-                f"shape [n, {self.n_features}]"
-            )
-        if not np.isfinite(values).all():
-            raise ProfileError("the vectors hold numbers that are not finite (NaN or infinite)")
-        return values.astype(np.float64)
-
     def _checked(self, vectors: Vectors, labels: Sequence[str]) -> Floats:
-        values = self._checked_vectors(vectors)
+        values = finite_rows(vectors, self.n_features)
         if isinstance(labels, str) or len(labels) != len(values):
             raise ProfileError(f"{len(labels)} labels for {len(values)} vectors")
         return values

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from serkit.cli import codec, corpus, encoder, models
+from serkit.cli import codec, corpus, encoder, models, profile
 from serkit.cli.evaluate import compare, evaluate
 from serkit.cli.export import export
 from serkit.cli.predict import predict
@@ -36,6 +36,7 @@ app.command("decode")(codec.decode)
 app.add_typer(codec.app, name="codec")
 app.add_typer(corpus.app, name="corpus")
 app.add_typer(encoder.app, name="encoder")
+app.add_typer(profile.app, name="profile")
 
 _INTERRUPTED = 130
 

@@ -24,6 +24,15 @@ Encoder = Annotated[
     Path | None,
     typer.Option(metavar="DIR", help="Folder of the encoder of a recipe or model of text."),
 ]
+Profiles = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="DIR",
+        envvar="SERKIT_PROFILES",
+        show_envvar=False,
+        help="Folder of the profiles; default: SERKIT_PROFILES, or in your data folder.",
+    ),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 

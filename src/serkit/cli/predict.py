@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from serkit.audio.formats import SUFFIXES
-from serkit.cli.options import Encoder, Format
+from serkit.cli.options import Encoder, Format, Profiles
+from serkit.cli.personal import profile_of
 from serkit.cli.predict_text import predict_text
 from serkit.cli.progress import late_bar, progress
 from serkit.cli.streams import complain
@@ -48,6 +49,11 @@ def predict(
     min_confidence: Annotated[
         float | None, typer.Option(metavar="P", help="Print no label below this probability.")
     ] = None,
+    profile: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="Recognise this user's voice (see serkit profile)."),
+    ] = None,
+    profiles: Profiles = None,
     report: Annotated[
         Path | None, typer.Option(metavar="F.html", help="Write an HTML report with pictures.")
     ] = None,
@@ -88,7 +94,11 @@ def predict(
             str(report),
         )
     refuse_unwritable(report, sources=[*audio, *([model] if model else [])])
-    recognizer = load(model or default_model(audio))
+    if profile is None:
+        recognizer = load(model or default_model(audio))
+    else:
+        known = profile_of(profile, profiles, model)
+        recognizer = known.model.with_profile(known)
     with late_bar("Recognising: seconds", after=_LONG_S) as on_seconds:
         answers = recognizer.predict_many(
             audio,

@@ -22,6 +22,7 @@ from serkit.runtime.model_file import load_model, save_model
 from serkit.runtime.network_description import MAX_PARAMETERS
 from serkit.runtime.numpy_backend import NumpyBackend
 from serkit.runtime.prediction import Prediction, Window
+from serkit.runtime.profile import Profile
 from serkit.runtime.recognizer import MIN_DURATION_S, Recognizer
 from serkit.runtime.shipped import (
     available_models,
@@ -64,6 +65,7 @@ __all__ = [
     "Outputs",
     "PackedWeight",
     "Prediction",
+    "Profile",
     "Recognizer",
     "Sketch",
     "SoundCheck",

@@ -54,6 +54,14 @@ class Backend(Protocol):
         """Size of the file."""
 
     @property
+    def embedding_width(self) -> int:
+        """Width of the embeddings."""
+
+    @property
+    def digest(self) -> str:
+        """Hash of all that determines the outputs, 32 hexadecimal digits."""
+
+    @property
     def facts(self) -> dict[str, Any]:
         """Further JSON values to show with the card, such as the number of parameters."""
 

@@ -12,7 +12,7 @@ from serkit.errors import ModelError
 from serkit.features import DescriptorRecipe, Features, Sequences
 from serkit.runtime.card import ModelCard
 from serkit.runtime.inputs import kind_of
-from serkit.runtime.layers import Layer, weighted
+from serkit.runtime.layers import Layer, WeightedLayer, weighted
 from serkit.runtime.weights import PackedWeight
 
 Array = NDArray[np.float32]
@@ -62,6 +62,12 @@ class Model:
                 f"the input of {self.card.name} is {kind}; expected features or log-mel"
             )
         return self.card.input
+
+    @property
+    def embedding_width(self) -> int:
+        """Width of the input of the last layer."""
+        last = self.layers[-1]  # one without weights pools frames, and keeps their width
+        return last.weight.shape[1] if isinstance(last, WeightedLayer) else len(self.card.labels)
 
     @property
     def n_parameters(self) -> int:

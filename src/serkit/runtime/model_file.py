@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
 from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from serkit.audio import SAMPLE_RATE
 from serkit.container import Format, TensorSpec, container_bytes, open_container
@@ -11,7 +17,7 @@ from serkit.errors import ModelError
 from serkit.files import write_atomically
 from serkit.runtime.card import ModelCard
 from serkit.runtime.card_description import check_card, describe_card
-from serkit.runtime.inputs import Embedding, Waveform
+from serkit.runtime.inputs import Embedding, Waveform, kind_of
 from serkit.runtime.model import Model
 from serkit.runtime.network_description import check_network, describe, tensors_of
 from serkit.runtime.text_input import TextRecipe
@@ -39,11 +45,35 @@ def save_model(model: Model, path: Path) -> int:
 
 def model_bytes(model: Model) -> bytes:
     """The content of a model file; float16 is used for tensors that it represents exactly."""
+    network = [describe(layer) for layer in model.layers]
+    return container_bytes(
+        FORMAT, describe_card(model.card) | {"network": network}, _tensors(model)
+    )
+
+
+def digest_of(model: Model) -> str:
+    """Hash of all that determines the logits of a model, 32 hexadecimal digits.
+
+    BLAKE2b of the labels, the input, the normalisation and the network; name, corpora and figures
+    may change without a change of the hash.
+    """
+    card = describe_card(model.card)
+    keys = ("labels", "sample_rate", kind_of(model.card.input), "temperature", "clip")
+    described = {key: card[key] for key in keys}
+    described["network"] = [describe(layer) for layer in model.layers]
+    digest = hashlib.blake2b(json.dumps(described, sort_keys=True).encode(), digest_size=16)
+    for name, values in sorted(_tensors(model).items()):
+        plain = values.astype("<f4") if values.dtype.kind == "f" else values
+        digest.update(f"{name} {values.shape}".encode())
+        digest.update(np.ascontiguousarray(plain).tobytes())
+    return digest.hexdigest()
+
+
+def _tensors(model: Model) -> dict[str, NDArray[Any]]:
     tensors = {"norm.mean": model.mean, "norm.scale": model.scale}
     for i, layer in enumerate(model.layers):
         tensors |= tensors_of(layer, f"layers.{i}")
-    network = [describe(layer) for layer in model.layers]
-    return container_bytes(FORMAT, describe_card(model.card) | {"network": network}, tensors)
+    return tensors
 
 
 def load_model(path: str | os.PathLike[str]) -> Model:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from serkit.runtime.backend import Outputs
 from serkit.runtime.card import ModelCard
 from serkit.runtime.inputs import kind_of
 from serkit.runtime.model import Model
-from serkit.runtime.model_file import load_model
+from serkit.runtime.model_file import digest_of, load_model
 from serkit.runtime.text_input import TextRecipe
 
 Array = NDArray[np.float32]
@@ -76,6 +77,16 @@ class NumpyBackend:
     def file_bytes(self) -> int:
         """Size of the file."""
         return self.model.file_bytes
+
+    @property
+    def embedding_width(self) -> int:
+        """Width of the embeddings."""
+        return self.model.embedding_width
+
+    @cached_property
+    def digest(self) -> str:
+        """Hash of the network, its input and normalisation, not of the name and the figures."""
+        return digest_of(self.model)
 
     @property
     def facts(self) -> dict[str, Any]:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from serkit.adaptation import softmax
-from serkit.audio import Source, windows
+from serkit.audio import ContentHash, Source, windows
 from serkit.errors import AudioError, ModelError, PacketError
-from serkit.runtime.backend import Backend
+from serkit.runtime.backend import Backend, Outputs
 from serkit.runtime.card import ModelCard
 from serkit.runtime.decision import (
     check_confidence,
@@ -22,6 +24,9 @@ from serkit.runtime.decision import (
 )
 from serkit.runtime.prediction import Prediction, Window
 from serkit.runtime.sources import Stream, is_silent, opened, window_cautions
+
+if TYPE_CHECKING:
+    from serkit.runtime.profile import Profile
 
 MIN_DURATION_S = 0.1
 """Length of the shortest recording that is classified, in seconds."""
@@ -36,15 +41,20 @@ class _Classified:
         content: Samples or frames.
         probabilities: Probabilities of the requested labels, in the model's order; None for digital
             silence.
-        distance: Distance to the training data; None if unknown or silent.
-        embedding: Input of the last layer, shape `[width]`; None for digital silence.
+        outputs: Those of the backend, without a profile; None for digital silence.
     """
 
     start: int
     content: NDArray[np.float32]
     probabilities: NDArray[np.float32] | None
-    distance: float | None
-    embedding: NDArray[np.float32] | None
+    outputs: Outputs | None
+
+    @property
+    def distance(self) -> float:
+        """Distance to the training data; 0 if unknown or silent."""
+        if self.outputs is None or self.outputs.distances is None:
+            return 0.0
+        return float(self.outputs.distances[0])
 
     @property
     def length(self) -> int:
@@ -52,15 +62,41 @@ class _Classified:
         return int(self.content.shape[-1])
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Examined:
+    """A recording as a model sees it.
+
+    Attributes:
+        digest: `content_hash` of its samples, or of its frames.
+        seconds: Lengths of the windows that are not silent, shape `[n_windows]`.
+        outputs: Outputs of the model for each of them.
+    """
+
+    digest: str
+    seconds: NDArray[np.float64]
+    outputs: tuple[Outputs, ...]
+
+    @property
+    def logits(self) -> NDArray[np.float32]:
+        """Calibrated logits of the windows, shape `[n_windows, n_labels]`."""
+        return np.concatenate([one.logits for one in self.outputs])
+
+
 class Recognizer:
     """A loaded model, ready to be called; it may be called from several threads.
 
     Args:
         backend: The model; `serkit.load` loads one by name or path.
+        profile: Of the user; `with_profile` loads one.
+
+    Attributes:
+        backend: The model.
+        profile: The profile; None for anybody.
     """
 
-    def __init__(self, backend: Backend) -> None:
+    def __init__(self, backend: Backend, profile: Profile | None = None) -> None:
         self.backend = backend
+        self.profile = profile
 
     def __repr__(self) -> str:
         return f"Recognizer({self.name!r}, labels={list(self.labels)})"
@@ -125,7 +161,7 @@ class Recognizer:
                     continue
                 n_classified += window.length
                 total += window.length * window.probabilities
-                total_distance += window.length * (window.distance or 0.0)
+                total_distance += window.length * window.distance
             cautions = stream.cautions()
             duration_s = length / stream.rate
         if not n_classified:
@@ -189,7 +225,7 @@ class Recognizer:
         chosen = chosen_labels(self.card, None)
         with opened(source, self.card) as stream:
             windows = self._classified(stream, chosen, hop_s=hop_s)
-            embeddings = [w.embedding for w in windows if w.embedding is not None]
+            embeddings = [w.outputs.embeddings[0] for w in windows if w.outputs is not None]
         if not embeddings:
             raise AudioError("digital silence: nothing to embed")
         return np.stack(embeddings)
@@ -224,6 +260,47 @@ class Recognizer:
             except (AudioError, PacketError) as error:
                 yield error
 
+    def with_profile(self, profile: str | os.PathLike[str] | Profile) -> Recognizer:
+        """The same model for one user.
+
+        Args:
+            profile: A profile, which may go on learning; or the name of one (see `serkit profile`)
+                or the path of its file.
+
+        Raises:
+            ProfileError: The profile does not exist, is damaged, or belongs to another model.
+        """
+        from serkit.runtime.profile import Profile
+
+        if not isinstance(profile, Profile):
+            profile = Profile.load(profile, self)
+        profile.check_model(self)
+        return Recognizer(self.backend, profile)
+
+    def examine(self, source: Source) -> Examined:
+        """What a profile learns from: the outputs of the model, without a profile.
+
+        Args:
+            source: As for a call.
+
+        Raises:
+            AudioError: As a call, or the recording is digital silence.
+            PacketError: As a call.
+        """
+        digest = ContentHash()
+        with opened(source, self.card) as stream:
+            stream = stream.watched(digest.update)
+            found = [
+                (window.length, window.outputs)
+                for window in self._classified(stream, chosen_labels(self.card, None), hop_s=None)
+                if window.outputs is not None
+            ]
+            rate = stream.rate
+        if not found:
+            raise AudioError("digital silence: nothing to learn from")
+        seconds = np.array([length / rate for length, _ in found])
+        return Examined(digest.hexdigest(), seconds, tuple(one for _, one in found))
+
     def _classified(
         self, stream: Stream, chosen: list[int], *, hop_s: float | None
     ) -> Iterator[_Classified]:
@@ -235,7 +312,7 @@ class Recognizer:
             if length_s < MIN_DURATION_S:
                 raise _too_short(length_s)
             if is_silent(content):
-                yield _Classified(start, content, None, None, None)
+                yield _Classified(start, content, None, None)
                 continue
             outputs = self.backend.outputs([content])
             if not np.isfinite(outputs.logits).all():
@@ -243,9 +320,8 @@ class Recognizer:
                     f"the outputs of {self.name} are not finite: its weights overflow; get a fresh "
                     "copy of the model"
                 )
-            distance = None if outputs.distances is None else float(outputs.distances[0])
-            probabilities = softmax(outputs.logits[0, chosen])
-            yield _Classified(start, content, probabilities, distance, outputs.embeddings[0])
+            logits = outputs.logits if self.profile is None else self.profile.logits(outputs)
+            yield _Classified(start, content, softmax(logits[0, chosen]), outputs)
         if not n_windows:
             raise _too_short(0.0)
 

@@ -6,7 +6,7 @@ import io
 import os
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import BinaryIO
 
@@ -49,6 +49,16 @@ class Stream:
     rate: int
     cautions: Callable[[], tuple[Caution, ...]]
     losses: Callable[[], tuple[Caution, ...]]
+
+    def watched(self, watch: Callable[[Array], object]) -> Stream:
+        """The same recording; each block is given to a function as it is read."""
+
+        def blocks() -> Iterator[Array]:
+            for block in self.blocks:
+                watch(block)
+                yield block
+
+        return replace(self, blocks=blocks())
 
 
 @contextmanager
