@@ -5,7 +5,8 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 from sklearn.linear_model import LinearRegression
 
-from serkit.features import FUNCTIONAL_NAMES, functionals
+from serkit.features import FUNCTIONAL_NAMES, Descriptor, FeatureRecipe, extract, functionals
+from serkit.features.functionals import correlations
 
 matrices = arrays(
     np.float32,
@@ -68,3 +69,35 @@ def test_no_frames_are_zeros_and_one_frame_has_no_slope():
     assert not functionals(np.zeros((4, 0), np.float32), FUNCTIONAL_NAMES).any()
     one = functionals(np.ones((4, 1), np.float32), ["slope", "roughness", "std"])
     assert not one.any()
+
+
+@given(matrices)
+def test_correlations_are_bounded_and_finite(rows):
+    found = correlations(rows)
+    assert found.shape == (len(rows) * (len(rows) - 1) // 2,)
+    assert found.dtype == np.float32
+    assert (np.abs(found) <= 1.0).all()
+
+
+def test_correlations_agree_with_numpy():
+    rows = np.random.default_rng(2).standard_normal((5, 60)).astype(np.float32)
+    rows[1] += rows[0]
+    expected = np.corrcoef(rows)[np.triu_indices(5, 1)]
+    np.testing.assert_allclose(correlations(rows), expected, atol=1e-5)
+
+
+def test_correlations_with_a_constant_and_without_frames_are_zero():
+    rows = np.array([[0.1, 0.1, 0.1], [1.0, 2.0, 4.0], [2.0, 4.0, 8.0]], np.float32)
+    np.testing.assert_allclose(correlations(rows), [0.0, 0.0, 1.0], atol=1e-6)
+    assert not correlations(np.zeros((3, 0), np.float32)).any()
+
+
+def test_correlations_follow_the_other_functionals_of_a_recipe():
+    both = Descriptor("mfcc", 4, order=1, functionals=("correlations", "mean", "std"))
+    recipe = FeatureRecipe("pairs", (both,))
+    assert recipe.n_features == len(recipe.feature_names) == 4 * 2 + 6
+    assert recipe.feature_names[0] == "mfcc[0]'.mean"
+    assert recipe.feature_names[8:10] == ("mfcc[0]'~mfcc[1]'", "mfcc[0]'~mfcc[2]'")
+    sound = np.random.default_rng(3).standard_normal(16_000).astype(np.float32)
+    alone = FeatureRecipe("rows", (Descriptor("mfcc", 4, order=1, functionals=("mean", "std")),))
+    np.testing.assert_array_equal(extract(recipe, sound)[:8], extract(alone, sound))

@@ -11,7 +11,7 @@ from serkit.audio import normalise_peak, pre_emphasis, trim
 from serkit.features.cepstrum import delta
 from serkit.features.descriptors import DESCRIPTORS, MEL, PITCH, SpectralRows, spectral_keys
 from serkit.features.energy import rms
-from serkit.features.functionals import functionals
+from serkit.features.functionals import CORRELATIONS, correlations, functionals
 from serkit.features.mel import power_to_db
 from serkit.features.pitch import Pitch
 from serkit.features.recipe import DescriptorRecipe, FeatureRecipe, LogMelRecipe
@@ -156,5 +156,7 @@ def _described(analysis: Analysis) -> Array:
             parts.append(rows)
             continue
         counted = rows.take(np.flatnonzero(kind.frames(analysis)), axis=1)
-        parts.append(functionals(counted, descriptor.functionals).ravel())
+        parts.append(functionals(counted, descriptor.of_rows).ravel())
+        if CORRELATIONS in descriptor.functionals:
+            parts.append(correlations(counted))
     return np.concatenate(parts)

@@ -15,6 +15,7 @@ from serkit.features.cepstrum import mfcc
 from serkit.features.chroma import chroma
 from serkit.features.cost import Cost
 from serkit.features.energy import zero_crossings
+from serkit.features.functionals import CORRELATIONS
 from serkit.features.mel import mel_filter_bank
 from serkit.features.pitch import pitch_candidates
 from serkit.features.shape import SHAPE_NAMES, spectral_shape
@@ -36,13 +37,24 @@ class Descriptor:
             voicing strength, over voiced frames) or `voicing` (1 in voiced frames).
         size: Number of rows of `mfcc` and `chroma`; 0 for the others, whose number is fixed.
         order: 0 for the features, 1 for their deltas, 2 for the deltas of the deltas.
-        functionals: Statistics over time; none keeps the frames.
+        functionals: Statistics over time; none keeps the frames. `correlations`, of all pairs of
+            rows, follow the others in the vector.
     """
 
     name: str
     size: int = 0
     order: int = 0
     functionals: tuple[str, ...] = ("mean",)
+
+    @property
+    def of_rows(self) -> tuple[str, ...]:
+        """The functionals of single rows."""
+        return tuple(name for name in self.functionals if name != CORRELATIONS)
+
+    def n_values(self, n_rows: int) -> int:
+        """Values of a descriptor of so many rows in the vector, or per frame."""
+        n_pairs = n_rows * (n_rows - 1) // 2 if CORRELATIONS in self.functionals else 0
+        return n_rows * (len(self.of_rows) if self.functionals else 1) + n_pairs
 
 
 class Banded(Protocol):
@@ -256,6 +268,8 @@ def cost(recipe: FeatureRecipe) -> Cost:
         rows.append((n_rows, bool(d.functionals)))
         operations += n_rows * kind.operations(recipe)
         operations += n_rows * (20.0 * d.order + 10.0 * len(d.functionals))
+        if CORRELATIONS in d.functionals:
+            operations += 2.0 * n_rows * n_rows
     # Functionals need several copies of a descriptor's rows; frames that are kept are copied once.
     numbers += 6.0 * max((n for n, _ in rows), default=0)
     numbers += 2.0 * sum(n for n, reduced in rows if not reduced)

@@ -10,6 +10,9 @@ from numpy.typing import NDArray
 
 Array = NDArray[np.float32]
 
+# Relative to the mean: a spread at the level of float32 rounding means a constant row.
+_LEAST_SPREAD = 1e-6
+
 
 class _Rows:
     """Rows `[n_features, n_frames]` with cached intermediate results."""
@@ -50,8 +53,7 @@ class _Rows:
     def moment(self, order: int) -> Array:
         """Standardised central moment; 0 for a constant row."""
         spread = np.sqrt(self.variance)
-        # A spread at the level of float32 rounding means a constant row.
-        varies = spread > 1e-6 * np.maximum(np.abs(self.mean), 1e-20)
+        varies = spread > _LEAST_SPREAD * np.maximum(np.abs(self.mean), 1e-20)
         other = self.centred if order == 3 else self.squared
         # In float64, where the power of a small spread does not underflow.
         total = np.einsum("ij,ij->i", self.squared, other).astype(np.float64)
@@ -94,7 +96,10 @@ _FUNCTIONALS: dict[str, Callable[[_Rows], Array]] = {
 }
 
 FUNCTIONAL_NAMES = tuple(_FUNCTIONALS)
-"""Names of all functionals."""
+"""Names of the functionals of single rows."""
+
+CORRELATIONS = "correlations"
+"""Name of the functional of all pairs of rows; see `correlations`."""
 
 
 def functionals(rows: Array, names: Sequence[str]) -> Array:
@@ -115,3 +120,27 @@ def functionals(rows: Array, names: Sequence[str]) -> Array:
         return np.zeros((len(names), len(rows)), np.float32)
     shared = _Rows(np.ascontiguousarray(rows))
     return np.stack([_FUNCTIONALS[name](shared) for name in names]).astype(np.float32, copy=False)
+
+
+def correlations(rows: Array) -> Array:
+    """Pearson correlation over time of each pair of rows.
+
+    Args:
+        rows: Shape `[n_features, n_frames]`.
+
+    Returns:
+        Pairs in the order (0, 1), (0, 2), ..., (1, 2), ...; shape `[n_features * (n_features - 1) /
+        2]`, float32; 0 where a row is constant or there are no frames.
+    """
+    pairs = np.triu_indices(len(rows), 1)
+    if not rows.shape[1]:
+        return np.zeros(len(pairs[0]), np.float32)
+    shared = _Rows(np.ascontiguousarray(rows))
+    spread = np.sqrt(shared.variance)
+    varies = spread > _LEAST_SPREAD * np.maximum(np.abs(shared.mean), 1e-20)
+    # Scaled first: the product of two small spreads would underflow.
+    scaled = shared.centred / np.where(varies, spread, 1.0)[:, None]
+    products = (scaled @ scaled.T)[pairs] / np.float32(rows.shape[1])
+    both = varies[pairs[0]] & varies[pairs[1]]
+    found: Array = np.where(both, np.clip(products, -1.0, 1.0), 0.0).astype(np.float32)
+    return found

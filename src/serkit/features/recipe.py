@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
+from itertools import combinations
 from typing import Any, ClassVar, Self, get_args
 
 from serkit.audio import SAMPLE_RATE
@@ -11,7 +12,7 @@ from serkit.errors import RecipeError
 from serkit.features.cost import Cost
 from serkit.features.descriptors import DESCRIPTORS, Descriptor, cost
 from serkit.features.frames import WindowName
-from serkit.features.functionals import FUNCTIONAL_NAMES
+from serkit.features.functionals import CORRELATIONS, FUNCTIONAL_NAMES
 from serkit.features.mel import MelScale
 from serkit.features.whisper import HOP, N_MELS
 from serkit.text import shortened, shown
@@ -44,20 +45,25 @@ class DescriptorRecipe:
 
     @property
     def feature_names(self) -> tuple[str, ...]:
-        """Name of each element of the vector or row, such as `mfcc[3]'.std` or `log-mel[0]`."""
-        return tuple(
-            f"{row}{chr(39) * d.order}" + (f".{functional}" if functional else "")
-            for d in self.descriptors
-            for functional in d.functionals or ("",)
-            for row in DESCRIPTORS[d.name].row_names(self, d)
-        )
+        """Name of each element of the vector or row, such as `mfcc[3]'.std` or `log-mel[0]`.
+
+        A correlation has the names of both rows, such as `mfcc[0]~mfcc[1]`.
+        """
+        names: list[str] = []
+        for d in self.descriptors:
+            rows = [f"{row}{chr(39) * d.order}" for row in DESCRIPTORS[d.name].row_names(self, d)]
+            if not d.functionals:
+                names += rows
+            names += [f"{row}.{functional}" for functional in d.of_rows for row in rows]
+            if CORRELATIONS in d.functionals:
+                names += [f"{a}~{b}" for a, b in combinations(rows, 2)]
+        return tuple(names)
 
     @property
     def n_features(self) -> int:
         """Length of the vector, or number of rows."""
         return sum(
-            len(DESCRIPTORS[d.name].row_names(self, d)) * max(1, len(d.functionals))
-            for d in self.descriptors
+            d.n_values(len(DESCRIPTORS[d.name].row_names(self, d))) for d in self.descriptors
         )
 
     def to_dict(self) -> dict[str, Any]:
@@ -320,10 +326,11 @@ def _validate_descriptor(recipe: DescriptorRecipe, d: Descriptor) -> None:
         f"{d.name} has {'' if d.functionals else 'no '}functionals, unlike the first descriptor; "
         "expected functionals of all descriptors, or of none",
     )
-    unknown = [name for name in d.functionals if name not in FUNCTIONAL_NAMES]
+    known = (*FUNCTIONAL_NAMES, CORRELATIONS)
+    unknown = [name for name in d.functionals if name not in known]
     _require(
         not unknown,
         f"unknown functionals {shortened(', '.join(map(repr, unknown)), 200)}; "
-        f"expected some of {', '.join(FUNCTIONAL_NAMES)}",
+        f"expected some of {', '.join(known)}",
     )
     _require(len(set(d.functionals)) == len(d.functionals), f"{d.name} names a functional twice")
