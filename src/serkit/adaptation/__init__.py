@@ -9,6 +9,7 @@ from serkit._lazy import lazily
 if TYPE_CHECKING:
     from serkit.adaptation.calibration import fit_temperature
     from serkit.adaptation.elm import OSELM
+    from serkit.adaptation.enrolment import Enrolment
     from serkit.adaptation.gradient import Hidden, Linear
     from serkit.adaptation.head import Head
     from serkit.adaptation.head_file import load_head, save_head
@@ -16,10 +17,12 @@ if TYPE_CHECKING:
     from serkit.adaptation.pca import PCA
     from serkit.adaptation.probabilities import softmax
     from serkit.adaptation.ridge import fit_ridge
+    from serkit.adaptation.speaker_model import SpeakerModel, fit_speaker_model
 
 _EXPORTS: dict[str, tuple[str, ...]] = {
     "serkit.adaptation.calibration": ("fit_temperature",),
     "serkit.adaptation.elm": ("OSELM",),
+    "serkit.adaptation.enrolment": ("Enrolment",),
     "serkit.adaptation.gradient": (
         "Hidden",
         "Linear",
@@ -33,16 +36,23 @@ _EXPORTS: dict[str, tuple[str, ...]] = {
     "serkit.adaptation.pca": ("PCA",),
     "serkit.adaptation.ridge": ("fit_ridge",),
     "serkit.adaptation.probabilities": ("softmax",),
+    "serkit.adaptation.speaker_model": (
+        "SpeakerModel",
+        "fit_speaker_model",
+    ),
 }
 
 __all__ = [
     "OSELM",
     "PCA",
+    "Enrolment",
     "Head",
     "Hidden",
     "HoldOut",
     "Linear",
+    "SpeakerModel",
     "fit_ridge",
+    "fit_speaker_model",
     "fit_temperature",
     "load_head",
     "save_head",
