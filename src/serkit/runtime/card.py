@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from serkit.adaptation.speaker_model import SpeakerModel
 from serkit.audio import WINDOW_S
 from serkit.runtime.inputs import Input
 from serkit.runtime.sketch import Sketch
@@ -51,6 +52,8 @@ class ModelCard:
         recipe: The training recipe, as JSON values.
         created_with: Version of serkit that wrote the file.
         typical: Distribution of the training data; None if unknown.
+        speakers: How speakers differ in the logits, for `serkit.adaptation.Enrolment`; None if
+            unknown.
     """
 
     name: str
@@ -65,3 +68,4 @@ class ModelCard:
     recipe: Mapping[str, Any] = field(default_factory=dict)
     created_with: str = ""
     typical: Typical | None = None
+    speakers: SpeakerModel | None = None
