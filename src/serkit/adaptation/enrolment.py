@@ -206,9 +206,8 @@ class Enrolment:
 
     def _weight(self, count: float) -> Floats:
         """A_c: the precision of what `count` recordings of one emotion tell about the offset."""
-        of_mean: Floats = self.speakers.interaction + self.speakers.within / count
-        weight: Floats = np.linalg.inv(of_mean)
-        return weight
+        of_mean = self.speakers.interaction + self.speakers.within / count
+        return np.linalg.inv(of_mean).astype(np.float64, copy=False)
 
     def _own_density(self, z: Floats, target: int) -> Floats:
         """Log-density under an emotion of which the user has given recordings."""
