@@ -193,6 +193,18 @@ def test_the_weight_without_labels_grows_with_the_number_of_emotions(n_emotions,
     np.testing.assert_allclose(found, told, rtol=1e-6, atol=1e-6)
 
 
+def test_extreme_logits_spoil_nothing():
+    model = a_model()
+    extreme = np.array([[3e38, -3e38, 0.0, 1.0]], np.float32)
+    enrolment = Enrolment(model).learn(some_logits(0, 4), [0, 1, 2, 3]).hear(extreme)
+    assert np.isfinite(enrolment.adjusted(np.concatenate((extreme, some_logits(1, 3))))).all()
+    before = Enrolment(model).learn(some_logits(0, 4), [0, 1, 2, 3])
+    after = Enrolment(model).learn(some_logits(0, 4), [0, 1, 2, 3])
+    after.learn(extreme, [1]).forget(extreme, [1])
+    new = some_logits(2, 5)
+    np.testing.assert_allclose(after.adjusted(new), before.adjusted(new), atol=1e-4)
+
+
 def test_only_the_latest_recordings_are_kept():
     logits = some_logits(0, MAX_HEARD + 20)
     enrolment = Enrolment(a_model()).hear(logits[:100]).hear(logits[100:])

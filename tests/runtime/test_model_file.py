@@ -557,6 +557,8 @@ def test_round_trip_of_speakers(model, tmp_path):
         ("between", as_text(np.eye(2))),
         ("within", as_text(-np.eye(3))),
         ("within", as_text(np.zeros((3, 3)))),
+        ("within", as_text(1e-6 * np.eye(3))),
+        ("between", as_text(np.diag([1.0, 1.0, 60_000.0]))),
         ("interaction", as_text(np.full((3, 3), np.nan))),
         ("other", ""),
     ],

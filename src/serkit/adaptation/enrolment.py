@@ -34,6 +34,7 @@ MAX_LEARNED = 1 << 20
 """Recordings with labels that an enrolment counts, at most."""
 
 _STEPS = 5
+_FARTHEST = 1e4  # of a contrast, so that sums stay exact enough to take a recording back
 _FEWEST = 1e-6  # smaller counts tell nothing and would overflow
 
 
@@ -247,7 +248,7 @@ class Enrolment:
             )
         if not np.isfinite(values).all():
             raise ProfileError("the logits hold numbers that are not finite (NaN or infinite)")
-        return contrasts(values)
+        return np.clip(contrasts(values), -_FARTHEST, _FARTHEST)
 
 
 def _variety(shares: Floats) -> float:

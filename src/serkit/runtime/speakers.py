@@ -13,6 +13,9 @@ from serkit.runtime.typical import as_text, triangle
 
 _COVARIANCES = ("between", "interaction", "within")
 
+_LEAST, _MOST = 1e-7, 1e8
+"""Range of the variances in any direction, within which the covariances can be inverted."""
+
 
 def describe_speakers(speakers: SpeakerModel) -> dict[str, str]:
     """A speaker model as text: little-endian float16 as base64.
@@ -73,4 +76,10 @@ def _covariance(name: str, text: str, width: int) -> NDArray[np.float64]:
             "diagonal"
         )
     covariance: NDArray[np.float64] = lower @ lower.T
+    variances = np.linalg.eigvalsh(covariance)
+    if variances[0] < _LEAST * max(1.0, variances[-1]) or variances[-1] > _MOST:
+        raise ValueError(
+            f"{name} has variances from {variances[0]:.3g} to {variances[-1]:.3g}; expected at "
+            f"least {_LEAST:g} of the largest and of 1, and at most {_MOST:g}"
+        )
     return covariance
