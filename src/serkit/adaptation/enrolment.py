@@ -10,7 +10,8 @@ B, D and W. With the sums of n_c recordings of emotion c and their mean z_c:
 
 Any number of recordings of a single emotion weighs at most D^-1, so a skewed enrolment is shrunk.
 Recordings without labels enter with the probabilities of their emotions instead of counts, by
-expectation-maximisation (Dempster et al., 1977).
+expectation-maximisation (Dempster et al., 1977), and weigh less the fewer emotions they seem to
+hold: without labels, a user who is angry throughout cannot be told from one who sounds angry.
 """
 
 from __future__ import annotations
@@ -33,6 +34,7 @@ MAX_LEARNED = 1 << 20
 """Recordings with labels that an enrolment counts, at most."""
 
 _STEPS = 5
+_FARTHEST = 1e4  # of a contrast, so that sums stay exact enough to take a recording back
 _FEWEST = 1e-6  # smaller counts tell nothing and would overflow
 
 
@@ -91,7 +93,7 @@ class Enrolment:
             raise ProfileError(f"{len(self.heard)} recordings; expected at most {MAX_HEARD}")
         if not np.isfinite(self.heard).all() or not np.isfinite(self.sums).all():
             raise ProfileError("the enrolment holds numbers that are not finite (NaN or infinite)")
-        if not 0 <= self.counts.min() or self.counts.max() > MAX_LEARNED:
+        if self.counts.min() < 0 or self.counts.max() > MAX_LEARNED:
             raise ProfileError(f"a count is negative or above {MAX_LEARNED}")
 
     @property
@@ -181,10 +183,14 @@ class Enrolment:
         estimate = self._posterior(self.counts.astype(np.float64), self.sums)
         if not len(self.heard):
             return estimate
+        variety = None
         for _ in range(_STEPS):
             shares = softmax(model.log_densities(self.heard, estimate.mean, estimate.covariance))
+            if variety is None:
+                variety = _variety(shares)
             estimate = self._posterior(
-                self.counts + shares.sum(axis=0), self.sums + shares.T @ self.heard
+                self.counts + variety * shares.sum(axis=0),
+                self.sums + variety * shares.T @ self.heard,
             )
         return estimate
 
@@ -201,9 +207,8 @@ class Enrolment:
 
     def _weight(self, count: float) -> Floats:
         """A_c: the precision of what `count` recordings of one emotion tell about the offset."""
-        model = self.speakers
-        weight: Floats = np.linalg.inv(model.interaction + model.within / count)
-        return weight
+        of_mean = self.speakers.interaction + self.speakers.within / count
+        return np.linalg.inv(of_mean).astype(np.float64, copy=False)
 
     def _own_density(self, z: Floats, target: int) -> Floats:
         """Log-density under an emotion of which the user has given recordings."""
@@ -243,4 +248,14 @@ class Enrolment:
             )
         if not np.isfinite(values).all():
             raise ProfileError("the logits hold numbers that are not finite (NaN or infinite)")
-        return contrasts(values)
+        return np.clip(contrasts(values), -_FARTHEST, _FARTHEST)
+
+
+def _variety(shares: Floats) -> float:
+    """Weight of recordings without labels: 0 if all are of one emotion, 1 if each occurs alike.
+
+    The perplexity of the mean probabilities, from 1 to n_classes, as a share of its range.
+    """
+    mean = shares.mean(axis=0)
+    perplexity = np.exp(-(mean * np.log(np.maximum(mean, 1e-300))).sum())
+    return float((perplexity - 1.0) / (shares.shape[1] - 1.0))
