@@ -289,13 +289,20 @@ def test_sessions_are_held_out_whole():
 
 
 def test_recipes_of_the_paper_are_the_tables_heads(encoder):
-    names = [name for name in shipped_recipes() if name.startswith("pandelea-2021/")]
-    assert [Path(name).name for name in names] == ["elm", "hidden", "linear"]
+    names = [
+        name
+        for name in shipped_recipes()
+        if name.startswith("emotion-recognition-on-edge-devices/table4")
+    ]
+    assert [Path(name).name for name in names] == ["table4-elm", "table4-hidden", "table4-linear"]
     for name in names:
         recipe = load_recipe(name).bound_to(encoder)
         assert recipe.input.n_features == 32
         assert recipe.corpora == ("meld",)
-    assert load_recipe("pandelea-2021/hidden").network.activation == "tanh"
+    assert (
+        load_recipe("emotion-recognition-on-edge-devices/table4-hidden").network.activation
+        == "tanh"
+    )
 
 
 @pytest.mark.parametrize(
