@@ -1,7 +1,9 @@
 """`serkit profile`: the path of a phone developer, and what goes wrong on it."""
 
+import ast
 import json
 import re
+import shlex
 import shutil
 from pathlib import Path
 
@@ -161,3 +163,31 @@ def test_a_damaged_profile(run, place):
         assert "not a profile file, or truncated or damaged" in run("profile", *arguments, code=2)
     assert not (place / "x").exists()
     run("profile", "delete", "anna", "--yes")
+
+
+def test_the_page_is_right(place, monkeypatch):
+    """Every command and statement of `docs/profiles.md`, as typed."""
+    page = (EXAMPLES.parent / "docs" / "profiles.md").read_text("utf-8")
+    (place / "examples").symlink_to(EXAMPLES)
+    environment = {"SERKIT_PROFILES": str(place / "profiles")}
+    commands = re.findall(r"^\$ serkit (.*)$", page, re.MULTILINE)
+    assert len(commands) > 8
+    labels = []
+    for command in commands:
+        arguments = shlex.split(command, comments=True)
+        if arguments[0] == "predict":
+            arguments += ["--format", "json"]
+        done = in_process(*arguments, cwd=place, env=environment)
+        assert done.returncode == 0, (command, done.stderr)
+        if arguments[0] == "predict":
+            labels.append(json.loads(done.stdout)[0]["label"])
+    assert labels[0] != labels[1]
+    monkeypatch.chdir(place)
+    (block,) = re.findall(r"^```python\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
+    names = {}
+    for line in block.splitlines():
+        statement, _, comment = line.partition("  # ")
+        if comment.startswith("'"):
+            assert eval(statement, names) == ast.literal_eval(comment)
+        else:
+            exec(statement, names)
