@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -175,6 +177,20 @@ def test_a_user_of_the_model_is_found_and_answered_better():
         after.append(np.mean(personal[30:].argmax(axis=1) == targets[30:]))
     assert np.median(found) < 0.5
     assert np.mean(after) > np.mean(before)
+
+
+@pytest.mark.parametrize(("n_emotions", "expected"), [(1, 0.0), (2, 1.0 / 3.0), (4, 1.0)])
+def test_the_weight_without_labels_grows_with_the_number_of_emotions(n_emotions, expected):
+    """Logits so far apart that the emotions are certain."""
+    model = replace(a_model(3), means=100.0 * contrasts(np.eye(N_CLASSES)))
+    heard = np.eye(N_CLASSES)[np.arange(12) % n_emotions] * 100.0
+    found = np.linalg.inv(Enrolment(model).hear(heard).offset.covariance)
+    one_each = np.array([12 / n_emotions] * n_emotions) * expected
+    told = sum(
+        (np.linalg.inv(model.interaction + model.within / n) for n in one_each if n),
+        np.linalg.inv(model.between),
+    )
+    np.testing.assert_allclose(found, told, rtol=1e-6, atol=1e-6)
 
 
 def test_only_the_latest_recordings_are_kept():

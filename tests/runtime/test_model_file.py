@@ -9,6 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from safetensors.numpy import load, save
 
+from serkit.adaptation import SpeakerModel
 from serkit.errors import ModelError
 from serkit.features import Descriptor, FeatureRecipe, stacked
 from serkit.runtime import (
@@ -28,6 +29,7 @@ from serkit.runtime import (
 )
 from serkit.runtime.card_text import card_as_text
 from serkit.runtime.packing import pack
+from serkit.runtime.speakers import describe_speakers
 from serkit.runtime.typical import as_text
 
 LABELS = ("angry", "happy", "neutral", "sad")
@@ -527,3 +529,48 @@ def test_features_beyond_the_budget_are_a_model_error(parts, tmp_path):
     message = "million operations per second of sound; expected at most 500 million"
     with pytest.raises(ModelError, match=message):
         load_model(write(tmp_path, tensors, description))
+
+
+def speakers_of(n_labels):
+    width = n_labels - 1
+    rng = np.random.default_rng(0)
+    factors = rng.standard_normal((3, width, width))
+    covariances = factors @ factors.transpose(0, 2, 1) + np.eye(width)
+    return SpeakerModel(rng.standard_normal((n_labels, width)), *covariances)
+
+
+def test_round_trip_of_speakers(model, tmp_path):
+    known = speakers_of(len(LABELS))
+    save_model(model.with_card(speakers=known), tmp_path / "m.safetensors")
+    read = load_model(tmp_path / "m.safetensors").card.speakers
+    for name in ("means", "between", "interaction", "within"):
+        np.testing.assert_allclose(getattr(read, name), getattr(known, name), rtol=5e-3, atol=5e-3)
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("means", "?"),
+        ("means", ""),
+        ("means", None),
+        ("between", "AAA"),
+        ("between", as_text(np.eye(2))),
+        ("within", as_text(-np.eye(3))),
+        ("within", as_text(np.zeros((3, 3)))),
+        ("interaction", as_text(np.full((3, 3), np.nan))),
+        ("other", ""),
+    ],
+)
+def test_damaged_speakers_are_refused(parts, tmp_path, key, value):
+    tensors, description = parts
+    speakers = describe_speakers(speakers_of(len(LABELS))) | {key: value}
+    path = write(tmp_path, tensors, description | {"speakers": speakers})
+    with pytest.raises(ModelError, match="speakers"):
+        load_model(path)
+
+
+@pytest.mark.parametrize("value", [[], 1, "x", {}])
+def test_speakers_of_another_type_are_refused(parts, tmp_path, value):
+    tensors, description = parts
+    with pytest.raises(ModelError, match="speakers"):
+        load_model(write(tmp_path, tensors, description | {"speakers": value}))

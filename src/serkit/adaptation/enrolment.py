@@ -10,7 +10,8 @@ B, D and W. With the sums of n_c recordings of emotion c and their mean z_c:
 
 Any number of recordings of a single emotion weighs at most D^-1, so a skewed enrolment is shrunk.
 Recordings without labels enter with the probabilities of their emotions instead of counts, by
-expectation-maximisation (Dempster et al., 1977).
+expectation-maximisation (Dempster et al., 1977), and weigh less the fewer emotions they seem to
+hold: without labels, a user who is angry throughout cannot be told from one who sounds angry.
 """
 
 from __future__ import annotations
@@ -181,10 +182,16 @@ class Enrolment:
         estimate = self._posterior(self.counts.astype(np.float64), self.sums)
         if not len(self.heard):
             return estimate
+        variety = None
         for _ in range(_STEPS):
-            shares = softmax(model.log_densities(self.heard, estimate.mean, estimate.covariance))
+            shares = softmax(
+                model.log_densities(self.heard, estimate.mean, estimate.covariance)
+            )
+            if variety is None:
+                variety = _variety(shares)
             estimate = self._posterior(
-                self.counts + shares.sum(axis=0), self.sums + shares.T @ self.heard
+                self.counts + variety * shares.sum(axis=0),
+                self.sums + variety * shares.T @ self.heard,
             )
         return estimate
 
@@ -244,3 +251,13 @@ class Enrolment:
         if not np.isfinite(values).all():
             raise ProfileError("the logits hold numbers that are not finite (NaN or infinite)")
         return contrasts(values)
+
+
+def _variety(shares: Floats) -> float:
+    """Weight of recordings without labels: 0 if all are of one emotion, 1 if each occurs alike.
+
+    The perplexity of the mean probabilities, from 1 to n_classes, as a share of its range.
+    """
+    mean = shares.mean(axis=0)
+    perplexity = np.exp(-(mean * np.log(np.maximum(mean, 1e-300))).sum())
+    return float((perplexity - 1.0) / (shares.shape[1] - 1.0))

@@ -13,7 +13,7 @@ from serkit.errors import CorpusError
 from serkit.evaluation.folds import Fold
 from serkit.evaluation.leak_guard import guard_final, without_copies
 from serkit.runtime import Model, Sketch, TrainingCorpus
-from serkit.training import Dataset, Epoch, Recipe, fit, typical_of
+from serkit.training import Dataset, Epoch, Recipe, fit, speakers_of, typical_of
 
 UNKNOWN = "unknown"
 """The licence of a corpus without a stated one."""
@@ -39,7 +39,7 @@ def fit_final(
         on_epoch: Called with each line of the training log.
 
     Returns:
-        The model, with its training corpora and their typical features on the card.
+        The model, with its training corpora, their typical features and their speakers on the card.
 
     Raises:
         ProtocolError: No speaker can be held out, training and validation share a recording, or a
@@ -58,7 +58,10 @@ def fit_final(
         training = fold.train
     guard_final(recipe.name, training, validation, data.utterances, data.hashes)
     model = learn(recipe, data.rows(training), data.rows(validation), seed=seed, on_epoch=on_epoch)
-    return learned_from(model.with_card(typical=typical_of(recipe, data)), corpora, data)
+    model = model.with_card(
+        typical=typical_of(recipe, data), speakers=speakers_of(recipe, data, seed=seed)
+    )
+    return learned_from(model, corpora, data)
 
 
 def learned_from(model: Model, corpora: Sequence[Corpus], data: Dataset) -> Model:

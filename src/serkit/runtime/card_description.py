@@ -6,11 +6,13 @@ from collections.abc import Mapping
 from dataclasses import asdict, fields
 from typing import Any
 
+from serkit.adaptation.speaker_model import SpeakerModel
 from serkit.audio import MAX_WINDOW_S, MIN_WINDOW_S, SAMPLE_RATE, WINDOW_S
 from serkit.errors import ModelError, RecipeError
 from serkit.runtime.card import ModelCard, TrainingCorpus
 from serkit.runtime.inputs import INPUTS, Input, kind_of
 from serkit.runtime.sketch import Sketch
+from serkit.runtime.speakers import check_speakers, describe_speakers
 from serkit.runtime.typical import Typical, triangle
 from serkit.text import shortened, shown
 
@@ -39,6 +41,8 @@ def describe_card(card: ModelCard) -> dict[str, Any]:
         description["seen"] = card.seen.to_dict()
     if card.typical is not None:
         description["typical"] = asdict(card.typical)
+    if card.speakers is not None:
+        description["speakers"] = describe_speakers(card.speakers)
     return description
 
 
@@ -94,6 +98,7 @@ def check_card(values: Mapping[str, Any]) -> ModelCard:
         recipe=values["recipe"],
         created_with=values["created_with"],
         typical=_typical(values.get("typical")),
+        speakers=_speakers(values.get("speakers"), len(values["labels"])),
     )
 
 
@@ -165,3 +170,12 @@ def _typical(values: object) -> Typical | None:
     except ValueError as error:
         raise ModelError(f"the whitening of typical is invalid: {error}") from error
     return Typical(**values)
+
+
+def _speakers(values: object, n_labels: int) -> SpeakerModel | None:
+    if values is None:
+        return None
+    try:
+        return check_speakers(values, n_labels)
+    except ValueError as error:
+        raise ModelError(f"speakers is invalid: {error}; load a copy of the file") from error

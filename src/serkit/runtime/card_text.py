@@ -37,6 +37,9 @@ def card_as_text(backend: Backend) -> str:
         "temperature": f"{card.temperature:.3f}",
         "created with": f"serkit {card.created_with}",
         "typical": _typical(card.typical),
+        "enrolment": (
+            "possible" if card.speakers else "not possible: the card has no model of speakers"
+        ),
     }
     width = max(map(len, rows))
     lines = [f"{card.name}: {', '.join(card.labels)}", ""]

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
         load_recipe,
         shipped_recipes,
     )
+    from serkit.training.speakers import speakers_of
     from serkit.training.typical import typical_of
     from serkit.training.workers import one_thread, worker_pool
 
@@ -58,6 +59,7 @@ _EXPORTS: dict[str, tuple[str, ...]] = {
         "load_recipe",
         "shipped_recipes",
     ),
+    "serkit.training.speakers": ("speakers_of",),
     "serkit.training.typical": ("typical_of",),
     "serkit.training.workers": (
         "one_thread",
@@ -88,6 +90,7 @@ __all__ = [
     "one_thread",
     "read_utterance",
     "shipped_recipes",
+    "speakers_of",
     "typical_of",
     "worker_pool",
 ]

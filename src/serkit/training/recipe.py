@@ -220,6 +220,8 @@ class Recipe(_Data):
         validation: Held-out data for early stopping and calibration: whole `speaker`s, or single
             `utterance`s, which makes the figures speaker-dependent.
         validation_share: Share of the training speakers or utterances held out.
+        speaker_parts: Parts of the speakers that the speaker model of the card, which enrolment
+            needs, is cross-validated over; 0 for no speaker model.
         precision: Type of stored weights that are not quantised.
         quantisation: Quantisation of the weights; None for no quantisation.
         acceptance: Protocols whose figures the card shows.
@@ -244,6 +246,7 @@ class Recipe(_Data):
     augmentation: Augmentation | None = None
     validation: Literal["speaker", "utterance"] = "speaker"
     validation_share: float = Field(default=0.15, gt=0.0, lt=1.0)
+    speaker_parts: int = Field(default=0, ge=0, le=100)
     precision: Literal["float16", "float32"] = "float32"
     quantisation: Quantisation | None = None
     acceptance: tuple[Acceptance, ...] = ()
@@ -283,6 +286,8 @@ class Recipe(_Data):
                 raise ValueError("ridge needs a linear mlp: set hidden to [] and remove dropout")
         elif self.refit and self.optimiser.patience is not None:
             raise ValueError("refit needs a fixed number of epochs: set patience to null")
+        if self.speaker_parts == 1:
+            raise ValueError("speaker_parts is 1; expected 0, or at least 2")
         if self.refit and self.quantisation and self.quantisation.bits is None:
             raise ValueError("refit leaves no data for a search of bits: set quantisation.bits")
         return self
