@@ -14,7 +14,7 @@ import pytest
 from safetensors.numpy import load, save
 
 from serkit.adaptation import profile_file
-from serkit.adaptation.corrections import MAX_ENTRIES, Example, directions
+from serkit.adaptation.corrections import MAX_ENTRIES, Example, directions, shift
 from serkit.adaptation.profile import Owner, ProfileState
 from serkit.adaptation.profile_file import LOCK, load_profile, save_profile, update_profile
 from serkit.adaptation.profile_store import ProfileStore
@@ -179,7 +179,7 @@ def test_version_1(tmp_path):
     assert (corrections.n_learned, corrections.next_id) == (140, 141)
     # What it answered then.
     np.testing.assert_allclose(
-        corrections.shift(example(1000).vector[None]),
+        shift(example(1000).vector[None], corrections.weights()),
         [[0.5484655499, -0.3000633121, -0.2484022230]],
         rtol=1e-6,
     )

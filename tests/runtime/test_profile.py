@@ -6,7 +6,7 @@ import soundfile
 
 import serkit
 from serkit.adaptation import Enrolment, SpeakerModel
-from serkit.adaptation.corrections import STRENGTH
+from serkit.adaptation.corrections import PENALTY, STRENGTH
 from serkit.adaptation.profile import ProfileState
 from serkit.adaptation.profile_store import ProfileStore
 from serkit.audio import content_hash
@@ -113,7 +113,10 @@ def test_what_is_learned_is_the_mean_of_the_windows(recognizer):
 
 
 def test_enrolment_and_corrections_of_a_model_with_a_speaker_model(personal):
-    """The answer is that of `Enrolment` with the logits of all windows."""
+    """The answer is that of `Enrolment` with the logits of all windows, and of what errors remain.
+
+    The latter is a ridge regression of the errors on the units of the embeddings.
+    """
     profile = Profile.create(personal)
     assert profile.enrol(*sounds(6)) == pytest.approx(12.0)
     profile.enrol((noise(20.0), RATE))
@@ -127,7 +130,14 @@ def test_enrolment_and_corrections_of_a_model_with_a_speaker_model(personal):
     assert (profile.state.heard.n_windows, len(expected.heard)) == (9, 9)
     assert profile.state.heard.seconds == pytest.approx(32.0)
     query = (noise(2.0, seed=50), RATE)
-    adjusted = np.exp(expected.adjusted(logits_of(personal, query))[0].astype(float))
+    learned = sounds(3, 20)
+    rows = np.array([[*unit(personal.embed(sound)[0]), 1.0] for sound in (*learned, query)])
+    logits = np.concatenate([logits_of(personal, sound) for sound in learned])
+    exponentials = np.exp(expected.adjusted(logits).astype(float))
+    errors = np.eye(4)[[0, 1, 0]] - exponentials / exponentials.sum(axis=1, keepdims=True)
+    normal = rows[:3].T @ rows[:3] + PENALTY * np.eye(rows.shape[1])
+    left = STRENGTH * rows[3] @ np.linalg.solve(normal, rows[:3].T @ errors)
+    adjusted = np.exp(expected.adjusted(logits_of(personal, query))[0].astype(float) + left)
     mine = personal.with_profile(profile)(query).scores
     np.testing.assert_allclose(list(mine.values()), adjusted / adjusted.sum(), atol=1e-4)
     assert mine != pytest.approx(personal(query).scores, abs=0.01)
@@ -138,6 +148,10 @@ def test_enrolment_and_corrections_of_a_model_with_a_speaker_model(personal):
     assert personal.with_profile(profile)(query).scores == pytest.approx(
         personal.with_profile(heard)(query).scores, rel=1e-5
     )
+
+
+def unit(vector):
+    return vector.astype(float) / np.linalg.norm(vector)
 
 
 def logits_of(recognizer, sound):

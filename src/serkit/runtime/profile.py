@@ -11,11 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from serkit.adaptation.corrections import Example, directions
-from serkit.adaptation.enrolment import Enrolment
-from serkit.adaptation.profile import Correction, Owner, ProfileState
+from serkit.adaptation.profile import Correction, Owner, ProfileState, Voice
 from serkit.adaptation.profile_file import load_profile, save_profile, update_profile
 from serkit.adaptation.profile_store import SUFFIX, ProfileStore
-from serkit.adaptation.speaker_model import SpeakerModel
 from serkit.audio import Source
 from serkit.errors import ProfileError
 from serkit.runtime.backend import Backend, Outputs
@@ -50,7 +48,7 @@ class Profile:
         self.state = state
         self.path = path
         self._changing = threading.Lock()
-        self._enrolled: tuple[ProfileState, Enrolment] | None = None
+        self._known: tuple[ProfileState, Voice] | None = None  # of the state, until it changes
 
     def __repr__(self) -> str:
         corrections, heard = self.state.corrections, self.state.heard
@@ -207,18 +205,10 @@ class Profile:
         Returns:
             Shape `[n, n_labels]`, float32.
         """
-        state, speakers = self.state, self.model.card.speakers
-        if speakers is not None:
-            return self._enrolment(state, speakers).adjusted(outputs.logits)
-        if not state.corrections.n_learned:
-            return outputs.logits
-        return outputs.logits + state.corrections.shift(directions(outputs.embeddings))
-
-    def _enrolment(self, state: ProfileState, speakers: SpeakerModel) -> Enrolment:
-        """The enrolment of a state, kept until the next step."""
-        if self._enrolled is None or self._enrolled[0] is not state:
-            self._enrolled = (state, state.enrolment(speakers))
-        return self._enrolled[1]
+        state = self.state
+        if self._known is None or self._known[0] is not state:
+            self._known = (state, state.voice(self.model.card.speakers))
+        return self._known[1].logits(outputs.logits, outputs.embeddings)
 
     def _change(self, change: Callable[[ProfileState], ProfileState]) -> ProfileState:
         with self._changing:
