@@ -11,8 +11,8 @@ from serkit.adaptation.profile import ProfileState
 from serkit.adaptation.profile_store import ProfileStore
 from serkit.audio import content_hash
 from serkit.errors import AudioError, ModelError, ProfileError
-from serkit.runtime import ModelCard, NumpyBackend, Outputs, Profile, Recognizer, Waveform
-from serkit.runtime.profile import owner_of
+from serkit.runtime import ModelCard, NumpyBackend, Outputs, Recognizer, Waveform
+from serkit.runtime.profile import Profile, owner_of
 
 RATE = 16_000
 LABELS = ("angry", "happy", "neutral", "sad")

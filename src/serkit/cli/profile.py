@@ -41,7 +41,8 @@ def create(
     profiles: Profiles = None,
 ) -> None:
     """Create an empty profile of a model."""
-    from serkit.runtime import Profile, load
+    from serkit.runtime import load
+    from serkit.runtime.profile import Profile
 
     store = store_in(profiles)
     path = store.create(name, Profile.create(load(model)).state)
