@@ -108,6 +108,18 @@ class Profile:
         """
         self.state.check_owner(owner_of(model.backend))
 
+    def check_speakers(self) -> None:
+        """Refuse enrolment by a model without a speaker model.
+
+        Raises:
+            ProfileError: The model's card has no speaker model.
+        """
+        if self.model.card.speakers is None:
+            raise ProfileError(
+                f"the card of {self.model.name} has no speaker model, so it cannot be enrolled; "
+                "teach it labelled recordings, or train it with a speaker model"
+            )
+
     def enrol(self, *sources: Source) -> float:
         """Get to know the voice from speech without labels.
 
@@ -120,14 +132,20 @@ class Profile:
         Raises:
             AudioError: As a call; nothing is learned from any of the recordings.
             PacketError: As a call.
-            ProfileError: The model's card has no speaker model, so it cannot be enrolled.
+            ProfileError: The model's card has no speaker model, so it cannot be enrolled; or a
+                recording is unlike the training data, as over another channel, and its logits say
+                little of the voice. Nothing is learned from any of the recordings.
         """
-        if self.model.card.speakers is None:
-            raise ProfileError(
-                f"the card of {self.model.name} has no speaker model, so it cannot be enrolled; "
-                "teach it labelled recordings, or train it with a speaker model"
-            )
+        self.check_speakers()
         examined = [self.model.examine(source) for source in sources]
+        typical = self.model.card.typical
+        for one in examined:
+            if typical is not None and one.distance > typical.limit:
+                raise ProfileError(
+                    f"unlike the training data of {self.model.name}: distance {one.distance:.2f}; "
+                    f"speech is enrolled up to {typical.limit:.2f}: use another microphone or a "
+                    "quieter room"
+                )
         seconds = [float(one.seconds.sum()) for one in examined]
 
         def change(state: ProfileState) -> ProfileState:
