@@ -352,6 +352,33 @@ def window_lengths():
     }  # fmt: skip
 
 
+def personalisation():
+    def row(condition, ua, gain):
+        return {
+            "condition": condition, "speakers": 24, "clips": 4.5, "seconds": 9.1, "ua": ua,
+            "interval": [ua - 0.04, ua + 0.04], "ua_without": ua - gain, "gain": gain,
+            "gain_interval": [gain - 0.01, gain + 0.01],
+        }  # fmt: skip
+
+    def corpus(name, n_folds):
+        return {
+            "corpus": name, "recipe": f"personal/{name}", "protocol": "leave one speaker out",
+            "folds": [2, n_folds], "seeds": 10, "speakers": 24, "n_labels": 8, "ua_alone": 0.68,
+            "near_by_phone": 0.1,
+            "rows": [
+                row("seconds 10", 0.712, 0.031), row("seconds all", 0.74, 0.06),
+                row("skewed angry", 0.667, -0.013), row("skewed sad", 0.69, 0.01),
+                row("telephone", 0.6, -0.08), row("telephone, checked", 0.681, 0.001),
+                row("labels 5", 0.70, 0.02), row("labels 5, enrolled", 0.72, 0.04),
+            ],
+        }  # fmt: skip
+
+    return {
+        "beside_s": 20.0, "skewed_s": 10.0,
+        "corpora": [corpus("ravdess", 6), corpus("emodb", 2)],
+    }  # fmt: skip
+
+
 def log_mel_model():
     return {
         "corpus": "crema_d",
@@ -435,6 +462,7 @@ def results():
         },
         "log_mel_model": log_mel_model(),
         "window_length": window_lengths(),
+        "personalisation": personalisation(),
         "families": {
             "tables": [
                 compressed_table(

@@ -299,3 +299,14 @@ def test_the_check_names_what_is_out_of_date(results, tmp_path, monkeypatch):
     assert not (tmp_path / "results" / "old.svg").exists()
     monkeypatch.setattr(sys, "argv", [*command, "--check"])
     make_results.main()
+
+
+def test_personalisation_states_the_targets_and_the_worst_case(results):
+    text = site(results)["results/personalisation.md"]
+    flat = " ".join(text.split())
+    target = 100 * results["models"]["ravdess8"]["protocols"][0]["rows"][0]["ua"] + 5
+    assert "RAVDESS with 10 s of enrolment: 71.2 % UA" in flat
+    assert f"`ravdess8` without enrolment and 5 points, {target:.1f} %" in flat
+    # The telephone without the check is not what serkit does.
+    assert "The worst case is RAVDESS, angry: -1.3 (-2.3 to -0.3) points" in flat
+    assert "leave one speaker out, 2 of 6 folds" in flat

@@ -92,7 +92,7 @@ class Enrolment:
             raise ProfileError(f"{len(self.heard)} recordings; expected at most {MAX_HEARD}")
         if not np.isfinite(self.heard).all() or not np.isfinite(self.sums).all():
             raise ProfileError("the enrolment holds numbers that are not finite (NaN or infinite)")
-        if not 0 <= self.counts.min() or self.counts.max() > MAX_LEARNED:
+        if self.counts.min() < 0 or self.counts.max() > MAX_LEARNED:
             raise ProfileError(f"a count is negative or above {MAX_LEARNED}")
 
     @property
@@ -184,9 +184,7 @@ class Enrolment:
             return estimate
         variety = None
         for _ in range(_STEPS):
-            shares = softmax(
-                model.log_densities(self.heard, estimate.mean, estimate.covariance)
-            )
+            shares = softmax(model.log_densities(self.heard, estimate.mean, estimate.covariance))
             if variety is None:
                 variety = _variety(shares)
             estimate = self._posterior(
@@ -208,9 +206,8 @@ class Enrolment:
 
     def _weight(self, count: float) -> Floats:
         """A_c: the precision of what `count` recordings of one emotion tell about the offset."""
-        model = self.speakers
-        weight: Floats = np.linalg.inv(model.interaction + model.within / count)
-        return weight
+        of_mean = self.speakers.interaction + self.speakers.within / count
+        return np.linalg.inv(of_mean).astype(np.float64, copy=False)
 
     def _own_density(self, z: Floats, target: int) -> Floats:
         """Log-density under an emotion of which the user has given recordings."""

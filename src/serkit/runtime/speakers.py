@@ -56,7 +56,9 @@ def _means(text: str, n_labels: int) -> NDArray[np.float64]:
     except binascii.Error as error:
         raise ValueError(f"means is not base64: {error}") from error
     if len(content) != 2 * n_labels * (n_labels - 1):
-        raise ValueError(f"means has {len(content)} bytes; expected {2 * n_labels * (n_labels - 1)}")
+        raise ValueError(
+            f"means has {len(content)} bytes; expected {2 * n_labels * (n_labels - 1)}"
+        )
     means = np.frombuffer(content, "<f2").astype(np.float64).reshape(n_labels, -1)
     if not np.isfinite(means).all():
         raise ValueError("means holds numbers that are not finite")
@@ -72,4 +74,3 @@ def _covariance(name: str, text: str, width: int) -> NDArray[np.float64]:
         )
     covariance: NDArray[np.float64] = lower @ lower.T
     return covariance
-
