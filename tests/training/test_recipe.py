@@ -27,7 +27,9 @@ def test_shipped_recipes():
         "models/tiny",
     } <= set(shipped_recipes())
     for name in shipped_recipes():
-        assert load_recipe(name).labels
+        recipe = load_recipe(name)
+        assert recipe.labels
+        assert Recipe.model_validate(recipe.to_dict()) == recipe
 
 
 def test_recipe_of_the_paper():

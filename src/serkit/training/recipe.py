@@ -73,9 +73,15 @@ def _plain(recipe: FeatureRecipe | LogMelRecipe | TextRecipe | None) -> dict[str
     return None if recipe is None else recipe.to_dict()
 
 
+def _plain_text(recipe: TextRecipe | None) -> dict[str, Any] | None:
+    if recipe is None or recipe.bound:
+        return _plain(recipe)
+    return {"context": recipe.context, "speaker": recipe.speaker}
+
+
 Features = Annotated[FeatureRecipe | None, PlainValidator(_features), PlainSerializer(_plain)]
 LogMel = Annotated[LogMelRecipe | None, PlainValidator(_log_mel), PlainSerializer(_plain)]
-Text = Annotated[TextRecipe | None, PlainValidator(_text), PlainSerializer(_plain)]
+Text = Annotated[TextRecipe | None, PlainValidator(_text), PlainSerializer(_plain_text)]
 
 
 class _Data(BaseModel):
