@@ -2,7 +2,7 @@
 
 A model and its speaker model are trained on the other speakers of a fold. A test speaker's
 recordings are drawn in random order (`SEEDS` orders); the first are enrolled without labels, or
-learned with labels, and he is tested on the others. Seconds are those of speech: without the ends
+learned with labels, and the others are tested. Seconds are those of speech: without the ends
 40 dB below the loudest frame, and never more than stated. `all` enrols all recordings and tests on
 the same (transductive).
 

@@ -12,6 +12,7 @@ import make_results
 from page.chart import Chart
 from page.frontier import frontier
 from page.headlines import HEADLINES
+from page.personalisation import BOUND
 from page.site import site
 
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
@@ -320,3 +321,18 @@ def test_personalisation_states_the_targets_and_the_worst_case(results):
     # The telephone without the check is not what serkit does.
     assert "The worst case is RAVDESS, angry: -1.3 (-2.3 to -0.3) points" in flat
     assert "leave one speaker out, 2 of 6 folds" in flat
+
+
+def test_enrolment_costs_at_most_what_profiles_state():
+    path = BENCHMARKS / "results" / "personalisation.json"
+    measured = json.loads(path.read_text("utf-8"))
+    gains = [
+        row["gain"]
+        for one in measured["corpora"]
+        for row in one["rows"]
+        if row["condition"].startswith(("seconds ", "skewed ")) or "checked" in row["condition"]
+    ]
+    assert len(gains) > 30
+    assert min(gains) >= -BOUND
+    page = (BENCHMARKS.parent / "docs" / "profiles.md").read_text("utf-8")
+    assert f"at most {100 * BOUND:g} points of UA" in page

@@ -193,7 +193,7 @@ def test_the_page_is_right(place, monkeypatch):
         assert done.returncode == 0, (command, done.stderr)
         if arguments[0] == "predict":
             labels.append(json.loads(done.stdout)[0]["label"])
-    assert labels[0] != labels[1]
+    assert labels[0] == labels[2] != labels[1]
     monkeypatch.chdir(place)
     (block,) = re.findall(r"^```python\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
     names = {}

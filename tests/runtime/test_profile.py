@@ -169,7 +169,7 @@ def test_speech_unlike_the_training_data_is_not_enrolled(model, personal):
     card = {"speakers": personal.card.speakers}
     near = Recognizer(NumpyBackend(model.with_card(typical=typical, **card)))
     many = sounds(3)
-    distances = [near.examine(sound).distance for sound in many]
+    distances = [float(near.examine(sound).distances[0]) for sound in many]
     limit = sorted(distances)[1]
     strict = replace(typical, limit=limit)
     profile = Profile.create(Recognizer(NumpyBackend(model.with_card(typical=strict, **card))))
@@ -180,6 +180,25 @@ def test_speech_unlike_the_training_data_is_not_enrolled(model, personal):
     assert profile.state.heard.n_windows == 0
     profile.enrol(*(sound for sound in many if sound is not farthest))
     assert profile.state.heard.n_windows == 2
+
+
+def test_of_a_recording_only_windows_like_the_training_data_are_enrolled(model, personal):
+    """A telephone call in the middle of a recording teaches nothing, the rest does."""
+    typical = Typical(0.95, 1e6, as_text(np.ones((1, 1))))
+    card = {"speakers": personal.card.speakers}
+    anyone = Recognizer(NumpyBackend(model.with_card(typical=typical, **card)))
+    sound = (np.concatenate([noise(60.0), 0.001 * noise(20.0)]), RATE)
+    distances = anyone.examine(sound).distances
+    limit = float(np.median(distances))
+    strict = replace(typical, limit=limit)
+    recognizer = Recognizer(NumpyBackend(model.with_card(typical=strict, **card)))
+    profile = Profile.create(recognizer)
+    seconds = recognizer.examine(sound).seconds
+    near = distances <= limit
+    assert 0 < near.sum() < len(near)
+    assert profile.enrol(sound) == pytest.approx(seconds[near].sum())
+    expected = Enrolment(card["speakers"]).hear(logits_of(recognizer, sound)[near])
+    np.testing.assert_allclose(profile.state.heard.contrasts, expected.heard, atol=1e-4)
 
 
 def test_the_order_of_enrolment_and_learning_does_not_matter(personal):

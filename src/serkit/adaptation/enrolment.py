@@ -1,4 +1,4 @@
-"""Enrolment of a user: his offset in the logits, from recordings with and without labels.
+"""Enrolment of a user: the offset in the logits, from recordings with and without labels.
 
 Equations are those of the posterior of a linear-Gaussian model; see `SpeakerModel` for z, m, o, d,
 B, D and W. With the sums of n_c recordings of emotion c and their mean z_c:
@@ -52,7 +52,7 @@ class Offset:
 
 
 class Enrolment:
-    """What is known of one user of one model: logits of his recordings, and sums of labelled ones.
+    """What is known of one user of one model: logits of recordings, and sums of labelled ones.
 
     The answer does not depend on the order of the recordings. With none it is the model's own.
 

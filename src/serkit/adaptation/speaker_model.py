@@ -31,7 +31,7 @@ class SpeakerModel:
     """Distribution of the logits over speakers, emotions and recordings.
 
     A recording of emotion c has the contrasts (see `contrasts`) `z = m_c + o + d_c + e`: the mean
-    of the emotion; the speaker's offset, `o ~ N(0, B)`; his offset in this emotion, `d_c ~ N(0,
+    of the emotion; the speaker's offset, `o ~ N(0, B)`; the offset in this emotion, `d_c ~ N(0,
     D)`; and the rest, `e ~ N(0, W)`. This is the two-covariance model of speaker recognition
     (Brümmer and de Villiers, *The speaker partitioning problem*, 2010) with an effect of the
     emotion, and an interaction of emotion and speaker.

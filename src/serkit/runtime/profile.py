@@ -127,35 +127,27 @@ class Profile:
             sources: Recordings, each as for a call of the model.
 
         Returns:
-            Seconds of speech added, digital silence excluded.
+            Seconds of speech added: without digital silence, and without windows that are farther
+            from the training data than the limit on the card.
 
         Raises:
             AudioError: As a call; nothing is learned from any of the recordings.
             PacketError: As a call.
-            ProfileError: The model's card has no speaker model, so it cannot be enrolled; or a
-                recording is unlike the training data, as over another channel, and its logits say
-                little of the voice. Nothing is learned from any of the recordings.
+            ProfileError: The model's card has no speaker model, so it cannot be enrolled; or no
+                window of a recording is within the limit, as over another channel, where the logits
+                say little of the voice. Nothing is learned from any of the recordings.
         """
         self.check_speakers()
-        examined = [self.model.examine(source) for source in sources]
-        typical = self.model.card.typical
-        for one in examined:
-            if typical is not None and one.distance > typical.limit:
-                raise ProfileError(
-                    f"unlike the training data of {self.model.name}: distance {one.distance:.2f}; "
-                    f"speech is enrolled up to {typical.limit:.2f}: use another microphone or a "
-                    "quieter room"
-                )
-        seconds = [float(one.seconds.sum()) for one in examined]
+        typical = [self._typical(self.model.examine(source)) for source in sources]
 
         def change(state: ProfileState) -> ProfileState:
             heard = state.heard
-            for one, length in zip(examined, seconds, strict=True):
-                heard = heard.extended(one.logits, length)
+            for logits, seconds in typical:
+                heard = heard.extended(logits, seconds)
             return state.with_heard(heard)
 
         self._change(change)
-        return sum(seconds)
+        return sum(seconds for _, seconds in typical)
 
     def learn(self, source: Source, label: str) -> Correction:
         """Learn the label of a recording; an earlier one of the same recording is replaced.
@@ -227,6 +219,20 @@ class Profile:
         if self._known is None or self._known[0] is not state:
             self._known = (state, state.voice(self.model.card.speakers))
         return self._known[1].logits(outputs.logits, outputs.embeddings)
+
+    def _typical(self, examined: Examined) -> tuple[Array, float]:
+        """Logits of the windows that are like the training data, and their total length."""
+        typical, distances = self.model.card.typical, examined.distances
+        if typical is None:
+            return examined.logits, float(examined.seconds.sum())
+        near = distances <= typical.limit
+        if not near.any():
+            raise ProfileError(
+                f"unlike the training data of {self.model.name}: distance {distances.min():.2f}; "
+                f"speech is enrolled up to {typical.limit:.2f}: use another microphone or a "
+                "quieter room"
+            )
+        return examined.logits[near], float(examined.seconds[near].sum())
 
     def _change(self, change: Callable[[ProfileState], ProfileState]) -> ProfileState:
         with self._changing:

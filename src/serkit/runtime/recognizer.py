@@ -82,10 +82,11 @@ class Examined:
         return np.concatenate([one.logits for one in self.outputs])
 
     @property
-    def distance(self) -> float:
-        """Distance to the training data, a mean weighted by length; 0 if it is unknown."""
-        distances = [0.0 if one.distances is None else one.distances[0] for one in self.outputs]
-        return float(np.average(distances, weights=self.seconds))
+    def distances(self) -> NDArray[np.float64]:
+        """Distances of the windows to the training data, shape `[n_windows]`; 0 if unknown."""
+        return np.array(
+            [0.0 if one.distances is None else float(one.distances[0]) for one in self.outputs]
+        )
 
 
 class Recognizer:
