@@ -86,26 +86,28 @@ def lies_within(path: Path, folder: Path) -> bool:
         return False
 
 
-def write_atomically(path: Path, content: bytes | str) -> None:
+def write_atomically(path: Path, content: bytes | str, *, mode: int = 0o666) -> None:
     """Replace a file in one step: after a crash it holds the old content or the new.
 
     Args:
         path: The file, or a link to it; missing parent folders are created.
         content: Bytes, or text written as UTF-8.
+        mode: Permissions of a new file, which the umask may reduce.
 
     Raises:
         OSError: The path is a folder, a device or a pipe, or its folder is not writable.
     """
-    with open_atomically(path) as file:
+    with open_atomically(path, mode=mode) as file:
         file.write(content.encode() if isinstance(content, str) else content)
 
 
 @contextmanager
-def open_atomically(path: Path) -> Iterator[BinaryIO]:
+def open_atomically(path: Path, *, mode: int = 0o666) -> Iterator[BinaryIO]:
     """`write_atomically` for content written in parts.
 
     Args:
         path: As for `write_atomically`.
+        mode: As for `write_atomically`.
 
     Yields:
         A file open for reading and writing; it replaces `path` if the block ends without an error.
@@ -121,11 +123,12 @@ def open_atomically(path: Path) -> Iterator[BinaryIO]:
             yield file
             file.flush()
             os.fsync(file.fileno())
-        mode = path.stat().st_mode & 0o777 if path.exists() else 0o666 & ~_umask()
-        Path(temporary).chmod(mode)
+        Path(temporary).chmod(path.stat().st_mode & 0o777 if path.exists() else mode & ~_umask())
         Path(temporary).replace(path)
-    except BaseException:
+    except BaseException as error:
         Path(temporary).unlink(missing_ok=True)
+        if isinstance(error, OSError) and error.filename in (None, temporary):
+            error.filename = str(path)  # of a write, as to a full disk, there is none
         raise
 
 

@@ -241,6 +241,16 @@ def test_an_update_that_fails_leaves_the_file_as_it_is(tmp_path):
     same(update_profile(path, lambda state: learn(state, 3)), load_profile(path))
 
 
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no permission bits")
+def test_a_new_file_is_its_owners(tmp_path):
+    path = tmp_path / "a.profile"
+    save_profile(state_of(3), path)
+    assert path.stat().st_mode & 0o777 == 0o600
+    path.chmod(0o640)
+    update_profile(path, lambda state: learn(state, 3))
+    assert path.stat().st_mode & 0o777 == 0o640
+
+
 @pytest.mark.parametrize("function", ["fsync", "replace"])
 def test_a_full_disk(tmp_path, monkeypatch, function):
     path = tmp_path / "a.profile"
@@ -251,8 +261,9 @@ def test_a_full_disk(tmp_path, monkeypatch, function):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     monkeypatch.setattr(os, function, full)
-    with pytest.raises(OSError, match="No space left on device"):
+    with pytest.raises(OSError, match="No space left on device") as caught:
         update_profile(path, lambda state: learn(state, 3))
+    assert caught.value.filename == str(path)
     assert path.read_bytes() == before
     assert sorted(one.name for one in tmp_path.iterdir()) == [LOCK, "a.profile"]
 
@@ -332,7 +343,7 @@ class TestStore:
         same(load_profile(store.existing("a\u0308nna")), state_of(1))  # the same name decomposed
         store.delete("änna")
         assert store.names() == ["Dr. Bob 2", "名前"]
-        with pytest.raises(ProfileError, match=r"no profile 'änna' in .*create änna"):
+        with pytest.raises(ProfileError, match=r"no profile 'änna' in .*create 'änna'"):
             store.existing("änna")
 
     def test_none_is_replaced(self, tmp_path):

@@ -45,7 +45,7 @@ Tensors = dict[str, NDArray[Any]]
 
 
 def save_profile(state: ProfileState, path: Path) -> int:
-    """Write the file of a profile atomically.
+    """Write the file of a profile atomically; a new one is readable by its owner only.
 
     Returns:
         Size of the file in bytes.
@@ -54,7 +54,7 @@ def save_profile(state: ProfileState, path: Path) -> int:
         OSError: The file cannot be written; a file that was there before is unharmed.
     """
     content = profile_bytes(state)
-    write_atomically(path, content)
+    write_atomically(path, content, mode=0o600)
     return len(content)
 
 

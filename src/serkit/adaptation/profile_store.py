@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import sys
 import unicodedata
 from dataclasses import dataclass
@@ -21,7 +22,7 @@ MAX_NAME_BYTES = 100
 # No file of Windows may contain these, or have these names with any suffix.
 _SEPARATORS = '/\\:*?"<>|'
 _RESERVED = {"con", "prn", "aux", "nul"} | {
-    f"{port}{i}" for port in ("com", "lpt") for i in range(10)
+    f"{port}{digit}" for port in ("com", "lpt") for digit in "0123456789¹²³"
 }
 
 
@@ -59,7 +60,7 @@ class ProfileStore:
         if not path.exists():
             raise ProfileError(
                 f"there is no profile {shown(name)} in {self.folder}; create it with: "
-                f"serkit profile create {printable(name)}"
+                f"serkit profile create {shlex.quote(printable(name))}"
             )
         return path
 
