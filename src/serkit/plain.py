@@ -72,6 +72,11 @@ def from_yaml(text: str | bytes) -> Any:
     return value
 
 
+def is_int(value: object, low: int, high: int) -> bool:
+    """Whether a value is a whole number in a range; `True` and `False` are none."""
+    return type(value) is int and low <= value <= high
+
+
 def _value(yaml: Any, text: str, loader: Any) -> Any:
     try:
         return yaml.load(text, Loader=loader)

@@ -17,6 +17,7 @@ from serkit.adaptation.head import MAX_CLASSES, Head
 from serkit.container import Format, TensorSpec, container_bytes, open_container
 from serkit.errors import ProfileError
 from serkit.files import write_atomically
+from serkit.plain import is_int
 
 FORMAT = Format("serkit-head", 1, "head", max_bytes=256 << 20, error=ProfileError)
 
@@ -105,7 +106,7 @@ def _described(values: Mapping[str, Any]) -> Head:
     kind = values.get("kind")
     require(isinstance(kind, str) and kind in _KINDS, "kind", f"one of {', '.join(_KINDS)}")
     n_features, classes = values.get("n_features"), values.get("classes")
-    require(_is_int(n_features, 1, MAX_FEATURES), "n_features", f"1 to {MAX_FEATURES}")
+    require(is_int(n_features, 1, MAX_FEATURES), "n_features", f"1 to {MAX_FEATURES}")
     require(
         isinstance(classes, list)
         and len(classes) <= MAX_CLASSES
@@ -117,10 +118,10 @@ def _described(values: Mapping[str, Any]) -> Head:
     require(type(values.get("fixed")) is bool, "fixed", "true or false")
     n_classes = len(values["classes"])
     fewest = n_classes if values["fixed"] else 0
-    require(_is_int(values.get("given"), fewest, n_classes), "given", f"{fewest} to {n_classes}")
+    require(is_int(values.get("given"), fewest, n_classes), "given", f"{fewest} to {n_classes}")
     temperature = values.get("temperature")
     require(_is_number(temperature, 1e-6, 1e6), "temperature", "1e-06 to 1e+06")
-    require(_is_int(values.get("steps"), 0, 1 << 53), "steps", "a number of steps")
+    require(is_int(values.get("steps"), 0, 1 << 53), "steps", "a number of steps")
     settings = values.get("settings")
     described = _KINDS[values["kind"]]
     require(
@@ -130,7 +131,7 @@ def _described(values: Mapping[str, Any]) -> Head:
     )
     for name, value in values["settings"].items():
         allowed = (
-            _is_int(value, 0, 1 << 24)
+            is_int(value, 0, 1 << 24)
             if name in ("n_hidden", "seed", "epochs")
             else isinstance(value, str) or _is_number(value, 0.0, 1e9)
         )
@@ -153,10 +154,6 @@ def _described(values: Mapping[str, Any]) -> Head:
         raise ProfileError(f"the settings are malformed: {error}") from error
     head.temperature, head.n_given = float(values["temperature"]), values["given"]
     return head
-
-
-def _is_int(value: object, low: int, high: int) -> bool:
-    return type(value) is int and low <= value <= high
 
 
 def _is_number(value: object, low: float, high: float) -> bool:

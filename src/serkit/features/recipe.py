@@ -15,6 +15,7 @@ from serkit.features.frames import WindowName
 from serkit.features.functionals import CORRELATIONS, FUNCTIONAL_NAMES
 from serkit.features.mel import MelScale
 from serkit.features.whisper import HOP, N_MELS
+from serkit.plain import is_int
 from serkit.text import shortened, shown
 
 RECIPE_VERSION = 1
@@ -232,10 +233,6 @@ def _require(condition: bool, message: str) -> None:
         raise RecipeError(message)
 
 
-def _is_int(value: object, low: int, high: int) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and low <= value <= high
-
-
 def _is_number(value: object, low: float, high: float) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and low <= value <= high
 
@@ -250,7 +247,7 @@ def _require_null_or(r: DescriptorRecipe, name: str, low: float, high: float) ->
 
 def _validate_common(r: DescriptorRecipe) -> None:
     _require(
-        _is_int(r.version, RECIPE_VERSION, RECIPE_VERSION),
+        is_int(r.version, RECIPE_VERSION, RECIPE_VERSION),
         f"the {r.NOUN} is of version {shown(r.version)}; this serkit computes version "
         f"{RECIPE_VERSION}: install the serkit that wrote the model, or train it again",
     )
@@ -266,14 +263,14 @@ def _validate_common(r: DescriptorRecipe) -> None:
 
 
 def _validate_analysis(r: FeatureRecipe) -> None:
-    _require(_is_int(r.n_fft, 16, 1 << 16), f"n_fft is {shown(r.n_fft)}; expected 16 to 65536")
+    _require(is_int(r.n_fft, 16, 1 << 16), f"n_fft is {shown(r.n_fft)}; expected 16 to 65536")
     _require(r.n_fft % 2 == 0, f"n_fft is {r.n_fft}; expected an even number")
     _require(
-        _is_int(r.window_length, 1, r.n_fft),
+        is_int(r.window_length, 1, r.n_fft),
         f"window_length is {shown(r.window_length)}; expected 1 to n_fft = {r.n_fft}",
     )
-    _require(_is_int(r.hop, 16, 1 << 16), f"hop is {shown(r.hop)}; expected 16 to 65536 samples")
-    _require(_is_int(r.n_mels, 1, 1024), f"n_mels is {shown(r.n_mels)}; expected 1 to 1024")
+    _require(is_int(r.hop, 16, 1 << 16), f"hop is {shown(r.hop)}; expected 16 to 65536 samples")
+    _require(is_int(r.n_mels, 1, 1024), f"n_mels is {shown(r.n_mels)}; expected 1 to 1024")
     for name, choices in (("window", get_args(WindowName)), ("mel_scale", get_args(MelScale))):
         value = getattr(r, name)
         _require(
@@ -313,13 +310,13 @@ def _validate_descriptor(recipe: DescriptorRecipe, d: Descriptor) -> None:
     max_size = DESCRIPTORS[d.name].max_size
     if max_size is not None:
         _require(
-            _is_int(d.size, 1, max_size(recipe)),
+            is_int(d.size, 1, max_size(recipe)),
             f"the size of {d.name} is {shown(d.size)}; expected 1 to {max_size(recipe)}",
         )
     else:
         _require(d.size == 0, f"the size of {d.name} is fixed; remove size = {shown(d.size)}")
     _require(
-        _is_int(d.order, 0, 2), f"the order of {d.name} is {shown(d.order)}; expected 0, 1 or 2"
+        is_int(d.order, 0, 2), f"the order of {d.name} is {shown(d.order)}; expected 0, 1 or 2"
     )
     _require(
         bool(d.functionals) != recipe.per_frame,

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from serkit.errors import MissingExtraError, ModelError
 from serkit.files import lies_within, read_bounded
-from serkit.plain import from_json
+from serkit.plain import from_json, is_int
 from serkit.runtime.onnx_session import OnnxSession
 from serkit.runtime.text_input import MAX_TOKENS, MAX_WIDTH, TextRecipe, is_digest
 from serkit.text import one_line, printable, shortened, shown
@@ -112,16 +112,16 @@ class EncoderDescription:
         layers = values["layers"]
         require("name", _is_text(values["name"], 1, 200), "a name")
         require("licence", _is_text(values["licence"], 0, 20_000), "a text")
-        require("width", _is_int(values["width"], 1, MAX_WIDTH), f"1 to {MAX_WIDTH}")
+        require("width", is_int(values["width"], 1, MAX_WIDTH), f"1 to {MAX_WIDTH}")
         tokens = values["max_tokens"]
-        require("max_tokens", _is_int(tokens, 2, MAX_TOKENS), f"2 to {MAX_TOKENS}")
+        require("max_tokens", is_int(tokens, 2, MAX_TOKENS), f"2 to {MAX_TOKENS}")
         require("pooling", values["pooling"] in POOLINGS, f"one of {', '.join(POOLINGS)}")
         require("precision", values["precision"] in PRECISIONS, f"one of {', '.join(PRECISIONS)}")
         require(
             "layers",
             isinstance(layers, list)
             and 1 <= len(layers) <= 64
-            and all(_is_int(layer, -64, 64) for layer in layers),
+            and all(is_int(layer, -64, 64) for layer in layers),
             "1 to 64 numbers of layers",
         )
         for key in ("graph_sha256", "tokenizer_sha256"):
@@ -382,7 +382,3 @@ def _verified(path: Path, most: int, sha256: str) -> bytes:
 
 def _is_text(value: object, shortest: int, longest: int) -> bool:
     return isinstance(value, str) and shortest <= len(value) <= longest
-
-
-def _is_int(value: object, low: int, high: int) -> bool:
-    return type(value) is int and low <= value <= high

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from serkit.errors import RecipeError
+from serkit.plain import is_int
 from serkit.text import shown
 
 Array = NDArray[np.float32]
@@ -87,8 +88,8 @@ class TextRecipe:
         if (
             not (isinstance(values["encoder"], str) and 1 <= len(values["encoder"]) <= 200)
             or not is_digest(values["digest"])
-            or not _is_int(values["width"], 1, MAX_WIDTH)
-            or not _is_int(values["max_tokens"], 1, MAX_TOKENS)
+            or not is_int(values["width"], 1, MAX_WIDTH)
+            or not is_int(values["max_tokens"], 1, MAX_TOKENS)
         ):
             raise RecipeError(
                 f"text is {shown(values)}; expected the name of an encoder, a digest of 64 hex "
@@ -103,7 +104,7 @@ class TextRecipe:
         Raises:
             RecipeError: The context or the speaker is invalid.
         """
-        if not isinstance(context, int) or not _is_int(context, 0, MAX_CONTEXT):
+        if not isinstance(context, int) or not is_int(context, 0, MAX_CONTEXT):
             raise RecipeError(f"context is {shown(context, 40)}; expected 0 to {MAX_CONTEXT}")
         if not isinstance(speaker, bool):
             raise RecipeError(f"speaker is {shown(speaker, 40)}; expected true or false")
@@ -134,7 +135,3 @@ def with_context(embeddings: Array, lengths: Sequence[int], context: int) -> Arr
 def is_digest(value: object) -> bool:
     """Whether a value is a SHA-256 as 64 hexadecimal digits."""
     return isinstance(value, str) and len(value) == 64 and not set(value) - set("0123456789abcdef")
-
-
-def _is_int(value: object, low: int, high: int) -> bool:
-    return type(value) is int and low <= value <= high
