@@ -96,8 +96,11 @@ def test_the_table_is_for_reading(asked):
     assert "\x1b" not in done.stdout
 
 
-def test_a_million_characters(asked):
-    assert asked("--text", "a" * 100_000).returncode == 0
+def test_a_million_characters(asked, place):
+    (place / "long.txt").write_text("a" * 1_000_000)
+    done = asked("--text-file", place / "long.txt")
+    assert done.returncode == 0
+    assert "only the first" in done.stdout
 
 
 @pytest.mark.parametrize(
@@ -105,6 +108,7 @@ def test_a_million_characters(asked):
     [
         (["--text", "x", "a.wav"], "a recording is given together with text"),
         (["--text", "x", "--report", "r.html"], "--report is given together with text"),
+        (["--text", "x", "--profile", "anna"], "--profile is given together with text"),
         (["--text", "x", "--labels", "bored"], "unknown label 'bored'"),
         (["--text-file", "none.txt"], "none.txt"),
         (["a.wav"], "--encoder is for text"),
@@ -142,6 +146,13 @@ def test_another_encoder_is_refused(place, bert, tmp_path):
     )
     assert done.returncode == 2
     assert "was trained with the encoder toy-bert of digest" in done.stderr
+    again = run("encoder", "export", bert, "-o", tmp_path / "e")
+    assert again.returncode == 2
+    assert "exists; choose another folder" in again.stderr
+    assert "int8" in run("encoder", "show", tmp_path / "e").stdout
+    none = run("encoder", "export", bert, "-o", tmp_path / "none", "--precision", "int4")
+    assert none.returncode == 2
+    assert [path.name for path in tmp_path.iterdir()] == ["e"]
 
 
 def test_an_encoder_is_shown(encoder_folder):

@@ -105,6 +105,16 @@ def test_nothing_to_classify(encoder, text):
     assert answer.reason == "empty text: nothing to classify"
 
 
+@pytest.mark.parametrize("lines", ["hello", [b"hello"], ["hello", None]])
+def test_what_is_no_list_of_texts(encoder, lines):
+    recognizer = TextRecognizer(model_of(encoder.recipe()), encoder)
+    with pytest.raises(ModelError, match=r"the lines are .*; expected a sequence of texts"):
+        recognizer.dialogue(lines)
+    with pytest.raises(ModelError, match="expected a sequence of texts"):
+        recognizer("hello", context=lines)
+    assert recognizer.dialogue(()) == []
+
+
 def test_warnings(encoder):
     covariance = np.eye(4)
     far = Typical(0.99, 1e-6, as_text(np.linalg.cholesky(covariance)))

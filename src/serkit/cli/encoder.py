@@ -32,7 +32,7 @@ Source = Annotated[
 @app.command("export")
 def export(
     source: Source,
-    out: Annotated[Path, typer.Option("--out", "-o", metavar="DIR", help="Folder to write.")],
+    out: Annotated[Path, typer.Option("--out", "-o", metavar="DIR", help="New folder.")],
     precision: Annotated[
         str, typer.Option(metavar="P", help="fp32, fp16 (weights) or int8.")
     ] = "fp32",
@@ -50,25 +50,27 @@ def export(
         str | None, typer.Option(metavar="TEXT", help="Licence; default: that on its card.")
     ] = None,
 ) -> None:
-    """Write the folder of an encoder, which runs without torch."""
+    """Write the folder of an encoder, which runs without torch.
+
+    An existing encoder is never replaced: models trained with it need it.
+    """
     try:
         from serkit.compression.encoder_export import export_encoder
     except ModuleNotFoundError as error:
         raise MissingExtraError(
             error.name or "torch", "encoders", "exporting an encoder"
         ) from error
-    from serkit.files import refuse_unwritable
-    from serkit.runtime.text_encoder import DESCRIPTION
+    from serkit.files import new_folder
 
     try:
         numbers = [int(number) for number in layers.split(",")]
     except ValueError:
         raise ModelError(f"layers is {layers!r}; expected numbers such as -1,-2") from None
-    refuse_unwritable(out / DESCRIPTION)
-    exported = export_encoder(
-        source, out, precision=precision, pooling=pooling, layers=numbers,
-        max_tokens=max_tokens, name=name, licence=licence,
-    )  # fmt: skip
+    with new_folder(out) as folder:
+        exported = export_encoder(
+            source, folder, precision=precision, pooling=pooling, layers=numbers,
+            max_tokens=max_tokens, name=name, licence=licence,
+        )  # fmt: skip
     encoder = exported.encoder
     say(
         f"{out}: {encoder.file_bytes} bytes, {encoder.width} numbers per text; largest difference "

@@ -77,7 +77,7 @@ def predict(
     if text or text_file is not None:
         predict_text(
             text or [], text_file, audio=audio or [], model=model, encoder=encoder, labels=wanted,
-            min_confidence=min_confidence, output=output, report=report,
+            min_confidence=min_confidence, output=output, report=report, profile=profile,
         )  # fmt: skip
         return
     if not audio:

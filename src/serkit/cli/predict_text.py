@@ -33,6 +33,7 @@ def predict_text(
     min_confidence: float | None,
     output: Format,
     report: Path | None,
+    profile: str | None,
 ) -> None:
     """Print the emotion of lines of text.
 
@@ -46,13 +47,14 @@ def predict_text(
         min_confidence: Probability below which no label is printed.
         output: Output format.
         report: Path of a report, which is refused.
+        profile: Name of a profile, which is refused.
 
     Raises:
         ModelError: An option is missing or refused, or the model cannot be used.
         OSError: The file cannot be read.
     """
-    if audio or report is not None:
-        other = "--report" if report is not None else "a recording"
+    given = {"a recording": audio, "--report": report, "--profile": profile}
+    if other := next((name for name, value in given.items() if value), None):
         raise ModelError(f"{other} is given together with text; expected one or the other")
     if model is None or encoder is None:
         missing = "--model" if model is None else "--encoder"

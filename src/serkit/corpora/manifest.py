@@ -158,9 +158,10 @@ def _wrong_columns(names: list[str]) -> str | None:
     twice = sorted({name for name in names if names.count(name) > 1})
     for what, which in (("unknown", unknown), ("no", missing), ("more than one", twice)):
         if which:
+            others = [name for name in (*REQUIRED, *OPTIONAL) if name not in required]
             return (
                 f"has {what} column {shortened(', '.join(map(repr, which)), 200)}; expected "
-                f"{', '.join(REQUIRED)} and optionally {', '.join(OPTIONAL)}"
+                f"{', '.join(required)} and optionally {', '.join(others)}"
             )
     return None
 

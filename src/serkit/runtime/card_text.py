@@ -45,17 +45,18 @@ def card_as_text(model: Described) -> str:
     """
     card = model.card
     facts = {name.removeprefix("n_"): value for name, value in model.facts.items()}
+    of_sound = {
+        "windows": f"{card.window_s:g} s",
+        "enrolment": "possible" if card.speakers else "not possible: the card has no speaker model",
+    }
     rows = {
         "size": f"{model.file_bytes} bytes",
         "input": _input(card.input),
         **facts,
-        "windows": f"{card.window_s:g} s",
         "temperature": f"{card.temperature:.3f}",
         "created with": f"serkit {card.created_with}",
         "typical": _typical(card.typical),
-        "enrolment": (
-            "possible" if card.speakers else "not possible: the card has no model of speakers"
-        ),
+        **({} if isinstance(card.input, TextRecipe) else of_sound),
     }
     width = max(map(len, rows))
     lines = [f"{card.name}: {', '.join(card.labels)}", ""]

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from serkit.errors import ModelError
 from serkit.runtime.card import ModelCard
 from serkit.runtime.caution import Caution
+from serkit.runtime.text_input import TextRecipe
 
 
 def chosen_labels(card: ModelCard, labels: Sequence[str] | None) -> list[int]:
@@ -65,9 +66,10 @@ def distance_cautions(card: ModelCard, distance: float) -> tuple[Caution, ...]:
     typical = card.typical
     if typical is None or distance <= typical.limit:
         return ()
+    kind = "texts" if isinstance(card.input, TextRecipe) else "recordings"
     message = (
         f"unlike the training data of {card.name}: distance {distance:.2f}; "
-        f"{100 * typical.share:.3g} % of the recordings of new speakers are within "
+        f"{100 * typical.share:.3g} % of the {kind} of new speakers are within "
         f"{typical.limit:.2f}"
     )
     return (Caution("far-from-training", message),)

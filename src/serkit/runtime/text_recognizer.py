@@ -22,6 +22,7 @@ from serkit.runtime.inputs import kind_of
 from serkit.runtime.model import Model
 from serkit.runtime.text_encoder import TextEncoder
 from serkit.runtime.text_input import TextRecipe, with_context
+from serkit.text import shown
 
 _MOSTLY_UNKNOWN = 0.5
 
@@ -127,6 +128,7 @@ class TextRecognizer:
         Raises:
             ModelError: A label is unknown, `min_confidence` is not in 0-1, or the encoder fails.
         """
+        _check_lines(context)
         kept = context[len(context) - min(len(context), self._recipe.context) :]
         return self.dialogue([*kept, text], labels=labels, min_confidence=min_confidence)[-1]
 
@@ -145,8 +147,9 @@ class TextRecognizer:
             min_confidence: As for a call.
 
         Raises:
-            ModelError: As a call.
+            ModelError: As a call, or the lines are not texts.
         """
+        _check_lines(lines)
         chosen = chosen_labels(self.card, labels)
         check_confidence(min_confidence)
         embeddings = self.encoder.encode(lines)
@@ -184,3 +187,9 @@ class TextRecognizer:
             )
             cautions.append(Caution("unknown-words", message))
         return tuple(cautions)
+
+
+def _check_lines(lines: Sequence[str]) -> None:
+    """Refuse a single text, whose characters would be taken for lines, and what is no text."""
+    if isinstance(lines, str) or not all(isinstance(line, str) for line in lines):
+        raise ModelError(f"the lines are {shown(lines, 80)}; expected a sequence of texts")
