@@ -1,4 +1,4 @@
-"""Section: memory and time on hostile files, and how commands end on Ctrl-C."""
+"""Section: memory and time on hostile files, Ctrl-C, and profiles whose writers are killed."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ _CLEAN_EXIT = (130, 1, 0, 0)
 
 
 def section(results: Results) -> Section:
-    """Every command on hostile files, an hour of speech, and interrupted commands."""
-    text = blocks(_budgets(results), _interrupts(results))
-    return Section("Memory limits and Ctrl-C", "limits", text)
+    """Hostile files, an hour of speech, interrupted commands, and killed writers of a profile."""
+    text = blocks(_budgets(results), _interrupts(results), _kills(results))
+    return Section("Memory limits, Ctrl-C and killed writers", "limits", text)
 
 
 def _budgets(results: Results) -> str:
@@ -76,5 +76,33 @@ def _interrupts(results: Results) -> str:
             "and left no unfinished file and, half a second later, no process."
         ),
         table(["command", "interrupts", "slowest exit, s"], lines),
+        conditions(result),
+    )
+
+
+def _kills(results: Results) -> str:
+    heading = "## Killed writers of a profile"
+    result = results.get("profile_kills")
+    if result is None:
+        return blocks(heading, missing("python benchmarks/profile_kills.py"))
+    rows = [
+        ["kills", f"{result['kills']:,}"],
+        ["of them in the middle of an update", f"{result['within_an_update']:,}"],
+        ["updates accepted", f"{result['accepted']:,}"],
+        ["updates lost", str(result["lost"])],
+        ["profiles damaged", str(result["damaged"])],
+        ["unfinished files at the time of the kills", str(result["unfinished_files"])],
+        ["of them left after the next update", str(result["left_behind"])],
+    ]
+    return blocks(
+        heading,
+        paragraph(
+            f"In each of {result['rounds']:,} rounds two processes learn corrections into one "
+            "profile of the size of `tiny` as fast as they can, and get SIGKILL at random "
+            "instants, one after the other. After both, the file holds the state before or after "
+            "the update they were killed in: its sums are compared with those of all accepted "
+            "corrections."
+        ),
+        table(["", "number"], rows),
         conditions(result),
     )

@@ -31,12 +31,12 @@ if TYPE_CHECKING:
     from serkit.runtime import (
         Caution,
         Prediction,
-        Profile,
         Recognizer,
         Window,
         available_models,
         load,
     )
+    from serkit.runtime.profile import Profile
 
 # Imported on first access; the subpackages are attributes too.
 _EXPORTS: dict[str, tuple[str, ...]] = {
@@ -56,12 +56,13 @@ _EXPORTS: dict[str, tuple[str, ...]] = {
     "serkit.runtime": (
         "Caution",
         "Prediction",
-        "Profile",
         "Recognizer",
         "Window",
         "available_models",
         "load",
     ),
+    # Not in `serkit.runtime`, whose import needs no profiles.
+    "serkit.runtime.profile": ("Profile",),
 }
 _ROOMS = (
     "adaptation",

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -12,6 +14,7 @@ from serkit.adaptation.corrections import (
     Corrections,
     Example,
     directions,
+    shift,
 )
 from serkit.adaptation.speaker_model import contrasts
 from serkit.errors import ProfileError
@@ -60,7 +63,7 @@ def test_any_order_of_learning_and_forgetting_is_the_batch_solution(steps):
             learned[i] = label
             corrections = corrections.learned(example(i), label)
     np.testing.assert_allclose(
-        corrections.shift(QUERIES), batch(list(learned.items()), QUERIES), atol=1e-6
+        shift(QUERIES, corrections.weights()), batch(list(learned.items()), QUERIES), atol=1e-6
     )
     assert {e.digest: e.label for e in corrections.entries} == {
         example(i).digest: label for i, label in learned.items()
@@ -72,7 +75,22 @@ def test_any_order_of_learning_and_forgetting_is_the_batch_solution(steps):
     np.testing.assert_allclose(corrections.contrast_sums, expected, atol=1e-12)
     if not learned:
         assert not corrections.moments.any()
-        assert not corrections.shift(QUERIES).any()
+        assert not shift(QUERIES, corrections.weights()).any()
+
+
+def test_the_errors_of_adjusted_logits_are_learned_where_the_vector_is_kept():
+    """As if the model had given the adjusted logits from the start."""
+
+    def adjusted(logits):
+        return logits[:, ::-1] + np.array([0.5, 0.0, -0.5], np.float32)
+
+    corrections = otherwise = Corrections.none(WIDTH, N_LABELS)
+    for i in range(MAX_VECTORS + 10):
+        one = example(i)
+        corrections = corrections.learned(one, i % 3)
+        changed = one if i < 10 else replace(one, logits=adjusted(one.logits[None])[0])
+        otherwise = otherwise.learned(changed, i % 3)
+    np.testing.assert_allclose(corrections.weights(adjusted), otherwise.weights(), atol=1e-9)
 
 
 def test_one_correction_by_hand():
@@ -83,7 +101,7 @@ def test_one_correction_by_hand():
     # h'h = 2, so the fit of the vector itself is 2 / (2 + penalty) of its error.
     share = STRENGTH * 2.0 / (2.0 + PENALTY)
     np.testing.assert_allclose(
-        corrections.shift(vector[None]), [[-share, share, 0]], rtol=1e-6, atol=1e-12
+        shift(vector[None], corrections.weights()), [[-share, share, 0]], rtol=1e-6, atol=1e-12
     )
 
 
@@ -112,12 +130,12 @@ def test_old_corrections_lose_their_vectors_and_then_their_entries():
         corrections.forgotten(old, example(40))
     without = corrections.forgotten(old, example(29))
     expected = batch([(i, i % 3) for i in range(n) if i != 29], QUERIES)
-    np.testing.assert_allclose(without.shift(QUERIES), expected, atol=1e-5)
+    np.testing.assert_allclose(shift(QUERIES, without.weights()), expected, atol=1e-5)
     # Learned again with another label, an old one is replaced as well.
     again = corrections.learned(example(29), 1)
     assert (again.n_learned, again.last().id) == (n, n + 1)
     expected = batch([*((i, i % 3) for i in range(n) if i != 29), (29, 1)], QUERIES)
-    np.testing.assert_allclose(again.shift(QUERIES), expected, atol=1e-5)
+    np.testing.assert_allclose(shift(QUERIES, again.weights()), expected, atol=1e-5)
 
 
 def test_numbers_are_never_given_twice():
@@ -128,7 +146,9 @@ def test_numbers_are_never_given_twice():
 
 def test_nothing_learned():
     corrections = Corrections.none(WIDTH, N_LABELS)
-    np.testing.assert_array_equal(corrections.shift(QUERIES), np.zeros((10, N_LABELS), np.float32))
+    np.testing.assert_array_equal(
+        shift(QUERIES, corrections.weights()), np.zeros((10, N_LABELS), np.float32)
+    )
     with pytest.raises(ProfileError, match="nothing has been learned that could be taken back"):
         corrections.last()
     with pytest.raises(ProfileError, match="no correction 1; no corrections are listed"):
@@ -153,7 +173,7 @@ def test_vectors_that_cannot_be_learned(vector, logits, message):
 
 def test_queries_of_another_width():
     with pytest.raises(ProfileError, match=r"expected floats of shape \[n, 5\]"):
-        Corrections.none(WIDTH, N_LABELS).shift(QUERIES[:, :4])
+        shift(QUERIES[:, :4], Corrections.none(WIDTH, N_LABELS).weights())
 
 
 def test_directions_are_unit_vectors_that_keep_angles():

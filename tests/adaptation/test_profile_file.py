@@ -14,9 +14,16 @@ import pytest
 from safetensors.numpy import load, save
 
 from serkit.adaptation import profile_file
-from serkit.adaptation.corrections import MAX_ENTRIES, Example, directions
+from serkit.adaptation.corrections import MAX_ENTRIES, Example, directions, shift
+from serkit.adaptation.enrolment import MAX_HEARD
 from serkit.adaptation.profile import Owner, ProfileState
-from serkit.adaptation.profile_file import LOCK, load_profile, save_profile, update_profile
+from serkit.adaptation.profile_file import (
+    LOCK,
+    load_profile,
+    profile_bytes,
+    save_profile,
+    update_profile,
+)
 from serkit.adaptation.profile_store import ProfileStore
 from serkit.errors import ProfileError
 from serkit.runtime import load_backend
@@ -79,6 +86,8 @@ def test_a_profile_of_tiny_never_exceeds_64_kb(tmp_path):
     """After 10,000 corrections, and at its largest before."""
     owner = owner_of(load_backend("tiny"))
     state, largest = state_of(0, owner), 0
+    speech = np.zeros((MAX_HEARD, len(owner.labels)), np.float32)
+    state = state.with_heard(state.heard.extended(speech, 1.0))
     for i in range(10_000):
         state = learn(state, i)
         if i + 1 in (1, 100, 128, 129, MAX_ENTRIES, MAX_ENTRIES + 1, 10_000):
@@ -86,6 +95,13 @@ def test_a_profile_of_tiny_never_exceeds_64_kb(tmp_path):
     assert state.corrections.n_learned == 10_000
     assert largest <= 64_000
     same(load_profile(tmp_path / "a.profile"), state)
+
+
+@pytest.mark.parametrize("name", ["emodb7", "ravdess8"])
+def test_profiles_of_wider_models_are_bounded_too(name):
+    state = state_of(MAX_ENTRIES, owner_of(load_backend(name)))
+    speech = np.zeros((MAX_HEARD, len(state.owner.labels)), np.float32)
+    assert len(profile_bytes(state.with_heard(state.heard.extended(speech, 1.0)))) <= 100_000
 
 
 def header(path):
@@ -179,7 +195,7 @@ def test_version_1(tmp_path):
     assert (corrections.n_learned, corrections.next_id) == (140, 141)
     # What it answered then.
     np.testing.assert_allclose(
-        corrections.shift(example(1000).vector[None]),
+        shift(example(1000).vector[None], corrections.weights()),
         [[0.5484655499, -0.3000633121, -0.2484022230]],
         rtol=1e-6,
     )

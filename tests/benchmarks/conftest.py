@@ -673,6 +673,11 @@ def results():
                 )
             ],
         },
+        "profile_kills": {
+            "rounds": 1000, "kills": 2000, "within_an_update": 1900, "accepted": 1500,
+            "applied_unreported": 300, "unfinished_files": 500, "damaged": 0, "lost": 0,
+            "left_behind": 0, "next_update_ms": 12.0, "file_bytes": 40000,
+        },
         "protocol_table": protocol_table(),
         "quantisation": quantisation(),
         "quantised_calibration": {

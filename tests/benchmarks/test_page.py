@@ -252,6 +252,8 @@ def test_robustness_and_limits(results):
     assert row_of(limits, "`decode b.smel`") == ["0.4", "0.3", "493", "2"]
     assert "1 of 2 commands exited with code 130" in " ".join(limits.split())
     assert row_of(limits, "`encode`") == ["2", "0.78"]
+    assert row_of(limits, "kills") == ["2,000"]
+    assert row_of(limits, "updates lost") == ["0"]
 
 
 def dots(svg):

@@ -85,17 +85,16 @@ def one_input(contents: list[bytes], rng: random.Random, folder: Path) -> str:
         return "refused"
     corrections, n_labels = state.corrections, len(state.owner.labels)
     query = example(1 << 20, n_labels, corrections.width)
-    if n_labels > 2:
-        enrolment = state.enrolment(speakers(n_labels))
-        assert np.isfinite(enrolment.adjusted(query.logits[None])).all()
-    assert np.isfinite(corrections.shift(query.vector[None])).all()
+    embedding = np.ones((1, state.owner.embedding_width), np.float32)
+    for known in (None, speakers(n_labels)) if n_labels > 2 else (None,):
+        assert np.isfinite(state.voice(known).logits(query.logits[None], embedding)).all()
     state.stats()
     learned = corrections.learned(query, 0)
     back = learned.forgotten(learned.last())
     assert back.n_learned == corrections.n_learned
     if corrections.entries and corrections.last().example is not None:
         try:
-            corrections.forgotten(corrections.last()).shift(query.vector[None])
+            corrections.forgotten(corrections.last()).weights()
         except ProfileError:
             return "loaded, and what it lists was never learned"
     save_profile(state.with_corrections(learned), path)

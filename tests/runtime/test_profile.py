@@ -1,4 +1,5 @@
 import threading
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -6,13 +7,14 @@ import soundfile
 
 import serkit
 from serkit.adaptation import Enrolment, SpeakerModel
-from serkit.adaptation.corrections import STRENGTH
+from serkit.adaptation.corrections import PENALTY, STRENGTH
 from serkit.adaptation.profile import ProfileState
 from serkit.adaptation.profile_store import ProfileStore
 from serkit.audio import content_hash
 from serkit.errors import AudioError, ModelError, ProfileError
-from serkit.runtime import ModelCard, NumpyBackend, Outputs, Profile, Recognizer, Waveform
-from serkit.runtime.profile import owner_of
+from serkit.runtime import ModelCard, NumpyBackend, Outputs, Recognizer, Waveform
+from serkit.runtime.profile import Profile, owner_of
+from serkit.runtime.typical import Typical, as_text
 
 RATE = 16_000
 LABELS = ("angry", "happy", "neutral", "sad")
@@ -113,7 +115,10 @@ def test_what_is_learned_is_the_mean_of_the_windows(recognizer):
 
 
 def test_enrolment_and_corrections_of_a_model_with_a_speaker_model(personal):
-    """The answer is that of `Enrolment` with the logits of all windows."""
+    """The answer is that of `Enrolment` with the logits of all windows, and of what errors remain.
+
+    The latter is a ridge regression of the errors on the units of the embeddings.
+    """
     profile = Profile.create(personal)
     assert profile.enrol(*sounds(6)) == pytest.approx(12.0)
     profile.enrol((noise(20.0), RATE))
@@ -127,7 +132,14 @@ def test_enrolment_and_corrections_of_a_model_with_a_speaker_model(personal):
     assert (profile.state.heard.n_windows, len(expected.heard)) == (9, 9)
     assert profile.state.heard.seconds == pytest.approx(32.0)
     query = (noise(2.0, seed=50), RATE)
-    adjusted = np.exp(expected.adjusted(logits_of(personal, query))[0].astype(float))
+    learned = sounds(3, 20)
+    rows = np.array([[*unit(personal.embed(sound)[0]), 1.0] for sound in (*learned, query)])
+    logits = np.concatenate([logits_of(personal, sound) for sound in learned])
+    exponentials = np.exp(expected.adjusted(logits).astype(float))
+    errors = np.eye(4)[[0, 1, 0]] - exponentials / exponentials.sum(axis=1, keepdims=True)
+    normal = rows[:3].T @ rows[:3] + PENALTY * np.eye(rows.shape[1])
+    left = STRENGTH * rows[3] @ np.linalg.solve(normal, rows[:3].T @ errors)
+    adjusted = np.exp(expected.adjusted(logits_of(personal, query))[0].astype(float) + left)
     mine = personal.with_profile(profile)(query).scores
     np.testing.assert_allclose(list(mine.values()), adjusted / adjusted.sum(), atol=1e-4)
     assert mine != pytest.approx(personal(query).scores, abs=0.01)
@@ -140,10 +152,34 @@ def test_enrolment_and_corrections_of_a_model_with_a_speaker_model(personal):
     )
 
 
+def unit(vector):
+    return vector.astype(float) / np.linalg.norm(vector)
+
+
 def logits_of(recognizer, sound):
     """Log-probabilities of the windows, which are logits up to a constant."""
     scores = [list(window.scores.values()) for window in recognizer.windows(sound)]
     return np.log(np.array(scores, np.float64)).astype(np.float32)
+
+
+def test_speech_unlike_the_training_data_is_not_enrolled(model, personal):
+    """The farthest of three recordings is refused, and the others with it."""
+    rows = np.ones(1)
+    typical = Typical(0.95, 1e6, as_text(rows[:, None]))
+    card = {"speakers": personal.card.speakers}
+    near = Recognizer(NumpyBackend(model.with_card(typical=typical, **card)))
+    many = sounds(3)
+    distances = [near.examine(sound).distance for sound in many]
+    limit = sorted(distances)[1]
+    strict = replace(typical, limit=limit)
+    profile = Profile.create(Recognizer(NumpyBackend(model.with_card(typical=strict, **card))))
+    farthest = many[int(np.argmax(distances))]
+    for given in ((farthest,), many):
+        with pytest.raises(ProfileError, match=r"unlike the training data of toy: distance "):
+            profile.enrol(*given)
+    assert profile.state.heard.n_windows == 0
+    profile.enrol(*(sound for sound in many if sound is not farthest))
+    assert profile.state.heard.n_windows == 2
 
 
 def test_the_order_of_enrolment_and_learning_does_not_matter(personal):
@@ -196,23 +232,17 @@ def test_every_weight_counts_for_the_digest(model):
     for name in ("mean", "scale"):
         values = getattr(model, name).copy()
         values[3] *= 1.001
-        digests.add(owner_of(NumpyBackend(_with(model, **{name: values}))).digest)
+        digests.add(owner_of(NumpyBackend(replace(model, **{name: values}))).digest)
     for i, layer in enumerate(model.layers):
         for name in ("weight", "bias"):
             values = getattr(layer, name).copy()
             values[-1] += 0.001
             layers = list(model.layers)
-            layers[i] = _with(layer, **{name: values})
-            digests.add(owner_of(NumpyBackend(_with(model, layers=tuple(layers)))).digest)
+            layers[i] = replace(layer, **{name: values})
+            digests.add(owner_of(NumpyBackend(replace(model, layers=tuple(layers)))).digest)
     assert len(digests) == 7
     shipped = {name: serkit.load(name).backend.digest for name in serkit.available_models()}
     assert len(set(shipped.values())) == len(shipped)
-
-
-def _with(thing, **changes):
-    from dataclasses import replace
-
-    return replace(thing, **changes)
 
 
 def test_a_saved_profile_is_saved_at_every_step(recognizer, tmp_path):
@@ -298,8 +328,8 @@ def test_what_cannot_be_learned_or_forgotten(recognizer):
 
 
 def test_a_model_that_overflows_teaches_nothing(model):
-    layers = (model.layers[0], _with(model.layers[1], weight=np.full((4, 8), 3e38, np.float32)))
-    recognizer = Recognizer(NumpyBackend(_with(model, layers=layers)))
+    layers = (model.layers[0], replace(model.layers[1], weight=np.full((4, 8), 3e38, np.float32)))
+    recognizer = Recognizer(NumpyBackend(replace(model, layers=layers)))
     profile = Profile.create(recognizer)
     state = profile.state
     with np.errstate(all="ignore"), pytest.raises(ModelError, match="not finite"):

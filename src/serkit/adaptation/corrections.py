@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import cached_property, lru_cache
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -69,7 +70,7 @@ class Entry:
     example: Example | None
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False)
 class Corrections:
     """The moments of all corrections, and a list of the latest.
 
@@ -121,13 +122,25 @@ class Corrections:
         """Number of labels of the model."""
         return int(self.sums.shape[1])
 
-    @cached_property
-    def weights(self) -> Floats:
+    def weights(self, adjusted: Callable[[Array], Array] | None = None) -> Floats:
         """W, shape `[width + 1, n_labels]`.
+
+        Args:
+            adjusted: Logits of the model as they are used, of those that are kept; their errors,
+                rather than those of the model, are then learned, where the vector is kept too.
 
         Raises:
             ProfileError: The moments, read from a file, are not those of any recordings.
         """
+        sums = self.sums
+        examples = [entry.example for entry in self.entries if entry.example is not None]
+        if adjusted is not None and examples:
+            rows = with_one(np.stack([one.vector for one in examples]).astype(np.float64))
+            logits = np.stack([one.logits for one in examples])
+            change = softmax(adjusted(logits).astype(np.float64)) - softmax(
+                logits.astype(np.float64)
+            )
+            sums = sums - rows.T @ change
         normal = self.moments + PENALTY * np.eye(len(self.moments))
         try:
             lower = np.linalg.cholesky(normal)
@@ -135,19 +148,7 @@ class Corrections:
             raise ProfileError(
                 "the moments of the profile are damaged; get a copy of it"
             ) from error
-        return np.linalg.solve(lower.T, np.linalg.solve(lower, self.sums))
-
-    def shift(self, vectors: Array) -> Array:
-        """What the corrections add to the logits of the model.
-
-        Args:
-            vectors: The `directions` of n windows, shape `[n, width]`.
-
-        Returns:
-            Shape `[n, n_labels]`, float32; zeros if nothing has been learned.
-        """
-        rows = _with_one(finite_rows(vectors, self.width))
-        return (STRENGTH * rows @ self.weights).astype(np.float32)
+        return np.linalg.solve(lower.T, np.linalg.solve(lower, sums))
 
     def learned(self, example: Example, label: int) -> Corrections:
         """With one more correction; one of the same recording is replaced.
@@ -250,7 +251,7 @@ class Corrections:
 
     def _moved(self, example: Example, label: int, sign: float) -> Corrections:
         """The sums with one example more or less."""
-        row = _with_one(example.vector[None].astype(np.float64))[0]
+        row = with_one(example.vector[None].astype(np.float64))[0]
         logits = example.logits.astype(np.float64)
         wanted = np.zeros(self.n_labels)
         wanted[label] = 1.0
@@ -311,7 +312,26 @@ def _projection(width: int) -> Floats:
     return values
 
 
-def _with_one(rows: Floats) -> Floats:
+def shift(vectors: Array, weights: Floats) -> Array:
+    """What corrections add to logits.
+
+    Args:
+        vectors: The `directions` of n windows, shape `[n, width]`.
+        weights: `Corrections.weights`.
+
+    Returns:
+        Shape `[n, n_labels]`, float32.
+
+    Raises:
+        ProfileError: The vectors are of another width, or hold numbers that are not finite.
+    """
+    rows = with_one(finite_rows(vectors, len(weights) - 1))
+    added: Array = (STRENGTH * rows @ weights).astype(np.float32)
+    return added
+
+
+def with_one(rows: Floats) -> Floats:
+    """Rows with a constant 1, for the bias."""
     return np.concatenate((rows, np.ones((len(rows), 1))), axis=1)
 
 

@@ -8,10 +8,20 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from serkit.adaptation.corrections import Corrections, Entry, bounded_logits, width_of
+from serkit.adaptation.corrections import (
+    Corrections,
+    Entry,
+    bounded_logits,
+    directions,
+    shift,
+    width_of,
+)
 from serkit.adaptation.enrolment import MAX_HEARD, Enrolment
 from serkit.adaptation.speaker_model import MAX_CLASSES, SpeakerModel, contrasts
 from serkit.errors import ProfileError
+
+Array = NDArray[np.float32]
+Floats = NDArray[np.float64]
 
 MAX_LABELS = MAX_CLASSES
 """Labels of a model with profiles, at most."""
@@ -48,11 +58,11 @@ class Heard:
         seconds: Their total length.
     """
 
-    contrasts: NDArray[np.float32]
+    contrasts: Array
     n_windows: int = 0
     seconds: float = 0.0
 
-    def extended(self, logits: NDArray[np.float32], seconds: float) -> Heard:
+    def extended(self, logits: Array, seconds: float) -> Heard:
         """With more windows.
 
         Args:
@@ -68,6 +78,35 @@ class Heard:
             self.n_windows + len(rows),
             self.seconds + seconds,
         )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Voice:
+    """How the answers of a model change for its user.
+
+    Attributes:
+        enrolment: Offset of the user; None for a model without a speaker model.
+        weights: `Corrections.weights` of what errors remain; None without corrections.
+    """
+
+    enrolment: Enrolment | None
+    weights: Floats | None
+
+    def logits(self, logits: Array, embeddings: Array) -> Array:
+        """Logits for the user.
+
+        Args:
+            logits: Calibrated logits of the model, shape `[n, n_labels]`, float32.
+            embeddings: Input of its last layer, shape `[n, embedding_width]`, float32.
+
+        Returns:
+            Shape `[n, n_labels]`, float32.
+        """
+        if self.enrolment is not None:
+            logits = self.enrolment.adjusted(logits)
+        if self.weights is not None:
+            logits = logits + shift(directions(embeddings), self.weights)
+        return logits
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,16 +153,24 @@ class ProfileState:
         heard = Heard(np.zeros((0, n_labels - 1), np.float32))
         return cls(owner, heard, Corrections.none(width_of(owner.embedding_width), n_labels))
 
-    def enrolment(self, speakers: SpeakerModel) -> Enrolment:
-        """What the profile says of the user's offset.
+    def voice(self, speakers: SpeakerModel | None) -> Voice:
+        """The answers for the user.
 
         Args:
-            speakers: The speaker model on the card of the profile's model.
+            speakers: The speaker model on the card of the profile's model; None if it has none.
         """
-        learned = self.corrections
-        return Enrolment(
-            speakers, heard=self.heard.contrasts, counts=learned.counts, sums=learned.contrast_sums
-        )
+        learned, enrolment = self.corrections, None
+        if speakers is not None:
+            enrolment = Enrolment(
+                speakers,
+                heard=self.heard.contrasts,
+                counts=learned.counts,
+                sums=learned.contrast_sums,
+            )
+        weights = None
+        if learned.n_learned:
+            weights = learned.weights(None if enrolment is None else enrolment.adjusted)
+        return Voice(enrolment, weights)
 
     def check_owner(self, owner: Owner) -> None:
         """Refuse another model.

@@ -241,7 +241,7 @@ def _state(owner: Owner, contents: Contents) -> ProfileState:
         next_id,
         _entries(tensors, len(owner.labels), next_id),
     )
-    _ = corrections.weights  # refuses impossible moments
+    corrections.weights()  # refuses impossible moments
     return ProfileState(owner, Heard(tensors["heard"], n_windows, seconds), corrections)
 
 

@@ -12,7 +12,7 @@ from serkit.errors import AudioError, PacketError
 if TYPE_CHECKING:
     from serkit.adaptation.profile import ProfileState
     from serkit.adaptation.profile_store import ProfileStore
-    from serkit.runtime import Profile
+    from serkit.runtime.profile import Profile
 
 
 def store_in(folder: Path | None) -> ProfileStore:
@@ -34,7 +34,8 @@ def profile_of(name: str, folder: Path | None, model: str | None) -> Profile:
         ProfileError: The profile does not exist, is damaged, or belongs to another model.
         ModelError: The model does not exist, or is damaged.
     """
-    from serkit.runtime import Profile, load
+    from serkit.runtime import load
+    from serkit.runtime.profile import Profile
 
     path = store_in(folder).existing(name)
     return Profile.load(path, load(model or _shipped_model_of(path)))

@@ -12,7 +12,7 @@ from serkit.cli.personal import naming, profile_of, store_in
 from serkit.cli.predict import predict
 from serkit.cli.progress import progress
 from serkit.cli.streams import complain, say
-from serkit.errors import AudioError, PacketError
+from serkit.errors import AudioError, PacketError, ProfileError
 from serkit.text import printable
 
 app = typer.Typer(
@@ -41,7 +41,8 @@ def create(
     profiles: Profiles = None,
 ) -> None:
     """Create an empty profile of a model."""
-    from serkit.runtime import Profile, load
+    from serkit.runtime import load
+    from serkit.runtime.profile import Profile
 
     store = store_in(profiles)
     path = store.create(name, Profile.create(load(model)).state)
@@ -52,15 +53,16 @@ def create(
 def enrol(name: Name, audio: Audio, model: Model = None, profiles: Profiles = None) -> None:
     """Get to know a voice from any of its speech, without labels.
 
-    A recording that cannot be read is reported on stderr; the others are still
-    enrolled, and the exit code is 2.
+    A recording that cannot be read, or is unlike the training data, is reported on
+    stderr; the others are still enrolled, and the exit code is 2.
     """
     profile = profile_of(name, profiles, model)
+    profile.check_speakers()  # once, not for every recording
     seconds, failed = 0.0, False
     for file in progress(audio, total=len(audio), what="Enrolling"):
         try:
             seconds += profile.enrol(file)
-        except (AudioError, PacketError) as error:
+        except (AudioError, PacketError, ProfileError) as error:
             complain(f"{file}: {error}")
             failed = True
     total = profile.state.heard.seconds

@@ -22,7 +22,6 @@ from serkit.runtime.model_file import load_model, save_model
 from serkit.runtime.network_description import MAX_PARAMETERS
 from serkit.runtime.numpy_backend import NumpyBackend
 from serkit.runtime.prediction import Prediction, Window
-from serkit.runtime.profile import Profile
 from serkit.runtime.recognizer import MIN_DURATION_S, Recognizer
 from serkit.runtime.shipped import (
     available_models,
@@ -65,7 +64,6 @@ __all__ = [
     "Outputs",
     "PackedWeight",
     "Prediction",
-    "Profile",
     "Recognizer",
     "Sketch",
     "SoundCheck",

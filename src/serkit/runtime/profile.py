@@ -11,11 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from serkit.adaptation.corrections import Example, directions
-from serkit.adaptation.enrolment import Enrolment
-from serkit.adaptation.profile import Correction, Owner, ProfileState
+from serkit.adaptation.profile import Correction, Owner, ProfileState, Voice
 from serkit.adaptation.profile_file import load_profile, save_profile, update_profile
 from serkit.adaptation.profile_store import SUFFIX, ProfileStore
-from serkit.adaptation.speaker_model import SpeakerModel
 from serkit.audio import Source
 from serkit.errors import ProfileError
 from serkit.runtime.backend import Backend, Outputs
@@ -50,7 +48,7 @@ class Profile:
         self.state = state
         self.path = path
         self._changing = threading.Lock()
-        self._enrolled: tuple[ProfileState, Enrolment] | None = None
+        self._known: tuple[ProfileState, Voice] | None = None  # of the state, until it changes
 
     def __repr__(self) -> str:
         corrections, heard = self.state.corrections, self.state.heard
@@ -110,6 +108,18 @@ class Profile:
         """
         self.state.check_owner(owner_of(model.backend))
 
+    def check_speakers(self) -> None:
+        """Refuse enrolment by a model without a speaker model.
+
+        Raises:
+            ProfileError: The model's card has no speaker model.
+        """
+        if self.model.card.speakers is None:
+            raise ProfileError(
+                f"the card of {self.model.name} has no speaker model, so it cannot be enrolled; "
+                "teach it labelled recordings, or train it with a speaker model"
+            )
+
     def enrol(self, *sources: Source) -> float:
         """Get to know the voice from speech without labels.
 
@@ -122,14 +132,20 @@ class Profile:
         Raises:
             AudioError: As a call; nothing is learned from any of the recordings.
             PacketError: As a call.
-            ProfileError: The model's card has no speaker model, so it cannot be enrolled.
+            ProfileError: The model's card has no speaker model, so it cannot be enrolled; or a
+                recording is unlike the training data, as over another channel, and its logits say
+                little of the voice. Nothing is learned from any of the recordings.
         """
-        if self.model.card.speakers is None:
-            raise ProfileError(
-                f"the card of {self.model.name} has no speaker model, so it cannot be enrolled; "
-                "teach it labelled recordings, or train it with a speaker model"
-            )
+        self.check_speakers()
         examined = [self.model.examine(source) for source in sources]
+        typical = self.model.card.typical
+        for one in examined:
+            if typical is not None and one.distance > typical.limit:
+                raise ProfileError(
+                    f"unlike the training data of {self.model.name}: distance {one.distance:.2f}; "
+                    f"speech is enrolled up to {typical.limit:.2f}: use another microphone or a "
+                    "quieter room"
+                )
         seconds = [float(one.seconds.sum()) for one in examined]
 
         def change(state: ProfileState) -> ProfileState:
@@ -207,18 +223,10 @@ class Profile:
         Returns:
             Shape `[n, n_labels]`, float32.
         """
-        state, speakers = self.state, self.model.card.speakers
-        if speakers is not None:
-            return self._enrolment(state, speakers).adjusted(outputs.logits)
-        if not state.corrections.n_learned:
-            return outputs.logits
-        return outputs.logits + state.corrections.shift(directions(outputs.embeddings))
-
-    def _enrolment(self, state: ProfileState, speakers: SpeakerModel) -> Enrolment:
-        """The enrolment of a state, kept until the next step."""
-        if self._enrolled is None or self._enrolled[0] is not state:
-            self._enrolled = (state, state.enrolment(speakers))
-        return self._enrolled[1]
+        state = self.state
+        if self._known is None or self._known[0] is not state:
+            self._known = (state, state.voice(self.model.card.speakers))
+        return self._known[1].logits(outputs.logits, outputs.embeddings)
 
     def _change(self, change: Callable[[ProfileState], ProfileState]) -> ProfileState:
         with self._changing:

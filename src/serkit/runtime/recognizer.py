@@ -81,6 +81,12 @@ class Examined:
         """Calibrated logits of the windows, shape `[n_windows, n_labels]`."""
         return np.concatenate([one.logits for one in self.outputs])
 
+    @property
+    def distance(self) -> float:
+        """Distance to the training data, a mean weighted by length; 0 if it is unknown."""
+        distances = [0.0 if one.distances is None else one.distances[0] for one in self.outputs]
+        return float(np.average(distances, weights=self.seconds))
+
 
 class Recognizer:
     """A loaded model, ready to be called; it may be called from several threads.
