@@ -233,6 +233,8 @@ def test_text(results):
     assert row_of(page, "BERT-Tiny (random weights)")[-5:] == ["4.0", "17.6", "18.0", "9.0", "5.0"]
     assert row_of(page, "Snapdragon 765G, BERT-Medium") == ["88", "85", ""]
     assert row_of(page, "int8")[:2] == ["0.597 (0.577 to 0.617)", "-0.30"]
+    times = ["1.00 (0.10)", "2.00 (0.10)", "3.00 (0.10)", "4.00 (0.10)"]
+    assert row_of(page, "BERT-Tiny |") == [*times, "5.0", "5.0", "1.0e-05", "1.0e-05"]
     # 2 of 8 features have an error between 1e-5 and 1e-3.
     assert row_of(page, "1e-05 to 1e-03") == ["25.000"]
 
