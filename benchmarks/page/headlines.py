@@ -194,6 +194,29 @@ def _coded_ua(results: Results) -> Cells:
     )
 
 
+def _frozen_text(results: Results) -> Cells:
+    (one, *_) = results["text_heads"]["encoders"]
+    linear, oselm = (one["table_4"][name]["f1"] for name in ("Linear", "OSELM"))
+    return f"{linear:.3f} and {oselm:.3f}, {one['bytes'] / 1e6:.1f} MB", (
+        "Pandelea et al., RoBERTa-base, 499 MB: 0.586 and 0.569"
+    )
+
+
+def _tuned_text(results: Results) -> Cells:
+    (one, *_) = results["text_tuning"]["encoders"]
+    return f"{one['bp']['f1']:.3f}", "Pandelea et al., RoBERTa-base: 0.615"
+
+
+def _personal(corpus: str) -> Callable[[Results], Cells]:
+    def cells(results: Results) -> Cells:
+        of_corpus = _first(results["personalisation"]["corpora"], corpus=corpus)
+        heard = _first(of_corpus["rows"], condition="seconds 10")
+        alone = percent(of_corpus["ua_alone"])
+        return f"{with_interval(heard['ua'], heard['interval'])} %", f"without: {alone} %"
+
+    return cells
+
+
 HEADLINES = (
     Headline(
         "UA on new speakers, EmoDB, 7 emotions: recipe of `emodb7`",
@@ -204,6 +227,19 @@ HEADLINES = (
     Headline(
         "UA on new speakers, RAVDESS, 8 emotions: `ravdess8`", "models", "protocol_table", _ravdess
     ),
+    Headline(
+        "UA on new speakers, RAVDESS, after 10 s of their speech without labels",
+        "personalisation",
+        "personalisation",
+        _personal("ravdess"),
+    ),
+    Headline(
+        "Weighted F1 on the text of MELD, frozen int8 encoder: `Linear` and `OSELM`",
+        "text",
+        "text_heads",
+        _frozen_text,
+    ),
+    Headline("Weighted F1 on the text of MELD, fine-tuned", "text", "text_tuning", _tuned_text),
     Headline(
         "UA on an unseen corpus (RAVDESS, EmoDB, TESS), 4 emotions: recipe of `tiny`",
         "baselines",

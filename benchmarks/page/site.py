@@ -18,6 +18,7 @@ from page import (
     robustness,
     shuffled_splits,
     speed,
+    text,
     transmission,
 )
 from page.headlines import headlines
@@ -37,6 +38,7 @@ SECTIONS: tuple[Callable[[Results], Section], ...] = (
     coded_speech.section,
     transmission.section,
     speed.section,
+    text.section,
     heads.section,
     limits.section,
 )

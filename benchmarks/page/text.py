@@ -16,7 +16,7 @@ _TARGETS = {"BP": 0.615, "Linear": 0.586, "OSELM": 0.569}
 def section(results: Results) -> Section:
     """Tables 4 to 9 and Figure 2 of Pandelea et al."""
     heads, tuning = results.get("text_heads"), results.get("text_tuning")
-    latency = results.get("text_latency")
+    latency, litert = results.get("text_latency"), results.get("text_litert")
     text = blocks(
         paragraph(
             "Weighted F1 on the test part of MELD (text alone, 7 emotions, published split, whose "
@@ -31,6 +31,8 @@ def section(results: Results) -> Section:
         "" if heads is None else blocks(_table_6(heads), _table_7(heads), conditions(heads)),
         "## Latency and size of encoders (Tables 8 and 9)",
         missing("python benchmarks/text_latency.py") if latency is None else _latency(latency),
+        "## LiteRT",
+        missing("python benchmarks/text_litert.py") if litert is None else _litert(litert),
     )
     return Section("Text: heads on frozen encoders", "text", text)
 
@@ -220,6 +222,33 @@ def _latency(latency: dict[str, Any]) -> str:
         _published(latency),
         _rounding(latency["rounding"]),
         conditions(latency),
+    )
+
+
+def _litert(litert: dict[str, Any]) -> str:
+    systems = ("serkit fp32", "LiteRT fp32", "serkit int8", "LiteRT int8")
+    rows = []
+    for row in litert["rows"]:
+        times, error = row["systems"], row["relative_error"]
+        rows.append(
+            [
+                row["encoder"],
+                *(f"{times[s]['mean_ms']:.2f} ({times[s]['sd_ms']:.2f})" for s in systems),
+                *(f"{row['bytes'][s] / 1e6:.1f}" for s in systems[2:]),
+                *(f"{error[s]:.1e}" for s in systems[2:]),
+            ]
+        )
+    header = ["encoder", *(f"{system}, ms" for system in systems)]
+    header += [f"{system}, MB" for system in systems[2:]]
+    header += [f"{system}, error" for system in systems[2:]]
+    return blocks(
+        paragraph(
+            "The runtime that the paper calls TFLite, beside ONNX Runtime as serkit uses it, in "
+            "one run and in turn, tokenisation included. The error is the mean square of the "
+            "difference to serkit fp32, over the variance."
+        ),
+        table(header, rows),
+        conditions(litert),
     )
 
 

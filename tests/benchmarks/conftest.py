@@ -8,6 +8,9 @@ MACHINE = {
 }
 
 
+HEADS = ("Hidden", "Linear", "ELM", "OSELM")
+
+
 def interval(mean):
     return {"mean": mean, "interval": [mean - 0.05, mean + 0.05]}
 
@@ -426,6 +429,121 @@ def personalisation():
     }  # fmt: skip
 
 
+def of_each(*values):
+    return dict(zip(HEADS, values, strict=True))
+
+
+def text_score(f1, **more):
+    return {"f1": f1, "interval": [f1 - 0.02, f1 + 0.02], "runs": [f1, f1, f1], **more}
+
+
+def of_heads(first):
+    closed = {"n_hidden": 1000, "scale": 0.3, "penalty": 10.0, "epochs": None}
+    settings = {
+        "Hidden": {"n_hidden": 200, "penalty": 0.01, "epochs": 12},
+        "Linear": {"penalty": 0.03, "epochs": 40},
+        "ELM": closed,
+        "OSELM": closed,
+    }
+    return {
+        name: text_score(first - 0.01 * i, settings=settings[name], dev=0.5)
+        for i, name in enumerate(settings)
+    }
+
+
+def text_heads():
+    speaker = {
+        "speaker": "Joey", "test": 411, "everyone": text_score(0.6),
+        "all": text_score(0.55, n=1500), "500": text_score(0.5, n=500),
+        "200": text_score(0.45, n=200),
+    }  # fmt: skip
+    return {
+        "corpus": "meld", "seeds": 3,
+        "paper": {
+            "table_4": {"RoBERTa-base": of_each(0.587, 0.586, 0.565, 0.569)},
+            "table_6": {"BERT-Tiny 50 %": of_each(0.514, 0.496, 0.509, 0.472)},
+            "table_7": {"Joey": [0.522, 0.525, 0.498]},
+        },
+        "encoders": [
+            {
+                "encoder": "small", "bytes": 23_600_000, "precision": "int8", "layers": [0, 2],
+                "n_layers": 6, "width": 768, "table_4": of_heads(0.60),
+                "table_6": [{"share": 0.5, "width": 384, "heads": of_heads(0.59)}],
+                "table_7": [speaker],
+            }
+        ],
+    }  # fmt: skip
+
+
+def text_tuning():
+    run = {"utterances": 2438, "of": 9489, "final": 0.4, "stopped_at": 0.33, "epochs": 0.75}
+    plan = {
+        "learning_rate": 1e-4, "batch_size": 32, "max_epochs": 4, "mixed_precision": True,
+        "stop_at": 0.8,
+    }  # fmt: skip
+    return {
+        "corpus": "meld", "seeds": 3,
+        "paper": {
+            "bp": {"RoBERTa-base": 0.615},
+            "table_5": {"RoBERTa-base": of_each(0.598, 0.598, 0.586, 0.591)},
+        },
+        "encoders": [
+            {
+                "encoder": "small", "bp": text_score(0.618, plan=plan),
+                "table_5": {
+                    "plan": plan, "runs": [run] * 3,
+                    "heads": {name: text_score(0.61) for name in HEADS},
+                },
+            }
+        ],
+    }  # fmt: skip
+
+
+def text_latency():
+    def timed(ms, ratio):
+        return {"mean_ms": ms, "sd_ms": 0.5, "median_ms": ms, "ratio": ratio}
+
+    error = {
+        "mean": 1e-4, "p99": 2e-3, "max": 0.1, "mean_square_of_feature": 0.2,
+        "bounds": [0.0, 1e-5, 1e-3, 1e-1], "counts": [1, 2, 5, 0],
+    }  # fmt: skip
+    return {
+        "threads": 1, "sentences": 80, "rounds": 3, "max_tokens": 32,
+        "paper_ms": {"Snapdragon 765G": {"BERT-Medium": [88, 85, None]}},
+        "rows": [
+            {
+                "encoder": "BERT-Tiny", "parameters": 4_400_000, "random_weights": True,
+                "layers": [-1], "bytes": {"torch": 17.6e6, "fp32": 18e6, "fp16": 9e6, "int8": 5e6},
+                "difference": {"fp32": 1e-6, "fp16": 1e-4, "int8": 0.01},
+                "systems": {
+                    "torch": timed(2.0, 1.0), "fp32": timed(1.0, 2.0), "fp16": timed(1.0, 2.0),
+                    "int8": timed(0.5, 4.0),
+                },
+            }
+        ],
+        "rounding": {
+            "encoder": "small", "penalty": 0.03, "epochs": 40,
+            "rows": [
+                text_score(0.6, precision="fp32"),
+                text_score(0.597, precision="int8", error=error),
+            ],
+        },
+    }  # fmt: skip
+
+
+def text_litert():
+    systems = ("serkit fp32", "LiteRT fp32", "serkit int8", "LiteRT int8")
+    return {
+        "rows": [
+            {
+                "encoder": "BERT-Tiny", "bytes": dict.fromkeys(systems, 5e6),
+                "relative_error": dict.fromkeys(systems, 1e-5),
+                "systems": {s: {"mean_ms": 1.0 + i, "sd_ms": 0.1} for i, s in enumerate(systems)},
+            }
+        ]
+    }  # fmt: skip
+
+
 def log_mel_model():
     return {
         "corpus": "crema_d",
@@ -531,6 +649,10 @@ def results():
             ]
         },
         "head_training": head_training(),
+        "text_heads": text_heads(),
+        "text_tuning": text_tuning(),
+        "text_latency": text_latency(),
+        "text_litert": text_litert(),
         "install_size": {
             "direct_dependencies": 6, "megabytes": 93.6, "serkit_megabytes": 1.2, "heavy": [],
             "installed": {"numpy": "2.4.6"},

@@ -224,6 +224,22 @@ def test_heads(results):
     assert "takes 0.25 to 0.50 times as long as `SGDClassifier`" in " ".join(page.split())
 
 
+def test_text(results):
+    page = site(results)["results/text.md"]
+    assert row_of(page, "BP, end to end") == ["0.618 (0.598 to 0.638)", "0.615", "0.615"]
+    assert row_of(page, "`Linear`") == ["0.590 (0.570 to 0.610)", "0.586", "0.586"]
+    assert row_of(page, "small, `OSELM`") == ["0.570 (0.550 to 0.590)", "0.610 (0.590 to 0.630)"]
+    assert row_of(page, "small, 384 (50.0%)")[0] == "0.590 (0.570 to 0.610)"
+    assert row_of(page, "Joey")[-1] == "0.522, 0.525, 0.498"
+    assert row_of(page, "BERT-Tiny (random weights)")[-5:] == ["4.0", "17.6", "18.0", "9.0", "5.0"]
+    assert row_of(page, "Snapdragon 765G, BERT-Medium") == ["88", "85", ""]
+    assert row_of(page, "int8")[:2] == ["0.597 (0.577 to 0.617)", "-0.30"]
+    times = ["1.00 (0.10)", "2.00 (0.10)", "3.00 (0.10)", "4.00 (0.10)"]
+    assert row_of(page, "BERT-Tiny |") == [*times, "5.0", "5.0", "1.0e-05", "1.0e-05"]
+    # 2 of 8 features have an error between 1e-5 and 1e-3.
+    assert row_of(page, "1e-05 to 1e-03") == ["25.000"]
+
+
 def test_robustness_and_limits(results):
     files = site(results)
     page = files["results/robustness.md"]
