@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import load, save
 
-from serkit.adaptation import ELM, OSELM, Hidden, Linear, load_head, save_head
+from serkit.adaptation import ELM, OSELM, Head, Hidden, Linear
 from serkit.errors import ProfileError
 
 RNG = np.random.default_rng(0)
@@ -24,9 +24,9 @@ HEADS = {
 def test_a_head_comes_back_and_learns_on_alike(kind, tmp_path):
     head = HEADS[kind]().fit(VECTORS[:40], LABELS[:40])
     head.temperature = 0.7
-    size = save_head(head, tmp_path / "h.safetensors")
+    size = head.save(tmp_path / "h.safetensors")
     assert size == (tmp_path / "h.safetensors").stat().st_size
-    again = load_head(tmp_path / "h.safetensors")
+    again = Head.load(tmp_path / "h.safetensors")
     assert (type(again), again.classes, again.temperature) == (type(head), head.classes, 0.7)
     np.testing.assert_array_equal(again.predict_proba(VECTORS), head.predict_proba(VECTORS))
     for one in (head, again):
@@ -36,20 +36,27 @@ def test_a_head_comes_back_and_learns_on_alike(kind, tmp_path):
 
 def test_an_elm_comes_back_without_its_moments(tmp_path):
     head = ELM(5, n_hidden=100, penalty=0.5, seed=3).fit(VECTORS, LABELS)
-    size = save_head(head, tmp_path / "elm.safetensors")
-    again = load_head(tmp_path / "elm.safetensors")
+    size = head.save(tmp_path / "elm.safetensors")
+    again = Head.load(tmp_path / "elm.safetensors")
     assert type(again) is ELM
     np.testing.assert_array_equal(again.predict_proba(VECTORS), head.predict_proba(VECTORS))
     with pytest.raises(ProfileError, match="cannot be trained further"):
         again.partial_fit(VECTORS, LABELS)
     # 101 x 2 weights of 8 bytes and a description.
     assert 101 * 2 * 8 < size < 101 * 2 * 8 + 600
-    assert save_head(OSELM(5, n_hidden=100).fit(VECTORS, LABELS), tmp_path / "o") > 30 * size
+    assert OSELM(5, n_hidden=100).fit(VECTORS, LABELS).save(tmp_path / "o") > 30 * size
+
+
+def test_another_kind_of_head(tmp_path):
+    Linear(5).fit(VECTORS, LABELS).save(tmp_path / "h.safetensors")
+    assert type(Linear.load(tmp_path / "h.safetensors")) is Linear
+    with pytest.raises(ProfileError, match="holds a head of the kind Linear; expected OSELM"):
+        OSELM.load(tmp_path / "h.safetensors")
 
 
 def test_a_full_disk_leaves_the_old_file(tmp_path, monkeypatch):
     path = tmp_path / "h.safetensors"
-    save_head(HEADS["oselm"]().fit(VECTORS[:40], LABELS[:40]), path)
+    HEADS["oselm"]().fit(VECTORS[:40], LABELS[:40]).save(path)
     before = path.read_bytes()
 
     def full(handle):
@@ -57,7 +64,7 @@ def test_a_full_disk_leaves_the_old_file(tmp_path, monkeypatch):
 
     monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(OSError, match="No space left on device"):
-        save_head(HEADS["oselm"]().fit(VECTORS, LABELS), path)
+        HEADS["oselm"]().fit(VECTORS, LABELS).save(path)
     assert path.read_bytes() == before
     assert [one.name for one in tmp_path.iterdir()] == ["h.safetensors"]
 
@@ -65,8 +72,8 @@ def test_a_full_disk_leaves_the_old_file(tmp_path, monkeypatch):
 def test_a_head_that_comes_back_is_trained_from_scratch_alike(tmp_path):
     """Of the classes it keeps those given to the constructor."""
     head = Linear(5, classes=("calm",), epochs=3).fit(VECTORS, LABELS)
-    save_head(head, tmp_path / "h.safetensors")
-    again = load_head(tmp_path / "h.safetensors").fit(VECTORS, ["bored"] * 60)
+    head.save(tmp_path / "h.safetensors")
+    again = Head.load(tmp_path / "h.safetensors").fit(VECTORS, ["bored"] * 60)
     assert again.classes == ("calm", "bored")
 
 
@@ -131,13 +138,13 @@ def changed(path, out, tensors=None, **changes):
     ],
 )
 def test_a_file_that_contradicts_itself(tmp_path, changes, message):
-    save_head(HEADS["oselm"]().fit(VECTORS, LABELS), tmp_path / "h.safetensors")
+    HEADS["oselm"]().fit(VECTORS, LABELS).save(tmp_path / "h.safetensors")
     path = changed(tmp_path / "h.safetensors", tmp_path / "bad.safetensors", **changes)
     if message is None:  # the random layer is no tensor of the file
-        assert load_head(path).n_features == 6
+        assert Head.load(path).n_features == 6
         return
     with pytest.raises(ProfileError, match=message):
-        load_head(path)
+        Head.load(path)
 
 
 @pytest.mark.parametrize(
@@ -149,27 +156,27 @@ def test_a_file_that_contradicts_itself(tmp_path, changes, message):
     ],
 )
 def test_tensors_that_are_not_those_described(tmp_path, tensors, message):
-    save_head(HEADS["oselm"]().fit(VECTORS, LABELS), tmp_path / "h.safetensors")
+    HEADS["oselm"]().fit(VECTORS, LABELS).save(tmp_path / "h.safetensors")
     path = changed(tmp_path / "h.safetensors", tmp_path / "bad.safetensors", tensors)
     with pytest.raises(ProfileError, match=message):
-        load_head(path)
+        Head.load(path)
 
 
 def test_moments_that_no_samples_have(tmp_path):
-    save_head(HEADS["oselm"]().fit(VECTORS, LABELS), tmp_path / "h.safetensors")
+    HEADS["oselm"]().fit(VECTORS, LABELS).save(tmp_path / "h.safetensors")
     path = changed(
         tmp_path / "h.safetensors", tmp_path / "bad.safetensors", {"moments": -5.0 * np.eye(9)}
     )
     with pytest.raises(ProfileError, match="moments of the head are damaged"):
-        load_head(path).predict_proba(VECTORS)
+        Head.load(path).predict_proba(VECTORS)
 
 
 def test_a_truncated_file(tmp_path):
-    save_head(HEADS["linear"]().fit(VECTORS, LABELS), tmp_path / "h.safetensors")
+    HEADS["linear"]().fit(VECTORS, LABELS).save(tmp_path / "h.safetensors")
     content = (tmp_path / "h.safetensors").read_bytes()
     for length in (0, 7, 100, len(content) - 1):
         (tmp_path / "cut.safetensors").write_bytes(content[:length])
         with pytest.raises(ProfileError):
-            load_head(tmp_path / "cut.safetensors")
+            Head.load(tmp_path / "cut.safetensors")
     with pytest.raises(ProfileError, match="no such file"):
-        load_head(tmp_path / "none.safetensors")
+        Head.load(tmp_path / "none.safetensors")

@@ -156,6 +156,15 @@ def test_labels_outside_the_set(clips):
         read_manifest(path, labels=["sad", "happy"])
 
 
+def test_messages_of_a_table_of_texts(tmp_path):
+    rows = csv_of(tmp_path, "text,label,speaker\n ,sad,anna\n")
+    with pytest.raises(CorpusError, match="line 2: the text is empty"):
+        read_manifest(rows)
+    header = csv_of(tmp_path, "text,label\nhello,sad\n", "header.csv")
+    with pytest.raises(CorpusError, match="expected label, speaker and optionally audio, session"):
+        read_manifest(header)
+
+
 @pytest.mark.parametrize(
     ("text", "problem"),
     [

@@ -169,6 +169,8 @@ def test_the_card_names_the_encoder_and_no_path(encoder, encoder_folder, tmp_pat
     text = card_as_text(read)
     assert "96 numbers per line, with the name of its speaker and of 2 lines before it" in text
     assert encoder.digest[:16] in text
+    assert "windows " not in text
+    assert "enrolment" not in text
     assert json.loads(card_as_json(read))["text"]["digest"] == encoder.digest
 
 

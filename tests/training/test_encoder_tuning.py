@@ -110,7 +110,13 @@ def test_a_diverging_training_is_an_error(pretrained):
 
 @pytest.mark.parametrize(
     "wrong",
-    [{"learning_rate": 0.0}, {"stop_at": 1.0}, {"max_epochs": 0}, {"learning_rate": float("nan")}],
+    [
+        {"learning_rate": 0.0},
+        {"stop_at": 1.0},
+        {"max_epochs": 0},
+        {"learning_rate": float("nan")},
+        {"pooling": "max"},
+    ],
 )
 def test_impossible_plans(wrong):
     with pytest.raises(RecipeError, match=f"{next(iter(wrong))} is"):

@@ -12,7 +12,6 @@ if TYPE_CHECKING:
     from serkit.adaptation.enrolment import Enrolment
     from serkit.adaptation.gradient import Hidden, Linear
     from serkit.adaptation.head import Head
-    from serkit.adaptation.head_file import load_head, save_head
     from serkit.adaptation.holdout import HoldOut
     from serkit.adaptation.pca import PCA
     from serkit.adaptation.probabilities import softmax
@@ -31,10 +30,6 @@ _EXPORTS: dict[str, tuple[str, ...]] = {
         "Linear",
     ),
     "serkit.adaptation.head": ("Head",),
-    "serkit.adaptation.head_file": (
-        "load_head",
-        "save_head",
-    ),
     "serkit.adaptation.holdout": ("HoldOut",),
     "serkit.adaptation.pca": ("PCA",),
     "serkit.adaptation.ridge": ("fit_ridge",),
@@ -58,8 +53,6 @@ __all__ = [
     "fit_ridge",
     "fit_speaker_model",
     "fit_temperature",
-    "load_head",
-    "save_head",
     "softmax",
 ]
 

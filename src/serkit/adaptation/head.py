@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Self
 
 import numpy as np
@@ -111,6 +113,37 @@ class Head(ABC):
         if not self.classes:
             raise ProfileError("the head has no classes yet; train it first")
         return softmax(self.scores(finite_rows(vectors, self.n_features)) / self.temperature)
+
+    def save(self, path: str | os.PathLike[str]) -> int:
+        """Write the head to a file, atomically.
+
+        Returns:
+            Size of the file in bytes.
+
+        Raises:
+            OSError: The file cannot be written; one that was there before is unharmed.
+        """
+        from serkit.adaptation.head_file import save_head
+
+        return save_head(self, Path(path))
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> Self:
+        """Read a head from a file; `Head.load` reads one of any kind.
+
+        Raises:
+            ProfileError: The file is missing, damaged, of another version, contradicts itself, or
+                holds another kind of head.
+        """
+        from serkit.adaptation.head_file import load_head
+
+        head = load_head(path)
+        if not isinstance(head, cls):
+            raise ProfileError(
+                f"{path}: the file holds a head of the kind {type(head).__name__}; expected "
+                f"{cls.__name__}"
+            )
+        return head
 
     @abstractmethod
     def scores(self, vectors: Vectors) -> Floats:

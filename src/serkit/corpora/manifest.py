@@ -172,7 +172,8 @@ def _utterance(path: Path, row: _Row | str, labels: Collection[str] | None) -> U
     cells = {name: _text(row, name) for name in (*REQUIRED, "session", "text")}
     for name in REQUIRED[1:] if cells["text"] else REQUIRED:
         if not cells[name]:
-            raise _BadRowError(f"the {name} is empty")
+            what = "text" if name == "audio" and "audio" not in row else name
+            raise _BadRowError(f"the {what} is empty")
     if labels is not None and cells["label"] not in labels:
         allowed = ", ".join(in_order(labels))
         raise _BadRowError(f"unknown label {shown(cells['label'], 80)}, expected one of {allowed}")

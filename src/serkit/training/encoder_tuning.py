@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from serkit.errors import RecipeError
 from serkit.metrics import confusion, weighted_f1
 from serkit.networks import PooledEncoder
+from serkit.runtime.text_encoder import POOLINGS
 from serkit.training.pretrained import Pretrained
 
 _BATCH = 128
@@ -71,6 +72,7 @@ class Tuning:
             ("learning_rate", 0.0 < self.learning_rate <= 1.0, "above 0, at most 1"),
             ("batch_size", 1 <= self.batch_size <= 4096, "1 to 4096"),
             ("max_epochs", 1 <= self.max_epochs <= 1000, "1 to 1000"),
+            ("pooling", self.pooling in POOLINGS, " or ".join(POOLINGS)),
             ("stop_at", self.stop_at is None or 0.0 < self.stop_at < 1.0, "between 0 and 1"),
             ("patience", self.patience >= 1, "at least 1"),
             ("checks_per_epoch", self.checks_per_epoch >= 1, "at least 1"),
