@@ -158,7 +158,7 @@ def _worst(found: list[dict[str, Any]]) -> str:
     what = row["condition"].removeprefix("skewed ")
     return paragraph(
         f"The worst case is {corpus}, {what}: {points(gain, row['gain_interval'])} points to the "
-        "model alone. The bound that [profiles](../profiles.md) state for the mean over speakers "
+        "model alone. The bound stated in `docs/profiles.md`, for the mean over speakers, "
         f"is {100 * BOUND:g} points."
     )
 
