@@ -127,8 +127,9 @@ def open_atomically(path: Path, *, mode: int = 0o666) -> Iterator[BinaryIO]:
         Path(temporary).replace(path)
     except BaseException as error:
         Path(temporary).unlink(missing_ok=True)
-        if isinstance(error, OSError) and error.filename in (None, temporary):
-            error.filename = str(path)  # of a write, as to a full disk, there is none
+        # The system's error of a write, as to a full disk, names no file.
+        if isinstance(error, OSError) and error.strerror and error.filename in (None, temporary):
+            error.filename = str(path)
         raise
 
 
