@@ -1,0 +1,46 @@
+"""The timeline of a whole recording."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from serkit.audio import Source
+from serkit.runtime.events import Event, PartialEvent, SegmentEvent, VoiceEvent
+from serkit.runtime.listener import Listener, VoiceDetector
+from serkit.runtime.sources import opened
+from serkit.runtime.timeline import Timeline, TimelineSettings
+from serkit.runtime.tracker import Tracker
+
+if TYPE_CHECKING:
+    from serkit.runtime.recognizer import Recognizer
+
+
+def timeline(
+    model: Recognizer,
+    source: Source,
+    settings: TimelineSettings | None = None,
+    *,
+    detector: VoiceDetector | None = None,
+    on_seconds: Callable[[float], object] | None = None,
+) -> Timeline:
+    """See `Recognizer.timeline`."""
+    settings = TimelineSettings() if settings is None else settings
+    listener = Listener(detector)
+    events: list[Event] = []
+    with opened(source, model.card, hear=listener.push) as stream:
+        detected = detector is not None and stream.is_sound
+        tracker = Tracker(model, settings, stream.rate, voice=detected, losses=stream.losses)
+        for block in stream.blocks:
+            events += tracker.push(block, **listener.heard())
+            if on_seconds is not None:
+                on_seconds(block.shape[-1] / stream.rate)
+        events += tracker.finish(listener.finish())
+        cautions = stream.cautions()
+    borders = [event.time_s for event in events if isinstance(event, VoiceEvent)]
+    return Timeline(
+        segments=tuple(event.segment for event in events if isinstance(event, SegmentEvent)),
+        windows=tuple(event.window for event in events if isinstance(event, PartialEvent)),
+        voiced=tuple(zip(borders[::2], borders[1::2], strict=True)) if detected else None,
+        overall=tracker.overall(cautions),
+    )
