@@ -14,6 +14,7 @@ from serkit.cli.export import export
 from serkit.cli.predict import predict
 from serkit.cli.quantize import quantize
 from serkit.cli.streams import complain, keep_libraries_quiet, say
+from serkit.cli.timeline import timeline
 from serkit.cli.train import train
 from serkit.errors import SerkitError
 
@@ -25,6 +26,7 @@ app = typer.Typer(
     help="Speech emotion recognition that fits the edge.",
 )
 app.command("predict")(predict)
+app.command("timeline")(timeline)
 app.command("train")(train)
 app.command("quantize")(quantize)
 app.command("export")(export)

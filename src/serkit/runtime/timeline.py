@@ -170,8 +170,8 @@ class Timeline:
             file: Name of the recording, to make the index that audformat reads.
 
         Returns:
-            A `DataFrame` with columns `label`, `confidence`, `arousal`, `valence`, and the score of each emotion;
-            indexed by `start` and `end` as timedeltas, after `file` if it is given.
+            A `DataFrame` with columns `label`, `confidence`, `arousal`, `valence`, and the score of
+            each emotion; indexed by `start` and `end` as timedeltas, after `file` if it is given.
 
         Raises:
             MissingExtraError: pandas is not installed.
