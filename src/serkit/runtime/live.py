@@ -146,7 +146,8 @@ class _Sound:
             FRAMES_PER_SECOND if takes_log_mel else SAMPLE_RATE,
             voice=detector is not None,
         )
-        self._check = SoundCheck()
+        # A tracker checks windows of samples itself.
+        self._check = SoundCheck() if takes_log_mel else None
         self._resampler = Resampler(SAMPLE_RATE)
         self._position_s = 0.0
 
@@ -169,10 +170,12 @@ class _Sound:
             for block in self._frames.flush():
                 events += self._tracker.push(scaled(block), **self._listener.heard())
         events += self._tracker.finish(self._listener.finish())
-        return [*events, _end(self._tracker, self._check.cautions())]
+        cautions = () if self._check is None else self._check.cautions()
+        return [*events, _end(self._tracker, cautions)]
 
     def _take(self, samples: Array) -> list[Event]:
-        self._check.add(samples)
+        if self._check is not None:
+            self._check.add(samples)
         self._listener.push(samples)
         if self._frames is None:
             return self._tracker.push(samples, **self._listener.heard())

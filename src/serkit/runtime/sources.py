@@ -65,7 +65,11 @@ class Stream:
 
 @contextmanager
 def opened(
-    source: Source, card: ModelCard, *, hear: Callable[[Array], object] | None = None
+    source: Source,
+    card: ModelCard,
+    *,
+    hear: Callable[[Array], object] | None = None,
+    check: bool = True,
 ) -> Iterator[Stream]:
     """Open a recording, either sound or packets of the codec, as the input of a model.
 
@@ -73,6 +77,7 @@ def opened(
         source: A path, the bytes of a file, a binary file or `(array, rate)`.
         card: The card of the model, which takes sound or log-mel.
         hear: Called with each block of 16 kHz samples before what is made of it; packets hold none.
+        check: Whether the cautions tell the quality of sound; it takes as long as the model.
 
     Raises:
         AudioError: The recording holds packets, but the model takes sound. Errors of the recording
@@ -83,7 +88,7 @@ def opened(
     with ExitStack() as resources:
         packets = _packets(source, resources)
         if packets is None:
-            sound = _sound(source)
+            sound = _sound(source, check=check)
             if hear is not None:
                 sound = sound.watched(hear)
             yield _as_log_mel(sound) if takes_log_mel else sound
@@ -112,11 +117,18 @@ def is_silent(window: Array) -> bool:
 
 def window_cautions(window: Array) -> tuple[Caution, ...]:
     """Cautions for a window of samples; none for log-mel frames, which cannot be checked."""
+    check = window_check(window)
+    return () if check is None else check.cautions()
+
+
+def window_check(window: Array) -> SoundCheck | None:
+    """The closed check of a window of samples; None for log-mel frames."""
     if window.ndim > 1:
-        return ()
+        return None
     check = SoundCheck()
     check.add(window)
-    return check.cautions()
+    check.close()
+    return check
 
 
 def _packets(source: Source, resources: ExitStack) -> StoredBytes | None:
@@ -141,9 +153,9 @@ def _packets(source: Source, resources: ExitStack) -> StoredBytes | None:
     return content if first in FIRST_BYTES else None
 
 
-def _sound(source: Source) -> Stream:
+def _sound(source: Source, *, check: bool) -> Stream:
     truncated: list[Caution] = []
-    check = SoundCheck()
+    quality = SoundCheck()
     reported = 0
 
     def on_truncated(line: str) -> None:
@@ -155,8 +167,12 @@ def _sound(source: Source) -> Stream:
         reported = len(truncated)
         return new
 
-    blocks = check.watch(stream(source, on_truncated=on_truncated))
-    return Stream(blocks, SAMPLE_RATE, lambda: (*truncated, *check.cautions()), losses)
+    blocks = stream(source, on_truncated=on_truncated)
+    if not check:
+        return Stream(blocks, SAMPLE_RATE, lambda: tuple(truncated), losses)
+    return Stream(
+        quality.watch(blocks), SAMPLE_RATE, lambda: (*truncated, *quality.cautions()), losses
+    )
 
 
 def _as_log_mel(sound: Stream) -> Stream:

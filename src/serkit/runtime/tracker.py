@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from serkit.audio import SAMPLE_RATE
 from serkit.runtime.caution import Caution
 from serkit.runtime.decision import chosen_labels, decided, distance_cautions, scores_of
 from serkit.runtime.events import Event, PartialEvent, SegmentEvent, VoiceEvent
@@ -17,7 +18,8 @@ from serkit.runtime.listener import Stretch
 from serkit.runtime.prediction import MIN_DURATION_S, Prediction, Window
 from serkit.runtime.segmentation import SegmentBuilder, merged
 from serkit.runtime.smoothing import Cell, smoother
-from serkit.runtime.sources import window_cautions
+from serkit.runtime.sound_check import SoundCheck, short
+from serkit.runtime.sources import window_check
 from serkit.runtime.timeline import Segment, TimelineSettings
 
 if TYPE_CHECKING:
@@ -153,6 +155,7 @@ class Tracker:
         self._builder = SegmentBuilder(self._named, settings.min_confidence)
         self._total = np.zeros(len(self._chosen))
         self._weight = self._seconds = self._distance = 0.0
+        self._check = SoundCheck()
         self._plain = np.zeros(len(self._chosen))
         self._why_not = NO_VOICE if voice else SILENT
 
@@ -213,8 +216,14 @@ class Tracker:
         return self._drained()
 
     def overall(self, cautions: tuple[Caution, ...] = ()) -> Prediction:
-        """One answer for the stream so far; its warnings follow those that are given."""
+        """One answer for the stream so far.
+
+        Args:
+            cautions: Those of the stream itself, and for log-mel frames those of their sound.
+        """
         name, duration_s = self._model.name, self.position_s
+        if self._rate == SAMPLE_RATE:
+            cautions += self._check.quality() + short(duration_s)
         if not self._seconds:
             return Prediction(None, {}, duration_s, name, self._why_not, cautions)
         mean = self._total / self._weight if self._weight else self._plain / self._seconds
@@ -307,7 +316,11 @@ class Tracker:
         content = self._held.take(start, end)
         found, outputs = self._model.classify(content, self._chosen)
         probabilities = None if found is None else found.astype(np.float64)
-        cautions = self._losses() + window_cautions(content)
+        cautions = self._losses()
+        check = window_check(content)
+        if check is not None:
+            cautions += check.cautions()
+            self._check.include(check)
         seconds = (end - start) / self._rate
         named: dict[str, float] = {}
         label = None

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from serkit.audio import Source
+from serkit.features import LogMelRecipe
 from serkit.runtime.events import Event, PartialEvent, SegmentEvent, VoiceEvent
 from serkit.runtime.listener import Listener, VoiceDetector
 from serkit.runtime.sources import opened
@@ -28,7 +29,9 @@ def timeline(
     settings = TimelineSettings() if settings is None else settings
     listener = Listener(detector)
     events: list[Event] = []
-    with opened(source, model.card, hear=listener.push) as stream:
+    # A tracker checks windows of samples itself.
+    check = isinstance(model.card.input, LogMelRecipe)
+    with opened(source, model.card, hear=listener.push, check=check) as stream:
         detected = detector is not None and stream.is_sound
         tracker = Tracker(model, settings, stream.rate, voice=detected, losses=stream.losses)
         for block in stream.blocks:
