@@ -15,6 +15,7 @@ from serkit.cli.predict import predict
 from serkit.cli.quantize import quantize
 from serkit.cli.streams import complain, keep_libraries_quiet, say
 from serkit.cli.train import train
+from serkit.cli.vad import vad
 from serkit.errors import SerkitError
 
 app = typer.Typer(
@@ -25,6 +26,7 @@ app = typer.Typer(
     help="Speech emotion recognition that fits the edge.",
 )
 app.command("predict")(predict)
+app.command("vad")(vad)
 app.command("train")(train)
 app.command("quantize")(quantize)
 app.command("export")(export)
