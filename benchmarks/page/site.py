@@ -19,6 +19,7 @@ from page import (
     shuffled_splits,
     speed,
     transmission,
+    voice_activity,
 )
 from page.headlines import headlines
 from page.markdown import blocks, paragraph
@@ -36,6 +37,7 @@ SECTIONS: tuple[Callable[[Results], Section], ...] = (
     codec.section,
     coded_speech.section,
     transmission.section,
+    voice_activity.section,
     speed.section,
     heads.section,
     limits.section,

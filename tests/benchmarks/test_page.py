@@ -318,3 +318,15 @@ def test_personalisation_states_the_targets_and_the_worst_case(results):
     # The telephone without the check is not what serkit does.
     assert "The worst case is RAVDESS, angry: -1.3 (-2.3 to -0.3) points" in flat
     assert "leave one speaker out, 2 of 6 folds" in flat
+
+
+def test_voice_activity(results):
+    text = site(results)["results/voice-activity.md"]
+    flat = " ".join(text.split())
+    first = next(line for line in text.splitlines() if line.startswith("| serkit bands"))
+    assert first[2:-2].split(" | ")[1:] == [
+        "5.0", "6.0", "11.0 (9.0 to 13.0)", "31", "90.0", "0.00021",
+    ]  # fmt: skip
+    assert "(WebRTC, mode 3): -12.0 (-15.0 to -9.0) percentage points" in flat
+    assert "| WebRTC, mode 3 | 33.0 | 22.0 |" in text
+    assert "| WebRTC, mode 3 | 23.0 | 25.0 |" in text

@@ -16,6 +16,7 @@ from serkit.cli.quantize import quantize
 from serkit.cli.streams import complain, keep_libraries_quiet, say
 from serkit.cli.timeline import timeline
 from serkit.cli.train import train
+from serkit.cli.vad import vad
 from serkit.errors import SerkitError
 
 app = typer.Typer(
@@ -27,6 +28,7 @@ app = typer.Typer(
 )
 app.command("predict")(predict)
 app.command("timeline")(timeline)
+app.command("vad")(vad)
 app.command("train")(train)
 app.command("quantize")(quantize)
 app.command("export")(export)
