@@ -104,19 +104,21 @@ def test_a_stream_answers_as_a_timeline(kind, which, detector, request):
 def test_any_rate_as_read(recognizer, rate):
     rng = np.random.default_rng(3)
     samples = (0.1 * rng.standard_normal((5 * rate, 2))).astype(np.float32)
-    events = run(recognizer.stream(), samples, range(0, len(samples), 1000), rate)
-    timeline = recognizer.timeline((samples, rate))
+    events = run(recognizer.stream(detector=None), samples, range(0, len(samples), 1000), rate)
+    timeline = recognizer.timeline((samples, rate), detector=None)
     assert [event.segment for event in kinds(events, "segment")] == list(timeline.segments)
 
 
 def test_integers_are_scaled(recognizer):
     samples = np.round(SAMPLES * 32768).astype(np.int16)
     floats = samples.astype(np.float32) / 32768
-    assert run(recognizer.stream(), samples) == run(recognizer.stream(), floats)
+    assert run(recognizer.stream(detector=None), samples) == run(
+        recognizer.stream(detector=None), floats
+    )
 
 
 def test_the_rate_may_change(recognizer):
-    stream = recognizer.stream()
+    stream = recognizer.stream(detector=None)
     stream.push(noise(3), rate=RATE)
     stream.push(np.repeat(noise(3, 1), 3), rate=3 * RATE)
     stream.push(noise(3, 2), rate=RATE)
@@ -147,11 +149,11 @@ def test_bad_samples_are_refused_and_the_stream_goes_on(recognizer, bad):
 )
 def test_impossible_chunks_are_refused(recognizer, arguments, said):
     with pytest.raises(AudioError, match=said):
-        recognizer.stream().push(arguments[0], rate=arguments[1])
+        recognizer.stream(detector=None).push(arguments[0], rate=arguments[1])
 
 
 def test_a_stream_without_sound(recognizer):
-    stream = recognizer.stream()
+    stream = recognizer.stream(detector=None)
     assert stream.push(np.zeros(0)) == []
     (end,) = stream.finish()
     assert end.overall.label is None
@@ -164,13 +166,13 @@ def test_a_stream_without_sound(recognizer):
 
 def test_settings_are_refused_before_the_first_sample(recognizer):
     with pytest.raises(AudioError, match="the hop is 3 s"):
-        recognizer.stream(TimelineSettings(hop_s=3.0))
+        recognizer.stream(TimelineSettings(hop_s=3.0), detector=None)
     with pytest.raises(ModelError, match="unknown label"):
-        recognizer.stream(TimelineSettings(labels=("joy",)))
+        recognizer.stream(TimelineSettings(labels=("joy",)), detector=None)
 
 
 def test_a_window_is_reported_at_its_last_sample(recognizer):
-    stream = recognizer.stream()
+    stream = recognizer.stream(detector=None)
     assert stream.push(SAMPLES[: 2 * RATE - 1]) == []
     (event,) = stream.push(SAMPLES[2 * RATE - 1 : 2 * RATE])
     assert (event.kind, event.window.end_s) == ("partial", 2.0)
@@ -199,7 +201,7 @@ def test_memory_does_not_grow(recognizer):
     tracemalloc.stop()
     assert peak < 4e6  # the samples alone would take 35 MB
     tracemalloc.start()
-    recognizer.stream().push(np.broadcast_to(minute, (5, len(minute))).T)
+    recognizer.stream(detector=None).push(np.broadcast_to(minute, (5, len(minute))).T)
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert peak < 16e6  # one channel of what was pushed, and a copy of it
@@ -208,10 +210,10 @@ def test_memory_does_not_grow(recognizer):
 def test_packets(ears):
     samples = voice(5.0, seed=2)
     packets = list(split(encode_basis(samples, 15, blocks_per_packet=4)))
-    stream = ears.stream()
+    stream = ears.stream(detector=None)
     events = [event for packet in packets for event in stream.push_packet(packet)]
     events += stream.finish()
-    timeline = ears.timeline(b"".join(packets))
+    timeline = ears.timeline(b"".join(packets), detector=None)
     windows = [event.window for event in kinds(events, "partial")]
     assert [(w.start_s, w.end_s) for w in windows] == [(0, 2), (2, 4), (4, 5)]
     # A file is clamped below its peak, a live stream below the largest value so far.
@@ -223,7 +225,7 @@ def test_packets(ears):
 
 def test_lost_packets_are_told(ears):
     packets = list(split(encode_basis(voice(8.0, seed=2), 9, blocks_per_packet=1)))
-    stream = ears.stream()
+    stream = ears.stream(detector=None)
     events = []
     for number, packet in enumerate(packets[:-1]):
         if number not in (8, 9):
@@ -238,12 +240,12 @@ def test_lost_packets_are_told(ears):
 
 def test_damaged_packets_leave_the_stream_as_it_was(ears):
     packets = list(split(encode_basis(voice(3.0, seed=2), 9, blocks_per_packet=1)))
-    stream, events = ears.stream(), []
+    stream, events = ears.stream(detector=None), []
     for packet in packets:
         with pytest.raises(PacketError):
             stream.push_packet(packet[:-1] + bytes([packet[-1] ^ 1]))
         events += stream.push_packet(packet)
-    again = ears.stream()
+    again = ears.stream(detector=None)
     assert (
         events + stream.finish()
         == [event for packet in packets for event in again.push_packet(packet)] + again.finish()
@@ -252,13 +254,13 @@ def test_damaged_packets_leave_the_stream_as_it_was(ears):
 
 def test_sound_and_packets_are_not_mixed(ears, recognizer):
     packet = next(iter(split(encode_basis(voice(1.0, seed=2), 9))))
-    stream = ears.stream()
+    stream = ears.stream(detector=None)
     stream.push(SAMPLES[:100])
     with pytest.raises(AudioError, match="consists of sound"):
         stream.push_packet(packet)
-    stream = ears.stream()
+    stream = ears.stream(detector=None)
     stream.push_packet(packet)
     with pytest.raises(AudioError, match="consists of packets"):
         stream.push(SAMPLES[:100])
     with pytest.raises(AudioError, match="toy takes sound; choose a model that takes log-mel"):
-        recognizer.stream().push_packet(packet)
+        recognizer.stream(detector=None).push_packet(packet)

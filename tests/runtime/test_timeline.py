@@ -73,7 +73,7 @@ def spread(timeline):
 
 def test_segments_join_windows_of_one_label(recognizer):
     samples = changing(30)
-    timeline = recognizer.timeline((samples, RATE))
+    timeline = recognizer.timeline((samples, RATE), detector=None)
     rows = [scores(recognizer, samples, start, start + 2) for start in range(0, 30, 2)]
     assert times(timeline.windows) == [(start, start + 2) for start in range(0, 30, 2)]
     np.testing.assert_allclose(
@@ -98,7 +98,7 @@ def test_segments_join_windows_of_one_label(recognizer):
 
 @pytest.mark.parametrize("seconds", [0.3, 2.0, 2.4, 2.6, 7.1])
 def test_segments_cover_the_recording_and_a_short_rest_is_not_a_window(recognizer, seconds):
-    timeline = recognizer.timeline((changing(seconds), RATE))
+    timeline = recognizer.timeline((changing(seconds), RATE), detector=None)
     borders = times(timeline.segments)
     assert borders[0][0] == 0.0
     assert borders[-1][1] == seconds == timeline.duration_s
@@ -111,7 +111,7 @@ def test_segments_cover_the_recording_and_a_short_rest_is_not_a_window(recognize
 def test_overlapping_windows_are_averaged(recognizer):
     samples = changing(7)
     settings = TimelineSettings(hop_s=0.5, min_confidence=1.0)
-    timeline = recognizer.timeline((samples, RATE), settings)
+    timeline = recognizer.timeline((samples, RATE), settings, detector=None)
     windows = [(i / 2, i / 2 + 2) for i in range(11)]
     assert times(timeline.windows) == windows
     rows = np.array([scores(recognizer, samples, *window) for window in windows])
@@ -127,7 +127,9 @@ def test_overlapping_windows_are_averaged(recognizer):
 
 
 def test_the_window_can_be_chosen(recognizer):
-    timeline = recognizer.timeline((changing(9), RATE), TimelineSettings(window_s=3.0))
+    timeline = recognizer.timeline(
+        (changing(9), RATE), TimelineSettings(window_s=3.0), detector=None
+    )
     assert times(timeline.windows) == [(0, 3), (3, 6), (6, 9)]
 
 
@@ -136,7 +138,7 @@ def test_the_window_can_be_chosen(recognizer):
 def test_the_overall_answer(recognizer, aggregation, labels):
     samples = changing(11)
     settings = TimelineSettings(aggregation=aggregation, labels=labels)
-    timeline = recognizer.timeline((samples, RATE), settings)
+    timeline = recognizer.timeline((samples, RATE), settings, detector=None)
     rows = [list(window.scores.values()) for window in timeline.windows]
     seconds = np.array([2, 2, 2, 2, 2, 1.0])
     certain = 1 - entropy(rows, axis=1) / np.log(len(rows[0]))
@@ -150,7 +152,10 @@ def test_the_overall_answer(recognizer, aggregation, labels):
 
 def test_the_overall_answer_is_that_of_a_call(recognizer):
     samples = changing(12)
-    called, timeline = recognizer((samples, RATE)), recognizer.timeline((samples, RATE))
+    called, timeline = (
+        recognizer((samples, RATE)),
+        recognizer.timeline((samples, RATE), detector=None),
+    )
     assert timeline.overall.scores == pytest.approx(called.scores, rel=1e-5)
     assert timeline.overall.label == called.label
 
@@ -204,12 +209,12 @@ def test_fifty_milliseconds_of_voice(recognizer):
 
 def test_digital_silence_is_a_segment_without_a_label(recognizer):
     samples = np.concatenate((changing(4), np.zeros(4 * RATE, np.float32), changing(4)))
-    timeline = recognizer.timeline((samples, RATE))
+    timeline = recognizer.timeline((samples, RATE), detector=None)
     (silent,) = [part for part in timeline.segments if part.label is None]
     assert times([silent]) == [(4.0, 8.0)]
     assert silent.reason == "digital silence: nothing to classify"
     assert (silent.arousal, silent.valence, silent.confidence) == (None, None, 0.0)
-    everything = recognizer.timeline((np.zeros(3 * RATE, np.float32), RATE))
+    everything = recognizer.timeline((np.zeros(3 * RATE, np.float32), RATE), detector=None)
     assert everything.overall.reason == silent.reason
 
 
@@ -218,15 +223,17 @@ def test_warnings_are_those_of_the_windows_and_of_the_whole(recognizer, tmp_path
     samples = np.concatenate((noise(2), clipped, noise(2, 3, 1e-4), noise(2, 4)))
     soundfile.write(tmp_path / "a.wav", samples, RATE, "FLOAT")
     content = (tmp_path / "a.wav").read_bytes()
-    timeline = recognizer.timeline(content[: len(content) * 15 // 16])
+    timeline = recognizer.timeline(content[: len(content) * 15 // 16], detector=None)
     codes = [[caution.code for caution in window.warnings] for window in timeline.windows]
     assert codes == [[], ["clipped"], ["too-quiet"], ["truncated"]]
     said = {w.code for part in timeline.segments for w in part.warnings}
     assert said == {"clipped", "too-quiet", "truncated"}
     assert "truncated" in [w.code for w in timeline.warnings]
     whole = recognizer((clipped, RATE)).warnings
-    assert recognizer.timeline((clipped, RATE)).warnings == whole
-    assert [w.code for w in recognizer.timeline((noise(0.5), RATE)).warnings] == ["short"]
+    assert recognizer.timeline((clipped, RATE), detector=None).warnings == whole
+    assert [w.code for w in recognizer.timeline((noise(0.5), RATE), detector=None).warnings] == [
+        "short"
+    ]
 
 
 @pytest.mark.parametrize("smoothing", ["median", "hmm"])
@@ -235,8 +242,10 @@ def test_smoothing_removes_a_single_window(smoothing):
     levels = [0.1, 0.1, 0.1, 0.9, 0.1, 0.1, 0.1, 0.9, 0.9, 0.9, 0.9]
     samples = np.concatenate([noise(2, i, level) for i, level in enumerate(levels)])
     recognizer = Recognizer(Loudness())
-    plain = recognizer.timeline((samples, RATE), TimelineSettings())
-    smooth = recognizer.timeline((samples, RATE), TimelineSettings(smoothing=smoothing))
+    plain = recognizer.timeline((samples, RATE), TimelineSettings(), detector=None)
+    smooth = recognizer.timeline(
+        (samples, RATE), TimelineSettings(smoothing=smoothing), detector=None
+    )
     assert [part.label for part in plain.segments] == ["quiet", "loud", "quiet", "loud"]
     assert [(part.label, part.end_s) for part in smooth.segments] == [("quiet", 14), ("loud", 22)]
     assert smooth.windows == plain.windows
@@ -263,11 +272,11 @@ class Loudness:
 def test_a_profile_changes_the_segments(recognizer):
     profile = Profile.create(recognizer)
     samples = changing(6)
-    before = recognizer.timeline((samples, RATE))
+    before = recognizer.timeline((samples, RATE), detector=None)
     for start in (0, 2, 4):
         profile.learn((samples[start * RATE : (start + 2) * RATE], RATE), "sad")
     personal = recognizer.with_profile(profile)
-    after = personal.timeline((samples, RATE))
+    after = personal.timeline((samples, RATE), detector=None)
     assert after.windows == tuple(personal.windows((samples, RATE)))
     assert after.overall.scores["sad"] > before.overall.scores["sad"]
 
@@ -306,7 +315,7 @@ def test_the_signs_are_those_of_common_sense():
 )
 def test_impossible_lengths_are_refused(recognizer, changes, said):
     with pytest.raises(AudioError, match=said):
-        recognizer.timeline((noise(3), RATE), TimelineSettings(**changes))
+        recognizer.timeline((noise(3), RATE), TimelineSettings(**changes), detector=None)
 
 
 @pytest.mark.parametrize(
@@ -320,16 +329,16 @@ def test_impossible_lengths_are_refused(recognizer, changes, said):
 )
 def test_impossible_choices_are_refused(recognizer, changes, said):
     with pytest.raises(ModelError, match=said):
-        recognizer.timeline((noise(3), RATE), TimelineSettings(**changes))
+        recognizer.timeline((noise(3), RATE), TimelineSettings(**changes), detector=None)
 
 
 def test_errors_are_those_of_a_call(recognizer):
     with pytest.raises(AudioError, match="no such file"):
-        recognizer.timeline("missing.wav")
+        recognizer.timeline("missing.wav", detector=None)
     with pytest.raises(AudioError, match=r"the sample at 1\.000 s is not finite"):
-        recognizer.timeline((np.append(noise(1), np.nan), RATE))
+        recognizer.timeline((np.append(noise(1), np.nan), RATE), detector=None)
     with pytest.raises(AudioError, match="toy takes sound"):
-        recognizer.timeline(encode_basis(noise(1), 5))
+        recognizer.timeline(encode_basis(noise(1), 5), detector=None)
 
 
 def test_a_table_of_segments_that_audformat_reads(recognizer):

@@ -16,10 +16,12 @@ from serkit.cli.options import Profiles
 from serkit.cli.personal import profile_of
 from serkit.cli.progress import late_bar
 from serkit.cli.streams import complain
+from serkit.cli.voice_options import MinSilence, MinSpeech, Pad, Threshold, detector_of
 from serkit.errors import AudioError, PacketError
 from serkit.text import printable
 
 if TYPE_CHECKING:
+    from serkit.audio.voice import VoiceDetector
     from serkit.runtime import Recognizer, Timeline, TimelineSettings
 
     Answer = tuple[str, Timeline | Exception]
@@ -62,6 +64,16 @@ class AggregationName(StrEnum):
     confidence = "confidence"
 
 
+OFF = "off"
+
+TimelineDetector = Annotated[
+    str,
+    typer.Option(
+        "--detector",
+        metavar="NAME",
+        help="bands; silero (needs the extra vad); or off, to classify everything.",
+    ),
+]
 Model = Annotated[
     str | None,
     typer.Option("--model", "-m", metavar="M", help="Shipped model or path of a file."),
@@ -113,6 +125,11 @@ def timeline(
     aggregation: Annotated[
         AggregationName, typer.Option(help="Weight of a window in the overall answer.")
     ] = AggregationName.duration,
+    detector: TimelineDetector = "bands",
+    threshold: Threshold = None,
+    min_speech_ms: MinSpeech = None,
+    min_silence_ms: MinSilence = None,
+    pad_ms: Pad = None,
     labels: Labels = None,
     min_confidence: MinConfidence = None,
     profile: ProfileName = None,
@@ -134,6 +151,7 @@ def timeline(
         window=window, hop=hop, pause=pause, smoothing=smoothing, dwell=dwell,
         aggregation=aggregation, labels=labels, min_confidence=min_confidence,
     )  # fmt: skip
+    voice = voice_of(detector, threshold, min_speech_ms, min_silence_ms, pad_ms)
     recognizer = recognizer_of(model, profile, profiles, audio)
     with late_bar("Recognising: seconds", after=_LONG_S) as on_seconds:
         answers: list[Answer] = []
@@ -141,7 +159,9 @@ def timeline(
             with ExitStack() as resources:
                 try:
                     source = _stdin(resources) if file == STDIN else file
-                    found = recognizer.timeline(source, settings, on_seconds=on_seconds)
+                    found = recognizer.timeline(
+                        source, settings, detector=voice, on_seconds=on_seconds
+                    )
                     answers.append((file, found))
                 except (AudioError, PacketError) as error:
                     answers.append((file, error))
@@ -177,6 +197,27 @@ def recognizer_of(
         return load(model or default_model(audio))
     known = profile_of(profile, profiles, model)
     return known.model.with_profile(known)
+
+
+def voice_of(
+    detector: str,
+    threshold: float | None,
+    min_speech_ms: float | None,
+    min_silence_ms: float | None,
+    pad_ms: float | None,
+) -> VoiceDetector | None:
+    """The detector of the options; None if it is off.
+
+    Raises:
+        AudioError: As `detector_of`, or an option is given although it is off.
+        MissingExtraError: As `detector_of`.
+    """
+    given = (threshold, min_speech_ms, min_silence_ms, pad_ms)
+    if detector != OFF:
+        return detector_of(detector, *given)
+    if any(value is not None for value in given):
+        raise AudioError("options of voice activity are given, but --detector is off")
+    return None
 
 
 def settings_of(

@@ -2,56 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Protocol, TypedDict
+from typing import TYPE_CHECKING, TypedDict
 
 import numpy as np
 from numpy.typing import NDArray
 
+if TYPE_CHECKING:
+    from serkit.audio.voice import VoiceDetector, VoiceSegment
+
 Array = NDArray[np.float32]
-
-
-class Stretch(Protocol):
-    """A voiced stretch."""
-
-    @property
-    def start_s(self) -> float:
-        """Start in seconds from the start of the stream."""
-
-    @property
-    def end_s(self) -> float:
-        """End in seconds."""
-
-
-class VoiceStream(Protocol):
-    """Voice activity of one stream, as it arrives."""
-
-    @property
-    def decided_s(self) -> float:
-        """Everything about voice before this time is known."""
-
-    @property
-    def open_since_s(self) -> float | None:
-        """Start of the stretch that has not ended yet; None in a pause."""
-
-    def push(self, samples: Array) -> Sequence[Stretch]:
-        """Take samples, mono at 16 kHz; the stretches that have ended."""
-
-    def finish(self) -> Sequence[Stretch]:
-        """End the stream; the remaining stretches."""
-
-
-class VoiceDetector(Protocol):
-    """Starts a `VoiceStream` for each recording."""
-
-    def start(self) -> VoiceStream:
-        """A new stream."""
 
 
 class Heard(TypedDict):
     """Arguments of `Tracker.push`."""
 
-    ended: list[Stretch]
+    ended: list[VoiceSegment]
     open_since_s: float | None
     decided_s: float
 
@@ -65,7 +30,7 @@ class Listener:
 
     def __init__(self, detector: VoiceDetector | None) -> None:
         self._stream = None if detector is None else detector.start()
-        self._ended: list[Stretch] = []
+        self._ended: list[VoiceSegment] = []
 
     def push(self, samples: Array) -> None:
         """Take samples: mono at 16 kHz, shape `[n]`."""
@@ -83,6 +48,20 @@ class Listener:
             "decided_s": self._stream.decided_s,
         }
 
-    def finish(self) -> list[Stretch]:
+    def finish(self) -> list[VoiceSegment]:
         """End the stream; the remaining stretches."""
         return [*self._ended, *(() if self._stream is None else self._stream.finish())]
+
+
+def detector_named(detector: VoiceDetector | str | None) -> VoiceDetector | None:
+    """The detector itself, or that of the name.
+
+    Raises:
+        AudioError: There is no detector of this name.
+        MissingExtraError: The package of the detector is not installed.
+    """
+    if isinstance(detector, str):
+        from serkit.audio.voice import find_detector
+
+        return find_detector(detector)
+    return detector

@@ -16,13 +16,14 @@ from serkit.features import LogMelRecipe
 from serkit.features.whisper import normalised, scaled
 from serkit.runtime.caution import Caution
 from serkit.runtime.events import EndEvent, Event
-from serkit.runtime.listener import Listener, VoiceDetector
+from serkit.runtime.listener import Listener, detector_named
 from serkit.runtime.sound_check import SoundCheck, short
 from serkit.runtime.sources import last_missing, lost_frames
 from serkit.runtime.timeline import TimelineSettings
 from serkit.runtime.tracker import Tracker
 
 if TYPE_CHECKING:
+    from serkit.audio.voice import VoiceDetector
     from serkit.runtime.recognizer import Recognizer
 
 Array = NDArray[np.float32]
@@ -40,8 +41,8 @@ class LiveStream:
     Args:
         model: The model.
         settings: How to cut, smooth and sum up.
-        detector: Detects voice; None to classify everything. Packets hold no sound to detect voice
-            in, and are classified entirely.
+        detector: Detects voice, or its name, see `serkit.audio.voice`; None to classify everything.
+            Packets hold no sound to detect voice in, and are classified entirely.
 
     Raises:
         AudioError: The hop is out of range.
@@ -52,15 +53,15 @@ class LiveStream:
         self,
         model: Recognizer,
         settings: TimelineSettings | None = None,
-        detector: VoiceDetector | None = None,
+        detector: VoiceDetector | str | None = "bands",
     ) -> None:
         self._model = model
         self._settings = TimelineSettings() if settings is None else settings
-        self._detector = detector
+        self._detector = detector_named(detector)
         self._takes_log_mel = isinstance(model.card.input, LogMelRecipe)
         self._input: _Sound | _Packets | None = None
         self._ended = False
-        _Sound(model, self._settings, detector)  # refuses settings before the first sample
+        _Sound(model, self._settings, self._detector)  # refuses settings before the first sample
 
     def push(self, samples: NDArray[Any], *, rate: int = SAMPLE_RATE) -> list[Event]:
         """Take the next samples.

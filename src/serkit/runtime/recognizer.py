@@ -26,7 +26,7 @@ from serkit.runtime.prediction import MIN_DURATION_S, Prediction, Window
 from serkit.runtime.sources import Stream, is_silent, opened, window_cautions
 
 if TYPE_CHECKING:
-    from serkit.runtime.listener import VoiceDetector
+    from serkit.audio.voice import VoiceDetector
     from serkit.runtime.live import LiveStream
     from serkit.runtime.profile import Profile
     from serkit.runtime.timeline import Timeline, TimelineSettings
@@ -213,7 +213,7 @@ class Recognizer:
         source: Source,
         settings: TimelineSettings | None = None,
         *,
-        detector: VoiceDetector | None = None,
+        detector: VoiceDetector | str | None = "bands",
         on_seconds: Callable[[float], object] | None = None,
     ) -> Timeline:
         """Recognise emotion over time, in one pass.
@@ -221,8 +221,8 @@ class Recognizer:
         Args:
             source: As for a call.
             settings: How to cut, smooth and sum up; None for the defaults.
-            detector: Detects voice; None to classify everything. Packets hold no sound to detect
-                voice in, and are classified entirely.
+            detector: Detects voice, or its name, see `serkit.audio.voice`; None to classify
+                everything. Packets hold no sound to detect voice in, and are classified entirely.
             on_seconds: Progress callback; takes the length in seconds of each part read.
 
         Returns:
@@ -231,9 +231,10 @@ class Recognizer:
 
         Raises:
             AudioError: The recording cannot be read, or holds packets while the model takes sound;
-                or the hop is out of range.
+                or the hop is out of range, or there is no such detector.
             PacketError: As a call.
             ModelError: A label is unknown.
+            MissingExtraError: The package of the detector is not installed.
         """
         from serkit.runtime.whole import timeline
 
@@ -243,7 +244,7 @@ class Recognizer:
         self,
         settings: TimelineSettings | None = None,
         *,
-        detector: VoiceDetector | None = None,
+        detector: VoiceDetector | str | None = "bands",
     ) -> LiveStream:
         """Recognise a stream as it arrives; the answers are those of `timeline`.
 
@@ -252,8 +253,9 @@ class Recognizer:
             detector: As for `timeline`.
 
         Raises:
-            AudioError: The hop is out of range.
+            AudioError: The hop is out of range, or there is no such detector.
             ModelError: A label is unknown.
+            MissingExtraError: The package of the detector is not installed.
         """
         from serkit.runtime.live import LiveStream
 

@@ -14,7 +14,6 @@ from serkit.audio import SAMPLE_RATE
 from serkit.runtime.caution import Caution
 from serkit.runtime.decision import chosen_labels, decided, distance_cautions, scores_of
 from serkit.runtime.events import Event, PartialEvent, SegmentEvent, VoiceEvent
-from serkit.runtime.listener import Stretch
 from serkit.runtime.prediction import MIN_DURATION_S, Prediction, Window
 from serkit.runtime.segmentation import SegmentBuilder, merged
 from serkit.runtime.smoothing import Cell, smoother
@@ -23,6 +22,7 @@ from serkit.runtime.sources import window_check
 from serkit.runtime.timeline import Segment, TimelineSettings
 
 if TYPE_CHECKING:
+    from serkit.audio.voice import VoiceSegment
     from serkit.runtime.recognizer import Recognizer
 
 Array = NDArray[np.float32]
@@ -167,7 +167,7 @@ class Tracker:
     def push(
         self,
         content: Array,
-        ended: Sequence[Stretch] = (),
+        ended: Sequence[VoiceSegment] = (),
         *,
         open_since_s: float | None = None,
         decided_s: float = 0.0,
@@ -191,7 +191,7 @@ class Tracker:
         self._advance(horizon)
         return self._drained()
 
-    def finish(self, ended: Sequence[Stretch] = ()) -> list[Event]:
+    def finish(self, ended: Sequence[VoiceSegment] = ()) -> list[Event]:
         """End the stream.
 
         Args:
@@ -232,7 +232,7 @@ class Tracker:
         cautions += distance_cautions(self._model.card, self._distance / self._seconds)
         return Prediction(label, scores, duration_s, name, reason, cautions)
 
-    def _hear(self, ended: Sequence[Stretch], open_since_s: float | None) -> None:
+    def _hear(self, ended: Sequence[VoiceSegment], open_since_s: float | None) -> None:
         for stretch in ended:
             start, end = round(stretch.start_s * self._rate), round(stretch.end_s * self._rate)
             if self._stretches and self._stretches[-1][1] is None:

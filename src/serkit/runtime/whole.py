@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING
 from serkit.audio import Source
 from serkit.features import LogMelRecipe
 from serkit.runtime.events import Event, PartialEvent, SegmentEvent, VoiceEvent
-from serkit.runtime.listener import Listener, VoiceDetector
+from serkit.runtime.listener import Listener, detector_named
 from serkit.runtime.sources import opened
 from serkit.runtime.timeline import Timeline, TimelineSettings
 from serkit.runtime.tracker import Tracker
 
 if TYPE_CHECKING:
+    from serkit.audio.voice import VoiceDetector
     from serkit.runtime.recognizer import Recognizer
 
 
@@ -22,17 +23,18 @@ def timeline(
     source: Source,
     settings: TimelineSettings | None = None,
     *,
-    detector: VoiceDetector | None = None,
+    detector: VoiceDetector | str | None = "bands",
     on_seconds: Callable[[float], object] | None = None,
 ) -> Timeline:
     """See `Recognizer.timeline`."""
     settings = TimelineSettings() if settings is None else settings
-    listener = Listener(detector)
+    known = detector_named(detector)
+    listener = Listener(known)
     events: list[Event] = []
     # A tracker checks windows of samples itself.
     check = isinstance(model.card.input, LogMelRecipe)
     with opened(source, model.card, hear=listener.push, check=check) as stream:
-        detected = detector is not None and stream.is_sound
+        detected = known is not None and stream.is_sound
         tracker = Tracker(model, settings, stream.rate, voice=detected, losses=stream.losses)
         for block in stream.blocks:
             events += tracker.push(block, **listener.heard())
