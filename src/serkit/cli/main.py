@@ -11,6 +11,7 @@ import typer
 from serkit.cli import codec, corpus, encoder, models, profile
 from serkit.cli.evaluate import compare, evaluate
 from serkit.cli.export import export
+from serkit.cli.listen import listen
 from serkit.cli.predict import predict
 from serkit.cli.quantize import quantize
 from serkit.cli.streams import complain, keep_libraries_quiet, say
@@ -28,6 +29,7 @@ app = typer.Typer(
 )
 app.command("predict")(predict)
 app.command("timeline")(timeline)
+app.command("listen")(listen)
 app.command("vad")(vad)
 app.command("train")(train)
 app.command("quantize")(quantize)

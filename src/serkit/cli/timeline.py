@@ -300,8 +300,8 @@ def _print_table(answers: list[Answer]) -> None:
             if segment.warnings:
                 label.append(" !", "yellow")
             table.add_row(
-                _minutes(segment.start_s),
-                _minutes(segment.end_s),
+                minutes(segment.start_s),
+                minutes(segment.end_s),
                 label,
                 f"{segment.confidence:.2f}" if segment.scores else "",
                 *(
@@ -320,6 +320,7 @@ def _print_table(answers: list[Answer]) -> None:
             console.print(Text(printable(f"! {warning}"), "yellow"), soft_wrap=True)
 
 
-def _minutes(seconds: float) -> str:
+def minutes(seconds: float) -> str:
+    """A time such as `12:03.4`."""
     tenths = round(10 * seconds)
     return f"{tenths // 600}:{tenths % 600 // 10:02d}.{tenths % 10}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from serkit.runtime.prediction import Prediction, Window
 from serkit.runtime.timeline import Segment
@@ -18,7 +18,7 @@ class VoiceEvent:
         voiced: Whether voice begins.
     """
 
-    kind: ClassVar[str] = "voice"
+    kind: ClassVar[Literal["voice"]] = "voice"
     time_s: float
     voiced: bool
 
@@ -32,7 +32,7 @@ class PartialEvent:
         label: Its most probable emotion; None for digital silence or below `min_confidence`.
     """
 
-    kind: ClassVar[str] = "partial"
+    kind: ClassVar[Literal["partial"]] = "partial"
     window: Window
     label: str | None
 
@@ -45,7 +45,7 @@ class SegmentEvent:
         segment: The segment; it will not change.
     """
 
-    kind: ClassVar[str] = "segment"
+    kind: ClassVar[Literal["segment"]] = "segment"
     segment: Segment
 
 
@@ -57,7 +57,7 @@ class EndEvent:
         overall: One answer for the whole stream; its warnings are about the whole stream.
     """
 
-    kind: ClassVar[str] = "end"
+    kind: ClassVar[Literal["end"]] = "end"
     overall: Prediction
 
 
