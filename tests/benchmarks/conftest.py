@@ -611,6 +611,26 @@ def results():
             ]
         },
         "shuffle_worth": splits(),
+        "timeline_speed": {
+            "threads": 1,
+            "seconds": 3600,
+            "rounds": 3,
+            "rows": [
+                {
+                    "what": what,
+                    "median_s": 1.1 * cpu_s,
+                    "cpu_s": cpu_s,
+                    "real_time_factor": cpu_s / 3600,
+                    "peak_mb": 53.4,
+                    "ratio": cpu_s / 3.0,
+                }
+                for what, cpu_s in (("timeline, voice by `bands`", 3.0), ("librosa", 18.0))
+            ],
+            "chunk_ms": 20.0,
+            "live_s": 600,
+            "pause_s": 1.0,
+            "latency": [{"what": "a full window", "n": 9, "median_ms": 127.8, "most_ms": 593.8}],
+        },
         "tiny_quantised": quantised_model(),
         "tiny_selection": {
             "seeds": 3, "candidates": ["a", "b"], "mean_ua": 0.6, "mean_ua_as_shipped": 0.615,

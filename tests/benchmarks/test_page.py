@@ -330,3 +330,10 @@ def test_voice_activity(results):
     assert "(WebRTC, mode 3): -12.0 (-15.0 to -9.0) percentage points" in flat
     assert "| WebRTC, mode 3 | 33.0 | 22.0 |" in text
     assert "| WebRTC, mode 3 | 23.0 | 25.0 |" in text
+
+
+def test_the_timeline_has_its_speed_and_latency(results):
+    text = site(results)["results/speed.md"]
+    assert row_of(text, "timeline, voice by `bands`") == ["3.00", "0.00083", "1.0", "53"]
+    assert row_of(text, "librosa |") == ["18.00", "0.00500", "6.0", "53"]
+    assert row_of(text, "a full window") == ["9", "128", "594"]
