@@ -362,3 +362,50 @@ def test_a_table_of_segments_that_audformat_reads(recognizer):
         [part.scores.get("angry", math.nan) for part in timeline.segments], nan_ok=True
     )
     assert isinstance(plain, pandas.DataFrame)
+
+
+def test_each_channel_of_two_speakers(recognizer, tmp_path):
+    one, two = changing(6), changing(12)[6 * RATE :]
+    both = np.stack((one, two), axis=1)
+    soundfile.write(tmp_path / "both.wav", both, RATE, "FLOAT")
+    for source in ((both, RATE), tmp_path / "both.wav"):
+        for channel, alone in enumerate((one, two)):
+            found = recognizer.timeline(source, detector=None, channel=channel)
+            assert found == recognizer.timeline((alone, RATE), detector=None)
+    mixed = recognizer.timeline((both, RATE), detector=None)
+    assert mixed == recognizer.timeline(((one + two) / 2, RATE), detector=None)
+    for channel, said in ((2, "channel 3 was asked for; the recording has 2"), (-1, "channel 0")):
+        with pytest.raises(AudioError, match=said):
+            recognizer.timeline((both, RATE), channel=channel)
+
+
+STRANGE = {
+    "tone": 0.3 * np.sin(np.arange(6 * RATE) / 9),
+    "music": sum(np.sin(np.arange(6 * RATE) * f) * (np.arange(6 * RATE) % 8000 > i * 900)
+                 for i, f in enumerate((0.05, 0.0625, 0.075))) / 4,
+    "clipped": np.clip(3 * changing(6), -0.1, 0.1),
+    "offset": 0.4 + changing(6),
+    "changing loudness": changing(6) * np.geomspace(1e-5, 30, 6 * RATE),
+    "loud": 1e10 * changing(6),
+    "clicks": (np.arange(6 * RATE) % 4000 == 0).astype(float),
+    "quiet": 1e-7 * changing(6),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", STRANGE)
+@pytest.mark.parametrize("settings", [TimelineSettings(), TimelineSettings(smoothing="hmm")])
+def test_strange_sound(recognizer, kind, settings):
+    timeline = recognizer.timeline((STRANGE[kind], RATE), settings)
+    borders = times(timeline.segments)
+    assert (borders[0][0], borders[-1][1]) == (0.0, 6.0)
+    assert all(before[1] == after[0] for before, after in itertools.pairwise(borders))
+    for segment in timeline.segments:
+        assert (segment.label is None) == (segment.reason is not None)
+        if segment.scores:
+            assert sum(segment.scores.values()) == pytest.approx(1.0)
+            assert -1.0 <= segment.arousal <= 1.0
+    stream = recognizer.stream(settings)
+    events = [e for part in np.array_split(STRANGE[kind], 50) for e in stream.push(part)]
+    events += stream.finish()
+    live = tuple(event.segment for event in events if event.kind == "segment")
+    assert live == timeline.segments

@@ -58,22 +58,25 @@ def read(source: Source, *, on_truncated: OnTruncated | None = None) -> Samples:
     return np.concatenate(list(stream(source, on_truncated=on_truncated)))
 
 
-def stream(source: Source, *, on_truncated: OnTruncated | None = None) -> Iterator[Samples]:
+def stream(
+    source: Source, *, on_truncated: OnTruncated | None = None, channel: int | None = None
+) -> Iterator[Samples]:
     """Read a recording block by block, in memory that does not grow with its length.
 
     Args:
         source: As for `read`.
         on_truncated: As for `read`.
+        channel: Number of the channel to read, from 0; None for the mean of all.
 
     Yields:
         Consecutive blocks, mono float32 at 16 kHz; concatenated, exactly the result of `read`.
 
     Raises:
-        AudioError: As `read`; damage is reported when it is reached.
+        AudioError: As `read`; damage is reported when it is reached. Or there is no such channel.
     """
     empty = True
     with ExitStack() as resources:
-        decoded = _open(source, resources)
+        decoded = _open(source, resources, channel)
         _check_rate(decoded.rate)
         blocks = _checked(_up_to_damage(decoded.blocks, on_truncated), decoded.rate)
         for block in resampled(blocks, decoded.rate):
@@ -127,12 +130,12 @@ def _up_to_damage(blocks: Iterator[Samples], on_truncated: OnTruncated | None) -
         yield block
 
 
-def _open(source: Source, resources: ExitStack) -> Decoded:
+def _open(source: Source, resources: ExitStack, channel: int | None) -> Decoded:
     """Open a source of any type."""
     if isinstance(source, tuple):
         if len(source) != 2:
             raise AudioError(f"the tuple has {len(source)} elements; expected (array, rate)")
-        return _open_array(*source)
+        return _open_array(*source, channel)
     if isinstance(source, bytes | bytearray | memoryview):
         file: BinaryIO = io.BytesIO(source)
     elif isinstance(source, str | os.PathLike):
@@ -148,7 +151,7 @@ def _open(source: Source, resources: ExitStack) -> Decoded:
         )
     try:
         file.seek(0)
-        return decode(file, resources)
+        return decode(file, resources, channel)
     except AudioError:
         raise
     except Exception as error:  # libraries raise errors of any type on damaged files
@@ -171,7 +174,7 @@ def _opened(path: Path) -> BinaryIO:
         raise AudioError(f"cannot be opened: {one_line(error)}") from error
 
 
-def _open_array(array: NDArray[Any], rate: int) -> Decoded:
+def _open_array(array: NDArray[Any], rate: int, channel: int | None = None) -> Decoded:
     array = np.asarray(array)
     if array.ndim not in (1, 2):
         raise AudioError(
@@ -195,7 +198,7 @@ def _open_array(array: NDArray[Any], rate: int) -> Decoded:
 
     def blocks() -> Iterator[Samples]:
         for start in range(0, len(array), BLOCK_FRAMES):
-            yield mono(_to_float(array[start : start + BLOCK_FRAMES]))
+            yield mono(_to_float(array[start : start + BLOCK_FRAMES]), channel)
 
     return Decoded(int(rate), blocks())
 

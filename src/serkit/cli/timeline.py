@@ -117,6 +117,10 @@ def timeline(
     out: Annotated[
         Path | None, typer.Option("--output", "-o", metavar="FILE", help="Write to a file.")
     ] = None,
+    channel: Annotated[
+        int | None,
+        typer.Option(min=1, metavar="N", help="Channel of the sound; default: the mean of all."),
+    ] = None,
     window: WindowLength = None,
     hop: Hop = None,
     pause: Pause = 1.0,
@@ -160,7 +164,11 @@ def timeline(
                 try:
                     source = _stdin(resources) if file == STDIN else file
                     found = recognizer.timeline(
-                        source, settings, detector=voice, on_seconds=on_seconds
+                        source,
+                        settings,
+                        detector=voice,
+                        channel=None if channel is None else channel - 1,
+                        on_seconds=on_seconds,
                     )
                     answers.append((file, found))
                 except (AudioError, PacketError) as error:

@@ -214,6 +214,7 @@ class Recognizer:
         settings: TimelineSettings | None = None,
         *,
         detector: VoiceDetector | str | None = "bands",
+        channel: int | None = None,
         on_seconds: Callable[[float], object] | None = None,
     ) -> Timeline:
         """Recognise emotion over time, in one pass.
@@ -223,6 +224,8 @@ class Recognizer:
             settings: How to cut, smooth and sum up; None for the defaults.
             detector: Detects voice, or its name, see `serkit.audio.voice`; None to classify
                 everything. Packets hold no sound to detect voice in, and are classified entirely.
+            channel: Number of the channel of sound, from 0, such as that of one speaker; None for
+                the mean of all.
             on_seconds: Progress callback; takes the length in seconds of each part read.
 
         Returns:
@@ -231,14 +234,16 @@ class Recognizer:
 
         Raises:
             AudioError: The recording cannot be read, or holds packets while the model takes sound;
-                or the hop is out of range, or there is no such detector.
+                or the hop is out of range, or there is no such detector or channel.
             PacketError: As a call.
             ModelError: A label is unknown.
             MissingExtraError: The package of the detector is not installed.
         """
         from serkit.runtime.whole import timeline
 
-        return timeline(self, source, settings, detector=detector, on_seconds=on_seconds)
+        return timeline(
+            self, source, settings, detector=detector, channel=channel, on_seconds=on_seconds
+        )
 
     def stream(
         self,

@@ -70,6 +70,7 @@ def opened(
     *,
     hear: Callable[[Array], object] | None = None,
     check: bool = True,
+    channel: int | None = None,
 ) -> Iterator[Stream]:
     """Open a recording, either sound or packets of the codec, as the input of a model.
 
@@ -78,6 +79,7 @@ def opened(
         card: The card of the model, which takes sound or log-mel.
         hear: Called with each block of 16 kHz samples before what is made of it; packets hold none.
         check: Whether the cautions tell the quality of sound; it takes as long as the model.
+        channel: Number of the channel of the sound, from 0; None for the mean of all.
 
     Raises:
         AudioError: The recording holds packets, but the model takes sound. Errors of the recording
@@ -88,7 +90,7 @@ def opened(
     with ExitStack() as resources:
         packets = _packets(source, resources)
         if packets is None:
-            sound = _sound(source, check=check)
+            sound = _sound(source, check=check, channel=channel)
             if hear is not None:
                 sound = sound.watched(hear)
             yield _as_log_mel(sound) if takes_log_mel else sound
@@ -153,7 +155,7 @@ def _packets(source: Source, resources: ExitStack) -> StoredBytes | None:
     return content if first in FIRST_BYTES else None
 
 
-def _sound(source: Source, *, check: bool) -> Stream:
+def _sound(source: Source, *, check: bool, channel: int | None) -> Stream:
     truncated: list[Caution] = []
     quality = SoundCheck()
     reported = 0
@@ -167,7 +169,7 @@ def _sound(source: Source, *, check: bool) -> Stream:
         reported = len(truncated)
         return new
 
-    blocks = stream(source, on_truncated=on_truncated)
+    blocks = stream(source, on_truncated=on_truncated, channel=channel)
     if not check:
         return Stream(blocks, SAMPLE_RATE, lambda: tuple(truncated), losses)
     return Stream(

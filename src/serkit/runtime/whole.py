@@ -24,6 +24,7 @@ def timeline(
     settings: TimelineSettings | None = None,
     *,
     detector: VoiceDetector | str | None = "bands",
+    channel: int | None = None,
     on_seconds: Callable[[float], object] | None = None,
 ) -> Timeline:
     """See `Recognizer.timeline`."""
@@ -33,7 +34,7 @@ def timeline(
     events: list[Event] = []
     # A tracker checks windows of samples itself.
     check = isinstance(model.card.input, LogMelRecipe)
-    with opened(source, model.card, hear=listener.push, check=check) as stream:
+    with opened(source, model.card, hear=listener.push, check=check, channel=channel) as stream:
         detected = known is not None and stream.is_sound
         tracker = Tracker(model, settings, stream.rate, voice=detected, losses=stream.losses)
         for block in stream.blocks:
