@@ -127,3 +127,15 @@ def test_several_recordings_have_no_common_subtitles(note):
     done = in_process("timeline", "--detector", "off", note, note, "-f", "srt")
     assert done.returncode == 2
     assert "srt describes one recording, got 2" in done.stderr
+
+
+def test_a_report(note, tmp_path):
+    page = tmp_path / "note.html"
+    done = in_process("timeline", note, tmp_path / "no.wav", "--report", page, "-f", "csv")
+    assert done.returncode == 2
+    text = page.read_text()
+    assert "note.wav" in text
+    assert "no such file" in text
+    done = in_process("timeline", "-", "--report", page)
+    assert done.returncode == 2
+    assert "standard input is read only once" in done.stderr

@@ -117,6 +117,10 @@ def timeline(
     out: Annotated[
         Path | None, typer.Option("--output", "-o", metavar="FILE", help="Write to a file.")
     ] = None,
+    report: Annotated[
+        Path | None,
+        typer.Option(metavar="F.html", help="Write an HTML report to look at and listen to."),
+    ] = None,
     channel: Annotated[
         int | None,
         typer.Option(min=1, metavar="N", help="Channel of the sound; default: the mean of all."),
@@ -150,7 +154,9 @@ def timeline(
     kind = output or _format_of(out)
     if kind is TimelineFormat.table and out is not None:
         raise typer.BadParameter("a table is only printed; choose another", param_hint="--format")
-    refuse_unwritable(out, sources=[*audio, *([model] if model else [])])
+    if report is not None and STDIN in audio:
+        raise typer.BadParameter("standard input is read only once", param_hint="--report")
+    refuse_unwritable(out, report, sources=[*audio, *([model] if model else [])])
     settings = settings_of(
         window=window, hop=hop, pause=pause, smoothing=smoothing, dwell=dwell,
         aggregation=aggregation, labels=labels, min_confidence=min_confidence,
@@ -182,6 +188,11 @@ def timeline(
             sys.stdout.write(text)
         else:
             write_atomically(out, text)
+    if report is not None:
+        from serkit.runtime.timeline_report import write_timeline_report
+
+        read = [(file, file, answer) for file, answer in answers]
+        write_timeline_report(report, read, channel=None if channel is None else channel - 1)
     for file, problem in failed:
         complain(f"{file}: {problem}")
         if context.find_root().params.get("debug"):
