@@ -84,11 +84,12 @@ def test_speech_at_known_places(name):
 
 @pytest.mark.parametrize("name", DETECTORS)
 def test_real_speech_between_pauses(name):
-    """A clip of a speaker, surrounded by three seconds of noise 50 dB below full scale."""
+    """A clip of a speaker between pauses of three seconds, in faint noise."""
     for path in sorted(EXAMPLES.glob("*.flac")):
         clip = read(path)
-        samples = np.concatenate((noise(3.0), clip, noise(3.0)))
-        samples = samples + noise(len(samples) / RATE, 1e-4)
+        pause = np.zeros(3 * RATE, np.float32)
+        samples = np.concatenate((pause, clip, pause))
+        samples += noise(len(samples) / RATE, 1e-3)[: len(samples)]
         segments = found(samples, find_detector(name))
         inside = sum(
             max(0.0, min(s.end_s, 3.0 + len(clip) / RATE) - max(s.start_s, 3.0)) for s in segments
@@ -185,8 +186,8 @@ def test_stationary_sounds_are_no_speech(kind):
     assert sum(s.duration_s for s in found(stationary(kind))) < 0.5
 
 
-def test_ten_hours_in_constant_memory():
-    """Generated minute by minute; an hour is checked against the first ten minutes."""
+def test_memory_does_not_grow_with_the_recording():
+    """An hour and two minutes, made minute by minute."""
     minute = np.concatenate((known_speech(), noise(47.5)))
 
     def peak(minutes):
@@ -292,7 +293,7 @@ def test_other_misuse():
     for use in (stream.finish, lambda: stream.push(np.zeros(1, np.float32))):
         with pytest.raises(AudioError, match="finished; start another one"):
             use()
-    with pytest.raises(AudioError, match="no detector whisper; expected bands or silero"):
+    with pytest.raises(AudioError, match="no detector 'whisper'; expected bands or silero"):
         find_detector("whisper")
 
 
