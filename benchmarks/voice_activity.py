@@ -7,7 +7,8 @@ real time on one thread.
 Clips of speakers that nothing was learned from are trimmed to their speech, found by level in the
 clean clip, and placed with pauses of 0.3 to 2.5 s; noise is made, sent through synthetic rooms and
 mixed in. Corpora: RAVDESS 07 to 24, nEMO, one speaker of TESS, CREMA-D 1061 to 1091, five speakers
-of EmoDB, and read English (a folder `transcribed`). Each noise has scenes of its own, the same at all levels.
+of EmoDB, and read English (a folder `transcribed`). Each noise has scenes of its own, the same at
+all levels.
 
 Needs the extra `bench`: SERKIT_CORPORA=/folder python benchmarks/voice_activity.py
 """

@@ -42,7 +42,7 @@ Array = NDArray[np.float32]
 SHIPPED = ROOT / "src" / "serkit" / "audio" / "voice" / "bands.safetensors"
 EMODB = ("03", "08", "09", "10", "11")
 SECONDS = 40.0
-N_PLAIN = 120
+N_PLAIN = 48
 """Recordings without speech."""
 SNR_DB = (-8.0, 40.0)
 GAIN_DB = (-35.0, 6.0)
