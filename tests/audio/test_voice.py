@@ -23,6 +23,8 @@ from serkit.audio.voice.segments import Segmenter
 from serkit.audio.voice.silero import SileroScorer
 from serkit.errors import AudioError, MissingExtraError, ModelError
 
+from degradation import SYNTHETIC
+
 EXAMPLES = Path(__file__).parents[2] / "examples"
 RATE = 16_000
 
@@ -184,6 +186,16 @@ def stationary(kind):
 def test_stationary_sounds_are_no_speech(kind):
     """A sound that begins may be speech until the noise floor is known."""
     assert sum(s.duration_s for s in found(stationary(kind))) < 0.5
+
+
+@pytest.mark.parametrize("name", DETECTORS)
+@pytest.mark.parametrize("kind", SYNTHETIC)
+def test_sounds_that_are_not_speech(kind, name):
+    """Tones, music-like chords, clicks, hum and noises that begin at once, at any level."""
+    rng = np.random.default_rng(9)
+    sounds = [np.asarray(SYNTHETIC[kind](rng), np.float32) for _ in range(4)]
+    speech = sum(s.duration_s for x in sounds for s in found(x, find_detector(name)))
+    assert speech < 0.15 * sum(map(len, sounds)) / RATE
 
 
 def test_memory_does_not_grow_with_the_recording():
