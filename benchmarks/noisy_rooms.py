@@ -138,6 +138,17 @@ def coloured(length: int, rng: Rng, slope: float) -> NDArray[np.float64]:
     return np.fft.irfft(spectrum * hz**-slope, length)
 
 
+def swelling(length: int, rng: Rng) -> NDArray[np.float64]:
+    """Coloured noise whose level changes every few seconds, gradually or at once."""
+    changes = 2 + length // (2 * SAMPLE_RATE)
+    at = np.sort(rng.integers(length, size=changes))
+    level_db = np.interp(np.arange(length), at, 8.0 * rng.standard_normal(changes))
+    level_db += np.repeat(
+        8.0 * rng.standard_normal(changes + 1), np.diff(np.concatenate(([0], at, [length])))
+    ) * (rng.random() < 0.5)
+    return coloured(length, rng, rng.uniform(-0.2, 1.1)) * 10.0 ** (level_db / 20.0)
+
+
 def babble(length: int, rng: Rng, others: Sequence[Path]) -> NDArray[np.float64]:
     """Six voices at once, each a sequence of clips at equal levels."""
     total = np.zeros(length)

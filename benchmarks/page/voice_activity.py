@@ -37,7 +37,7 @@ def section(results: Results) -> Section:
             "the pauses that is called speech. *Error*: their sum, with its 95 % interval "
             "(bootstrap over speakers). *Boundary*: median distance of a true boundary to the "
             f"nearest detected one, of the share that has one within {result['near_ms']:.0f} ms. "
-            "*Real-time factor*: one thread, "
+            "*Real-time factor*: processor time of one thread per second of sound, "
             f"{result['timed_s']:.0f} s of noisy speech, medians of {result['rounds']} "
             "interleaved rounds."
         ),

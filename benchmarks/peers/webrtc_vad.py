@@ -2,38 +2,41 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 import webrtcvad
 from numpy.typing import NDArray
 
 from serkit.audio import SAMPLE_RATE
-from serkit.audio.voice import VoiceOptions
-from serkit.audio.voice.segments import Segmenter
+
+Array = NDArray[np.float32]
 
 MODES = (0, 1, 2, 3)
 """Aggressiveness."""
 
-_FRAME = 3 * SAMPLE_RATE // 100
-_AS_IT_IS = VoiceOptions(min_speech_ms=0.0, min_silence_ms=0.0, pad_ms=0.0)
 
-
-def webrtc_segments(
-    samples: NDArray[np.float32], *, mode: int, options: VoiceOptions = _AS_IT_IS
-) -> NDArray[np.float64]:
-    """Starts and ends of speech in seconds, shape `[n, 2]`.
+class WebRtcScorer:
+    """Decisions in frames of 30 ms; see `serkit.audio.voice.FrameScorer`.
 
     Args:
-        samples: Mono at 16 kHz.
         mode: Aggressiveness, one of `MODES`.
-        options: Minimum lengths and padding around WebRTC's decisions in frames of 30 ms.
     """
-    detector = webrtcvad.Vad(mode)
-    pcm = (np.clip(samples, -1.0, 1.0) * 32767.0).astype("<i2").tobytes()
-    n = len(samples) // _FRAME
-    size = 2 * _FRAME
-    decisions = [detector.is_speech(pcm[i * size : (i + 1) * size], SAMPLE_RATE) for i in range(n)]
-    segmenter = Segmenter(replace(options, threshold=0.5), _FRAME)
-    segments = segmenter.push(np.array(decisions, np.float32)) + segmenter.finish(len(samples))
-    return np.array([(s.start_s, s.end_s) for s in segments]).reshape(-1, 2)
+
+    hop = 3 * SAMPLE_RATE // 100
+
+    def __init__(self, mode: int) -> None:
+        self._detector = webrtcvad.Vad(mode)
+        self._held: Array = np.zeros(0, np.float32)
+
+    def push(self, samples: Array) -> Array:
+        """Take samples; 1 for whole frames of speech, else 0."""
+        held = np.concatenate((self._held, samples))
+        n = len(held) // self.hop
+        self._held = held[n * self.hop :]
+        pcm = (np.clip(held[: n * self.hop], -1.0, 1.0) * 32767.0).astype("<i2").tobytes()
+        size = 2 * self.hop
+        frames = (pcm[i * size : (i + 1) * size] for i in range(n))
+        return np.array([self._detector.is_speech(f, SAMPLE_RATE) for f in frames], np.float32)
+
+    def finish(self) -> Array:
+        """The last frame, filled up with zeros."""
+        return self.push(np.zeros(-len(self._held) % self.hop, np.float32))

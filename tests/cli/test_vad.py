@@ -81,7 +81,7 @@ def test_a_file_that_cannot_be_read_is_reported_and_the_others_are_searched(reco
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--detector", "whisper"], "no detector whisper; expected bands or silero"),
+        (["--detector", "whisper"], "no detector 'whisper'; expected bands or silero"),
         (["--threshold", "2"], "threshold is 2; expected 0.01 to 0.99"),
         (["--pad-ms", "500"], "pad_ms is 500; expected at most half of min_silence_ms"),
     ],

@@ -21,7 +21,7 @@ MinSpeech = Annotated[
     typer.Option(
         "--min-speech-ms",
         metavar="MS",
-        help="Drop shorter speech; default: 100.",
+        help="Drop shorter speech; default: 250.",
         show_default=False,
     ),
 ]

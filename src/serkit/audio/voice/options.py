@@ -30,7 +30,7 @@ class VoiceOptions:
     """
 
     threshold: float = 0.5
-    min_speech_ms: float = 100.0
+    min_speech_ms: float = 250.0
     min_silence_ms: float = 200.0
     pad_ms: float = 0.0
 
