@@ -20,6 +20,7 @@ from page import (
     speed,
     text,
     transmission,
+    voice_activity,
 )
 from page.headlines import headlines
 from page.markdown import blocks, paragraph
@@ -37,6 +38,7 @@ SECTIONS: tuple[Callable[[Results], Section], ...] = (
     codec.section,
     coded_speech.section,
     transmission.section,
+    voice_activity.section,
     speed.section,
     text.section,
     heads.section,

@@ -1,4 +1,4 @@
-"""Section: speed of a prediction, cold start and installed size."""
+"""Section: speed of a prediction and a timeline, cold start and installed size."""
 
 from __future__ import annotations
 
@@ -7,8 +7,10 @@ from page.section import Results, Section
 
 
 def section(results: Results) -> Section:
-    """`tiny` beside librosa and openSMILE, a cold command, and the size of an installation."""
-    text = blocks(_prediction(results), _cold_start(results), _install_size(results))
+    """`tiny` beside its peers, a timeline of an hour, a cold command, the size installed."""
+    text = blocks(
+        _prediction(results), _timeline(results), _cold_start(results), _install_size(results)
+    )
     return Section("Speed, cold start and size", "speed", text)
 
 
@@ -36,6 +38,47 @@ def _prediction(results: Results) -> str:
             "once from spectra computed once."
         ),
         table(["system", "ms", "real-time factor", "ratio"], rows),
+        conditions(result),
+    )
+
+
+def _timeline(results: Results) -> str:
+    heading = "## Timeline"
+    result = results.get("timeline_speed")
+    if result is None:
+        return blocks(heading, missing("python benchmarks/timeline_speed.py"))
+    rows = [
+        [
+            row["what"],
+            f"{row['cpu_s']:.2f}",
+            f"{row['real_time_factor']:.5f}",
+            f"{row['ratio']:.1f}",
+            f"{row['peak_mb']:.0f}",
+        ]
+        for row in result["rows"]
+    ]
+    latency = [
+        [row["what"], str(row["n"]), f"{row['median_ms']:.0f}", f"{row['most_ms']:.0f}"]
+        for row in result["latency"]
+    ]
+    return blocks(
+        heading,
+        paragraph(
+            f"`tiny` on {result['seconds'] // 60} minutes of speech with pauses, a FLAC file, "
+            f"{plural(result['threads'], 'thread')}: processor time, medians of "
+            f"{result['rounds']} interleaved rounds; the ratio to the first row is the median over "
+            "rounds, the peak memory the largest. The peer computes the same features of windows "
+            "of the same length."
+        ),
+        table(["system", "seconds", "real-time factor", "ratio", "peak MB"], rows),
+        paragraph(
+            f"Latency of a live stream in chunks of {result['chunk_ms']:.0f} ms, over "
+            f"{result['live_s']} s: from the last sample of a window until it is reported, the "
+            "time to compute it included. A pause cuts a window short once it has lasted "
+            f"{result['pause_s']:g} s; a window that ends in a shorter pause waits for the voice "
+            "after it."
+        ),
+        table(["what is reported", "n", "median ms", "most ms"], latency),
         conditions(result),
     )
 

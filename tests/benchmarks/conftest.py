@@ -557,6 +557,34 @@ def log_mel_model():
     }
 
 
+def voice_activity():
+    def rates(miss, alarm):
+        return {"miss": miss, "false_alarm": alarm, "error": miss + alarm}
+
+    def row(system, miss, alarm, rtf):
+        error = miss + alarm
+        return rates(miss, alarm) | {
+            "system": system, "interval": [error - 0.02, error + 0.02], "boundary_ms": 31.4,
+            "boundaries_found": 0.9, "real_time_factor": rtf,
+            "by_snr": {"-5": rates(miss + 0.1, alarm), "20": rates(miss - 0.01, alarm)},
+            "by_noise": {"white": rates(miss, alarm), "rain": rates(miss, alarm + 0.02)},
+        }  # fmt: skip
+
+    return {
+        "options": {
+            "threshold": 0.5, "min_speech_ms": 100.0, "min_silence_ms": 200.0, "pad_ms": 0.0,
+        },
+        "snr_db": [-5, 20], "noises": ["white", "rain"], "scenes": 24, "speakers": 20, "seed": 14,
+        "minutes": 24.0, "near_ms": 500.0, "timed_s": 60.0, "rounds": 9,
+        "against": {
+            "system": "WebRTC, mode 3", "difference": -0.12, "interval": [-0.15, -0.09],
+        },
+        "rows": [
+            row("serkit bands", 0.05, 0.06, 0.00021), row("WebRTC, mode 3", 0.1, 0.13, 0.0014),
+        ],
+    }  # fmt: skip
+
+
 @pytest.fixture
 def results():
     """All results, each with at least one row of each kind."""
@@ -627,6 +655,7 @@ def results():
         },
         "log_mel_model": log_mel_model(),
         "window_length": window_lengths(),
+        "voice_activity": voice_activity(),
         "personalisation": personalisation(),
         "families": {
             "tables": [
@@ -709,6 +738,26 @@ def results():
             ]
         },
         "shuffle_worth": splits(),
+        "timeline_speed": {
+            "threads": 1,
+            "seconds": 3600,
+            "rounds": 3,
+            "rows": [
+                {
+                    "what": what,
+                    "median_s": 1.1 * cpu_s,
+                    "cpu_s": cpu_s,
+                    "real_time_factor": cpu_s / 3600,
+                    "peak_mb": 53.4,
+                    "ratio": cpu_s / 3.0,
+                }
+                for what, cpu_s in (("timeline, voice by `bands`", 3.0), ("librosa", 18.0))
+            ],
+            "chunk_ms": 20.0,
+            "live_s": 600,
+            "pause_s": 1.0,
+            "latency": [{"what": "a full window", "n": 9, "median_ms": 127.8, "most_ms": 593.8}],
+        },
         "tiny_quantised": quantised_model(),
         "tiny_selection": {
             "seeds": 3, "candidates": ["a", "b"], "mean_ua": 0.6, "mean_ua_as_shipped": 0.615,

@@ -352,3 +352,22 @@ def test_enrolment_costs_at_most_what_profiles_state():
     assert min(gains) >= -BOUND
     page = (BENCHMARKS.parent / "docs" / "profiles.md").read_text("utf-8")
     assert f"at most {100 * BOUND:g} points of UA" in page
+
+
+def test_voice_activity(results):
+    text = site(results)["results/voice-activity.md"]
+    flat = " ".join(text.split())
+    first = next(line for line in text.splitlines() if line.startswith("| serkit bands"))
+    assert first[2:-2].split(" | ")[1:] == [
+        "5.0", "6.0", "11.0 (9.0 to 13.0)", "31", "90.0", "0.00021",
+    ]  # fmt: skip
+    assert "(WebRTC, mode 3): -12.0 (-15.0 to -9.0) percentage points" in flat
+    assert "| WebRTC, mode 3 | 33.0 | 22.0 |" in text
+    assert "| WebRTC, mode 3 | 23.0 | 25.0 |" in text
+
+
+def test_the_timeline_has_its_speed_and_latency(results):
+    text = site(results)["results/speed.md"]
+    assert row_of(text, "timeline, voice by `bands`") == ["3.00", "0.00083", "1.0", "53"]
+    assert row_of(text, "librosa |") == ["18.00", "0.00500", "6.0", "53"]
+    assert row_of(text, "a full window") == ["9", "128", "594"]

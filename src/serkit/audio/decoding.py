@@ -76,15 +76,17 @@ class Decoded:
     blocks: Iterator[Samples]
 
 
-def decode(file: BinaryIO, resources: ExitStack) -> Decoded:
+def decode(file: BinaryIO, resources: ExitStack, channel: int | None = None) -> Decoded:
     """Open a recording.
 
     Args:
         file: Seekable, open for reading, at its beginning.
         resources: Takes the resources that must be closed after the last block.
+        channel: As for `mono`.
 
     Raises:
-        AudioError: The file is empty, not audio, or of a format that needs an extra.
+        AudioError: The file is empty, not audio, or of a format that needs an extra; or, as its
+            blocks are read, there is no such channel.
     """
     head = file.read(HEAD_BYTES)
     if not head:
@@ -93,26 +95,33 @@ def decode(file: BinaryIO, resources: ExitStack) -> Decoded:
     share = present_share(file, container)
     file.seek(0)
     try:
-        return _by_libsndfile(file, share, resources)
+        return _by_libsndfile(file, share, resources, channel)
     except _NotKnownError as error:
         reason = str(error)
     # FFmpeg allocates the announced size of a WAV chunk before it reads the chunk.
     if container is None or (container is WAV and not chunks_fit(file)):
         raise AudioError(f"not recognised as audio ({reason})")
     file.seek(0)
-    return _by_ffmpeg(file, container, share, reason, resources)
+    return _by_ffmpeg(file, container, share, reason, resources, channel)
 
 
-def mono(block: Samples) -> Samples:
-    """Average the channels.
+def mono(block: Samples, channel: int | None = None) -> Samples:
+    """One channel of a block.
 
     Args:
         block: Shape `[n_samples]` or `[n_samples, n_channels]`.
+        channel: Number of the channel, from 0; None for the mean of all.
+
+    Raises:
+        AudioError: There is no such channel.
     """
+    n_channels = 1 if block.ndim == 1 else block.shape[1]
+    if channel is not None and not 0 <= channel < n_channels:
+        raise AudioError(f"channel {channel + 1} was asked for; the recording has {n_channels}")
     if block.ndim == 1:
         return block
-    if block.shape[1] == 1:
-        return block[:, 0]
+    if n_channels == 1 or channel is not None:
+        return block[:, channel or 0]
     mixed: Samples = block.mean(axis=1, dtype=np.float32)
     return mixed
 
@@ -130,7 +139,9 @@ def _container_behind_tag(file: BinaryIO, head: bytes) -> Container | None:
     return container_of(file.read(HEAD_BYTES)) or MP3
 
 
-def _by_libsndfile(file: BinaryIO, share: float, resources: ExitStack) -> Decoded:
+def _by_libsndfile(
+    file: BinaryIO, share: float, resources: ExitStack, channel: int | None
+) -> Decoded:
     import soundfile
 
     try:
@@ -154,7 +165,7 @@ def _by_libsndfile(file: BinaryIO, share: float, resources: ExitStack) -> Decode
                 reason = error.error_string.rstrip(".")
             if not pieces:
                 break
-            block = mono(np.concatenate(pieces))
+            block = mono(np.concatenate(pieces), channel)
             done += len(block)
             yield block
         done_s, announced_s = done / sound.samplerate, announced / sound.samplerate
@@ -220,7 +231,12 @@ class _Nameless:
 
 
 def _by_ffmpeg(
-    file: BinaryIO, container: Container, share: float, reason: str, resources: ExitStack
+    file: BinaryIO,
+    container: Container,
+    share: float,
+    reason: str,
+    resources: ExitStack,
+    channel: int | None,
 ) -> Decoded:
     try:
         import av
@@ -271,7 +287,7 @@ def _by_ffmpeg(
             for converted in interleaved.resample(frame):
                 done += converted.samples
                 samples = np.asarray(converted.to_ndarray(), np.float32)
-                yield mono(samples.reshape(converted.samples, -1))
+                yield mono(samples.reshape(converted.samples, -1), channel)
         tolerated_s = _TOLERATED_S + _TOLERATED_SHARE * announced_s
         _require_whole(done / rate, announced_s, share, cause, tolerated_s=tolerated_s)
 

@@ -13,12 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from serkit.audio.decoding import BLOCK_FRAMES, Decoded, TruncatedError, decode, mono
+from serkit.audio.resampling import SAMPLE_RATE as SAMPLE_RATE
+from serkit.audio.resampling import resampled
 from serkit.errors import AudioError
 from serkit.files import NotAFileError, open_file
 from serkit.text import one_line
-
-SAMPLE_RATE = 16_000
-"""Sampling rate used throughout serkit, in Hz."""
 
 MIN_RATE, MAX_RATE = 4_000, 384_000
 """Sampling rates accepted as input, in Hz."""
@@ -59,32 +58,57 @@ def read(source: Source, *, on_truncated: OnTruncated | None = None) -> Samples:
     return np.concatenate(list(stream(source, on_truncated=on_truncated)))
 
 
-def stream(source: Source, *, on_truncated: OnTruncated | None = None) -> Iterator[Samples]:
+def stream(
+    source: Source, *, on_truncated: OnTruncated | None = None, channel: int | None = None
+) -> Iterator[Samples]:
     """Read a recording block by block, in memory that does not grow with its length.
 
     Args:
         source: As for `read`.
         on_truncated: As for `read`.
+        channel: Number of the channel to read, from 0; None for the mean of all.
 
     Yields:
         Consecutive blocks, mono float32 at 16 kHz; concatenated, exactly the result of `read`.
 
     Raises:
-        AudioError: As `read`; damage is reported when it is reached.
+        AudioError: As `read`; damage is reported when it is reached. Or there is no such channel.
     """
     empty = True
     with ExitStack() as resources:
-        decoded = _open(source, resources)
-        if not MIN_RATE <= decoded.rate <= MAX_RATE:
-            raise AudioError(
-                f"the sampling rate is {decoded.rate} Hz; expected {MIN_RATE} to {MAX_RATE} Hz"
-            )
+        decoded = _open(source, resources, channel)
+        _check_rate(decoded.rate)
         blocks = _checked(_up_to_damage(decoded.blocks, on_truncated), decoded.rate)
-        for block in _resampled(blocks, decoded.rate):
+        for block in resampled(blocks, decoded.rate):
             empty = False
             yield block
     if empty:
         raise AudioError("the recording holds no samples, or too few for one at 16 kHz")
+
+
+def mono_samples(array: NDArray[Any], rate: int, *, start_s: float = 0.0) -> Samples:
+    """A chunk of a live stream as mono samples at its own rate.
+
+    Args:
+        array: Shape `[n_samples]` or `[n_samples, n_channels]`, as for `read`; n may be 0.
+        rate: Sampling rate in Hz.
+        start_s: Its time in the stream in seconds, for messages.
+
+    Returns:
+        Shape `[n_samples]`, float32.
+
+    Raises:
+        AudioError: As `read`.
+    """
+    decoded = _open_array(array, rate)
+    _check_rate(decoded.rate)
+    parts = list(_checked(decoded.blocks, decoded.rate, start_s))
+    return np.concatenate(parts) if parts else np.zeros(0, np.float32)
+
+
+def _check_rate(rate: int) -> None:
+    if not MIN_RATE <= rate <= MAX_RATE:
+        raise AudioError(f"the sampling rate is {rate} Hz; expected {MIN_RATE} to {MAX_RATE} Hz")
 
 
 def _up_to_damage(blocks: Iterator[Samples], on_truncated: OnTruncated | None) -> Iterator[Samples]:
@@ -106,12 +130,12 @@ def _up_to_damage(blocks: Iterator[Samples], on_truncated: OnTruncated | None) -
         yield block
 
 
-def _open(source: Source, resources: ExitStack) -> Decoded:
+def _open(source: Source, resources: ExitStack, channel: int | None) -> Decoded:
     """Open a source of any type."""
     if isinstance(source, tuple):
         if len(source) != 2:
             raise AudioError(f"the tuple has {len(source)} elements; expected (array, rate)")
-        return _open_array(*source)
+        return _open_array(*source, channel)
     if isinstance(source, bytes | bytearray | memoryview):
         file: BinaryIO = io.BytesIO(source)
     elif isinstance(source, str | os.PathLike):
@@ -127,7 +151,7 @@ def _open(source: Source, resources: ExitStack) -> Decoded:
         )
     try:
         file.seek(0)
-        return decode(file, resources)
+        return decode(file, resources, channel)
     except AudioError:
         raise
     except Exception as error:  # libraries raise errors of any type on damaged files
@@ -150,7 +174,7 @@ def _opened(path: Path) -> BinaryIO:
         raise AudioError(f"cannot be opened: {one_line(error)}") from error
 
 
-def _open_array(array: NDArray[Any], rate: int) -> Decoded:
+def _open_array(array: NDArray[Any], rate: int, channel: int | None = None) -> Decoded:
     array = np.asarray(array)
     if array.ndim not in (1, 2):
         raise AudioError(
@@ -174,7 +198,7 @@ def _open_array(array: NDArray[Any], rate: int) -> Decoded:
 
     def blocks() -> Iterator[Samples]:
         for start in range(0, len(array), BLOCK_FRAMES):
-            yield mono(_to_float(array[start : start + BLOCK_FRAMES]))
+            yield mono(_to_float(array[start : start + BLOCK_FRAMES]), channel)
 
     return Decoded(int(rate), blocks())
 
@@ -189,7 +213,7 @@ def _to_float(block: NDArray[Any]) -> Samples:
     return ((block.astype(np.float64) - offset) / half).astype(np.float32)
 
 
-def _checked(blocks: Iterator[Samples], rate: int) -> Iterator[Samples]:
+def _checked(blocks: Iterator[Samples], rate: int, start_s: float = 0.0) -> Iterator[Samples]:
     """Pass blocks on if all samples are finite and at most `_MAX_SAMPLE`."""
     position = 0
     for block in blocks:
@@ -201,22 +225,7 @@ def _checked(blocks: Iterator[Samples], rate: int) -> Iterator[Samples]:
                 if not np.isfinite(block[first])
                 else f"{block[first]:.3g}; expected -1 to 1"
             )
-            raise AudioError(f"the sample at {(position + first) / rate:.3f} s is {problem}")
+            time_s = start_s + (position + first) / rate
+            raise AudioError(f"the sample at {time_s:.3f} s is {problem}")
         position += len(block)
         yield block
-
-
-def _resampled(blocks: Iterator[Samples], rate: int) -> Iterator[Samples]:
-    if rate == SAMPLE_RATE:
-        yield from blocks
-        return
-    import soxr
-
-    resampler = soxr.ResampleStream(rate, SAMPLE_RATE, 1, dtype="float32", quality="VHQ")
-    for block in blocks:
-        converted = resampler.resample_chunk(block)
-        if len(converted):
-            yield converted
-    tail = resampler.resample_chunk(np.zeros(0, np.float32), last=True)
-    if len(tail):
-        yield tail

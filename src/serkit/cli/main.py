@@ -11,10 +11,13 @@ import typer
 from serkit.cli import codec, corpus, encoder, models, profile
 from serkit.cli.evaluate import compare, evaluate
 from serkit.cli.export import export
+from serkit.cli.listen import listen
 from serkit.cli.predict import predict
 from serkit.cli.quantize import quantize
 from serkit.cli.streams import complain, keep_libraries_quiet, say
+from serkit.cli.timeline import timeline
 from serkit.cli.train import train
+from serkit.cli.vad import vad
 from serkit.errors import SerkitError
 
 app = typer.Typer(
@@ -25,6 +28,9 @@ app = typer.Typer(
     help="Speech emotion recognition that fits the edge.",
 )
 app.command("predict")(predict)
+app.command("timeline")(timeline)
+app.command("listen")(listen)
+app.command("vad")(vad)
 app.command("train")(train)
 app.command("quantize")(quantize)
 app.command("export")(export)

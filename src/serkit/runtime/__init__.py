@@ -3,6 +3,8 @@
 from serkit.runtime.backend import Backend, Outputs
 from serkit.runtime.card import ModelCard, TrainingCorpus
 from serkit.runtime.caution import CODES, Caution
+from serkit.runtime.circumplex import arousal_valence
+from serkit.runtime.events import EndEvent, Event, PartialEvent, SegmentEvent, VoiceEvent
 from serkit.runtime.inputs import Embedding, Input, Waveform, features_of
 from serkit.runtime.layers import (
     GRU,
@@ -17,12 +19,13 @@ from serkit.runtime.layers import (
     WeightedLayer,
     weighted,
 )
+from serkit.runtime.live import LiveStream
 from serkit.runtime.model import Model
 from serkit.runtime.model_file import load_model, save_model
 from serkit.runtime.network_description import MAX_PARAMETERS
 from serkit.runtime.numpy_backend import NumpyBackend
-from serkit.runtime.prediction import Prediction, Window
-from serkit.runtime.recognizer import MIN_DURATION_S, Recognizer
+from serkit.runtime.prediction import MIN_DURATION_S, Prediction, Window
+from serkit.runtime.recognizer import Recognizer
 from serkit.runtime.shipped import (
     available_models,
     default_model,
@@ -37,6 +40,7 @@ from serkit.runtime.sound_check import SoundCheck
 from serkit.runtime.text_encoder import EncoderDescription, TextEncoder
 from serkit.runtime.text_input import TextRecipe, with_context
 from serkit.runtime.text_recognizer import TextPrediction, TextRecognizer
+from serkit.runtime.timeline import Segment, Timeline, TimelineSettings
 from serkit.runtime.typical import Typical
 from serkit.runtime.weights import PackedWeight, Weight
 
@@ -55,28 +59,38 @@ __all__ = [
     "Dense",
     "Embedding",
     "EncoderDescription",
+    "EndEvent",
+    "Event",
     "Input",
     "Layer",
+    "LiveStream",
     "MeanPooling",
     "Model",
     "ModelCard",
     "NumpyBackend",
     "Outputs",
     "PackedWeight",
+    "PartialEvent",
     "Prediction",
     "Recognizer",
+    "Segment",
+    "SegmentEvent",
     "Sketch",
     "SoundCheck",
     "TextEncoder",
     "TextPrediction",
     "TextRecipe",
     "TextRecognizer",
+    "Timeline",
+    "TimelineSettings",
     "TrainingCorpus",
     "Typical",
+    "VoiceEvent",
     "Waveform",
     "Weight",
     "WeightedLayer",
     "Window",
+    "arousal_valence",
     "available_models",
     "default_model",
     "false_alarm_probability",

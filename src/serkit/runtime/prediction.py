@@ -6,6 +6,9 @@ from dataclasses import dataclass
 
 from serkit.runtime.caution import Caution
 
+MIN_DURATION_S = 0.1
+"""Length of the shortest recording that is classified, in seconds."""
+
 
 @dataclass(frozen=True, slots=True)
 class Prediction:

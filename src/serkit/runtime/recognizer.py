@@ -22,14 +22,14 @@ from serkit.runtime.decision import (
     distance_cautions,
     scores_of,
 )
-from serkit.runtime.prediction import Prediction, Window
+from serkit.runtime.prediction import MIN_DURATION_S, Prediction, Window
 from serkit.runtime.sources import Stream, is_silent, opened, window_cautions
 
 if TYPE_CHECKING:
+    from serkit.audio.voice import VoiceDetector
+    from serkit.runtime.live import LiveStream
     from serkit.runtime.profile import Profile
-
-MIN_DURATION_S = 0.1
-"""Length of the shortest recording that is classified, in seconds."""
+    from serkit.runtime.timeline import Timeline, TimelineSettings
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -215,6 +215,64 @@ class Recognizer:
                     + distance_cautions(self.card, window.distance or 0.0),
                 )
 
+    def timeline(
+        self,
+        source: Source,
+        settings: TimelineSettings | None = None,
+        *,
+        detector: VoiceDetector | str | None = "bands",
+        channel: int | None = None,
+        on_seconds: Callable[[float], object] | None = None,
+    ) -> Timeline:
+        """Recognise emotion over time, in one pass.
+
+        Args:
+            source: As for a call.
+            settings: How to cut, smooth and sum up; None for the defaults.
+            detector: Detects voice, or its name, see `serkit.audio.voice`; None to classify
+                everything. Packets hold no sound to detect voice in, and are classified entirely.
+            channel: Number of the channel of sound, from 0, such as that of one speaker; None for
+                the mean of all.
+            on_seconds: Progress callback; takes the length in seconds of each part read.
+
+        Returns:
+            The segments, windows and voiced stretches. Without voice the only segment has no label.
+            A truncated file is classified up to its end, with a warning.
+
+        Raises:
+            AudioError: The recording cannot be read, or holds packets while the model takes sound;
+                or the hop is out of range, or there is no such detector or channel.
+            PacketError: As a call.
+            ModelError: A label is unknown.
+            MissingExtraError: The package of the detector is not installed.
+        """
+        from serkit.runtime.whole import timeline
+
+        return timeline(
+            self, source, settings, detector=detector, channel=channel, on_seconds=on_seconds
+        )
+
+    def stream(
+        self,
+        settings: TimelineSettings | None = None,
+        *,
+        detector: VoiceDetector | str | None = "bands",
+    ) -> LiveStream:
+        """Recognise a stream as it arrives; the answers are those of `timeline`.
+
+        Args:
+            settings: As for `timeline`.
+            detector: As for `timeline`.
+
+        Raises:
+            AudioError: The hop is out of range, or there is no such detector.
+            ModelError: A label is unknown.
+            MissingExtraError: The package of the detector is not installed.
+        """
+        from serkit.runtime.live import LiveStream
+
+        return LiveStream(self, settings, detector)
+
     def embed(self, source: Source, *, hop_s: float | None = None) -> NDArray[np.float32]:
         """The embeddings of the windows of a recording: the input of the model's last layer.
 
@@ -308,6 +366,33 @@ class Recognizer:
         seconds = np.array([length / rate for length, _ in found])
         return Examined(digest.hexdigest(), seconds, tuple(one for _, one in found))
 
+    def classify(
+        self, content: NDArray[np.float32], chosen: Sequence[int]
+    ) -> tuple[NDArray[np.float32] | None, Outputs | None]:
+        """Classify one window, of at least `MIN_DURATION_S`.
+
+        Args:
+            content: Samples or frames, as the backend takes them.
+            chosen: Indices of the requested labels.
+
+        Returns:
+            Their probabilities, and the outputs of the backend without a profile; None and None for
+            digital silence.
+
+        Raises:
+            ModelError: The outputs of the backend are not finite.
+        """
+        if is_silent(content):
+            return None, None
+        outputs = self.backend.outputs([content])
+        if not np.isfinite(outputs.logits).all():
+            raise ModelError(
+                f"the outputs of {self.name} are not finite: its weights overflow; get a fresh "
+                "copy of the model"
+            )
+        logits = outputs.logits if self.profile is None else self.profile.logits(outputs)
+        return softmax(logits[0, chosen]), outputs
+
     def _classified(
         self, stream: Stream, chosen: list[int], *, hop_s: float | None
     ) -> Iterator[_Classified]:
@@ -318,17 +403,7 @@ class Recognizer:
             length_s = content.shape[-1] / stream.rate
             if length_s < MIN_DURATION_S:
                 raise _too_short(length_s)
-            if is_silent(content):
-                yield _Classified(start, content, None, None)
-                continue
-            outputs = self.backend.outputs([content])
-            if not np.isfinite(outputs.logits).all():
-                raise ModelError(
-                    f"the outputs of {self.name} are not finite: its weights overflow; get a fresh "
-                    "copy of the model"
-                )
-            logits = outputs.logits if self.profile is None else self.profile.logits(outputs)
-            yield _Classified(start, content, softmax(logits[0, chosen]), outputs)
+            yield _Classified(start, content, *self.classify(content, chosen))
         if not n_windows:
             raise _too_short(0.0)
 

@@ -92,12 +92,26 @@ class SoundCheck:
             self._count(held[start : start + _CHUNK])
         self._held = held[whole:].copy()
 
-    def cautions(self) -> tuple[Caution, ...]:
-        """Cautions for the sound so far: `narrowband`, `clipped`, `too-quiet`, `short`."""
+    def close(self) -> None:
+        """End the stream, so that results are computed once."""
+        self._count(self._held)
+        self._held = self._held[:0]
+
+    def include(self, other: SoundCheck) -> None:
+        """Add what the closed check of another stretch of the sound has counted."""
+        self._n_samples += other._n_samples
+        self._magnitudes = self._magnitudes + other._magnitudes
+        self._frames = self._frames + other._frames
+
+    def quality(self) -> tuple[Caution, ...]:
+        """Cautions for the sound so far, except `short`."""
         whole = copy(self)
         whole._count(self._held)
-        problems = tuple(caution for caution in whole._checked() if caution is not None)
-        return problems + short(whole._n_samples / SAMPLE_RATE)
+        return tuple(caution for caution in whole._checked() if caution is not None)
+
+    def cautions(self) -> tuple[Caution, ...]:
+        """Cautions for the sound so far: `narrowband`, `clipped`, `too-quiet`, `short`."""
+        return self.quality() + short((self._n_samples + len(self._held)) / SAMPLE_RATE)
 
     def _count(self, chunk: Array) -> None:
         if not len(chunk):

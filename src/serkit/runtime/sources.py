@@ -43,12 +43,14 @@ class Stream:
         cautions: Returns the cautions for the blocks read so far.
         losses: Returns what has been missing since its last call: the file is truncated, or frames
             were interpolated.
+        is_sound: Whether the recording is sound, not packets.
     """
 
     blocks: Iterator[Array]
     rate: int
     cautions: Callable[[], tuple[Caution, ...]]
     losses: Callable[[], tuple[Caution, ...]]
+    is_sound: bool = True
 
     def watched(self, watch: Callable[[Array], object]) -> Stream:
         """The same recording; each block is given to a function as it is read."""
@@ -62,12 +64,22 @@ class Stream:
 
 
 @contextmanager
-def opened(source: Source, card: ModelCard) -> Iterator[Stream]:
+def opened(
+    source: Source,
+    card: ModelCard,
+    *,
+    hear: Callable[[Array], object] | None = None,
+    check: bool = True,
+    channel: int | None = None,
+) -> Iterator[Stream]:
     """Open a recording, either sound or packets of the codec, as the input of a model.
 
     Args:
         source: A path, the bytes of a file, a binary file or `(array, rate)`.
         card: The card of the model, which takes sound or log-mel.
+        hear: Called with each block of 16 kHz samples before what is made of it; packets hold none.
+        check: Whether the cautions tell the quality of sound; it takes as long as the model.
+        channel: Number of the channel of the sound, from 0; None for the mean of all.
 
     Raises:
         AudioError: The recording holds packets, but the model takes sound. Errors of the recording
@@ -78,7 +90,10 @@ def opened(source: Source, card: ModelCard) -> Iterator[Stream]:
     with ExitStack() as resources:
         packets = _packets(source, resources)
         if packets is None:
-            yield _log_mel_of_sound(source) if takes_log_mel else _sound(source)
+            sound = _sound(source, check=check, channel=channel)
+            if hear is not None:
+                sound = sound.watched(hear)
+            yield _as_log_mel(sound) if takes_log_mel else sound
         elif takes_log_mel:
             yield _decoded(packets)
         else:
@@ -104,11 +119,18 @@ def is_silent(window: Array) -> bool:
 
 def window_cautions(window: Array) -> tuple[Caution, ...]:
     """Cautions for a window of samples; none for log-mel frames, which cannot be checked."""
+    check = window_check(window)
+    return () if check is None else check.cautions()
+
+
+def window_check(window: Array) -> SoundCheck | None:
+    """The closed check of a window of samples; None for log-mel frames."""
     if window.ndim > 1:
-        return ()
+        return None
     check = SoundCheck()
     check.add(window)
-    return check.cautions()
+    check.close()
+    return check
 
 
 def _packets(source: Source, resources: ExitStack) -> StoredBytes | None:
@@ -133,9 +155,9 @@ def _packets(source: Source, resources: ExitStack) -> StoredBytes | None:
     return content if first in FIRST_BYTES else None
 
 
-def _sound(source: Source) -> Stream:
+def _sound(source: Source, *, check: bool, channel: int | None) -> Stream:
     truncated: list[Caution] = []
-    check = SoundCheck()
+    quality = SoundCheck()
     reported = 0
 
     def on_truncated(line: str) -> None:
@@ -147,16 +169,19 @@ def _sound(source: Source) -> Stream:
         reported = len(truncated)
         return new
 
-    blocks = check.watch(stream(source, on_truncated=on_truncated))
-    return Stream(blocks, SAMPLE_RATE, lambda: (*truncated, *check.cautions()), losses)
+    blocks = stream(source, on_truncated=on_truncated, channel=channel)
+    if not check:
+        return Stream(blocks, SAMPLE_RATE, lambda: tuple(truncated), losses)
+    return Stream(
+        quality.watch(blocks), SAMPLE_RATE, lambda: (*truncated, *quality.cautions()), losses
+    )
 
 
-def _log_mel_of_sound(source: Source) -> Stream:
+def _as_log_mel(sound: Stream) -> Stream:
     from serkit.codec.frontend import log_mel_blocks
 
-    sound = _sound(source)
     blocks = (scaled(block) for block in log_mel_blocks(sound.blocks))
-    return Stream(blocks, FRAMES_PER_SECOND, sound.cautions, sound.losses)
+    return replace(sound, blocks=blocks, rate=FRAMES_PER_SECOND)
 
 
 def _decoded(content: StoredBytes) -> Stream:
@@ -172,24 +197,26 @@ def _decoded(content: StoredBytes) -> Stream:
             yield block
 
     def cautions() -> tuple[Caution, ...]:
-        lost = _lost(decoding.concealed, n_frames) or _last_missing(decoding.complete)
+        lost = lost_frames(decoding.concealed, n_frames) or last_missing(decoding.complete)
         return lost + short(n_frames / FRAMES_PER_SECOND)
 
     def losses() -> tuple[Caution, ...]:
         nonlocal n_reported
         new, n_reported = decoding.concealed - n_reported, decoding.concealed
-        return _lost(new, n_frames)
+        return lost_frames(new, n_frames)
 
-    return Stream(blocks(), FRAMES_PER_SECOND, cautions, losses)
+    return Stream(blocks(), FRAMES_PER_SECOND, cautions, losses, is_sound=False)
 
 
-def _last_missing(complete: bool) -> tuple[Caution, ...]:
+def last_missing(complete: bool) -> tuple[Caution, ...]:
+    """The caution for a stream of packets without its last one."""
     if complete:
         return ()
     return (Caution("lost-packets", "the last packet of the stream is missing"),)
 
 
-def _lost(n_concealed: int, n_frames: int) -> tuple[Caution, ...]:
+def lost_frames(n_concealed: int, n_frames: int) -> tuple[Caution, ...]:
+    """The caution for frames that were interpolated, of a number of frames; empty for none."""
     if not n_concealed:
         return ()
     seconds = n_concealed / FRAMES_PER_SECOND

@@ -1,0 +1,50 @@
+"""Arousal and valence of emotion categories, by their places in the circumplex of affect.
+
+Russell, *A Circumplex Model of Affect* (1980), places words for affect on a circle of valence
+(horizontal) and arousal (vertical); the angles are those of its direct circular scaling.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+ANGLES: dict[str, float] = {
+    "happy": 7.8,
+    "surprised": 69.8,  # astonished
+    "angry": 99.0,
+    "fearful": 116.0,  # afraid
+    "sad": 207.5,
+    "bored": 242.0,
+    "calm": 316.2,
+}
+"""Angle of each emotion in degrees, from pleasure (0) over arousal (90)."""
+
+CENTRE = "neutral"
+"""The emotion in the centre: neither pleasant nor unpleasant, neither aroused nor sleepy."""
+
+
+def arousal_valence(scores: Mapping[str, float]) -> tuple[float | None, float | None]:
+    """Mean arousal and valence of a distribution over emotions.
+
+    A category's place says what its name means to people, not how a voice sounded: two angry
+    voices of the same probability have the same arousal.
+
+    Args:
+        scores: Probability of each emotion. One without a place, such as `disgusted`, which
+            Russell did not scale, is left out and the others are renormalised.
+
+    Returns:
+        Arousal and valence, each from -1 to 1; None if the emotions without a place have more
+        than half of the probability.
+    """
+    placed = {name: p for name, p in scores.items() if name in ANGLES or name == CENTRE}
+    total = sum(placed.values())
+    if total < 0.5:
+        return None, None
+    arousal = valence = 0.0
+    for name, p in placed.items():
+        if name != CENTRE:
+            arousal += p * math.sin(math.radians(ANGLES[name]))
+            valence += p * math.cos(math.radians(ANGLES[name]))
+    return arousal / total, valence / total

@@ -1,0 +1,282 @@
+"""Timelines as text: JSON, CSV, subtitles, TextGrid and RTTM."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+from serkit.errors import SerkitError
+from serkit.runtime.caution import Caution
+from serkit.runtime.prediction import Prediction, Window
+from serkit.runtime.timeline import Segment, Timeline
+from serkit.text import printable
+
+Answers = Sequence[tuple[str, Timeline | Exception]]
+"""The name of each recording, and its timeline or error."""
+
+_DIGITS = 6
+
+
+def json_text(answers: Answers) -> str:
+    """A JSON array of one object per recording."""
+    return json.dumps([_object(file, answer) for file, answer in answers], indent=2) + "\n"
+
+
+def jsonl_text(answers: Answers) -> str:
+    """One JSON object per line and segment, with the name of its recording; or per error."""
+    lines = []
+    for file, answer in answers:
+        if isinstance(answer, Exception):
+            lines.append({"file": file, "error": str(answer)})
+            continue
+        lines += [{"file": file, **segment_object(segment)} for segment in answer.segments]
+    return "".join(json.dumps(line) + "\n" for line in lines)
+
+
+def csv_text(answers: Answers) -> str:
+    """One row per segment, with a column per emotion; or per error."""
+    names = list(
+        dict.fromkeys(name for _, segment in _segments(answers) for name in segment.scores)
+    )
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+
+    def write(*cells: object) -> None:
+        writer.writerow(map(printable, cells))
+
+    write(
+        "file", "start_s", "end_s", "label", "confidence", "arousal", "valence", *names, "reason",
+        "warnings", "error",
+    )  # fmt: skip
+    for file, answer in answers:
+        if isinstance(answer, Exception):
+            write(file, *("" for _ in range(len(names) + 8)), answer)
+            continue
+        for segment in answer.segments:
+            write(
+                file,
+                *map(_fixed, (segment.start_s, segment.end_s)),
+                segment.label or "",
+                *map(_fixed, (segment.confidence, segment.arousal, segment.valence)),
+                *(_fixed(segment.scores.get(name)) for name in names),
+                segment.reason or "",
+                ";".join(warning.code for warning in segment.warnings),
+                "",
+            )
+    return text.getvalue()
+
+
+def srt_text(answers: Answers) -> str:
+    """SubRip subtitles of one recording: a cue per labelled segment."""
+    cues = [
+        f"{number}\n{_clock(segment.start_s, ',')} --> {_clock(_end_s(segment), ',')}\n"
+        f"{_cue(segment)}\n"
+        for number, segment in enumerate(_labelled(_only(answers, "srt")), 1)
+    ]
+    return "\n".join(cues)
+
+
+def vtt_text(answers: Answers) -> str:
+    """WebVTT subtitles of one recording: a cue per labelled segment."""
+    cues = [
+        f"{_clock(segment.start_s, '.')} --> {_clock(_end_s(segment), '.')}\n"
+        f"{_escaped(_cue(segment))}\n"
+        for segment in _labelled(_only(answers, "vtt"))
+    ]
+    return "\n".join(["WEBVTT\n", *cues])
+
+
+def textgrid_text(answers: Answers) -> str:
+    """A Praat TextGrid of one recording: a tier of emotions, and one of voice if detected."""
+    timeline = _only(answers, "textgrid")
+    tiers = [
+        ("emotion", [(one.start_s, one.end_s, one.label or "") for one in timeline.segments]),
+    ]
+    if timeline.voiced is not None:
+        tiers.append(("voice", _filled(timeline.voiced, timeline.duration_s)))
+    end = _fixed(timeline.duration_s)
+    lines = [
+        'File type = "ooTextFile"',
+        'Object class = "TextGrid"',
+        "",
+        "xmin = 0",
+        f"xmax = {end}",
+        "tiers? <exists>",
+        f"size = {len(tiers)}",
+        "item []:",
+    ]
+    for number, (name, intervals) in enumerate(tiers, 1):
+        lines += [
+            f"    item [{number}]:",
+            '        class = "IntervalTier"',
+            f'        name = "{name}"',
+            "        xmin = 0",
+            f"        xmax = {end}",
+            f"        intervals: size = {len(intervals)}",
+        ]
+        for index, (start_s, end_s, text) in enumerate(intervals, 1):
+            lines += [
+                f"        intervals [{index}]:",
+                f"            xmin = {_fixed(start_s)}",
+                f"            xmax = {_fixed(end_s)}",
+                '            text = "{}"'.format(printable(text).replace('"', '""')),
+            ]
+    return "\n".join(lines) + "\n"
+
+
+def rttm_text(answers: Answers) -> str:
+    """NIST RTTM: a line per labelled segment, with the emotion in the place of the speaker."""
+    return "".join(
+        f"SPEAKER {_word(file)} 1 {segment.start_s:.3f} {segment.duration_s:.3f} <NA> <NA> "
+        f"{_word(segment.label)} <NA> <NA>\n"
+        for file, segment in _segments(answers)
+        if segment.label is not None
+    )
+
+
+WRITERS: dict[str, Callable[[Answers], str]] = {
+    "json": json_text,
+    "jsonl": jsonl_text,
+    "csv": csv_text,
+    "srt": srt_text,
+    "vtt": vtt_text,
+    "textgrid": textgrid_text,
+    "rttm": rttm_text,
+}
+"""A function for each format."""
+
+
+def segment_object(segment: Segment) -> dict[str, Any]:
+    """A segment as JSON values."""
+    values = {
+        "start_s": round(segment.start_s, _DIGITS),
+        "end_s": round(segment.end_s, _DIGITS),
+        "label": segment.label,
+        "confidence": round(segment.confidence, _DIGITS),
+        "scores": _rounded(segment.scores),
+        "arousal": None if segment.arousal is None else round(segment.arousal, _DIGITS),
+        "valence": None if segment.valence is None else round(segment.valence, _DIGITS),
+        "warnings": _warnings(segment.warnings),
+    }
+    return values if segment.reason is None else {**values, "reason": segment.reason}
+
+
+def window_object(window: Window) -> dict[str, Any]:
+    """A window as JSON values."""
+    return {
+        "start_s": round(window.start_s, _DIGITS),
+        "end_s": round(window.end_s, _DIGITS),
+        "scores": _rounded(window.scores),
+        "warnings": _warnings(window.warnings),
+    }
+
+
+def overall_object(overall: Prediction) -> dict[str, Any]:
+    """The answer for a whole recording as JSON values."""
+    values = {
+        "label": overall.label,
+        "scores": _rounded(overall.scores),
+        "warnings": _warnings(overall.warnings),
+    }
+    return values if overall.reason is None else {**values, "reason": overall.reason}
+
+
+def _object(file: str, answer: Timeline | Exception) -> dict[str, Any]:
+    if isinstance(answer, Exception):
+        return {"file": file, "error": str(answer)}
+    voiced = answer.voiced
+    return {
+        "file": file,
+        "model": answer.model,
+        "duration_s": round(answer.duration_s, _DIGITS),
+        "overall": overall_object(answer.overall),
+        "shares": _rounded(answer.shares),
+        "segments": [segment_object(segment) for segment in answer.segments],
+        "windows": [window_object(window) for window in answer.windows],
+        "voiced": voiced and [[round(s, _DIGITS) for s in stretch] for stretch in voiced],
+    }
+
+
+def _segments(answers: Answers) -> Iterator[tuple[str, Segment]]:
+    for file, answer in answers:
+        if isinstance(answer, Timeline):
+            for segment in answer.segments:
+                yield file, segment
+
+
+def _only(answers: Answers, kind: str) -> Timeline:
+    """The timeline of a format that describes one recording.
+
+    Raises:
+        SerkitError: There are several.
+        Exception: The error of the recording.
+    """
+    if len(answers) != 1:
+        raise SerkitError(
+            f"{kind} describes one recording, got {len(answers)}; write a file for each, or "
+            "choose json, jsonl, csv or rttm"
+        )
+    answer = answers[0][1]
+    if isinstance(answer, Exception):
+        raise answer
+    return answer
+
+
+def _labelled(timeline: Timeline) -> list[Segment]:
+    return [segment for segment in timeline.segments if segment.label is not None]
+
+
+def _cue(segment: Segment) -> str:
+    return f"{printable(segment.label)} {segment.confidence:.2f}"
+
+
+def _escaped(text: str) -> str:
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+
+
+def _end_s(segment: Segment) -> float:
+    """The end of a cue, which must be after its start by at least a millisecond."""
+    return max(segment.end_s, round(segment.start_s, 3) + 0.001)
+
+
+def _clock(seconds: float, point: str) -> str:
+    """Such as `01:02:03,456`."""
+    ms = round(1000 * seconds)
+    minutes, ms = divmod(ms, 60_000)
+    return f"{minutes // 60:02d}:{minutes % 60:02d}:{ms // 1000:02d}{point}{ms % 1000:03d}"
+
+
+def _filled(
+    voiced: Sequence[tuple[float, float]], duration_s: float
+) -> list[tuple[float, float, str]]:
+    """Voiced stretches and the pauses between them."""
+    intervals: list[tuple[float, float, str]] = []
+    end = 0.0
+    for start_s, end_s in voiced:
+        if start_s > end:
+            intervals.append((end, start_s, ""))
+        intervals.append((start_s, end_s, "voice"))
+        end = end_s
+    if duration_s > end:
+        intervals.append((end, duration_s, ""))
+    return intervals
+
+
+def _word(text: object) -> str:
+    """Text without blanks."""
+    return "_".join(printable(text).split()) or "_"
+
+
+def _fixed(value: float | None) -> str:
+    return "" if value is None else f"{value:.{_DIGITS}f}"
+
+
+def _rounded(scores: dict[str, float]) -> dict[str, float]:
+    return {name: round(p, _DIGITS) for name, p in scores.items()}
+
+
+def _warnings(cautions: Sequence[Caution]) -> list[dict[str, str]]:
+    return [{"code": caution.code, "message": caution.message} for caution in cautions]

@@ -1,0 +1,155 @@
+"""Timelines as text, read by readers that are not ours."""
+
+import csv
+import io
+import json
+
+import pytest
+import srt
+import textgrid
+import webvtt
+from click.testing import CliRunner
+from spyder.der import compute_der_from_rttm
+
+from serkit.errors import AudioError, SerkitError
+from serkit.runtime import Caution, Prediction, Segment, Timeline, Window
+from serkit.runtime.timeline_text import WRITERS
+
+STRANGE = 'a "b" <i>&\n-->'
+
+
+def segment(start_s, end_s, label, p=0.75, **values):
+    scores = {} if label is None else {label: p, "sad": 1 - p}
+    return Segment(start_s, end_s, label, scores, **values)
+
+
+@pytest.fixture
+def timeline():
+    short = Caution("short", "lasts 0.50 s")
+    segments = (
+        segment(0.0, 2.25, "angry", arousal=0.5, valence=-0.25),
+        segment(2.25, 3.0, None, reason="no voice was detected"),
+        segment(3.0, 3723.0046, "happy", warnings=(short,)),
+        segment(3723.0046, 3725.5, STRANGE),
+    )
+    return Timeline(
+        segments,
+        (Window(0.0, 2.25, {"angry": 1 / 3, "sad": 2 / 3}, (short,)),),
+        ((0.0, 2.25), (3.0, 3725.0)),
+        Prediction("happy", {"happy": 0.6, "sad": 0.4}, 3725.5, "toy", None, (short,)),
+    )
+
+
+def test_json(timeline):
+    missing = AudioError("no such file")
+    good, bad = json.loads(WRITERS["json"]([("a.wav", timeline), ("b.wav", missing)]))
+    assert bad == {"file": "b.wav", "error": "no such file"}
+    assert (good["file"], good["model"], good["duration_s"]) == ("a.wav", "toy", 3725.5)
+    assert good["overall"]["label"] == "happy"
+    assert good["segments"][0] == {
+        "start_s": 0.0, "end_s": 2.25, "label": "angry", "confidence": 0.75,
+        "scores": {"angry": 0.75, "sad": 0.25}, "arousal": 0.5, "valence": -0.25, "warnings": [],
+    }  # fmt: skip
+    assert good["segments"][1]["reason"] == "no voice was detected"
+    assert good["segments"][3]["label"] == STRANGE
+    assert good["windows"] == [
+        {
+            "start_s": 0.0,
+            "end_s": 2.25,
+            "scores": {"angry": 0.333333, "sad": 0.666667},
+            "warnings": [{"code": "short", "message": "lasts 0.50 s"}],
+        }
+    ]
+    assert good["voiced"] == [[0.0, 2.25], [3.0, 3725.0]]
+
+
+def test_json_lines(timeline):
+    answers = [("a.wav", timeline), ("b.wav", AudioError("no"))]
+    lines = [json.loads(line) for line in WRITERS["jsonl"](answers).splitlines()]
+    assert [line["file"] for line in lines] == ["a.wav"] * 4 + ["b.wav"]
+    assert lines[4]["error"] == "no"
+    assert lines[2]["warnings"][0]["code"] == "short"
+
+
+def test_csv(timeline):
+    text = WRITERS["csv"]([("a.wav", timeline), ("b.wav", AudioError("no"))])
+    rows = list(csv.DictReader(io.StringIO(text)))
+    assert len(rows) == 5
+    assert all(None not in row and None not in row.values() for row in rows)
+    assert float(rows[0]["angry"]) == 0.75
+    assert rows[0]["happy"] == rows[1]["label"] == ""
+    assert rows[1]["reason"] == "no voice was detected"
+    assert rows[2]["warnings"] == "short"
+    assert rows[3]["label"] == 'a "b" <i>&\\n-->'
+    assert rows[4]["error"] == "no"
+
+
+def test_srt(timeline):
+    cues = list(srt.parse(WRITERS["srt"]([("a.wav", timeline)])))
+    assert [cue.index for cue in cues] == [1, 2, 3]
+    times = [(cue.start.total_seconds(), cue.end.total_seconds()) for cue in cues]
+    assert times == [(0.0, 2.25), (3.0, 3723.005), (3723.005, 3725.5)]
+    assert cues[0].content == "angry 0.75"
+    assert cues[2].content == 'a "b" <i>&\\n--> 0.75'
+
+
+def test_vtt(timeline):
+    captions = webvtt.from_string(WRITERS["vtt"]([("a.wav", timeline)])).captions
+    assert [(c.start, c.end) for c in captions] == [
+        ("00:00:00.000", "00:00:02.250"),
+        ("00:00:03.000", "01:02:03.005"),
+        ("01:02:03.005", "01:02:05.500"),
+    ]
+    assert captions[1].text == "happy 0.75"
+    assert captions[2].raw_text == 'a "b" &lt;i&gt;&amp;\\n--&gt; 0.75'
+
+
+def test_textgrid(timeline, tmp_path):
+    path = tmp_path / "a.TextGrid"
+    path.write_text(WRITERS["textgrid"]([("a.wav", timeline)]), "utf-8")
+    grid = textgrid.TextGrid.fromFile(str(path))
+    emotion, voice = grid
+    assert (emotion.name, voice.name) == ("emotion", "voice")
+    assert float(grid.maxTime) == 3725.5
+    found = [(float(i.minTime), float(i.maxTime), i.mark) for i in emotion]
+    assert found == [
+        (0.0, 2.25, "angry"),
+        (2.25, 3.0, ""),
+        (3.0, 3723.0046, "happy"),
+        (3723.0046, 3725.5, 'a "b" <i>&\\n-->'),
+    ]
+    assert [i.mark for i in voice] == ["voice", "", "voice", ""]
+    assert [float(i.maxTime) for i in voice] == [2.25, 3.0, 3725.0, 3725.5]
+
+
+def test_rttm(timeline, tmp_path):
+    """Scored against the same speech in other words: 0.75 s of 3724.75 s are missed."""
+    (tmp_path / "ours.rttm").write_text(WRITERS["rttm"]([("my note.wav", timeline)]))
+    lines = [
+        ("my_note.wav", 0.0, 3.0, "A"),
+        ("my_note.wav", 3.0, 3720.005, "B"),
+        ("my_note.wav", 3723.005, 2.495, "C"),
+    ]
+    (tmp_path / "true.rttm").write_text(
+        "".join(f"SPEAKER {f} 1 {t} {d} <NA> <NA> {who} <NA> <NA>\n" for f, t, d, who in lines)
+    )
+    paths = [str(tmp_path / name) for name in ("true.rttm", "ours.rttm")]
+    done = CliRunner().invoke(compute_der_from_rttm, paths)
+    assert done.exit_code == 0, done.output
+    overall = next(line for line in done.output.splitlines() if "Overall" in line)
+    figures = [cell.strip() for cell in overall.strip("│|║").replace("║", "│").split("│")]
+    assert [float(x.rstrip("%")) for x in figures[1:6]] == [3725.5, 0.02, 0.0, 0.0, 0.02], overall
+
+
+@pytest.mark.parametrize("kind", ["srt", "vtt", "textgrid"])
+def test_subtitles_are_of_one_recording(timeline, kind):
+    with pytest.raises(SerkitError, match=f"{kind} describes one recording, got 2"):
+        WRITERS[kind]([("a.wav", timeline)] * 2)
+    with pytest.raises(AudioError, match="no such file"):
+        WRITERS[kind]([("a.wav", AudioError("no such file"))])
+
+
+def test_a_cue_lasts_a_millisecond_at_least(timeline):
+    brief = Timeline((segment(1.0001, 1.0004, "angry"),), (), None, timeline.overall)
+    (cue,) = srt.parse(WRITERS["srt"]([("a", brief)]))
+    assert (cue.start.total_seconds(), cue.end.total_seconds()) == (1.0, 1.001)
