@@ -7,7 +7,7 @@ Method: BP is fine-tuned on the training part with early stopping on the develop
 Pre-training is on EmoryNLP, in the place of the paper's IEMOCAP: without the episodes and texts of
 MELD's development and test parts, with held-out dialogues for its validation, and stopped at 80 %
 of the final weighted F1 as in 4.2. The heads have the settings that `text_heads.py` chose, but for
-penalty and epochs, chosen again on the development part; the encoders are exported in int8 with the
+epochs and (not of `Hidden`) penalty, chosen again on the development part; the encoders are exported in int8 with the
 layers chosen there. One encoder and one head per seed. The published split shares speakers among
 its parts (*speaker-dependent*).
 
@@ -116,7 +116,7 @@ def heads_on(pretrained: Pretrained, found: dict[str, Any], seed: int) -> dict[s
     for name in HEADS:
         options = dict(found["table_4"][name]["settings"])
         closed = options.pop("epochs") is None
-        penalties = ELM_PENALTIES if closed else PENALTIES
+        penalties = {"Hidden": (options["penalty"],), "Linear": PENALTIES}.get(name, ELM_PENALTIES)
         grid = [{**options, "penalty": penalty} for penalty in penalties]
         if closed:
             settings = in_closed_form(grid, split["train"], split["dev"])
