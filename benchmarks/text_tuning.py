@@ -7,9 +7,9 @@ Method: BP is fine-tuned on the training part with early stopping on the develop
 Pre-training is on EmoryNLP, in the place of the paper's IEMOCAP: without the episodes and texts of
 MELD's development and test parts, with held-out dialogues for its validation, and stopped at 80 %
 of the final weighted F1 as in 4.2. The heads have the settings that `text_heads.py` chose, but for
-epochs and (not of `Hidden`) penalty, chosen again on the development part; the encoders are exported in int8 with the
-layers chosen there. One encoder and one head per seed. The published split shares speakers among
-its parts (*speaker-dependent*).
+epochs and (not of `Hidden`) penalty, chosen again on the development part; the encoders are
+exported in int8 with the layers chosen there. One encoder and one head per seed. The published
+split shares speakers among its parts (*speaker-dependent*).
 
 Needs MELD and EmoryNLP, and the result of text_heads.py:
 SERKIT_CORPORA=/folder python benchmarks/text_tuning.py [ID_OR_FOLDER ...]
