@@ -21,8 +21,8 @@ def section(results: Results) -> Section:
         paragraph(
             "Weighted F1 on the test part of MELD (text alone, 7 emotions, published split, whose "
             "parts share speakers: *speaker-dependent*). All lines are used, as published; the "
-            "leak guard of `serkit evaluate` drops training lines that also occur in the other parts, "
-            'such as "What?". Everything is chosen on the development '
+            "leak guard of `serkit evaluate` drops training lines that also occur in the other "
+            'parts, such as "What?". Everything is chosen on the development '
             "part; intervals are bootstraps over the dialogues of the test part. Figures of "
             "Pandelea et al. (2021) are as published."
         ),

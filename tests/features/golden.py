@@ -64,7 +64,7 @@ LOG_MEL = LogMelRecipe(
 def recipes():
     """The recipes by a name that does not depend on the version: those that ship, and three."""
     trained = [load_recipe(name) for name in shipped_recipes()]
-    chosen = [recipe.features or recipe.log_mel for recipe in trained]
+    chosen = [recipe.features or recipe.log_mel for recipe in trained if recipe.text is None]
     return {key_of(recipe): recipe for recipe in [*chosen, RICH, SHORT, LOG_MEL]}
 
 

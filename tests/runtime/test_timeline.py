@@ -20,12 +20,12 @@ from serkit.runtime import (
     ModelCard,
     NumpyBackend,
     Outputs,
-    Profile,
     Recognizer,
     TimelineSettings,
     Waveform,
     arousal_valence,
 )
+from serkit.runtime.profile import Profile
 
 RATE = 16_000
 

@@ -309,7 +309,7 @@ def test_recipes_of_the_paper_are_the_tables_heads(encoder):
     ("rows", "message"),
     [
         ("text,label\nhello,sad", "has no column 'speaker'"),
-        ("text,label,speaker\n,sad,ann", "the audio is empty"),
+        ("text,label,speaker\n,sad,ann", "the text is empty"),
         ("text,label,speaker,start\nhi,sad,ann,1", "a start or an end, but no audio"),
     ],
 )
