@@ -44,7 +44,7 @@ MAX_TOKENS = 32
 SENTENCES, ROUNDS = 80, 3
 PRECISIONS = ("fp32", "fp16", "int8")
 LAYERS = {MINILM: (2, 4, 5)}
-"""The layers that `text_heads.py` chooses; the last one of the others."""
+"""Layers whose means are concatenated; the last one of the others."""
 
 PENALTY, EPOCHS = 0.03, 40
 
