@@ -43,7 +43,6 @@ from text_latency import (
     timed,
 )
 
-
 MOST_ERROR = 1e-4
 """Of the conversion to fp32. litert-torch 0.10 with transformers 5.23 exceeds it."""
 
