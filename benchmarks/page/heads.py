@@ -53,7 +53,7 @@ def _linear(result: dict[str, Any]) -> str:
             f"medians of {result['draws']} random draws, in brackets the standard deviation; the "
             "systems train on the same draws in turn, and the ratios (serkit to the other) are "
             "medians over the draws. On the right the devices of Pandelea et al. (2021), Tables 10 "
-            "and 11, as published."
+            "and 11, as published. The machine did other work at the same time."
         ),
         table(header, rows),
         paragraph(
