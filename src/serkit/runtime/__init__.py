@@ -1,7 +1,8 @@
 """Inference in NumPy: model files, recognisers and predictions."""
 
+from serkit.runtime.affect import Affect, AffectSource
 from serkit.runtime.backend import Backend, Outputs
-from serkit.runtime.card import ModelCard, TrainingCorpus
+from serkit.runtime.card import DIMENSIONS, ModelCard, TrainingCorpus
 from serkit.runtime.caution import CODES, Caution
 from serkit.runtime.circumplex import arousal_valence
 from serkit.runtime.events import EndEvent, Event, PartialEvent, SegmentEvent, VoiceEvent
@@ -46,12 +47,15 @@ from serkit.runtime.weights import PackedWeight, Weight
 
 __all__ = [
     "CODES",
+    "DIMENSIONS",
     "GRU",
     "LAYERS",
     "LSTM",
     "MAX_PARAMETERS",
     "MIN_DURATION_S",
     "Activation",
+    "Affect",
+    "AffectSource",
     "AttentionPooling",
     "Backend",
     "Caution",

@@ -12,6 +12,9 @@ from serkit.runtime.inputs import Input
 from serkit.runtime.sketch import Sketch
 from serkit.runtime.typical import Typical
 
+DIMENSIONS = ("arousal", "valence", "dominance")
+"""Dimensions of emotion that a model may estimate, each from -1 to 1."""
+
 
 @dataclass(frozen=True, slots=True)
 class TrainingCorpus:
@@ -40,7 +43,7 @@ class ModelCard:
 
     Attributes:
         name: Name of the model.
-        labels: Classes, in the order of the outputs.
+        labels: Classes, in the order of the outputs; empty for a model of dimensions alone.
         input: Kind and parameters of the input.
         window_s: Length in seconds of the windows that a long recording is cut into.
         temperature: Divisor of the logits before the softmax; calibrated on held-out speakers.
@@ -54,6 +57,10 @@ class ModelCard:
         typical: Distribution of the training data; None if unknown.
         speakers: How speakers differ in the logits, for `serkit.adaptation.Enrolment`; None if
             unknown.
+        dimensions: Dimensions that the model estimates, of `DIMENSIONS`, in the order of the
+            outputs; empty for a model of categories alone.
+        dimension_corpora: The corpora that the dimensions were learned from, on top of a network
+            trained on `corpora`; empty if they are the same.
     """
 
     name: str
@@ -69,3 +76,5 @@ class ModelCard:
     created_with: str = ""
     typical: Typical | None = None
     speakers: SpeakerModel | None = None
+    dimensions: tuple[str, ...] = ()
+    dimension_corpora: tuple[TrainingCorpus, ...] = ()

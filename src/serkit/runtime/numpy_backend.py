@@ -100,7 +100,9 @@ class NumpyBackend:
         with np.errstate(over="ignore", invalid="ignore"):
             logits, embeddings = self.model.logits_and_embeddings(features)
             distances = self.model.distances(features)
-        return Outputs(logits, embeddings, distances)
+            layer = self.model.dimensions
+            dimensions = None if layer is None else layer(embeddings)
+        return Outputs(logits, embeddings, distances, dimensions)
 
     def _features(self, window: Array) -> Array:
         if isinstance(self._input, LogMelRecipe):
