@@ -224,6 +224,19 @@ def test_without_transformers_the_extra_is_named(tmp_path):
     assert "pip install 'serkit[import]'" in done.stderr
 
 
+def test_threads_and_providers_of_the_commands(models):
+    path, _ = models["wav2vec2"]
+    expected = in_process("predict", PLAIN, "-m", path)
+    one = in_process("predict", PLAIN, "-m", path, "--threads", 1, "--provider", "cpu")
+    assert (one.returncode, one.stdout) == (0, expected.stdout)
+    for command in ("predict", "timeline"):
+        done = in_process(command, PLAIN, "-m", path, "--provider", "nnapi")
+        assert done.returncode == 2
+        assert "the provider nnapi is not in the installed ONNX Runtime" in done.stderr
+        done = in_process(command, PLAIN, "--threads", 2)
+        assert "runs in NumPy on the CPU" in done.stderr
+
+
 def test_an_imported_model_runs_without_torch(models):
     code = (
         "import sys; sys.modules.update(dict.fromkeys(['torch', 'transformers', 'onnx']))\n"
