@@ -28,7 +28,7 @@ _WHISPER = {
     "decoder_layers": 1, "decoder_attention_heads": 2, "decoder_ffn_dim": 48, "vocab_size": 60,
     "pad_token_id": 0, "bos_token_id": 1, "eos_token_id": 2, "decoder_start_token_id": 1,
     "suppress_tokens": None, "begin_suppress_tokens": None, "classifier_proj_size": 20,
-    "num_mel_bins": 80, "init_std": 0.3,
+    "num_mel_bins": 80, "init_std": 0.3, "max_source_positions": 500,
 }  # fmt: skip
 _AST = {
     "hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 48,
@@ -56,6 +56,11 @@ KINDS = {
     "sew": ("SEW", "SEWForSequenceClassification", _SQUEEZED),
     "sew-d": ("SEWD", "SEWDForSequenceClassification", _SQUEEZED),
     "whisper": ("Whisper", "WhisperForAudioClassification", _WHISPER),
+    "whisper-large": (
+        "Whisper",
+        "WhisperForAudioClassification",
+        _WHISPER | {"num_mel_bins": 128, "max_source_positions": 1500},
+    ),
     "audio-spectrogram-transformer": ("AST", "ASTForAudioClassification", _AST),
 }
 
@@ -94,8 +99,10 @@ def make_classifier(folder, kind="hubert", *, labels=EMOTIONS, seed=0, normalise
 def save_extractor(folder, kind, *, normalise=True, config=None):
     import transformers
 
-    if kind == "whisper":
-        extractor = transformers.WhisperFeatureExtractor(feature_size=config.num_mel_bins)
+    if kind.startswith("whisper"):
+        extractor = transformers.WhisperFeatureExtractor(
+            feature_size=config.num_mel_bins, chunk_length=config.max_source_positions // 50
+        )
     elif kind == "audio-spectrogram-transformer":
         extractor = transformers.ASTFeatureExtractor(
             num_mel_bins=config.num_mel_bins, max_length=config.max_length

@@ -344,6 +344,7 @@ def test_a_damaged_file_is_refused(file):
 
 def test_a_file_too_large_for_the_memory_is_not_read(file, monkeypatch):
     size = file.stat().st_size
+    monkeypatch.setattr(onnx_backend, "_LARGE", size)
     monkeypatch.setattr(onnx_backend, "available_bytes", lambda: 3 * size - 1)
     monkeypatch.setattr(onnx_backend, "read_bounded", None)
     with pytest.raises(ModelError, match=r"of memory to load, and .* MB are available; end other"):

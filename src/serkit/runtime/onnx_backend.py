@@ -47,6 +47,9 @@ MAX_CARD_BYTES = 1 << 20
 PRECISIONS = ("fp32", "int8")
 
 _EXTRA = "onnx"
+_LARGE = 64 << 20
+"""Files from this size on are held against the memory available before they are read."""
+
 _MEMORY_FACTOR = 3
 """Memory that loading takes, by the size of the file: its content, the graph, its weights."""
 
@@ -271,7 +274,7 @@ def _check_memory(path: Path) -> None:
     size = path.stat().st_size
     if size > MAX_FILE_BYTES:
         raise OSError(errno.EFBIG, f"is larger than {MAX_FILE_BYTES:,} bytes", str(path))
-    free = available_bytes()
+    free = available_bytes() if size >= _LARGE else None
     if free is not None and _MEMORY_FACTOR * size > free:
         raise ModelError(
             f"{path}: its {size / 1e6:.0f} MB need about {_MEMORY_FACTOR * size / 1e6:.0f} MB of "
