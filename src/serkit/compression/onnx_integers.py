@@ -61,7 +61,7 @@ def in_bits(graph: bytes, bits: int) -> dict[str, PackedWeight]:
     """
     if not 1 <= bits <= _MOST_PACKED:
         raise ModelError(f"bits is {bits}; expected 1 to {_MOST_PACKED}")
-    return {name: quantize_matrix(one, bits) for name, one in _matrices(graph).items()}
+    return {name: quantize_matrix(one, bits) for name, one in matrices(graph).items()}
 
 
 def search_weights(
@@ -90,7 +90,7 @@ def search_weights(
         ModelError: As `in_integers`, or a weight is not finite.
         MissingExtraError: As `in_integers`.
     """
-    matrices = _matrices(graph)
+    full = matrices(graph)
     layers = [Dense(matrix, np.zeros(len(matrix), np.float32)) for matrix in matrices.values()]
     quantised: dict[tuple[int, int], WeightedLayer] = {}
     known: dict[tuple[int, ...], tuple[float, int]] = {}
@@ -128,7 +128,7 @@ def search_weights(
     return packed(settled), trials
 
 
-def _matrices(graph: bytes) -> dict[str, Array]:
+def matrices(graph: bytes) -> dict[str, Array]:
     """The weights of products and convolutions by name, `[n_outputs, n_inputs]`."""
     import onnx
     from onnx import numpy_helper
