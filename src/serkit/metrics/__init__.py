@@ -1,4 +1,4 @@
-"""Metrics of classification and calibration, with 95 % intervals. NumPy only."""
+"""Metrics of classification, calibration and regression, with 95 % intervals. NumPy only."""
 
 from serkit.metrics.calibration import (
     N_BINS,
@@ -23,6 +23,7 @@ from serkit.metrics.intervals import (
     per_speaker,
     speaker_interval,
 )
+from serkit.metrics.regression import concordance, correlation, moments
 from serkit.metrics.seeds import mean_over_seeds
 
 __all__ = [
@@ -30,12 +31,15 @@ __all__ = [
     "Interval",
     "calibration_error",
     "clustered_intervals",
+    "concordance",
     "confusion",
+    "correlation",
     "expected_calibration_error",
     "f1s",
     "macro_f1",
     "mean_interval",
     "mean_over_seeds",
+    "moments",
     "per_speaker",
     "precisions",
     "recalls",
