@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from page import (
+    affect,
     baselines,
     codec,
     coded_speech,
@@ -31,6 +32,7 @@ SECTIONS: tuple[Callable[[Results], Section], ...] = (
     baselines.section,
     shuffled_splits.section,
     robustness.section,
+    affect.section,
     personalisation.section,
     quantisation.section,
     families.section,

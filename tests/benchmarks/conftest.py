@@ -402,6 +402,29 @@ def window_lengths():
     }  # fmt: skip
 
 
+def affect():
+    def pair(name, value, form=0.03):
+        return {name: value, f"{name}_interval": [value - form, value + form]}
+
+    return {
+        "rows": [
+            {
+                "model": "tiny", "width": 32, "protocol": "speaker-folds", "title": "five folds",
+                "seed": 0, "corpora": ["crema_d"], "utterances": 6665, "speakers": 91,
+                "penalties": [0.001, 0.0001], "unplaced": 0,
+                "rows": [
+                    {
+                        "dimension": name, **pair("learned_ccc", 0.625),
+                        **pair("learned_pearson", 0.675), **pair("circumplex_ccc", 0.445),
+                        **pair("circumplex_pearson", 0.615), **pair("difference_ccc", 0.185),
+                    }
+                    for name in ("arousal", "valence")
+                ],
+            }
+        ],
+    }  # fmt: skip
+
+
 def personalisation():
     def row(condition, ua, gain):
         return {
@@ -655,6 +678,7 @@ def results():
         },
         "log_mel_model": log_mel_model(),
         "window_length": window_lengths(),
+        "affect": MACHINE | affect(),
         "voice_activity": voice_activity(),
         "personalisation": personalisation(),
         "families": {
