@@ -46,8 +46,8 @@ def section(results: Results) -> Section:
             "The targets are not ratings of arousal and valence. They are derived from the "
             "emotions that most raters heard in the voice: their places in the circumplex, each "
             "times the rated intensity; clips heard as disgust are left out, since Russell gives "
-            "it no place. The circumplex of the scores therefore has the right axes, and the "
-            "intensity is what only the layer can learn."
+            "it no place. The circumplex of the scores therefore has the axes of the targets but "
+            "not their scale; where CCC gains more than r, scale is what the layer has learned."
         ),
         table(
             [
@@ -56,9 +56,33 @@ def section(results: Results) -> Section:
             ],
             rows,
         ),
+        *(_elsewhere(one) for one in result["rows"] if one["elsewhere"]),
         conditions(result),
     )  # fmt: skip
     return Section(title, slug, text)
+
+
+def _elsewhere(one: dict[str, Any]) -> str:
+    """Mean answers of a shipped layer on corpora without ratings."""
+    dimensions = [row["dimension"] for row in one["rows"]]
+    rows = [
+        [
+            f"{corpus_name(row['corpus'])}, {row['label']}",
+            str(row["utterances"]),
+            *(f"{row[name]:+.2f}" for name in dimensions),
+        ]
+        for row in one["elsewhere"]
+    ]
+    return blocks(
+        f"## `{one['model']}` on other corpora",
+        paragraph(
+            "Mean answers of the shipped layer on the training corpora of the network, which have "
+            "no ratings and which the layer has not heard. The order of the emotions carries over; "
+            "the level does not: it shifts with the corpus, and neutral voices are not at 0. "
+            "Compare recordings made alike, and do not read a single value as absolute."
+        ),
+        table(["corpus and emotion", "clips", *dimensions], rows),
+    )
 
 
 def _value(row: dict[str, Any], name: str, form: str = ".2f") -> str:

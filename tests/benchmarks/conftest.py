@@ -420,6 +420,12 @@ def affect():
                     }
                     for name in ("arousal", "valence")
                 ],
+                "elsewhere": [
+                    {
+                        "corpus": "emodb", "label": "sad", "utterances": 62, "arousal": 0.15,
+                        "valence": -0.08,
+                    }
+                ],
             }
         ],
     }  # fmt: skip

@@ -185,6 +185,8 @@ def _print_csv(answers: list[Answer], labels: list[str]) -> None:
 _MOST_COLUMNS = 5
 # On narrower terminals lines wrap, since a narrower table would cut names.
 _NARROWEST = 72
+# From this width on there is room for arousal and valence beside long names.
+_WIDE = 96
 
 
 def _print_table(answers: list[Answer], labels: list[str]) -> None:
@@ -198,7 +200,7 @@ def _print_table(answers: list[Answer], labels: list[str]) -> None:
     asked = [n for n in labels if any(n in getattr(a, "scores", ()) for _, a in answers)]
     grid = len(asked) <= _MOST_COLUMNS
     learned = any(getattr(a, "affect", UNKNOWN).source == "learned" for _, a in answers)
-    affect = ("arousal", "valence") if learned else ()
+    affect = ("arousal", "valence") if learned and console.width >= _WIDE else ()
     table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column("recording", overflow="fold", min_width=12)
     for name in ("emotion", *(asked if grid else ("probability", "then")), *affect, "seconds"):
