@@ -18,13 +18,13 @@ Seconds = NDArray[np.float64]
 class DiarizationError:
     """Emotion diarization error rate (EDER) and its parts.
 
-    The rate is missed, false alarm and confused time over the labelled time of the reference (Wang,
-    Ravanelli and Yacoubi, *Speech Emotion Diarization: Which Emotion Appears When?*, 2023). There
-    neutral is the absence of emotion, and every moment of the reference is neutral or emotional.
-    Here the reference may also have pauses, without a label, which are not part of the total. A
-    moment is *missed* if less was found than is true, where no label is less than neutral and
-    neutral is less than an emotion; a *false alarm* if more was found; and *confused* if another
-    emotion was found. The rate of a reference without pauses is that of Wang et al.
+    The rate is missed, false alarm and confused time over the labelled time of the reference (Wang
+    et al., *Speech Emotion Diarization: Which Emotion Appears When?*, 2023). There neutral is the
+    absence of emotion, and every moment of the reference is neutral or emotional. Here the
+    reference may also have pauses, without a label, which are not part of the total. A moment is
+    *missed* if less was found than is true, where no label is less than neutral and neutral is less
+    than an emotion; a *false alarm* if more was found; and *confused* if another emotion was found.
+    The rate of a reference without pauses is that of Wang et al.
 
     Attributes:
         missed_s: Missed time in seconds.
