@@ -11,6 +11,7 @@ from page import (
     families,
     heads,
     limits,
+    long_notes,
     models,
     personalisation,
     quantisation,
@@ -21,6 +22,7 @@ from page import (
     text,
     transmission,
     voice_activity,
+    zed,
 )
 from page.headlines import headlines
 from page.markdown import blocks, paragraph
@@ -39,6 +41,8 @@ SECTIONS: tuple[Callable[[Results], Section], ...] = (
     coded_speech.section,
     transmission.section,
     voice_activity.section,
+    long_notes.section,
+    zed.section,
     speed.section,
     text.section,
     heads.section,

@@ -55,7 +55,7 @@ frames = st.lists(st.sampled_from([*LABELS, None]), max_size=12)
 
 
 def stretches(labels, cut=0.25):
-    """A stretch for each frame; half of those without a label are left out, which means the same."""
+    """A stretch for each frame; half of those without a label are left out, which is the same."""
     return [
         (cut * i, cut * (i + 1), label)
         for i, label in enumerate(labels)

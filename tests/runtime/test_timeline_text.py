@@ -123,7 +123,8 @@ def test_textgrid(timeline, tmp_path):
 def test_rttm(timeline):
     """The ten fields of a line of NIST's *Rich Transcription* (2009), appendix A."""
     lines = WRITERS["rttm"]([("my note.wav", timeline)]).splitlines()
-    names = "type file channel start duration text subtype who confidence lookahead".split()
+    names = ["type", "file", "channel", "start", "duration", "text", "subtype", "who"]
+    names += ["confidence", "lookahead"]
     rows = [dict(zip(names, line.split(" "), strict=True)) for line in lines]
     assert {(row["type"], row["file"], row["channel"]) for row in rows} == {
         ("SPEAKER", "my_note.wav", "1")
