@@ -12,6 +12,7 @@ from page import (
     families,
     heads,
     limits,
+    long_notes,
     models,
     personalisation,
     quantisation,
@@ -22,6 +23,7 @@ from page import (
     text,
     transmission,
     voice_activity,
+    zed,
 )
 from page.headlines import headlines
 from page.markdown import blocks, paragraph
@@ -41,6 +43,8 @@ SECTIONS: tuple[Callable[[Results], Section], ...] = (
     coded_speech.section,
     transmission.section,
     voice_activity.section,
+    long_notes.section,
+    zed.section,
     speed.section,
     text.section,
     heads.section,

@@ -8,8 +8,6 @@ import pytest
 import srt
 import textgrid
 import webvtt
-from click.testing import CliRunner
-from spyder.der import compute_der_from_rttm
 
 from serkit.errors import AudioError, SerkitError
 from serkit.runtime import Affect, Caution, Prediction, Segment, Timeline, Window
@@ -124,23 +122,19 @@ def test_textgrid(timeline, tmp_path):
     assert [float(i.maxTime) for i in voice] == [2.25, 3.0, 3725.0, 3725.5]
 
 
-def test_rttm(timeline, tmp_path):
-    """Scored against the same speech in other words: 0.75 s of 3724.75 s are missed."""
-    (tmp_path / "ours.rttm").write_text(WRITERS["rttm"]([("my note.wav", timeline)]))
-    lines = [
-        ("my_note.wav", 0.0, 3.0, "A"),
-        ("my_note.wav", 3.0, 3720.005, "B"),
-        ("my_note.wav", 3723.005, 2.495, "C"),
-    ]
-    (tmp_path / "true.rttm").write_text(
-        "".join(f"SPEAKER {f} 1 {t} {d} <NA> <NA> {who} <NA> <NA>\n" for f, t, d, who in lines)
-    )
-    paths = [str(tmp_path / name) for name in ("true.rttm", "ours.rttm")]
-    done = CliRunner().invoke(compute_der_from_rttm, paths)
-    assert done.exit_code == 0, done.output
-    overall = next(line for line in done.output.splitlines() if "Overall" in line)
-    figures = [cell.strip() for cell in overall.strip("│|║").replace("║", "│").split("│")]
-    assert [float(x.rstrip("%")) for x in figures[1:6]] == [3725.5, 0.02, 0.0, 0.0, 0.02], overall
+def test_rttm(timeline):
+    """The ten fields of a line of NIST's *Rich Transcription* (2009), appendix A."""
+    lines = WRITERS["rttm"]([("my note.wav", timeline)]).splitlines()
+    names = ["type", "file", "channel", "start", "duration", "text", "subtype", "who"]
+    names += ["confidence", "lookahead"]
+    rows = [dict(zip(names, line.split(" "), strict=True)) for line in lines]
+    assert {(row["type"], row["file"], row["channel"]) for row in rows} == {
+        ("SPEAKER", "my_note.wav", "1")
+    }
+    assert {row[name] for row in rows for name in ("text", "subtype", "lookahead")} == {"<NA>"}
+    times = [(float(row["start"]), float(row["duration"])) for row in rows]
+    assert times == [(0.0, 2.25), (3.0, 3720.005), (3723.005, 2.495)]
+    assert [row["who"] for row in rows][:2] == ["angry", "happy"]
 
 
 @pytest.mark.parametrize("kind", ["srt", "vtt", "textgrid"])
