@@ -3,7 +3,7 @@
 from serkit.circumplex import arousal_valence
 from serkit.runtime.affect import Affect, AffectSource
 from serkit.runtime.backend import Backend, Outputs
-from serkit.runtime.card import DIMENSIONS, ModelCard, TrainingCorpus
+from serkit.runtime.card import DIMENSIONS, ModelCard, Origin, TrainingCorpus
 from serkit.runtime.caution import CODES, Caution
 from serkit.runtime.events import EndEvent, Event, PartialEvent, SegmentEvent, VoiceEvent
 from serkit.runtime.inputs import Embedding, Input, Waveform, features_of
@@ -25,6 +25,7 @@ from serkit.runtime.model import Model
 from serkit.runtime.model_file import load_model, save_model
 from serkit.runtime.network_description import MAX_PARAMETERS
 from serkit.runtime.numpy_backend import NumpyBackend
+from serkit.runtime.onnx_backend import OnnxBackend
 from serkit.runtime.prediction import MIN_DURATION_S, Prediction, Window
 from serkit.runtime.recognizer import Recognizer
 from serkit.runtime.shipped import (
@@ -72,6 +73,8 @@ __all__ = [
     "Model",
     "ModelCard",
     "NumpyBackend",
+    "OnnxBackend",
+    "Origin",
     "Outputs",
     "PackedWeight",
     "PartialEvent",

@@ -41,11 +41,18 @@ class Backend(Protocol):
         """Whether a file is of its format, by the first bytes."""
 
     @classmethod
-    def load(cls, path: str | os.PathLike[str]) -> Self:
+    def load(
+        cls, path: str | os.PathLike[str], *, threads: int = 0, providers: Sequence[str] = ()
+    ) -> Self:
         """Load a file.
 
+        Args:
+            path: The file.
+            threads: Threads of one computation; 0 for the default of the library.
+            providers: Accelerators by name, the preferred one first; empty for the CPU.
+
         Raises:
-            ModelError: The file is missing or damaged.
+            ModelError: The file is missing or damaged, or the backend has no such option.
         """
 
     @property

@@ -38,6 +38,23 @@ class TrainingCorpus:
 
 
 @dataclass(frozen=True, slots=True)
+class Origin:
+    """Where the weights of an imported model come from.
+
+    Attributes:
+        source: Id on the Hugging Face hub, or name of the folder.
+        architecture: Class of its network in the library `transformers`.
+        licence: Licence of the weights, as on its model card; empty if unknown.
+        base_model: Model that it was fine-tuned from, as on its model card; empty if unknown.
+    """
+
+    source: str
+    architecture: str
+    licence: str = ""
+    base_model: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class ModelCard:
     """The description of a model.
 
@@ -61,6 +78,7 @@ class ModelCard:
             outputs; empty for a model of categories alone.
         dimension_corpora: The corpora that the dimensions were learned from, on top of a network
             trained on `corpora`; empty if they are the same.
+        origin: Where the weights come from; None if they were trained by serkit.
     """
 
     name: str
@@ -78,3 +96,4 @@ class ModelCard:
     speakers: SpeakerModel | None = None
     dimensions: tuple[str, ...] = ()
     dimension_corpora: tuple[TrainingCorpus, ...] = ()
+    origin: Origin | None = None

@@ -9,7 +9,7 @@ from typing import Any
 from serkit.adaptation.speaker_model import SpeakerModel
 from serkit.audio import MAX_WINDOW_S, MIN_WINDOW_S, SAMPLE_RATE, WINDOW_S
 from serkit.errors import ModelError, RecipeError
-from serkit.runtime.card import DIMENSIONS, ModelCard, TrainingCorpus
+from serkit.runtime.card import DIMENSIONS, ModelCard, Origin, TrainingCorpus
 from serkit.runtime.inputs import INPUTS, Input, kind_of
 from serkit.runtime.sketch import Sketch
 from serkit.runtime.speakers import check_speakers, describe_speakers
@@ -17,6 +17,9 @@ from serkit.runtime.typical import Typical, triangle
 from serkit.text import shortened, shown
 
 MAX_LABELS = 1024
+
+MAX_TEXT = 1000
+"""Characters of a text about the origin."""
 
 LEAST, MOST = 1e-6, 1e6
 """Range of temperature, clip and limit."""
@@ -47,6 +50,8 @@ def describe_card(card: ModelCard) -> dict[str, Any]:
         description["dimensions"] = list(card.dimensions)
     if card.dimension_corpora:
         description["dimension_corpora"] = [asdict(corpus) for corpus in card.dimension_corpora]
+    if card.origin is not None:
+        description["origin"] = asdict(card.origin)
     return description
 
 
@@ -115,6 +120,7 @@ def check_card(values: Mapping[str, Any]) -> ModelCard:
         speakers=_speakers(values.get("speakers"), len(values["labels"])),
         dimensions=tuple(dimensions),
         dimension_corpora=tuple(map(_corpus, extra)),
+        origin=_origin(values.get("origin")),
     )
 
 
@@ -157,6 +163,22 @@ def _corpus(values: object) -> TrainingCorpus:
     ):
         raise ModelError(f"a training corpus is {shown(values)}; expected {', '.join(kinds)}")
     return TrainingCorpus(**values)
+
+
+def _origin(values: object) -> Origin | None:
+    if values is None:
+        return None
+    names = {f.name for f in fields(Origin)}
+    if (
+        not isinstance(values, dict)
+        or set(values) != names
+        or any(not isinstance(text, str) or len(text) > MAX_TEXT for text in values.values())
+    ):
+        raise ModelError(
+            f"origin is {shown(values)}; expected {', '.join(sorted(names))}, each a text of at "
+            f"most {MAX_TEXT} characters"
+        )
+    return Origin(**values)
 
 
 def _seen(values: object) -> Sketch:

@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 from serkit.errors import ModelError
 from serkit.features import FeatureRecipe, LogMelRecipe
-from serkit.runtime.card import ModelCard, TrainingCorpus
+from serkit.runtime.card import ModelCard, Origin, TrainingCorpus
 from serkit.runtime.card_description import describe_card
 from serkit.runtime.inputs import Embedding, Input, Waveform
 from serkit.runtime.text_input import TextRecipe
@@ -57,6 +57,7 @@ def card_as_text(model: Described) -> str:
         "created with": f"serkit {card.created_with}",
         "typical": _typical(card.typical),
         **({} if isinstance(card.input, TextRecipe) else of_sound),
+        **({} if card.origin is None else _origin(card.origin)),
     }
     width = max(map(len, rows))
     lines = [f"{card.name}: {', '.join(card.labels + card.dimensions)}", ""]
@@ -73,6 +74,8 @@ def card_as_text(model: Described) -> str:
     lines += ["", "Trained on"]
     for corpus in card.corpora:
         lines.append(f"  {_corpus(corpus)}")
+    if not card.corpora:
+        lines.append("  unknown")
     for corpus in card.dimension_corpora:
         lines.append(f"  {' and '.join(card.dimensions)} alone: {_corpus(corpus)}")
     if not all(corpus.name in card.seen.samples for corpus in card.corpora):
@@ -85,6 +88,11 @@ def licence_note(card: ModelCard) -> str:
     """Whether the licences of the training corpora allow commercial use."""
     corpora = card.corpora + card.dimension_corpora
     non_commercial = [c for c in corpora if not c.commercial_use]
+    if card.origin is not None:
+        return (
+            f"Commercial use: by the licence of the weights, {card.origin.licence or 'unknown'}, "
+            "and those of their training data, which their model card may not name in full."
+        )
     if not non_commercial:
         return "Commercial use: allowed by the licences of all training corpora."
     named = ", ".join(f"{c.title} ({c.licence})" for c in non_commercial)
@@ -95,7 +103,18 @@ def licence_note(card: ModelCard) -> str:
     )
 
 
+def _origin(origin: Origin) -> dict[str, str]:
+    """Rows of the table."""
+    return {
+        "imported from": f"{origin.source} ({origin.architecture})",
+        "base model": origin.base_model or "unknown",
+        "licence": origin.licence or "unknown",
+    }
+
+
 def _corpus(corpus: TrainingCorpus) -> str:
+    if not corpus.utterances:  # of an imported model
+        return f"{corpus.title}, {corpus.licence}"
     return (
         f"{corpus.title}: {corpus.utterances} recordings of {corpus.speakers} speakers, "
         f"{corpus.licence}"
