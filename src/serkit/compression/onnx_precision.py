@@ -6,10 +6,12 @@ own, since they differ by orders of magnitude.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
+from serkit.compression.onnx_weights import IntegerWeights, replace_nodes
 from serkit.errors import MissingExtraError
 
 _SMALLEST = 1024
@@ -39,7 +41,7 @@ def in_precision(graph: bytes, precision: str) -> bytes:
         _halve(model)
     else:
         _quantise_tables(model)
-        _quantise_products(model)
+        with_integer_products(model)
     return bytes(model.SerializeToString())
 
 
@@ -61,6 +63,7 @@ def _quantise_tables(model: Any) -> None:
     """Replace `Gather(table, ids)` by int8 rows times their scales."""
     from onnx import TensorProto, helper, numpy_helper
 
+    rows = IntegerWeights()
     tables = {tensor.name: tensor for tensor in _weights(model)}
     nodes: list[Any] = []
     for node in model.graph.node:
@@ -74,36 +77,41 @@ def _quantise_tables(model: Any) -> None:
         if table.ndim != 2:
             nodes.append(node)
             continue
-        scale = np.abs(table).max(axis=1, keepdims=True) / np.float32(127.0)
-        scale = np.where(scale > 0.0, scale, np.float32(1.0)).astype(np.float32)
-        codes = np.rint(table / scale).astype(np.int8)
-        for suffix, values in (("codes", codes), ("scale", scale)):
-            if f"{name}.{suffix}" not in {one.name for one in model.graph.initializer}:
-                model.graph.initializer.append(numpy_helper.from_array(values, f"{name}.{suffix}"))
+        rows.add(name, table, axis=0)
+        rows.constants[f"{name}.scale"] = rows.constants[f"{name}.scale"].reshape(-1, 1)
         nodes += [
             helper.make_node("Gather", [f"{name}.codes", ids], [f"{out}.codes"], axis=0),
             helper.make_node("Cast", [f"{out}.codes"], [f"{out}.float"], to=TensorProto.FLOAT),
             helper.make_node("Gather", [f"{name}.scale", ids], [f"{out}.scale"], axis=0),
             helper.make_node("Mul", [f"{out}.float", f"{out}.scale"], [out]),
         ]
-    _replace_nodes(model, nodes)
+    replace_nodes(model.graph, nodes, rows)
 
 
-def _quantise_products(model: Any) -> None:
-    """Replace `MatMul(x, weight)` by a product of integers times two scales.
+def with_integer_products(model: Any, bits: Mapping[str, int] | None = None) -> None:
+    """Replace, in place, `MatMul(x, weight)` by a product of integers times two scales.
 
-    Each row of x, a token, has its own scale, since the rows of one product differ by orders of
-    magnitude and a scale for all rounds the small ones away.
+    Each row of x, a token or frame, has its own scale, since the rows of one product differ by
+    orders of magnitude and a scale for all rounds the small ones away.
+
+    Args:
+        model: An `onnx.ModelProto`.
+        bits: Bits of the weights by name, 1 to 8; 8 for the others.
+
+    Raises:
+        ModelError: The bits are out of range.
     """
     from onnx import TensorProto, helper, numpy_helper
 
     weights = {tensor.name: tensor for tensor in _weights(model) if len(tensor.dims) == 2}
-    constants: dict[str, Any] = {
-        "int8.most": np.float32(127.0),
-        "int8.offset": np.float32(128.0),
-        "int8.zero": np.uint8(128),
-        "int8.least": np.float32(1e-12),  # a row of zeros has no scale
-    }
+    integers = IntegerWeights(
+        {
+            "int8.most": np.array(127.0, np.float32),
+            "int8.offset": np.array(128.0, np.float32),
+            "int8.zero": np.array(128, np.uint8),
+            "int8.least": np.array(1e-12, np.float32),  # a row of zeros has no scale
+        }
+    )
     nodes: list[Any] = []
     quantised: set[str] = set()
 
@@ -127,28 +135,11 @@ def _quantise_products(model: Any) -> None:
                 "Cast", [add("Add", [steps, "int8.offset"], f"{x}.up")], codes, to=TensorProto.UINT8
             )
         matrix = numpy_helper.to_array(weights[name])
-        step = np.abs(matrix).max(axis=0) / np.float32(127.0)
-        step = np.where(step > 0.0, step, np.float32(1.0)).astype(np.float32)
-        constants |= {
-            f"{name}.codes": np.rint(matrix / step).astype(np.int8),
-            f"{name}.step": step,
-        }
+        integers.add(name, matrix, axis=1, bits=(bits or {}).get(name, 8))
         product = add("MatMulInteger", [codes, f"{name}.codes", "int8.zero"], f"{out}.sum")
         product = add("Cast", [product], f"{out}.float", to=TensorProto.FLOAT)
-        add("Mul", [add("Mul", [product, f"{name}.step"], f"{out}.steps"), scale], out)
-    model.graph.initializer.extend(
-        numpy_helper.from_array(np.asarray(values), name) for name, values in constants.items()
-    )
-    _replace_nodes(model, nodes)
-
-
-def _replace_nodes(model: Any, nodes: list[Any]) -> None:
-    """Other nodes, and only the constants that they use."""
-    used = {name for node in nodes for name in node.input}
-    kept = [tensor for tensor in model.graph.initializer if tensor.name in used]
-    del model.graph.node[:], model.graph.initializer[:]
-    model.graph.node.extend(nodes)
-    model.graph.initializer.extend(kept)
+        add("Mul", [add("Mul", [product, f"{name}.scale"], f"{out}.steps"), scale], out)
+    replace_nodes(model.graph, [*integers.nodes, *nodes], integers)
 
 
 def _weights(model: Any) -> list[Any]:

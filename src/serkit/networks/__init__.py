@@ -1,6 +1,7 @@
 """PyTorch definitions of the networks, nothing else."""
 
 from serkit.networks.families import attention_gru, cnn, lstm, mlp
+from serkit.networks.feature_encoder import QUICK_GELU, FeatureEncoder, fits
 from serkit.networks.layers import (
     GRU,
     LAYERS,
@@ -18,15 +19,18 @@ __all__ = [
     "GRU",
     "LAYERS",
     "LSTM",
+    "QUICK_GELU",
     "AttentionPooling",
     "Convolution",
     "Dense",
+    "FeatureEncoder",
     "Layer",
     "LayeredNetwork",
     "MeanPooling",
     "PooledEncoder",
     "attention_gru",
     "cnn",
+    "fits",
     "lstm",
     "mlp",
 ]
