@@ -77,8 +77,8 @@ def _elsewhere(one: dict[str, Any]) -> str:
         f"## `{one['model']}` on other corpora",
         paragraph(
             "Mean answers of the shipped layer on the training corpora of the network, which have "
-            "no ratings and which the layer has not heard. The order of the emotions carries over; "
-            "the level does not: it shifts with the corpus, and neutral voices are not at 0. "
+            "no ratings and which the layer has not heard. The order in arousal mostly carries "
+            "over; the level does not: it shifts with the corpus, and neutral voices are not at 0. "
             "Compare recordings made alike, and do not read a single value as absolute."
         ),
         table(["corpus and emotion", "clips", *dimensions], rows),

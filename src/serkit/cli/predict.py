@@ -14,7 +14,7 @@ from serkit.cli.options import Encoder, Format, Profiles
 from serkit.cli.personal import profile_of
 from serkit.cli.predict_text import predict_text
 from serkit.cli.progress import late_bar, progress
-from serkit.cli.streams import complain, signed
+from serkit.cli.streams import complain
 from serkit.errors import ModelError
 from serkit.text import printable
 
@@ -185,8 +185,6 @@ def _print_csv(answers: list[Answer], labels: list[str]) -> None:
 _MOST_COLUMNS = 5
 # On narrower terminals lines wrap, since a narrower table would cut names.
 _NARROWEST = 72
-# From this width on there is room for arousal and valence beside long names.
-_WIDE = 96
 
 
 def _print_table(answers: list[Answer], labels: list[str]) -> None:
@@ -194,16 +192,12 @@ def _print_table(answers: list[Answer], labels: list[str]) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    from serkit.runtime.affect import UNKNOWN
-
     console = Console(width=max(_NARROWEST, Console().width))
     asked = [n for n in labels if any(n in getattr(a, "scores", ()) for _, a in answers)]
     grid = len(asked) <= _MOST_COLUMNS
-    learned = any(getattr(a, "affect", UNKNOWN).source == "learned" for _, a in answers)
-    affect = ("arousal", "valence") if learned and console.width >= _WIDE else ()
     table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column("recording", overflow="fold", min_width=12)
-    for name in ("emotion", *(asked if grid else ("probability", "then")), *affect, "seconds"):
+    for name in ("emotion", *(asked if grid else ("probability", "then")), "seconds"):
         side: Literal["left", "right"] = "left" if name in ("emotion", "then") else "right"
         table.add_column(Text(printable(name)), justify=side, no_wrap=True)
     for shown, (_, answer) in zip(_short_names(answers), answers, strict=True):
@@ -214,8 +208,6 @@ def _print_table(answers: list[Answer], labels: list[str]) -> None:
         if answer.warnings:
             label.append(" !", "yellow")
         cells = _grid_cells(answer, asked) if grid else _ranked_cells(answer)
-        if affect:
-            cells += map(signed, (answer.arousal, answer.valence))
         table.add_row(Text(printable(shown)), label, *cells, f"{answer.duration_s:.2f}")
     console.print(table)
     for file, answer in answers:

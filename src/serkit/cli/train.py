@@ -12,7 +12,7 @@ from serkit.cli.models import name_of
 from serkit.cli.options import Encoder, Jobs, MaxClip
 from serkit.cli.progress import tracker
 from serkit.cli.streams import complain, say
-from serkit.errors import RecipeError
+from serkit.errors import CorpusError, RecipeError
 
 if TYPE_CHECKING:
     from serkit.training import Epoch
@@ -105,7 +105,10 @@ def train(
         for note in notes:
             complain(note)
     check_acceptance(plan, utterances)
-    sources, rated = load_rated(plan.dimensions) if plan.dimensions else ((), ())
+    try:
+        sources, rated = load_rated(plan.dimensions) if plan.dimensions else ((), ())
+    except CorpusError as error:
+        raise CorpusError(f"{error}; or train without dimensions: --no-dimensions") from error
     extraction: dict[str, Any] = {
         "jobs": jobs,
         "cache": FeatureCache.default() if cache else None,
