@@ -19,6 +19,7 @@ from audio_toys import (
 from serkit.audio import read
 from serkit.compression.classifier_export import export_classifier, save_classifier, with_card
 from serkit.compression.importing import card_of, named
+from serkit.compression.onnx_integers import in_bits
 from serkit.errors import ModelError
 from serkit.runtime import OnnxBackend, Recognizer
 from serkit.training.pretrained_audio import load_audio
@@ -155,7 +156,7 @@ def test_integers_are_small_and_close(tmp_path, speech):
 
 
 def test_the_convolutions_of_a_waveform_model_are_integers(tmp_path, speech):
-    """All but that of the samples. Random ones say nothing of the error of trained ones."""
+    """Random ones say nothing of the error of trained ones."""
     changes = {"hidden_size": 128, "conv_dim": (64,) * 7, "num_conv_pos_embedding_groups": 16}
     folder = make_classifier(tmp_path / "wide", "hubert", intermediate_size=512, **changes)
     full, card, _ = imported(folder)
@@ -164,10 +165,27 @@ def test_the_convolutions_of_a_waveform_model_are_integers(tmp_path, speech):
     graph = onnx.load_model_from_string(small.graph).graph
     producer = {name: node.op_type for node in graph.node for name in node.output}
     convolutions = [node for node in graph.node if node.op_type == "Conv"]
-    sources = [producer.get(node.input[1]) for node in convolutions]
-    assert sources == [None, *["DequantizeLinear"] * 7]  # six of the samples, one of positions
+    # Those of the samples are products; that of the positions remains.
+    assert [producer.get(node.input[1]) for node in convolutions] == ["DequantizeLinear"]
+    assert [node.op_type for node in graph.node].count("Sigmoid") == 7
     outputs = OnnxBackend(Path("m.onnx"), with_card(small, card), threads=1).outputs(speech)
     assert np.isfinite(outputs.logits).all()
+
+
+def test_weights_of_fewer_bits_make_a_smaller_file(tmp_path, speech):
+    changes = {"hidden_size": 128, "conv_dim": (64,) * 7, "num_conv_pos_embedding_groups": 16}
+    folder = make_classifier(tmp_path / "wide", "hubert", intermediate_size=512, **changes)
+    full, card, _ = imported(folder)
+    sizes, errors = [], []
+    theirs = OnnxBackend(Path("m.onnx"), with_card(full, card), threads=1).outputs(speech)
+    for packed in (None, lambda graph, _: in_bits(graph, 5), lambda graph, _: in_bits(graph, 2)):
+        small, _, _ = imported(folder, int8=True, packed=packed, sounds=speech)
+        ours = OnnxBackend(Path("m.onnx"), with_card(small, card), threads=1).outputs(speech)
+        sizes.append(len(small.graph))
+        errors.append(float(np.abs(ours.embeddings - theirs.embeddings).mean()))
+    assert sizes[1] < 0.9 * sizes[0]  # of a toy, the operators that unpack are a part
+    assert sizes[2] < 0.7 * sizes[0]
+    assert errors[0] < errors[2]
 
 
 def test_a_graph_that_differs_from_torch_is_refused(tmp_path, monkeypatch):

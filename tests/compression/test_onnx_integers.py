@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from onnx import TensorProto, helper, numpy_helper
 from transformers import HubertConfig, HubertModel
 
-from serkit.compression.onnx_precision import with_integer_products
+from serkit.compression.onnx_integers import in_bits, in_integers, search_weights
 from serkit.compression.onnx_ranges import measured_ranges, with_integer_chains
 from serkit.compression.onnx_weights import IntegerWeights, replace_nodes
 from serkit.compression.quantizer import quantize_matrix
@@ -49,13 +49,13 @@ def session(model):
 @settings(max_examples=40, deadline=None)
 def test_graph_unpacks_the_weights_that_were_packed(bits, shape, axis, seed):
     values = np.random.default_rng(seed).standard_normal(shape).astype(np.float32)
+    rows = np.moveaxis(values, axis, 0)
+    packed = quantize_matrix(rows.reshape(len(rows), -1), bits)
     weights = IntegerWeights()
-    weights.add("w", values, axis=axis, bits=bits)
+    weights.add("w", values, axis=axis, packed=packed)
     last = helper.make_node("Cast", ["w.codes"], ["out"], to=TensorProto.FLOAT)
     model = a_model([], {}, {"out": None})
     replace_nodes(model.graph, [*weights.nodes, last], weights)
-    rows = np.moveaxis(values, axis, 0)
-    packed = quantize_matrix(rows.reshape(len(rows), -1), bits)
     expected = np.moveaxis(packed.dequantised().reshape(rows.shape), 0, axis)
     by_output = [1] * len(shape)
     by_output[axis] = -1
@@ -71,13 +71,13 @@ def test_packed_weights_take_their_bits():
     values = np.random.default_rng(0).standard_normal((64, 64)).astype(np.float32)
     for bits in range(1, 8):
         weights = IntegerWeights()
-        weights.add("w", values, axis=0, bits=bits)
+        weights.add("w", values, axis=0, packed=quantize_matrix(values, bits))
         assert weights.constants["w.packed"].nbytes == 64 * 64 * bits // 8
 
 
-def test_bits_out_of_range_are_refused():
-    with pytest.raises(ModelError, match="bits is 9; expected 1 to 8"):
-        IntegerWeights().add("w", np.ones((2, 2), np.float32), axis=0, bits=9)
+def test_bits_out_of_range_are_refused(hubert):
+    with pytest.raises(ModelError, match="bits is 8; expected 1 to 7"):
+        in_bits(hubert[1].SerializeToString(), 8)
 
 
 def test_ranges_are_those_of_the_examples():
@@ -140,12 +140,9 @@ def hubert():
 @pytest.mark.parametrize("bits", [8, 6])
 def test_an_encoder_in_integers_is_close_to_torch(hubert, bits):
     module, exported, examples = hubert
-    model = onnx.ModelProto()
-    model.CopyFrom(exported)
-    names = [t.name for t in model.graph.initializer if np.prod(t.dims) >= 1024]
-    widths = dict.fromkeys(names, bits)
-    with_integer_chains(model, examples[:3], extra="onnx", bits=widths)
-    with_integer_products(model, widths)
+    graph = exported.SerializeToString()
+    packed = in_bits(graph, bits) if bits < 8 else None
+    model = onnx.load_model_from_string(in_integers(graph, examples[:3], packed=packed))
     floats = sum(np.prod(t.dims) for t in model.graph.initializer if t.data_type == 1)
     before = sum(np.prod(t.dims) for t in exported.graph.initializer if t.data_type == 1)
     assert floats < 0.2 * before
@@ -213,3 +210,96 @@ def test_scales_of_activations_span_their_ranges():
         session(model).run(None, {"x": x})[0],
     ):
         assert np.abs(found - expected).max() < 3.0 * float(values["y.scale"])
+
+
+def rounded(x, low, high):
+    """Unsigned, with 0 exact."""
+    step = np.float32((high - low) / 255.0)
+    zero = np.rint(-low / step)
+    return (np.clip(np.rint(x / step) + zero, 0, 255) - zero) * step, step
+
+
+def test_a_convolution_with_groups_and_bias():
+    """Against the same arithmetic in NumPy."""
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((2, 16, 50)).astype("f4")
+    weight = rng.standard_normal((32, 8, 5)).astype("f4")
+    bias = rng.standard_normal(32).astype("f4")
+    nodes = [helper.make_node("Conv", ["x", "w", "b"], ["y"], group=2, strides=[2])]
+    nodes.append(helper.make_node("Neg", ["y"], ["out"]))
+    shapes = {"x": ["n", 16, "t"]}, {"out": ["n", 32, "u"]}
+    model = a_model(nodes, *shapes, {"w": weight, "b": bias})
+    plain = -session(model).run(None, {"x": x})[0]
+    with_integer_chains(model, [{"x": x}], extra="onnx")
+    weight_step = np.abs(weight).max(axis=(1, 2), keepdims=True) / np.float32(127.0)
+    values, step = rounded(x, x.min(), x.max())
+    steps = step * weight_step.reshape(-1)
+    exact = {
+        "w": (np.rint(weight / weight_step) * weight_step).astype("f4"),
+        "b": (np.rint(bias / steps) * steps).astype("f4"),
+    }
+    sums = -session(a_model(nodes, *shapes, exact)).run(None, {"x": values.astype("f4")})[0]
+    expected, out_step = rounded(sums, plain.min(), plain.max())
+    found = -session(model).run(None, {"x": x})[0]
+    # A value halfway between two steps may be rounded either way.
+    assert np.abs(found - expected).max() < 1.01 * out_step
+    assert (np.abs(found - expected) > 0.5 * out_step).mean() < 0.01
+
+
+def test_a_linear_layer_has_a_step_per_row():
+    rng = np.random.default_rng(0)
+    x = (rng.standard_normal((5, 40)) * 10.0 ** rng.integers(-3, 3, (5, 1))).astype("f4")
+    weight = rng.standard_normal((32, 40)).astype("f4")
+    bias = rng.standard_normal(32).astype("f4")
+    nodes = [helper.make_node("Gemm", ["x", "w", "b"], ["y"], transB=1)]
+    model = a_model(nodes, {"x": ["n", 40]}, {"y": ["n", 32]}, {"w": weight, "b": bias})
+    small = onnx.load_model_from_string(in_integers(model.SerializeToString(), [{"x": x}]))
+    step = np.abs(x).max(axis=1, keepdims=True) / np.float32(127.0)
+    of_output = np.abs(weight).max(axis=1) / np.float32(127.0)
+    whole = np.rint(x / step) @ np.rint(weight / of_output[:, None]).T
+    found = session(small).run(None, {"x": x})[0]
+    np.testing.assert_allclose(found, whole * of_output * step + bias, rtol=1e-4, atol=1e-4)
+
+
+def test_what_stays_in_float():
+    """Preprocessing, small weights, and products of two activations."""
+    rng = np.random.default_rng(0)
+    weights = {
+        "front_end.w": rng.standard_normal((40, 40)).astype("f4"),
+        "small": rng.standard_normal((40, 20)).astype("f4"),
+        "large": rng.standard_normal((20, 60)).astype("f4"),
+    }
+    nodes = [
+        helper.make_node("MatMul", ["x", "front_end.w"], ["a"]),
+        helper.make_node("MatMul", ["a", "small"], ["b"]),
+        helper.make_node("Transpose", ["b"], ["c"], perm=[1, 0]),
+        helper.make_node("MatMul", ["c", "b"], ["d"]),
+        helper.make_node("MatMul", ["d", "large"], ["y"]),
+    ]
+    model = a_model(nodes, {"x": ["n", 40]}, {"y": ["m", 60]}, weights)
+    x = rng.standard_normal((3, 40)).astype("f4")
+    small = onnx.load_model_from_string(in_integers(model.SerializeToString(), [{"x": x}]))
+    stored = {one.name: one for one in small.graph.initializer}
+    for name in ("front_end.w", "small"):
+        np.testing.assert_array_equal(numpy_helper.to_array(stored[name]), weights[name])
+    integers = {name for name, one in stored.items() if one.data_type == TensorProto.INT8}
+    assert integers == {"large.codes"}
+
+
+def test_search_gives_each_weight_the_fewest_bits_that_keep_the_score(hubert):
+    """Against the search over layers: a score that allows three bits gives three everywhere."""
+    _, exported, examples = hubert
+    graph = exported.SerializeToString()
+    names = sorted(in_bits(graph, 4))
+
+    def score(small):
+        stored = {t.name: t for t in onnx.load_model_from_string(small).graph.initializer}
+        widths = [stored[f"{n}.packed"].dims[1] if f"{n}.packed" in stored else 8 for n in names]
+        return float(min(widths) >= 3)
+
+    packed, trials = search_weights(graph, examples[:1], score, margin=0.0)
+    assert {name: one.bits for name, one in packed.items()} == dict.fromkeys(names, 3)
+    assert len(trials) == 3 * len(names)
+    assert trials[-1].bytes == len(in_integers(graph, examples[:1], packed=packed))
+    refused, _ = search_weights(graph, examples[:1], lambda s: -float(b"packed" in s), margin=0.0)
+    assert refused == {}

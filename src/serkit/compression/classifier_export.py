@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import math
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import as_file, files
@@ -20,11 +20,14 @@ from torch.nn.utils.parametrize import remove_parametrizations
 
 from serkit.adaptation import softmax
 from serkit.audio import SAMPLE_RATE, read
+from serkit.compression.onnx_integers import in_integers
+from serkit.compression.onnx_ranges import Inputs
 from serkit.container import METADATA_KEY
 from serkit.errors import MissingExtraError, ModelError
 from serkit.files import write_atomically
+from serkit.networks import FeatureEncoder, fits
 from serkit.networks.audio import AudioClassifier
-from serkit.runtime import MIN_DURATION_S, ModelCard
+from serkit.runtime import MIN_DURATION_S, ModelCard, PackedWeight
 from serkit.runtime.onnx_backend import (
     INPUT,
     MAX_FILE_BYTES,
@@ -67,6 +70,7 @@ def export_classifier(
     *,
     value_range: tuple[float, float] = (0.0, 1.0),
     int8: bool = False,
+    packed: Callable[[bytes, Sequence[Inputs]], Mapping[str, PackedWeight]] | None = None,
     sounds: Sequence[Array] = (),
 ) -> ExportedClassifier:
     """Export a classifier, and compare it with torch on sounds of several lengths.
@@ -76,6 +80,8 @@ def export_classifier(
         card: Its card, whose labels or dimensions are its outputs.
         value_range: For dimensions, the values of the classifier that are -1 and 1.
         int8: Whether weights and activations have 8 bits.
+        packed: With `int8`, chooses the weights of less than 8 bits of a graph with float32
+            weights, given typical inputs; see `in_bits` and `search_weights`.
         sounds: Speech to compare on, and to calibrate int8, mono at 16 kHz; a shipped sentence if
             empty.
 
@@ -103,10 +109,11 @@ def export_classifier(
             f"its outputs; expected at most {_TOLERANCE:g}: the architecture cannot be imported"
         )
     if int8:
-        from serkit.compression.onnx_static import static_int8
-
-        windows = [cut for one in speech for cut in _cut(one, card.window_s)]
-        graph = static_int8(graph, [{INPUT: window[None]} for window in windows])
+        # Of its GELU, integers need a table only.
+        _replace_feature_encoders(network)
+        graph = _traced(network, list(widths))
+        windows = [{INPUT: cut[None]} for one in speech for cut in _cut(one, card.window_s)]
+        graph = in_integers(graph, windows, packed=packed(graph, windows) if packed else None)
         description = GraphDescription(network.width, n_parameters, "int8")
         found = _by_onnx(graph, widths, probes)
         difference = _difference(found, expected)
@@ -209,6 +216,15 @@ def _fold_weight_norm(network: nn.Module) -> None:
     for module in list(network.modules()):
         for name in [*getattr(module, "parametrizations", ())]:
             remove_parametrizations(module, name)
+
+
+def _replace_feature_encoders(network: nn.Module) -> None:
+    """Compute the convolutions of HuBERT and wav2vec 2.0 as products, with the quick GELU."""
+    for module in list(network.modules()):
+        encoder = getattr(module, "feature_extractor", None)
+        layers = getattr(encoder, "conv_layers", None)
+        if isinstance(layers, nn.ModuleList) and fits(layers):
+            module.feature_extractor = FeatureEncoder(layers, quick=True)
 
 
 def _rescale(last: nn.Linear, low: float, high: float) -> None:

@@ -11,11 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from serkit.compression.onnx_weights import IntegerWeights, replace_nodes
+from serkit.compression.onnx_weights import FRONT_END, LEAST, IntegerWeights, replace_nodes
 from serkit.errors import MissingExtraError
-
-_SMALLEST = 1024
-"""Constants of fewer values stay as they are."""
+from serkit.runtime import PackedWeight
 
 
 def in_precision(graph: bytes, precision: str) -> bytes:
@@ -88,18 +86,16 @@ def _quantise_tables(model: Any) -> None:
     replace_nodes(model.graph, nodes, rows)
 
 
-def with_integer_products(model: Any, bits: Mapping[str, int] | None = None) -> None:
+def with_integer_products(model: Any, packed: Mapping[str, PackedWeight] | None = None) -> None:
     """Replace, in place, `MatMul(x, weight)` by a product of integers times two scales.
 
-    Each row of x, a token or frame, has its own scale, since the rows of one product differ by
-    orders of magnitude and a scale for all rounds the small ones away.
+    So is `Gemm(x, weight, bias)` as linear layers are exported, with the weight transposed. Each
+    row of x, a token or frame, has its own scale, since the rows of one product differ by orders of
+    magnitude and a scale for all rounds the small ones away.
 
     Args:
         model: An `onnx.ModelProto`.
-        bits: Bits of the weights by name, 1 to 8; 8 for the others.
-
-    Raises:
-        ModelError: The bits are out of range.
+        packed: Weights in less than 8 bits by name, `[n_outputs, n_inputs]`; 8 for the others.
     """
     from onnx import TensorProto, helper, numpy_helper
 
@@ -120,7 +116,8 @@ def with_integer_products(model: Any, bits: Mapping[str, int] | None = None) -> 
         return output
 
     for node in model.graph.node:
-        if node.op_type != "MatMul" or node.input[1] not in weights:
+        linear = _is_linear(node)
+        if not (linear or node.op_type == "MatMul") or node.input[1] not in weights:
             nodes.append(node)
             continue
         x, name, out = node.input[0], node.input[1], node.output[0]
@@ -135,11 +132,26 @@ def with_integer_products(model: Any, bits: Mapping[str, int] | None = None) -> 
                 "Cast", [add("Add", [steps, "int8.offset"], f"{x}.up")], codes, to=TensorProto.UINT8
             )
         matrix = numpy_helper.to_array(weights[name])
-        integers.add(name, matrix, axis=1, bits=(bits or {}).get(name, 8))
+        matrix = matrix.T if linear else matrix
+        integers.add(name, matrix, axis=1, packed=(packed or {}).get(name))
         product = add("MatMulInteger", [codes, f"{name}.codes", "int8.zero"], f"{out}.sum")
         product = add("Cast", [product], f"{out}.float", to=TensorProto.FLOAT)
-        add("Mul", [add("Mul", [product, f"{name}.scale"], f"{out}.steps"), scale], out)
+        product = add("Mul", [product, f"{name}.scale"], f"{out}.steps")
+        if linear:
+            product = add("Mul", [product, scale], f"{out}.product")
+            add("Add", [product, node.input[2]], out)
+        else:
+            add("Mul", [product, scale], out)
     replace_nodes(model.graph, [*integers.nodes, *nodes], integers)
+
+
+def _is_linear(node: Any) -> bool:
+    """Whether it is `x @ weight.T + bias`."""
+    if node.op_type != "Gemm" or len(node.input) != 3:
+        return False
+    values = {one.name: one.f if one.name in ("alpha", "beta") else one.i for one in node.attribute}
+    plain = values.get("alpha", 1.0) == values.get("beta", 1.0) == 1.0
+    return bool(plain and values.get("transB") and not values.get("transA"))
 
 
 def _weights(model: Any) -> list[Any]:
@@ -149,7 +161,9 @@ def _weights(model: Any) -> list[Any]:
     return [
         tensor
         for tensor in model.graph.initializer
-        if tensor.data_type == TensorProto.FLOAT and np.prod(tensor.dims) >= _SMALLEST
+        if tensor.data_type == TensorProto.FLOAT
+        and np.prod(tensor.dims) >= LEAST
+        and not tensor.name.startswith(FRONT_END)
     ]
 
 

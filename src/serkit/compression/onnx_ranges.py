@@ -14,9 +14,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from serkit.compression.onnx_weights import IntegerWeights, replace_nodes
+from serkit.compression.onnx_weights import FRONT_END, LEAST, IntegerWeights, replace_nodes
 from serkit.errors import ModelError
 from serkit.networks import QUICK_GELU
+from serkit.runtime import PackedWeight
 from serkit.runtime.onnx_session import OnnxSession
 
 Inputs = Mapping[str, NDArray[np.float32]]
@@ -25,16 +26,13 @@ Range = tuple[float, float]
 _MOVES = ("Slice", "Reshape", "Concat", "Transpose")
 """Operators that only move values, which may be codes."""
 
-_LEAST_WEIGHTS = 1024
-"""A convolution of fewer weights stays as it is."""
-
 
 def with_integer_chains(
     model: Any,
     examples: Sequence[Inputs],
     *,
     extra: str,
-    bits: Mapping[str, int] | None = None,
+    packed: Mapping[str, PackedWeight] | None = None,
 ) -> None:
     """Quantise, in place, convolutions and the products between quick GELUs.
 
@@ -42,13 +40,13 @@ def with_integer_chains(
         model: An `onnx.ModelProto` with float32 weights; it must keep its names.
         examples: Typical inputs, to measure the ranges of activations.
         extra: The extra of serkit that installs ONNX Runtime, for messages.
-        bits: Bits of the weights by name, 1 to 8; 8 for the others.
+        packed: Weights in less than 8 bits by name, `[n_outputs, n_inputs]`; 8 for the others.
 
     Raises:
         ModelError: The graph cannot be run, or a value is not finite.
         MissingExtraError: ONNX Runtime is not installed.
     """
-    chains = _Chains(model, bits or {})
+    chains = _Chains(model, packed or {})
     chains.rewrite(measured_ranges(model, chains.measured, examples, extra=extra))
 
 
@@ -107,10 +105,10 @@ class _Chains:
         measured: Tensors whose ranges are needed.
     """
 
-    def __init__(self, model: Any, bits: Mapping[str, int]) -> None:
+    def __init__(self, model: Any, packed: Mapping[str, PackedWeight]) -> None:
         from onnx import numpy_helper
 
-        self._bits = bits
+        self._packed = packed
         self._graph = model.graph
         self._constants = {t.name: numpy_helper.to_array(t) for t in model.graph.initializer}
         for node in model.graph.node:
@@ -193,7 +191,8 @@ class _Chains:
 
         def weight(tensor: str, axis: int) -> str:
             """A weight in integers, with a scale per output."""
-            weights.add(tensor, self._constants[tensor], axis=axis, bits=self._bits.get(tensor, 8))
+            values, packed = self._constants[tensor], self._packed.get(tensor)
+            weights.add(tensor, values, axis=axis, packed=packed)
             added[f"{tensor}.zero"] = np.zeros(len(added[f"{tensor}.scale"]), np.int8)
             parts = [f"{tensor}.{part}" for part in ("codes", "scale", "zero")]
             return add("DequantizeLinear", parts, f"{tensor}.value", axis=axis)
@@ -274,5 +273,9 @@ class _Chains:
 
     def _weighs(self, node: Any) -> bool:
         """Whether the second input is a matrix or kernel of enough constants."""
-        values = self._constants.get(node.input[1])
-        return values is not None and values.ndim >= 2 and values.size >= _LEAST_WEIGHTS
+        name = node.input[1]
+        values = self._constants.get(name)
+        if values is None or values.ndim < 2 or values.size < LEAST:
+            return False
+        # Of a convolution of samples, the weak channels would not survive the rounding.
+        return not name.startswith(FRONT_END) and (values.ndim == 2 or values.shape[1] > 1)

@@ -12,7 +12,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from serkit.compression.quantizer import quantize_matrix
+from serkit.runtime import PackedWeight
+
+FRONT_END = "front_end."
+"""Prefix of the weights of the preprocessing, whose logarithm needs more than 8 bits."""
+
+LEAST = 1024
+"""Weights of fewer values stay as they are."""
 
 _PER_GROUP = 8
 """Codes of b bits that fill b bytes."""
@@ -30,7 +36,14 @@ class IntegerWeights:
     constants: dict[str, NDArray[Any]] = field(default_factory=dict)
     nodes: list[Any] = field(default_factory=list)
 
-    def add(self, name: str, values: NDArray[np.float32], *, axis: int, bits: int = 8) -> None:
+    def add(
+        self,
+        name: str,
+        values: NDArray[np.float32],
+        *,
+        axis: int,
+        packed: PackedWeight | None = None,
+    ) -> None:
         """Quantise a weight, symmetric about zero; once, if it is used twice.
 
         The codes are the int8 tensor `NAME.codes`; their step per output is `NAME.scale`.
@@ -39,17 +52,14 @@ class IntegerWeights:
             name: Name of the weight.
             values: The weight.
             axis: Its axis of outputs.
-            bits: Bits per weight, 1 to 8.
-
-        Raises:
-            ModelError: The bits are out of range.
+            packed: The weight in less than 8 bits, `[n_outputs, n_inputs]`, with a step per output;
+                None for 8 bits.
         """
         if f"{name}.scale" in self.constants:
             return
         rows = np.moveaxis(values, axis, 0)
-        matrix = rows.reshape(len(rows), -1)
-        if bits == 8:
-            # Symmetric codes from -127 to 127: those of `quantize_matrix` are odd halves.
+        if packed is None:
+            matrix = rows.reshape(len(rows), -1)
             step = np.abs(matrix).max(axis=1) / np.float32(127.0)
             step = np.where(step > 0.0, step, np.float32(1.0)).astype(np.float32)
             codes = np.rint(matrix / step[:, None]).astype(np.int8)
@@ -58,22 +68,20 @@ class IntegerWeights:
             )
             self.constants[f"{name}.scale"] = step
             return
-        packed = quantize_matrix(matrix, bits)
         step = np.where(packed.scale > 0.0, packed.scale, np.float32(1.0)).astype(np.float32)
-        # Levels are odd halves of a step, so twice the level is an integer.
+        # Levels are odd halves of a step, so twice the level is an integer, of 8 bits at most.
         self.constants[f"{name}.scale"] = step / np.float32(2.0)
-        self._unpack(name, packed.packed, bits, rows.shape, axis)
+        self._unpack(name, packed, rows.shape, axis)
 
-    def _unpack(
-        self, name: str, packed: NDArray[np.uint8], bits: int, shape: tuple[int, ...], axis: int
-    ) -> None:
+    def _unpack(self, name: str, weight: PackedWeight, shape: tuple[int, ...], axis: int) -> None:
         """Operators from packed codes to `NAME.codes`."""
         from onnx import TensorProto, helper
 
+        bits = weight.bits
         n_codes = int(np.prod(shape))
         n_groups = -(-n_codes // _PER_GROUP)
         padded = np.zeros(n_groups * bits, np.uint8)
-        padded[: len(packed)] = packed
+        padded[: len(weight.packed)] = weight.packed
         self.constants[f"{name}.packed"] = padded.reshape(n_groups, bits)
         most = (1 << bits) - 1
 
