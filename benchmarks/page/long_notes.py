@@ -32,7 +32,7 @@ def section(results: Results) -> Section:
     result = results.get("long_notes")
     if result is None:
         return Section(title, slug, missing("python benchmarks/long_notes.py"))
-    window_s = result["default"]["window_s"]
+    window_s = result["start"]["window_s"]
     text = blocks(
         paragraph(_protocol(result)),
         "## The answer",
@@ -60,18 +60,15 @@ def section(results: Results) -> Section:
                 if _shown(row, window_s)
             ],
         ),
-        "## Window and shortest pause",
+        "## Shortest pause, hop and smoothing",
         paragraph(
             f"With `bands`, at {_levels(result)}. A pause of `pause_s` or longer ends a segment "
-            "and has no label. In these notes every clip, and with it every emotion, ends in a pause, "
-            "which favours short ones; fluent speech changes within a breath, too."
+            "and has no label. In these notes every clip ends in a pause, and so does every "
+            "emotion, which favours short ones; fluent speech changes within a breath, too."
         ),
-        _by_window_and_pause(result["factors"], result["pauses_s"], "eder", "EDER %"),
-        _by_window_and_pause(result["factors"], result["pauses_s"], "ua", "UA %"),
-        "## Hop and smoothing",
         table(
             ["setting", *_HEADER[1:]],
-            [[_setting(row), *_main_row(row)[1:]] for row in _of_steps(result)],
+            [[_setting(row), *_main_row(row)[1:]] for row in result["factors"]],
         ),
         "## The overall answer",
         table(
@@ -84,14 +81,18 @@ def section(results: Results) -> Section:
             "whose overall answer is neutral, with `duration`."
         ),
         "## The defaults",
-        paragraph(_how_chosen()),
-        _by_window_and_pause(result["chosen_on"], result["pauses_s"], "eder", "EDER %"),
+        paragraph(
+            "Chosen on group B, for `bands` (Silero is an extra): of the settings whose EDER is as "
+            "good as the lowest, but for chance, the nearest to where the study started. EDER by "
+            "window and shortest pause on group B:"
+        ),
+        _by_window_and_pause(result["chosen_on"], result["pauses_s"]),
         paragraph(_chosen(result)),
         table(
             ["setting", *_HEADER[1:]],
             [
-                [f"{name}: {_setting(result[name])}", *_main_row(result[f"{name}_figures"])[1:]]
-                for name in ("default", "chosen")
+                [f"{name}: {_setting(result[key])}", *_main_row(result[f"{key}_figures"])[1:]]
+                for key, name in (("start", "at first"), ("chosen", "chosen"))
             ],
         ),
         conditions(result),
@@ -195,23 +196,18 @@ def _sign(interval: Sequence[float] | None) -> int:
     return 1 if interval[0] > 0.0 else -1
 
 
-def _how_chosen() -> str:
-    return (
-        "Chosen on group B, for `bands` (Silero is an extra): window and shortest pause by EDER, "
-        "then hop and smoothing by EDER, then the weight of a window by the accuracy of the "
-        "overall answer. EDER by window and pause on group B:"
-    )
-
-
 def _chosen(result: dict[str, Any]) -> str:
-    default, chosen = result["default"], result["chosen"]
-    change = result["chosen_minus_default"]
+    chosen, shipped = result["chosen"], result["shipped"]
+    hop = None if chosen["hop"] == 1.0 else chosen["hop"] * chosen["window_s"]
+    same = shipped == {"hop_s": hop} | {
+        name: chosen[name] for name in ("pause_s", "smoothing", "aggregation")
+    }
+    change = result["chosen_minus_start"]
     return (
-        f"Chosen: {_setting(chosen)}, weight `{chosen['aggregation']}`. Defaults of "
-        f"`TimelineSettings` and the recipe: {_setting(default)}, weight "
-        f"`{default['aggregation']}`. On group C, the chosen ones change EDER by "
-        f"{_points(change, 'eder')} points, UA by {_points(change, 'ua')} and the accuracy of the "
-        f"overall answer by {_points(change, 'overall')}."
+        f"Chosen: {_setting(chosen)}, weight of a window `{chosen['aggregation']}`; "
+        f"{'these are' if same else 'these are not'} the defaults of `TimelineSettings`. On group "
+        f"C, they change EDER by {_points(change, 'eder')} points, UA by {_points(change, 'ua')} "
+        f"and the accuracy of the overall answer by {_points(change, 'overall')}."
     )
 
 
@@ -289,34 +285,19 @@ def _overall_rows(result: dict[str, Any]) -> list[list[str]]:
     ]
 
 
-def _by_window_and_pause(
-    rows: Sequence[Row], pauses_s: Sequence[float], name: str, title: str
-) -> str:
-    """A figure of the plain settings, a row for each window and a column for each pause."""
+def _by_window_and_pause(rows: Sequence[Row], pauses_s: Sequence[float]) -> str:
+    """EDER of the plain settings, a row for each window and a column for each pause."""
     found: dict[float, dict[float, str]] = {}
     for row in rows:
         if (row["hop"], row["smoothing"], row["aggregation"]) == (1.0, "off", "duration"):
-            value = row[name]
-            shown = (
-                with_interval(value["mean"], value["interval"])
-                if isinstance(value, dict)
-                else percent(value)
-            )
-            found.setdefault(row["window_s"], {})[row["pause_s"]] = shown
+            found.setdefault(row["window_s"], {})[row["pause_s"]] = percent(row["eder"])
     return table(
-        [f"{title}, window", *(f"pause {pause_s:g} s" for pause_s in pauses_s)],
+        ["EDER %, window", *(f"pause {pause_s:g} s" for pause_s in pauses_s)],
         [
             [f"{window_s:g} s", *(of.get(pause_s, "") for pause_s in pauses_s)]
             for window_s, of in found.items()
         ],
     )
-
-
-def _of_steps(result: dict[str, Any]) -> list[Row]:
-    """Hops and smoothings at the chosen window and pause."""
-    chosen = result["chosen"]
-    same = {key: chosen[key] for key in ("window_s", "pause_s")}
-    return _rows(result["factors"], **same)
 
 
 def _levels(result: dict[str, Any]) -> str:

@@ -377,8 +377,7 @@ def test_the_timeline_has_its_speed_and_latency(results):
 
 def test_long_notes(results):
     page = site(results)["results/long-notes.md"]
-    sections = page.split("## ")[1:]
-    answer, main, by_level, differences, pauses, factors, overall, defaults = sections
+    answer, main, by_level, differences, factors, overall, defaults = page.split("## ")[1:]
     answer = " ".join(answer.split())
     assert "*Yes: with detection, less emotional speech is called neutral.*" in answer
     assert (
@@ -400,11 +399,11 @@ def test_long_notes(results):
     assert row_of(overall, "no detection, 4 s") == [
         "75.0 (70.0 to 80.0)", "75.0 (70.0 to 80.0)", "12.5",
     ]  # fmt: skip
-    assert row_of(pauses, "EDER %") == ["pause 0.5 s", "pause 1 s"]
-    assert row_of(pauses.split("UA %")[0], "4 s") == ["50.0 (45.0 to 55.0)", ""]
+    assert row_of(defaults, "EDER %") == ["pause 0.5 s", "pause 1 s"]
     assert row_of(defaults, "4 s") == ["", "62.0"]
+    assert "weight of a window `duration`; these are the defaults of" in " ".join(defaults.split())
     assert "change EDER by +0.0 (-5.0 to +5.0)" in " ".join(defaults.split())
-    assert row_of(defaults, "default: 4 s, hop 4 s, smoothing off, pause 1 s")[3] == (
+    assert row_of(defaults, "at first: 4 s, hop 4 s, smoothing off, pause 1 s")[3] == (
         "22.0 (17.0 to 27.0)"
     )
 
@@ -421,6 +420,12 @@ def test_the_verdict_is_that_of_the_intervals(results, bands, silero, verdict):
     for row in results["long_notes"]["differences"]:
         row["neutral_bias"]["interval"] = {"bands": bands, "silero": silero}[row["detector"]]
     assert verdict in " ".join(site(results)["results/long-notes.md"].split())
+
+
+def test_long_notes_say_whether_the_chosen_settings_are_shipped(results):
+    results["long_notes"]["shipped"]["hop_s"] = None
+    page = site(results)["results/long-notes.md"]
+    assert "these are not the defaults of" in " ".join(page.split())
 
 
 def test_zed_stands_beside_published_figures_even_before_it_is_measured(results):
