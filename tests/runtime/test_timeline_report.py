@@ -118,7 +118,7 @@ def test_pictures(page, timeline):
 
 def test_without_sound(timeline, samples, tmp_path):
     path = tmp_path / "a.html"
-    write_timeline_report(path, [("a.wav", (samples, RATE), timeline)], sound=False)
+    write_timeline_report(path, [("a.wav", (samples, RATE), timeline)], sound="off")
     assert not Elements(path.read_text()).all("audio")
     assert path.stat().st_size < 2e5
 
