@@ -145,6 +145,50 @@ def test_subtitles_are_of_one_recording(timeline, kind):
         WRITERS[kind]([("a.wav", AudioError("no such file"))])
 
 
+@pytest.fixture
+def call():
+    """Two channels of a call: angry, then sad at the same time as angry."""
+    overall = Prediction("angry", {"angry": 0.6, "sad": 0.4}, 6.0, "toy")
+    one = Timeline((segment(0.0, 6.0, "angry"),), (), ((0.0, 6.0),), overall, 0)
+    pause = segment(0.0, 2.0, None, reason="no voice was detected")
+    two = Timeline((pause, segment(2.0, 6.0, "sad", 0.5)), (), ((2.0, 6.0),), overall, 1)
+    return [("call.wav", one), ("call.wav", two)]
+
+
+def test_channels_in_lines(call):
+    assert [one["channel"] for one in json.loads(WRITERS["json"](call))] == [1, 2]
+    lines = [json.loads(line) for line in WRITERS["jsonl"](call).splitlines()]
+    assert [(one["channel"], one["label"]) for one in lines] == [
+        (1, "angry"),
+        (2, None),
+        (2, "sad"),
+    ]
+    rows = list(csv.DictReader(io.StringIO(WRITERS["csv"]([*call, ("b", AudioError("gone"))]))))
+    assert [row["channel"] for row in rows] == ["1", "2", "2", ""]
+    assert rows[-1]["error"] == "gone"
+    fields = [line.split() for line in WRITERS["rttm"](call).splitlines()]
+    assert [(one[2], one[3], one[7]) for one in fields] == [
+        ("1", "0.000", "angry"),
+        ("2", "2.000", "sad"),
+    ]
+
+
+def test_channels_in_subtitles_and_tiers(call):
+    cues = list(srt.parse(WRITERS["srt"](call)))
+    assert [(cue.start.total_seconds(), cue.content) for cue in cues] == [
+        (0.0, "channel 1: angry 0.75"),
+        (2.0, "channel 2: sad 0.50"),
+    ]
+    assert WRITERS["vtt"](call).count("channel") == 2
+    lines = WRITERS["textgrid"](call)
+    assert [part.split('"')[1] for part in lines.split("name = ")[1:]] == [
+        "emotion 1", "voice 1", "emotion 2", "voice 2",
+    ]  # fmt: skip
+    for kind in ("srt", "vtt", "textgrid"):
+        with pytest.raises(SerkitError, match="describes one recording, got 2"):
+            WRITERS[kind]([call[0], ("other.wav", call[1][1])])
+
+
 def test_a_cue_lasts_a_millisecond_at_least(timeline):
     brief = Timeline((segment(1.0001, 1.0004, "angry"),), (), None, timeline.overall)
     (cue,) = srt.parse(WRITERS["srt"]([("a", brief)]))

@@ -13,7 +13,8 @@ import typer
 from serkit.cli.microphone import Chunk, as_if_live, microphone
 from serkit.cli.options import Profiles
 from serkit.cli.streams import say
-from serkit.cli.timeline import (
+from serkit.cli.timeline import minutes
+from serkit.cli.timeline_options import (
     Dwell,
     Labels,
     MinConfidence,
@@ -24,7 +25,6 @@ from serkit.cli.timeline import (
     SmoothingName,
     TimelineDetector,
     WindowLength,
-    minutes,
     recognizer_of,
     settings_of,
     voice_of,
