@@ -51,6 +51,7 @@ from serkit.audio.voice import VoiceSegment, find_detector, voice_segments
 from serkit.corpora import Utterance, load
 from serkit.files import open_atomically, write_atomically
 from serkit.metrics import (
+    Interval,
     LabelledTime,
     change_distances,
     clustered_intervals,
@@ -420,10 +421,7 @@ def figures(rows: Sequence[Measured], labels: Sequence[str]) -> dict[str, Any]:
     distances = np.array([d for row in rows for d in row["distances"]])
     back = np.array([d for row in rows for d in row["back"]])
     times = statistics.sum(axis=0)[:-2].reshape(len(labels) + 1, -1)
-    result: dict[str, Any] = {
-        name: {"mean": float(value), "interval": i and [i.low, i.high]}
-        for name, value, i in zip(FIGURES, point, intervals, strict=True)
-    }
+    result = _named(point, intervals)
     return result | {
         "boundary_s": _finite(float(np.median(distances))),
         "changes_found": float(np.mean(distances <= NEAR_S)),
@@ -458,8 +456,15 @@ def difference(
 
     point = differences(both.sum(axis=0))
     intervals = clustered_intervals(differences, both)
+    return _named(point, intervals)
+
+
+def _named(point: NDArray[np.float64], intervals: Sequence[Interval | None]) -> dict[str, Any]:
     return {
-        name: {"mean": float(value), "interval": i and [i.low, i.high]}
+        name: {
+            "mean": round(float(value), 5),
+            "interval": i and [round(i.low, 5), round(i.high, 5)],
+        }
         for name, value, i in zip(FIGURES, point, intervals, strict=True)
     }
 

@@ -138,8 +138,9 @@ def _answer(result: dict[str, Any], window_s: float) -> list[str]:
         detector: _one(result["differences"], detector=detector, window_s=window_s, snr=None)
         for detector in ("bands", "silero")
     }
-    truly, called = off["truth"]["neutral"], off["called"]["speech"]["neutral"]
-    bias = "over-used" if called > truly else "under-used"
+    truth, spoken, heard = off["truth"], off["called"]["speech"], bands["called"]["speech"]
+    bias = "over-used" if spoken["neutral"] > truth["neutral"] else "under-used"
+    most = max(truth, key=lambda label: spoken[label] - truth[label])
     in_pauses = ", ".join(
         f"{label} {percent(share)} %"
         for label, share in sorted(off["called"]["pauses"].items(), key=lambda item: -item[1])
@@ -154,8 +155,11 @@ def _answer(result: dict[str, Any], window_s: float) -> list[str]:
         f"({_points(changes['bands'], 'neutral_bias')} points) and "
         f"{_share(silero, 'neutral_bias')} with `silero` "
         f"({_points(changes['silero'], 'neutral_bias')}).",
-        f"Of this model, neutral is {bias}: {percent(truly)} % of the speech is neutral, and "
-        f"{percent(called)} % is called so without detection. Pauses that are classified are "
+        f"Of this model, neutral is {bias}: {percent(truth['neutral'])} % of the speech is "
+        f"neutral, and {percent(spoken['neutral'])} % is called so without detection. Most "
+        f"over-used is {most}: {percent(truth[most])} % of the speech, called "
+        f"{percent(spoken[most])} % without detection and {percent(heard[most])} % with `bands`. "
+        "Pauses that are classified are "
         f"called: {in_pauses}. Of what is called neutral, {_share(off, 'neutral_precision')} is "
         f"neutral speech without detection, {_share(bands, 'neutral_precision')} with `bands`; of "
         f"the neutral speech, {_share(off, 'neutral_recall')} and "

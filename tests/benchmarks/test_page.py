@@ -386,6 +386,7 @@ def test_long_notes(results):
     assert (
         "neutral is over-used: 25.0 % of the speech is neutral, and 40.0 % is called so" in answer
     )
+    assert "Most over-used is neutral: 25.0 % of the speech, called 40.0 % without" in answer
     assert "are called: sad 50.0 %, angry 25.0 %, happy 25.0 %, neutral 25.0 %." in answer
     assert row_of(main, "`bands`, 8 s")[3:5] == ["22.0 (17.0 to 27.0)", "50.0 (45.0 to 55.0)"]
     assert row_of(main, "no detection, 4 s")[5:] == ["50.0", "1.2", "60.0", "1.5"]

@@ -163,7 +163,7 @@ def test_the_overall_answer_is_that_of_a_call(recognizer):
 def test_segments_end_at_pauses(recognizer):
     samples = changing(14)
     voice = Scripted((0.5, 3.5), (4.0, 5.0), (7.0, 12.0), (13.0, 13.25))
-    timeline = recognizer.timeline((samples, RATE), detector=voice)
+    timeline = recognizer.timeline((samples, RATE), TimelineSettings(pause_s=1.0), detector=voice)
     assert timeline.voiced == ((0.5, 3.5), (4.0, 5.0), (7.0, 12.0), (13.0, 13.25))
     # A pause of half a second belongs to what is around it; the rest of 1 s ends where voice does.
     expected = [(0.5, 2.5), (2.5, 4.5), (4.5, 5.0), (7, 9), (9, 11), (11, 12), (13, 13.25)]

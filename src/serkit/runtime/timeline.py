@@ -43,7 +43,7 @@ class TimelineSettings:
 
     window_s: float | None = None
     hop_s: float | None = None
-    pause_s: float = 1.0
+    pause_s: float = 0.3
     smoothing: Smoothing = "off"
     dwell_s: float = 10.0
     aggregation: Aggregation = "duration"
