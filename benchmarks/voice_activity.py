@@ -181,9 +181,7 @@ def counts(truth: Times, found: Times, seconds: float) -> NDArray[np.int64]:
     return np.array([missed.sum(), speech.sum(), alarms.sum(), (~speech).sum()])
 
 
-def cut_amid(
-    clean: rooms.Scene, samples: Array, rng: np.random.Generator
-) -> tuple[Array, Times]:
+def cut_amid(clean: rooms.Scene, samples: Array, rng: np.random.Generator) -> tuple[Array, Times]:
     """A recording cut at most 0.5 s after the start of its longest speech, and its speech."""
     start, end = clean.speech[np.argmax(clean.speech[:, 1] - clean.speech[:, 0])]
     at = int(min(start + rng.uniform(0.0, 0.5) * SAMPLE_RATE, end - 1))
@@ -303,9 +301,7 @@ def measured(known: Mapping[str, Sequence[Path]]) -> dict[str, Any]:
                     noise: rates(total[i, :, :, m].sum(axis=(0, 1)))
                     for i, noise in enumerate(NOISES)
                 },
-                "beginning": {
-                    str(snr): rates(beginnings[k, m]) for k, snr in enumerate(SNR_DB)
-                },
+                "beginning": {str(snr): rates(beginnings[k, m]) for k, snr in enumerate(SNR_DB)},
                 "real_time_factor": rtf[name],
             }
         )
