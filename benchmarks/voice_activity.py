@@ -6,9 +6,9 @@ real time on one thread (processor time, as other work may share the machine).
 
 Clips of speakers that nothing was learned from are trimmed to their speech, found by level in the
 clean clip, and placed with pauses of 0.3 to 2.5 s; noise is made, sent through synthetic rooms and
-mixed in. Beginnings: the same sound cut within a stretch of speech, and its first 2 s. Corpora: RAVDESS 07 to 24, nEMO, one speaker of TESS, CREMA-D 1061 to 1091, five speakers
-of EmoDB, and read English (a folder `transcribed`). Each noise has scenes of its own, the same at
-all levels.
+mixed in. Beginnings: the same sound cut within a stretch of speech, and its first 2 s. Corpora:
+RAVDESS 07 to 24, nEMO, one speaker of TESS, CREMA-D 1061 to 1091, five speakers of EmoDB, and read
+English (a folder `transcribed`). Each noise has scenes of its own, the same at all levels.
 
 Needs the extra `bench`: SERKIT_CORPORA=/folder python benchmarks/voice_activity.py [--costs]
 With `--costs`, only the costs are measured again, of all systems.
