@@ -68,8 +68,8 @@ def section(results: Results) -> Section:
         "## Recordings that begin amid speech",
         paragraph(
             f"Miss and false alarm in % of the first {result['beginning_s']:g} s of the same "
-            "recordings cut at most 0.5 s after the start of their longest speech, where no noise floor is "
-            "known yet."
+            "recordings cut at most 0.5 s after the start of their longest speech, where no noise "
+            "floor is known yet."
         ),
         table(
             ["system", *(f"{snr} dB" for snr in result["snr_db"])],
