@@ -6,9 +6,9 @@ real time on one thread (processor time, as other work may share the machine).
 
 Clips of speakers that nothing was learned from are trimmed to their speech, found by level in the
 clean clip, and placed with pauses of 0.3 to 2.5 s; noise is made, sent through synthetic rooms and
-mixed in. Beginnings: the same sound cut within a stretch of speech, and its first 2 s. Corpora: RAVDESS 07 to 24, nEMO, one speaker of TESS, CREMA-D 1061 to 1091, five speakers
-of EmoDB, and read English (a folder `transcribed`). Each noise has scenes of its own, the same at
-all levels.
+mixed in. Beginnings: the same sound cut within a stretch of speech, and its first 2 s. Corpora:
+RAVDESS 07 to 24, nEMO, one speaker of TESS, CREMA-D 1061 to 1091, five speakers of EmoDB, and read
+English (a folder `transcribed`). Each noise has scenes of its own, the same at all levels.
 
 Needs the extra `bench`: SERKIT_CORPORA=/folder python benchmarks/voice_activity.py [--costs]
 With `--costs`, only the costs are measured again, of all systems.
@@ -181,9 +181,7 @@ def counts(truth: Times, found: Times, seconds: float) -> NDArray[np.int64]:
     return np.array([missed.sum(), speech.sum(), alarms.sum(), (~speech).sum()])
 
 
-def cut_amid(
-    clean: rooms.Scene, samples: Array, rng: np.random.Generator
-) -> tuple[Array, Times]:
+def cut_amid(clean: rooms.Scene, samples: Array, rng: np.random.Generator) -> tuple[Array, Times]:
     """A recording cut at most 0.5 s after the start of its longest speech, and its speech."""
     start, end = clean.speech[np.argmax(clean.speech[:, 1] - clean.speech[:, 0])]
     at = int(min(start + rng.uniform(0.0, 0.5) * SAMPLE_RATE, end - 1))
@@ -303,9 +301,7 @@ def measured(known: Mapping[str, Sequence[Path]]) -> dict[str, Any]:
                     noise: rates(total[i, :, :, m].sum(axis=(0, 1)))
                     for i, noise in enumerate(NOISES)
                 },
-                "beginning": {
-                    str(snr): rates(beginnings[k, m]) for k, snr in enumerate(SNR_DB)
-                },
+                "beginning": {str(snr): rates(beginnings[k, m]) for k, snr in enumerate(SNR_DB)},
                 "real_time_factor": rtf[name],
             }
         )

@@ -67,9 +67,9 @@ def section(results: Results) -> Section:
         table(["system", *result["noises"]], [_errors(row, "by_noise") for row in result["rows"]]),
         "## Recordings that begin amid speech",
         paragraph(
-            f"Miss and false alarm in % of the first {result['beginning_s']:g} s of the same recordings "
-            "cut at most 0.5 s after the start of their longest speech, where no noise floor is "
-            "known yet."
+            f"Miss and false alarm in % of the first {result['beginning_s']:g} s of the same "
+            "recordings cut at most 0.5 s after the start of their longest speech, where no noise "
+            "floor is known yet."
         ),
         table(
             ["system", *(f"{snr} dB" for snr in result["snr_db"])],

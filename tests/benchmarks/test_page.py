@@ -372,7 +372,7 @@ def test_the_timeline_has_its_speed_and_latency(results):
     text = site(results)["results/speed.md"]
     assert row_of(text, "timeline, voice by `bands`") == ["3.00", "0.00083", "1.0", "53"]
     assert row_of(text, "librosa |") == ["18.00", "0.00500", "6.0", "53"]
-    assert row_of(text, "a full window") == ["9", "128", "594"]
+    assert row_of(text, "a full window") == ["9", "128", "594", "88.9"]
 
 
 def test_long_notes(results):

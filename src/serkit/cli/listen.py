@@ -59,7 +59,7 @@ def listen(
     model: Model = None,
     window: WindowLength = None,
     hop: Annotated[float, typer.Option(metavar="S", help="Seconds from window to window.")] = 1.0,
-    pause: Pause = 1.0,
+    pause: Pause = None,
     smoothing: Smoothing = SmoothingName.off,
     dwell: Dwell = 10.0,
     detector: TimelineDetector = "bands",

@@ -97,7 +97,7 @@ def timeline(
     ] = None,
     window: WindowLength = None,
     hop: Hop = None,
-    pause: Pause = 1.0,
+    pause: Pause = None,
     smoothing: Smoothing = SmoothingName.off,
     dwell: Dwell = 10.0,
     aggregation: Annotated[

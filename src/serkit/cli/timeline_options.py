@@ -55,7 +55,8 @@ Hop = Annotated[
     typer.Option("--hop", metavar="S", help="Seconds from window to window; default: a window."),
 ]
 Pause = Annotated[
-    float, typer.Option("--pause", metavar="S", help="Shortest pause that ends a segment.")
+    float | None,
+    typer.Option("--pause", metavar="S", help="Shortest pause that ends a segment; default: 0.3."),
 ]
 Smoothing = Annotated[SmoothingName, typer.Option(help="Smoothing over time.")]
 Dwell = Annotated[float, typer.Option(metavar="S", help="hmm: expected duration of an emotion.")]
@@ -113,7 +114,7 @@ def settings_of(
     *,
     window: float | None,
     hop: float | None,
-    pause: float,
+    pause: float | None,
     smoothing: SmoothingName,
     dwell: float,
     aggregation: AggregationName = AggregationName.duration,
@@ -128,10 +129,11 @@ def settings_of(
     """
     from serkit.runtime import TimelineSettings
 
+    given = {} if pause is None else {"pause_s": pause}
     return TimelineSettings(
         window_s=window,
         hop_s=hop,
-        pause_s=pause,
+        **given,
         smoothing=smoothing.value,
         dwell_s=dwell,
         aggregation=aggregation.value,

@@ -203,7 +203,7 @@ def _bins(values: NDArray[np.floating], factor: float, per_db: int) -> NDArray[n
     """Bin of each magnitude (factor 20) or power (factor 10)."""
     with np.errstate(divide="ignore"):
         steps = np.log10(values)
-    # In place: these few passes take a third of the time of a check.
+    # In place: every new array costs as much as its operation.
     steps *= factor * per_db
     steps -= _LOWEST_DB * per_db
     np.clip(steps, 0, _N_LEVELS * per_db - 1, out=steps)
