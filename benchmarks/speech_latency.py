@@ -12,8 +12,9 @@ int8` by `onnxruntime.quantization` (QDQ of Conv, MatMul and Gemm, unsigned acti
 weights per channel); `int8` as `serkit import --int8`; the same with 5 bits per weight; and with
 the bits of each weight by their importance (Shinde et al., 2024, equation 4), searched with a score
 of 1 less the total variation of the probabilities on clips of actors 03 to 06 of RAVDESS. `log-mel`
-is the fp32 and int8 network with a log-mel spectrogram of 80 bands and a linear layer instead of the
-seven convolutions. Rounding is measured on clips of CREMA-D, which nothing was chosen or calibrated on.
+is the network in fp32 and int8 with a log-mel spectrogram of 80 bands and a linear layer instead of
+the seven convolutions. Rounding is measured on clips of CREMA-D, which nothing was chosen or
+calibrated on.
 
 SERKIT_CORPORA=/folder python benchmarks/speech_latency.py [--search]
 Without `--search`, the bits found before are used again.
@@ -92,33 +93,29 @@ def make_folder(folder: Path) -> None:
     Wav2Vec2FeatureExtractor(do_normalize=True).save_pretrained(folder)
 
 
-class LogMelFrames:
-    """Makes the module that replaces the convolutions."""
+def log_mel_frames(width: int) -> Any:
+    """A module from samples `[n, n_samples]` to `[n, width, n_frames]`, 50 frames a second."""
+    import torch
+    from torch import nn
 
-    def __new__(cls, width: int) -> Any:
-        """A module from samples `[n, n_samples]` to `[n, width, n_frames]`, 50 frames a second."""
-        import torch
-        from torch import nn
+    from serkit.features.mel import mel_filter_bank
 
-        from serkit.features.mel import mel_filter_bank
+    class Frames(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            phases = 2.0 * np.pi * np.outer(np.arange(201), np.arange(400)) / 400.0
+            parts = np.concatenate((np.cos(phases), np.sin(phases))) * np.hanning(400)
+            self.register_buffer("parts", torch.tensor(parts[:, None], dtype=torch.float32))
+            self.register_buffer("bank", torch.tensor(np.array(mel_filter_bank(80, n_fft=400))))
+            self.linear = nn.Linear(80, width)
 
-        class Frames(nn.Module):
-            def __init__(self) -> None:
-                super().__init__()
-                phases = 2.0 * np.pi * np.outer(np.arange(201), np.arange(400)) / 400.0
-                parts = np.concatenate((np.cos(phases), np.sin(phases))) * np.hanning(400)
-                self.register_buffer("parts", torch.tensor(parts[:, None], dtype=torch.float32))
-                bank = np.array(mel_filter_bank(80, n_fft=400))
-                self.register_buffer("bank", torch.tensor(bank))
-                self.linear = nn.Linear(80, width)
+        def forward(self, samples: Any) -> Any:
+            found = nn.functional.conv1d(samples[:, None], self.parts, stride=320)
+            real, imaginary = found.chunk(2, dim=1)
+            mel = torch.log10(torch.clamp(self.bank @ (real**2 + imaginary**2), min=1e-10))
+            return self.linear(mel.transpose(1, 2)).transpose(1, 2)
 
-            def forward(self, samples: Any) -> Any:
-                found = nn.functional.conv1d(samples[:, None], self.parts, stride=320)
-                real, imaginary = found.chunk(2, dim=1)
-                mel = torch.log10(torch.clamp(self.bank @ (real**2 + imaginary**2), min=1e-10))
-                return self.linear(mel.transpose(1, 2)).transpose(1, 2)
-
-        return Frames()
+    return Frames()
 
 
 def export(folder: Path, path: Path, *, log_mel: bool = False, **options: Any) -> dict[str, Any]:
@@ -129,7 +126,7 @@ def export(folder: Path, path: Path, *, log_mel: bool = False, **options: Any) -
 
     pretrained = load_audio(str(folder))
     if log_mel:
-        pretrained.network.hubert.feature_extractor = LogMelFrames(512)
+        pretrained.network.hubert.feature_extractor = log_mel_frames(512)
     naming = named(pretrained.labels, {})
     card = card_of(pretrained, naming, name="distilhubert", window_s=WINDOW_S)
     exported = export_classifier(pretrained, card, **options)
@@ -138,8 +135,12 @@ def export(folder: Path, path: Path, *, log_mel: bool = False, **options: Any) -
 
 def static_int8(fp32: Path, path: Path, sounds: list[Array]) -> dict[str, Any]:
     """The quantiser of ONNX Runtime."""
-    from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType
-    from onnxruntime.quantization import quantize_static
+    from onnxruntime.quantization import (
+        CalibrationDataReader,
+        QuantFormat,
+        QuantType,
+        quantize_static,
+    )
     from onnxruntime.quantization.shape_inference import quant_pre_process
 
     class Reader(CalibrationDataReader):
@@ -266,7 +267,9 @@ def searched(graph: bytes, examples: Any) -> Any:
         def score(small: bytes) -> float:
             path.write_bytes(small)
             trial = runner(path)
-            moved = [np.abs(softmax(trial(s)) - e).sum() for s, e in zip(sounds, expected)]
+            moved = [
+                np.abs(softmax(trial(s)) - e).sum() for s, e in zip(sounds, expected, strict=True)
+            ]
             return 1.0 - 0.5 * float(np.mean(moved))
 
         found, trials = search_weights(graph, examples, score, margin=MARGIN)
@@ -279,7 +282,7 @@ def main() -> None:
     if "--child" in sys.argv[1:]:
         child(*map(Path, sys.argv[2:4]))
         return
-    from serkit.compression.onnx_integers import in_bits
+    from serkit.compression.onnx_integers import in_bits, matrices
     from serkit.compression.quantizer import quantize_matrix
 
     before = RESULTS / "speech_latency.json"
@@ -289,10 +292,10 @@ def main() -> None:
 
     def by_importance(graph: bytes, examples: Any) -> Any:
         if bits:
-            full = in_matrices(graph)
+            full = matrices(graph)
             return {name: quantize_matrix(full[name], b) for name, b in bits.items() if b < 8}
         found = searched(graph, examples)
-        names = in_matrices(graph)
+        names = matrices(graph)
         bits.update({name: found[name].bits if name in found else 8 for name in names})
         return found
 
@@ -351,13 +354,6 @@ def main() -> None:
             "rows": rows,
         },
     )
-
-
-def in_matrices(graph: bytes) -> dict[str, Array]:
-    """The weights of a graph that are quantised."""
-    from serkit.compression.onnx_integers import matrices
-
-    return matrices(graph)
 
 
 def instructions() -> list[str]:

@@ -8,8 +8,8 @@ process of its own that reads the file, in turn in every round; libraries are lo
 clock starts. Real-time factors are processor time, which other processes do not add to, over the
 length of the sound. The peer computes the same features of the same windows with librosa and
 classifies them with scikit-learn's `MLPClassifier` of the same widths. Latency is the sound between
-the end of a window and that of the chunk after which it is reported, plus the time that the call
-took; a window that a pause cuts short is known to end only when the pause has lasted `pause_s`, and
+the end of a window and that of the chunk after which it is reported, plus the processor time of the
+call; a window that a pause cuts short is known to end only when the pause has lasted `pause_s`, and
 one that ends in a shorter pause only when there is voice again.
 
 Needs the extras `bench`, `train` and `vad`: python benchmarks/timeline_speed.py
@@ -38,6 +38,7 @@ from rich.progress import track
 
 import serkit
 from serkit.audio import SAMPLE_RATE, read
+from serkit.runtime import Window
 
 from harness import machine, versions, write_result
 
@@ -47,7 +48,8 @@ ROUNDS = 3
 PAUSE_S = (0.3, 3.0)
 NOISE = 0.001
 CHUNK_S = 0.02
-LIVE_S = 600
+LIVE_S = 3600
+BAR_S = 0.3
 
 
 def an_hour() -> np.ndarray:
@@ -154,34 +156,45 @@ def measured(path: Path) -> list[dict[str, Any]]:
 def latency(samples: np.ndarray) -> list[dict[str, Any]]:
     """Delay of windows and segments after the last sample that decides them."""
     tiny = serkit.load("tiny")
-    delays: dict[str, list[float]] = {
-        "a full window": [],
-        "a segment that a full window ends": [],
-        "a window that a pause cuts short": [],
-    }
+    found: list[tuple[Window, float, bool]] = []  # window, delay, whether it ends a segment
+    borders: list[float] = []
     stream = tiny.stream()
     step = round(CHUNK_S * SAMPLE_RATE)
     for start in range(0, len(samples), step):
-        began = time.perf_counter()
+        began = time.process_time()
         events = stream.push(samples[start : start + step])
-        late = (start + step) / SAMPLE_RATE + time.perf_counter() - began
-        windows = [event.window for event in events if event.kind == "partial"]
-        for window in windows:
-            delay = late - window.end_s
-            if window.end_s - window.start_s < tiny.card.window_s:
-                delays["a window that a pause cuts short"].append(delay)
-                continue
-            delays["a full window"].append(delay)
-            if any(e.kind == "segment" and e.segment.end_s <= window.start_s for e in events):
-                delays["a segment that a full window ends"].append(delay)
+        late = (start + step) / SAMPLE_RATE + time.process_time() - began
+        borders += [event.time_s for event in events if event.kind == "voice"]
+        for window in (event.window for event in events if event.kind == "partial"):
+            ends = any(e.kind == "segment" and e.segment.end_s <= window.start_s for e in events)
+            found.append((window, late - window.end_s, ends))
+    full, amid, between, ended, cut = [], [], [], [], []
+    for window, delay, ends in found:
+        if window.end_s - window.start_s < tiny.card.window_s:
+            cut.append(delay)
+            continue
+        full.append(delay)
+        # An odd number of borders before its last sample: voice.
+        (amid if np.searchsorted(borders, window.end_s) % 2 else between).append(delay)
+        if ends:
+            ended.append(delay)
+    rows = {
+        "a full window": full,
+        "its last sample is voice": amid,
+        "its last sample is in a pause": between,
+        "a segment that a full window ends": ended,
+        "a window that a pause cuts short": cut,
+    }
     return [
         {
             "what": what,
-            "n": len(values),
-            "median_ms": 1000 * statistics.median(values),
-            "most_ms": 1000 * max(values),
+            "n": len(delays),
+            "median_ms": 1000 * statistics.median(delays),
+            "most_ms": 1000 * max(delays),
+            "in_time": sum(delay <= BAR_S for delay in delays) / len(delays),
         }
-        for what, values in delays.items()
+        for what, delays in rows.items()
+        if delays
     ]
 
 
@@ -213,6 +226,7 @@ def main() -> None:
             "rows": rows,
             "chunk_ms": 1000 * CHUNK_S,
             "live_s": LIVE_S,
+            "bar_ms": 1000 * BAR_S,
             "pause_s": serkit.TimelineSettings().pause_s,
             "latency": live,
         },

@@ -6,9 +6,9 @@ real time on one thread (processor time, as other work may share the machine).
 
 Clips of speakers that nothing was learned from are trimmed to their speech, found by level in the
 clean clip, and placed with pauses of 0.3 to 2.5 s; noise is made, sent through synthetic rooms and
-mixed in. Corpora: RAVDESS 07 to 24, nEMO, one speaker of TESS, CREMA-D 1061 to 1091, five speakers
-of EmoDB, and read English (a folder `transcribed`). Each noise has scenes of its own, the same at
-all levels.
+mixed in. Beginnings: the same sound cut within a stretch of speech, and its first 2 s. Corpora:
+RAVDESS 07 to 24, nEMO, one speaker of TESS, CREMA-D 1061 to 1091, five speakers of EmoDB, and read
+English (a folder `transcribed`). Each noise has scenes of its own, the same at all levels.
 
 Needs the extra `bench`: SERKIT_CORPORA=/folder python benchmarks/voice_activity.py [--costs]
 With `--costs`, only the costs are measured again, of all systems.
@@ -78,6 +78,9 @@ NOISES: dict[str, rooms.Noise] = {
     "rain": rooms.alone(partial(rooms.bursts, per_s=400.0, ring_s=0.02)),
     "traffic": rooms.alone(rooms.traffic),
 }
+
+BEGINNING_S = 2.0
+"""What is judged of a recording that begins amid speech."""
 
 _GRID_S = 0.01
 _NEAR_S = 0.5
@@ -178,6 +181,15 @@ def counts(truth: Times, found: Times, seconds: float) -> NDArray[np.int64]:
     return np.array([missed.sum(), speech.sum(), alarms.sum(), (~speech).sum()])
 
 
+def cut_amid(clean: rooms.Scene, samples: Array, rng: np.random.Generator) -> tuple[Array, Times]:
+    """A recording cut at most 0.5 s after the start of its longest speech, and its speech."""
+    start, end = clean.speech[np.argmax(clean.speech[:, 1] - clean.speech[:, 0])]
+    at = int(min(start + rng.uniform(0.0, 0.5) * SAMPLE_RATE, end - 1))
+    length = round(2.0 * BEGINNING_S * SAMPLE_RATE)  # what follows may change the answer
+    speech = np.clip(clean.speech - at, 0, length)
+    return samples[at : at + length], speech[speech[:, 1] > speech[:, 0]] / SAMPLE_RATE
+
+
 def boundary_errors(truth: Times, found: Times) -> list[float]:
     """Distance of each true boundary to the nearest detected one of its kind, in seconds."""
     errors = []
@@ -228,6 +240,7 @@ def measured(known: Mapping[str, Sequence[Path]]) -> dict[str, Any]:
     # [noise, scene, SNR, system, 4]
     shape = (len(NOISES), SCENES, len(SNR_DB), len(SYSTEMS), 4)
     total = np.zeros(shape, np.int64)
+    beginnings = np.zeros((len(SNR_DB), len(SYSTEMS), 4), np.int64)
     errors: dict[str, list[float]] = {name: [] for name in SYSTEMS}
     chosen, seconds = [], 0.0
     cases = [(i, j) for i in range(len(NOISES)) for j in range(SCENES)]
@@ -247,6 +260,10 @@ def measured(known: Mapping[str, Sequence[Path]]) -> dict[str, Any]:
             for m, (name, found) in enumerate(all_segments(samples).items()):
                 total[i, j, k, m] = counts(truth, found, length)
                 errors[name] += boundary_errors(truth, found)
+            cut, speech = cut_amid(clean, samples, np.random.default_rng([SEED, i, j]))
+            judged = min(BEGINNING_S, len(cut) / SAMPLE_RATE)
+            for m, found in enumerate(all_segments(cut).values()):
+                beginnings[k, m] += counts(speech, found, judged)
     names = list(SYSTEMS)
     scenes = total.reshape(-1, *shape[2:]).sum(axis=1)  # [n_scenes, system, 4]
     by_speaker = np.stack(
@@ -284,6 +301,7 @@ def measured(known: Mapping[str, Sequence[Path]]) -> dict[str, Any]:
                     noise: rates(total[i, :, :, m].sum(axis=(0, 1)))
                     for i, noise in enumerate(NOISES)
                 },
+                "beginning": {str(snr): rates(beginnings[k, m]) for k, snr in enumerate(SNR_DB)},
                 "real_time_factor": rtf[name],
             }
         )
@@ -299,6 +317,7 @@ def measured(known: Mapping[str, Sequence[Path]]) -> dict[str, Any]:
         "seed": SEED,
         "minutes": seconds * len(SNR_DB) / 60.0,
         "near_ms": 1000.0 * _NEAR_S,
+        "beginning_s": BEGINNING_S,
         "timed_s": _TIMED_S,
         "rounds": _ROUNDS,
         "against": {

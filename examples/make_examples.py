@@ -1,6 +1,7 @@
 """Synthesise the example recordings: one sentence at several pitches, speeds and volumes.
 
 They are not acted emotions; they show the effect of pitch, speed and volume on predictions.
+`note.ogg` is some of them with pauses, as a longer recording.
 Needs espeak-ng: python examples/make_examples.py
 """
 
@@ -10,6 +11,7 @@ import io
 import subprocess
 from pathlib import Path
 
+import numpy as np
 import soundfile
 
 from serkit.audio import SAMPLE_RATE, read
@@ -26,9 +28,30 @@ VOICES = {
     "whispered": ("en-us+whisper", 50, 130, 60),
 }
 
+# Clips of the note, each with the pause after it in seconds.
+NOTE = (
+    ("plain", 1.5),
+    ("slow-low-quiet", 2.0),
+    ("fast-high-loud", 0.4),
+    ("fast-low-loud", 0.4),
+    ("fast-high-loud", 2.5),
+    ("calm-low", 1.0),
+)
+HERE = Path(__file__).parent
+
+
+def note() -> None:
+    """Write the longer recording, in faint noise."""
+    parts = [np.zeros(SAMPLE_RATE, np.float32)]
+    for name, pause_s in NOTE:
+        parts += [read(HERE / f"{name}.flac"), np.zeros(round(pause_s * SAMPLE_RATE), np.float32)]
+    samples = np.concatenate(parts)
+    samples += 1e-3 * np.random.default_rng(0).standard_normal(len(samples), np.float32)
+    soundfile.write(HERE / "note.ogg", samples, SAMPLE_RATE, format="OGG", subtype="OPUS")
+
 
 def main() -> None:
-    """Write one FLAC file per voice beside this script."""
+    """Write one FLAC file per voice beside this script, and the note."""
     for name, (voice, pitch, speed, amplitude) in VOICES.items():
         options = ["-v", voice, "-p", str(pitch), "-s", str(speed), "-a", str(amplitude)]
         wave = subprocess.run(  # noqa: S603
@@ -36,11 +59,12 @@ def main() -> None:
             check=True,
             capture_output=True,
         ).stdout
-        path = Path(__file__).parent / f"{name}.flac"
+        path = HERE / f"{name}.flac"
         # espeak-ng writes the header before it knows the length; decode what follows.
         samples, rate = soundfile.read(io.BytesIO(wave), dtype="float32")
         soundfile.write(path, read((samples, rate)), SAMPLE_RATE, subtype="PCM_16")
         print(f"{path.name}: {path.stat().st_size} bytes")
+    note()
 
 
 if __name__ == "__main__":

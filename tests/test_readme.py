@@ -54,6 +54,8 @@ def tree(corpora_root, tmp_path_factory):
         *_first(corpora_root.glob("emodb/wav/*.flac"), lambda p: p.stem[:2] + p.stem[5], 1),
         *_first(corpora_root.glob("tess/*/*.flac"), lambda p: p.parent.name, 4),
         *_first(corpora_root.glob("nemo/samples/*.flac"), lambda p: p.stem.rsplit("_", 1)[0], 2),
+        *sorted(corpora_root.glob("crema_d/AudioWAV/100[1-6]_IEO_*")),
+        *corpora_root.glob("crema_d/processedResults/*.csv"),
     ]
     assert len(chosen) > 200
     for clip in chosen:

@@ -12,7 +12,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -42,6 +42,8 @@ Array = NDArray[np.float32]
 SHIPPED = ROOT / "src" / "serkit" / "audio" / "voice" / "bands.safetensors"
 EMODB = ("03", "08", "09", "10", "11")
 SECONDS = 40.0
+CUT_S = (2.0, 20.0)
+"""Length of the recordings that a scene is cut into, in seconds."""
 N_PLAIN = 48
 """Recordings without speech."""
 SNR_DB = (-8.0, 40.0)
@@ -74,10 +76,10 @@ def features_of(samples: Array) -> Array:
     return rows[: len(samples) // HOP]
 
 
-def example(
+def scene_samples(
     clips: Sequence[Path], others: Sequence[Path], noise: str, seed: int
-) -> tuple[Array, NDArray[np.bool_]]:
-    """Features of a noisy scene, and which of its frames are speech."""
+) -> tuple[Array, rooms.Stretches]:
+    """A noisy scene, and where speech is."""
     rng = np.random.default_rng([20_260, seed])
     clean = rooms.scene(clips, rng, seconds=SECONDS)
     sound = NOISES[noise](len(clean.samples), rng, others)
@@ -89,16 +91,26 @@ def example(
         hz = np.fft.rfftfreq(len(samples), 1.0 / SAMPLE_RATE)
         spectrum[(hz > 3800.0) | (hz < 200.0)] *= 1e-3
         samples = np.fft.irfft(spectrum, len(samples))
-    if rng.random() < 0.5:  # speech from the first sample on
-        first = int(clean.speech[0, 0])
-        samples, speech = samples[first:], clean.speech - first
-    else:
-        speech = clean.speech
     samples = samples * 10.0 ** (rng.uniform(*GAIN_DB) / 20.0)
-    rows = features_of(samples.astype(np.float32))
-    centres = np.arange(len(rows)) * HOP + HOP // 2
-    inside = np.searchsorted(speech.ravel(), centres, side="right") % 2 == 1
-    return rows, inside
+    return samples.astype(np.float32), clean.speech
+
+
+def cut(
+    samples: Array, speech: rooms.Stretches, seed: int
+) -> Iterator[tuple[Array, NDArray[np.bool_]]]:
+    """Features of recordings cut from a scene, and which of their frames are speech.
+
+    A cut may be anywhere, so that many recordings begin amid speech.
+    """
+    rng = np.random.default_rng([20_262, seed])
+    first = 0
+    while first < len(samples):
+        end = first + round(rng.uniform(*CUT_S) * SAMPLE_RATE)
+        rows = features_of(samples[first:end])
+        centres = first + np.arange(len(rows)) * HOP + HOP // 2
+        inside = np.searchsorted(speech.ravel(), centres, side="right") % 2 == 1
+        yield rows, inside
+        first = end
 
 
 def plain_example(seed: int) -> tuple[Array, NDArray[np.bool_]]:
@@ -138,7 +150,8 @@ def examples(scenes: int) -> Examples:
         others = [path for paths in speakers.values() if paths is not clips for path in paths[:6]]
         for j in range(scenes):
             seed = i * scenes + j
-            data[i % 6 == 0].append(example(clips, others, kinds[seed % len(kinds)], seed))
+            samples, speech = scene_samples(clips, others, kinds[seed % len(kinds)], seed)
+            data[i % 6 == 0] += cut(samples, speech, seed)
     data[False] += [plain_example(seed) for seed in range(N_PLAIN)]
     return data
 
@@ -264,7 +277,7 @@ def main() -> None:
     """Learn the network, choose the threshold of segments, and write it."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("-o", "--out", type=Path, default=SHIPPED, help="file to write")
-    parser.add_argument("--hidden", type=int, default=32, help="units")
+    parser.add_argument("--hidden", type=int, default=48, help="units")
     parser.add_argument("--scenes", type=int, default=8, help="scenes of each speaker")
     parser.add_argument("--epochs", type=int, default=10, help="epochs")
     arguments = parser.parse_args()

@@ -8,9 +8,16 @@ WIDTH, HEIGHT = 720, 400
 LEFT, RIGHT, TOP, BOTTOM = 64, 150, 40, 52
 INNER_WIDTH, INNER_HEIGHT = WIDTH - LEFT - RIGHT, HEIGHT - TOP - BOTTOM
 
+_DARK = (
+    "<style>@media (prefers-color-scheme: dark) { .paper { fill: #0d1117 } text { fill: #ccc } "
+    ".grid { stroke: #30363d } }</style>"
+)
+
 
 class Chart:
-    """A plot on a white background. Coordinates are in pixels from the top left corner.
+    """A plot on a white background, or on a dark one where the reader prefers that.
+
+    Coordinates are in pixels from the top left corner.
 
     Args:
         title: Above the plot.
@@ -23,7 +30,8 @@ class Chart:
         self._marks = [
             f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" '
             'font-family="sans-serif" font-size="12" fill="#333">',
-            f'<rect width="{WIDTH}" height="{HEIGHT}" fill="#fff"/>',
+            _DARK,
+            f'<rect class="paper" width="{WIDTH}" height="{HEIGHT}" fill="#fff"/>',
             f'<text x="{LEFT}" y="16" font-size="14">{escape(title)}</text>',
             f'<text x="{centre:.0f}" y="{HEIGHT - 12}" text-anchor="middle">'
             f"{escape(x_name)}</text>",
@@ -34,14 +42,15 @@ class Chart:
         """Add a vertical grid line and its label."""
         floor = HEIGHT - BOTTOM
         self._marks.append(
-            f'<line x1="{x:.1f}" x2="{x:.1f}" y1="{TOP}" y2="{floor}" stroke="#eee"/>'
+            f'<line x1="{x:.1f}" x2="{x:.1f}" y1="{TOP}" y2="{floor}" class="grid" stroke="#eee"/>'
             f'<text x="{x:.1f}" y="{floor + 18}" text-anchor="middle">{escape(label)}</text>'
         )
 
     def horizontal(self, y: float, label: str) -> None:
         """Add a horizontal grid line and its label."""
         self._marks.append(
-            f'<line x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y:.1f}" y2="{y:.1f}" stroke="#ddd"/>'
+            f'<line x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y:.1f}" y2="{y:.1f}" '
+            'class="grid" stroke="#ddd"/>'
             f'<text x="{LEFT - 8}" y="{y + 4:.1f}" text-anchor="end">{escape(label)}</text>'
         )
 

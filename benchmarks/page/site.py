@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from page import (
+    affect,
     baselines,
     codec,
     coded_speech,
     families,
     heads,
     limits,
+    long_notes,
     models,
     personalisation,
     quantisation,
@@ -21,6 +23,7 @@ from page import (
     text,
     transmission,
     voice_activity,
+    zed,
 )
 from page.headlines import headlines
 from page.markdown import blocks, paragraph
@@ -31,6 +34,7 @@ SECTIONS: tuple[Callable[[Results], Section], ...] = (
     baselines.section,
     shuffled_splits.section,
     robustness.section,
+    affect.section,
     personalisation.section,
     quantisation.section,
     families.section,
@@ -39,6 +43,8 @@ SECTIONS: tuple[Callable[[Results], Section], ...] = (
     coded_speech.section,
     transmission.section,
     voice_activity.section,
+    long_notes.section,
+    zed.section,
     speed.section,
     text.section,
     heads.section,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from page.markdown import blocks, conditions, missing, paragraph, plural, table
+from page.markdown import blocks, conditions, missing, paragraph, percent, plural, table
 from page.section import Results, Section
 
 
@@ -58,9 +58,13 @@ def _timeline(results: Results) -> str:
         for row in result["rows"]
     ]
     latency = [
-        [row["what"], str(row["n"]), f"{row['median_ms']:.0f}", f"{row['most_ms']:.0f}"]
+        [
+            row["what"], str(row["n"]), f"{row['median_ms']:.0f}", f"{row['most_ms']:.0f}",
+            percent(row["in_time"]),
+        ]
         for row in result["latency"]
-    ]
+    ]  # fmt: skip
+    within = f"within {result['bar_ms']:.0f} ms, %"
     return blocks(
         heading,
         paragraph(
@@ -68,18 +72,17 @@ def _timeline(results: Results) -> str:
             f"{plural(result['threads'], 'thread')}: processor time, medians of "
             f"{result['rounds']} interleaved rounds; the ratio to the first row is the median over "
             "rounds, the peak memory the largest. The peer computes the same features of windows "
-            "of the same length. Measured while the machine did other work, and before the last "
-            "training of the voice detector `bands`."
+            "of the same length. Measured while the machine did other work."
         ),
         table(["system", "seconds", "real-time factor", "ratio", "peak MB"], rows),
         paragraph(
             f"Latency of a live stream in chunks of {result['chunk_ms']:.0f} ms, over "
-            f"{result['live_s']} s: from the last sample of a window until it is reported, the "
-            "time to compute it included. A pause cuts a window short once it has lasted "
-            f"{result['pause_s']:g} s; a window that ends in a shorter pause waits for the voice "
-            "after it."
+            f"{result['live_s']} s: from the last sample of a window until it is reported, with "
+            "the processor time to compute it. A pause cuts a window short once it has lasted "
+            f"{result['pause_s']:g} s; until then a window that ends in it waits for the voice "
+            "after it, and so does one that ends before new voice is long enough to be certain."
         ),
-        table(["what is reported", "n", "median ms", "most ms"], latency),
+        table(["what is reported", "n", "median ms", "most ms", within], latency),
         conditions(result),
     )
 

@@ -65,6 +65,16 @@ def section(results: Results) -> Section:
         ),
         "## Error by kind of noise, %",
         table(["system", *result["noises"]], [_errors(row, "by_noise") for row in result["rows"]]),
+        "## Recordings that begin amid speech",
+        paragraph(
+            f"Miss and false alarm in % of the first {result['beginning_s']:g} s of the same "
+            "recordings cut at most 0.5 s after the start of their longest speech, where no noise "
+            "floor is known yet."
+        ),
+        table(
+            ["system", *(f"{snr} dB" for snr in result["snr_db"])],
+            [_beginnings(row) for row in result["rows"]],
+        ),
         conditions(result),
     )  # fmt: skip
     return Section(title, slug, text)
@@ -84,3 +94,8 @@ def _row(row: dict[str, Any]) -> list[str]:
 
 def _errors(row: dict[str, Any], by: str) -> list[str]:
     return [row["system"], *(percent(rates["error"]) for rates in row[by].values())]
+
+
+def _beginnings(row: dict[str, Any]) -> list[str]:
+    found = row["beginning"].values()
+    return [row["system"], *(f"{percent(r['miss'])}, {percent(r['false_alarm'])}" for r in found)]

@@ -173,6 +173,8 @@ def test_pictures_are_named_after_the_corpus(results):
         "results/bytes-emodb-loso.svg",
         "results/bytes-emodb-shuffle.svg",
         "results/families-emodb-shuffle.svg",
+        "results/long-notes-bias.svg",
+        "results/long-notes-eder.svg",
         "results/rate-ravdess-emodb.svg",
         "results/rate-shipped-emodb.svg",
     }
@@ -370,4 +372,68 @@ def test_the_timeline_has_its_speed_and_latency(results):
     text = site(results)["results/speed.md"]
     assert row_of(text, "timeline, voice by `bands`") == ["3.00", "0.00083", "1.0", "53"]
     assert row_of(text, "librosa |") == ["18.00", "0.00500", "6.0", "53"]
-    assert row_of(text, "a full window") == ["9", "128", "594"]
+    assert row_of(text, "a full window") == ["9", "128", "594", "88.9"]
+
+
+def test_long_notes(results):
+    page = site(results)["results/long-notes.md"]
+    answer, main, by_level, differences, factors, overall, defaults = page.split("## ")[1:]
+    answer = " ".join(answer.split())
+    assert "*Yes: with detection, less emotional speech is called neutral.*" in answer
+    assert (
+        "30.0 % of the emotional speech is called neutral without detection, 22.0 % with" in answer
+    )
+    assert (
+        "neutral is over-used: 25.0 % of the speech is neutral, and 40.0 % is called so" in answer
+    )
+    assert "Most over-used is neutral: 25.0 % of the speech, called 40.0 % without" in answer
+    assert "are called: sad 50.0 %, angry 25.0 %, happy 25.0 %, neutral 25.0 %." in answer
+    assert row_of(main, "`bands`, 8 s")[3:5] == ["22.0 (17.0 to 27.0)", "50.0 (45.0 to 55.0)"]
+    assert row_of(main, "no detection, 4 s")[5:] == ["50.0", "1.2", "60.0", "1.5"]
+    assert [line[2:17] for line in by_level.splitlines() if "no detection" in line] == [
+        "clean (40 dB) |", "0 dB | no detec",
+    ]  # fmt: skip
+    assert row_of(differences, "`silero`, 8 s")[:2] == ["all", "-8.0 (-10.0 to -6.0)"]
+    assert row_of(factors, "4 s, hop 2 s, smoothing hmm 10 s, pause 0.5 s")[3] == (
+        "20.0 (15.0 to 25.0)"
+    )
+    assert row_of(overall, "no detection, 4 s") == [
+        "75.0 (70.0 to 80.0)", "75.0 (70.0 to 80.0)", "12.5",
+    ]  # fmt: skip
+    assert row_of(defaults, "EDER %") == ["pause 0.5 s", "pause 1 s"]
+    assert row_of(defaults, "4 s") == ["", "62.0"]
+    assert "weight of a window `duration`; these are the defaults of" in " ".join(defaults.split())
+    assert "change EDER by +0.0 (-5.0 to +5.0)" in " ".join(defaults.split())
+    assert row_of(defaults, "at first: 4 s, hop 4 s, smoothing off, pause 1 s")[3] == (
+        "22.0 (17.0 to 27.0)"
+    )
+
+
+@pytest.mark.parametrize(
+    ("bands", "silero", "verdict"),
+    [
+        ([-0.1, 0.1], [-0.1, 0.1], "No difference can be told."),
+        ([0.1, 0.2], [0.1, 0.2], "No: with detection, more emotional speech is called neutral."),
+        ([-0.2, -0.1], None, "is called neutral; with `silero`, no difference can be told."),
+    ],
+)
+def test_the_verdict_is_that_of_the_intervals(results, bands, silero, verdict):
+    for row in results["long_notes"]["differences"]:
+        row["neutral_bias"]["interval"] = {"bands": bands, "silero": silero}[row["detector"]]
+    assert verdict in " ".join(site(results)["results/long-notes.md"].split())
+
+
+def test_long_notes_say_whether_the_chosen_settings_are_shipped(results):
+    results["long_notes"]["shipped"]["hop_s"] = None
+    page = site(results)["results/long-notes.md"]
+    assert "these are not the defaults of" in " ".join(page.split())
+
+
+def test_zed_stands_beside_published_figures_even_before_it_is_measured(results):
+    page = site(results)["results/zed.md"]
+    assert row_of(page, "`tiny`, no detection") == ["55.0", "25.0", "10.0", "20.0"]
+    assert row_of(page, "WavLM large")[0] == "30.2 ± 1.6"
+    del results["zed"]
+    page = site(results)["results/zed.md"]
+    assert "*Not measured yet:* `python benchmarks/zed.py`" in page
+    assert row_of(page, "HuBERT large")[0] == "34.5 ± 0.8"

@@ -108,6 +108,10 @@ def test_nothing_is_written_without_an_answer(tmp_path):
         (["-o", "{folder}/a.csv", "-f", "table"], "a table is only printed"),
         (["--pad-ms", "20"], "options of voice activity are given, but --detector is off"),
         (["--detector", "best"], "there is no detector 'best'; expected bands or silero"),
+        (["--channel", "0"], "'0' is not a channel; expected 1 to 1024, or each"),
+        (["--channel", "all"], "'all' is not a channel"),
+        (["--channel", "2"], "channel 2 was asked for; the recording has 1"),
+        (["--link-sound"], "there is no --report to link from"),
         (["--hop", "9"], "the hop is 9 s"),
         (["--window", "0.1"], "the window is 0.1 s; expected 0.5 to 60 s"),
         (["--labels", "joy"], "unknown label 'joy'"),
@@ -127,6 +131,58 @@ def test_several_recordings_have_no_common_subtitles(note):
     done = in_process("timeline", "--detector", "off", note, note, "-f", "srt")
     assert done.returncode == 2
     assert "srt describes one recording, got 2" in done.stderr
+
+
+def test_each_channel(note, tmp_path):
+    """Two voices that speak in turn: each channel has the answer of its own file."""
+    speech = serkit.read(Path(__file__).parents[2] / "examples" / "plain.flac")
+    both = np.zeros((2 * len(speech) + 4 * RATE, 2))
+    both[RATE : RATE + len(speech), 0] = speech
+    both[-len(speech) - RATE : -RATE, 1] = speech
+    for name, samples in (("both", both), ("0", both[:, 0]), ("1", both[:, 1])):
+        soundfile.write(tmp_path / f"{name}.wav", samples, RATE, "FLOAT")
+    done = in_process("timeline", tmp_path / "both.wav", "--channel", "each", "-f", "json")
+    assert (done.returncode, done.stderr) == (0, "")
+    for number, answer in enumerate(json.loads(done.stdout)):
+        alone = in_process("timeline", tmp_path / f"{number}.wav", "-f", "json")
+        (expected,) = json.loads(alone.stdout)
+        assert answer.pop("channel") == number + 1
+        assert answer | {"file": ""} == expected | {"file": ""}
+    table = in_process("timeline", tmp_path / "both.wav", "--channel", "each").stdout
+    assert "both.wav, channel 2" in table.replace("\n", "")
+    mono = in_process("timeline", note, "--channel", "each", "-f", "rttm", "--detector", "off")
+    assert {line.split()[2] for line in mono.stdout.splitlines()} == {"1"}
+
+
+def test_a_report_with_linked_sound(note, tmp_path):
+    page = tmp_path / "note.html"
+    arguments = ("timeline", note, "--detector", "off", "--link-sound", "-f", "csv")
+    assert in_process(*arguments, "--report", page).returncode == 0
+    assert 'src="./note.wav"' in page.read_text()
+    (tmp_path / "below").mkdir()
+    done = in_process(*arguments, "--report", tmp_path / "below" / "note.html")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "note.wav is not in the folder of the report" in done.stderr
+
+
+def test_a_full_disk_under_the_report(note, tmp_path):
+    """The page that was there stays, the answer is printed, and nothing else is left."""
+    page = tmp_path / "out" / "note.html"
+    page.parent.mkdir()
+    page.write_text("before")
+    limited = (
+        "import resource, signal, sys; from serkit.cli.main import main;"
+        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN);"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096)); main()"
+    )
+    command = [sys.executable, "-c", limited, "timeline", note, "--report", page, "-f", "csv"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert done.stdout.startswith("file,start_s")
+    assert len(done.stderr.splitlines()) == 1
+    assert "note.html" in done.stderr
+    assert [one.name for one in page.parent.iterdir()] == ["note.html"]
+    assert page.read_text() == "before"
 
 
 def test_a_report(note, tmp_path):

@@ -102,8 +102,12 @@ def test_clips_without_a_single_vote_are_left_out_and_counted(clips):
 @pytest.mark.parametrize(
     ("rows", "problem"),
     [
-        ('"1","1001_IEO_ANG_XX","A"\n"2","x"\n', "line 3: lacks a cell"),
-        ('"1","1001_IEO_ANG_XX","A"\n"2","x","Q"\n', "line 3: unknown vote 'Q'"),
+        ('"1","1001_IEO_ANG_XX","A","62"\n"2","x"\n', "line 3: lacks a cell"),
+        ('"1","1001_IEO_ANG_XX","A","62"\n"2","x","Q","9"\n', "line 3: unknown vote 'Q'"),
+        ('"1","1001_IEO_ANG_XX","A","loud"\n', "line 2: level 'loud'; expected 1 from 0 to 100"),
+        ('"1","1001_IEO_ANG_XX","A","62:50"\n', "line 2: level '62:50'; expected 1 from"),
+        ('"1","1001_IEO_ANG_XX","A","101"\n', "line 2: level '101'; expected 1 from"),
+        ('"1","1001_IEO_ANG_XX","A","nan"\n', "line 2: level 'nan'; expected 1 from"),
     ],
 )
 def test_an_odd_row_of_votes_is_reported(clips, rows, problem):
@@ -123,3 +127,44 @@ def test_the_table_of_votes_is_another(clips):
     (root / "processedResults" / "summaryTable.csv").write_text("a,b\n1,2\n")
     with pytest.raises(CorpusError, match="holds no utterance"):
         crema_d.read_rated(root)
+
+
+@pytest.mark.parametrize(
+    ("vote", "level", "arousal", "valence"),
+    [
+        # Russell's angles: anger 99, fear 116, happiness 7.8 and sadness 207.5 degrees.
+        ("A", "60", 0.6 * 0.98769, 0.6 * -0.15643),
+        ("H", "50", 0.5 * 0.13572, 0.5 * 0.99075),
+        ("N", "80", 0.0, 0.0),
+        ("F:S", "40:80", (0.4 * 0.89879 - 0.8 * 0.46175) / 2, (-0.4 * 0.43837 - 0.8 * 0.88701) / 2),
+    ],
+)
+def test_ratings_are_the_places_of_the_emotions_heard(clips, vote, level, arousal, valence):
+    root = clips("AudioWAV/1001_IEO_ANG_XX.wav")
+    table = root / "processedResults" / "summaryTable.csv"
+    table.parent.mkdir()
+    table.write_text(HEADER + f'"1","1001_IEO_ANG_XX","{vote}","{level}","A","60","A","70"\n')
+    (utterance,) = crema_d.read(root).utterances
+    assert utterance.label == "angry"
+    assert utterance.ratings == {
+        "arousal": pytest.approx(arousal, abs=1e-5),
+        "valence": pytest.approx(valence, abs=1e-5),
+    }
+    if ":" not in vote:
+        (heard,) = crema_d.read_rated(root).utterances
+        assert heard.ratings == utterance.ratings
+
+
+@pytest.mark.parametrize("vote", [("D", "60"), ("A:D", "50:60")])
+def test_disgust_has_no_place(clips, vote):
+    root = clips("AudioWAV/1001_IEO_ANG_XX.wav")
+    table = root / "processedResults" / "summaryTable.csv"
+    table.parent.mkdir()
+    table.write_text(HEADER + '"1","1001_IEO_ANG_XX","{}","{}","A","60","A","70"\n'.format(*vote))
+    (utterance,) = crema_d.read(root).utterances
+    assert utterance.ratings == {}
+
+
+def test_without_the_table_there_are_no_ratings(clips):
+    (utterance,) = crema_d.read(clips("AudioWAV/1001_IEO_ANG_XX.wav")).utterances
+    assert utterance.ratings == {}

@@ -147,3 +147,21 @@ def test_a_missing_transcript_costs_only_the_text(tmp_path):
 def test_a_folder_without_sessions(tmp_path):
     with pytest.raises(CorpusError, match="holds no utterance of IEMOCAP"):
         iemocap.read(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("cells", "ratings"),
+    [
+        ("[2.5000, 2.5000, 2.5000]", {"valence": -0.25, "arousal": -0.25, "dominance": -0.25}),
+        ("[1.0000, 5.0000, 3.5000]", {"valence": -1.0, "arousal": 1.0, "dominance": 0.25}),
+        ("[2.0000, 3.0000, 5.5000]", {"valence": -0.5, "arousal": 0.0}),
+        ("[2.0000, nan, loud]", {"valence": -0.5}),
+        ("[2.0000, 3.0000]", {}),
+    ],
+)
+def test_the_ratings_are_scaled(tmp_path, cells, ratings):
+    root = build(tmp_path, "Ses01F_impro01", [("F000", "neu", "First.")])
+    path = root / "Session1/dialog/EmoEvaluation/Ses01F_impro01.txt"
+    path.write_text(path.read_text().replace("[2.5000, 2.5000, 2.5000]", cells))
+    (utterance,) = iemocap.read(root).utterances
+    assert utterance.ratings == ratings

@@ -142,6 +142,23 @@ def _crema_d() -> Files:
     }
 
 
+def _zed() -> Files:
+    entries = {
+        f"spk{i}_1": {
+            "wav": f"datafolder/spk{i}/1.wav",
+            "duration": 0.05,
+            "emotion": [{"emo": "angry", "start": 0.01, "end": end}],
+            "transcription": "Oh.",
+        }
+        for i, end in enumerate((0.03, 0.05))
+    }
+    return {
+        "ZED.json": json.dumps(entries).encode(),
+        "spk0/1.wav": sound(0),
+        "spk1/1.wav": sound(1),
+    }
+
+
 def _clips(*names: str) -> Callable[[], Files]:
     return lambda: {name: sound(i) for i, name in enumerate(names)}
 
@@ -169,6 +186,7 @@ MADE: dict[str, Callable[[], Files]] = {
             "No,['Monica'],Mad,1,1,2",
         )
     },
+    "zed": _zed,
     "manifest": lambda: {
         "my.csv": _table("audio,label,speaker,start,end", "a.wav,sad,x,0,0.02", "b.wav,angry,y,,"),
         **_clips("a.wav", "b.wav")(),

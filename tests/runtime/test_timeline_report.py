@@ -6,7 +6,9 @@ import json
 import re
 import shutil
 import subprocess
+from dataclasses import replace
 from html.parser import HTMLParser
+from urllib.parse import quote, urljoin
 
 import numpy as np
 import pytest
@@ -118,9 +120,49 @@ def test_pictures(page, timeline):
 
 def test_without_sound(timeline, samples, tmp_path):
     path = tmp_path / "a.html"
-    write_timeline_report(path, [("a.wav", (samples, RATE), timeline)], sound=False)
+    write_timeline_report(path, [("a.wav", (samples, RATE), timeline)], sound="off")
     assert not Elements(path.read_text()).all("audio")
     assert path.stat().st_size < 2e5
+
+
+def test_linked_sound(timeline, samples, tmp_path):
+    """By a relative address that no name can turn into another, and never outside the folder."""
+    name = 'calls/java script:"a" %2e?#.wav'
+    (tmp_path / "calls").mkdir()
+    soundfile.write(tmp_path / name, samples, RATE)
+    page = tmp_path / "a.html"
+    write_timeline_report(page, [(name, tmp_path / name, timeline)], sound="link")
+    (audio,) = Elements(page.read_text()).all("audio")
+    assert urljoin("http://x/y/a.html", audio["src"]) == "http://x/y/" + quote(name)
+    assert page.stat().st_size < 2e5
+    outside = tmp_path / "calls" / "b.html"
+    soundfile.write(tmp_path / "c.wav", samples[:RATE], RATE)
+    (tmp_path / "calls" / "link.wav").symlink_to(tmp_path / "c.wav")
+    for source in (
+        tmp_path / "c.wav",
+        tmp_path / "calls" / "link.wav",
+        tmp_path / "calls/../c.wav",
+    ):
+        with pytest.raises(AudioError, match="is not in the folder of the report"):
+            write_timeline_report(outside, [("c", source, timeline)], sound="link")
+    with pytest.raises(AudioError, match="only a file can be linked"):
+        write_timeline_report(page, [("c", (samples, RATE), timeline)], sound="link")
+
+
+def test_channels_are_sections(timeline, samples, tmp_path):
+    both = np.stack((samples[: 300 * RATE], 0.1 * samples[: 300 * RATE]), axis=1)
+    page = tmp_path / "call.html"
+    answers = [("call.wav", (both, RATE), replace(timeline, channel=i)) for i in (0, 1)]
+    write_timeline_report(page, answers)
+    assert re.findall(r"call\.wav, channel \d", page.read_text()) == [
+        "call.wav, channel 1",
+        "call.wav, channel 2",
+    ]
+    levels = []
+    for audio in Elements(page.read_text()).all("audio"):
+        decoded, _ = soundfile.read(io.BytesIO(base64.b64decode(audio["src"].split(",")[1])))
+        levels.append(np.std(decoded))
+    assert levels[1] == pytest.approx(0.1 * levels[0], rel=0.3)
 
 
 @pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium")

@@ -8,8 +8,6 @@ import pytest
 import srt
 import textgrid
 import webvtt
-from click.testing import CliRunner
-from spyder.der import compute_der_from_rttm
 
 from serkit.errors import AudioError, SerkitError
 from serkit.runtime import Affect, Caution, Prediction, Segment, Timeline, Window
@@ -124,23 +122,19 @@ def test_textgrid(timeline, tmp_path):
     assert [float(i.maxTime) for i in voice] == [2.25, 3.0, 3725.0, 3725.5]
 
 
-def test_rttm(timeline, tmp_path):
-    """Scored against the same speech in other words: 0.75 s of 3724.75 s are missed."""
-    (tmp_path / "ours.rttm").write_text(WRITERS["rttm"]([("my note.wav", timeline)]))
-    lines = [
-        ("my_note.wav", 0.0, 3.0, "A"),
-        ("my_note.wav", 3.0, 3720.005, "B"),
-        ("my_note.wav", 3723.005, 2.495, "C"),
-    ]
-    (tmp_path / "true.rttm").write_text(
-        "".join(f"SPEAKER {f} 1 {t} {d} <NA> <NA> {who} <NA> <NA>\n" for f, t, d, who in lines)
-    )
-    paths = [str(tmp_path / name) for name in ("true.rttm", "ours.rttm")]
-    done = CliRunner().invoke(compute_der_from_rttm, paths)
-    assert done.exit_code == 0, done.output
-    overall = next(line for line in done.output.splitlines() if "Overall" in line)
-    figures = [cell.strip() for cell in overall.strip("│|║").replace("║", "│").split("│")]
-    assert [float(x.rstrip("%")) for x in figures[1:6]] == [3725.5, 0.02, 0.0, 0.0, 0.02], overall
+def test_rttm(timeline):
+    """The ten fields of a line of NIST's *Rich Transcription* (2009), appendix A."""
+    lines = WRITERS["rttm"]([("my note.wav", timeline)]).splitlines()
+    names = ["type", "file", "channel", "start", "duration", "text", "subtype", "who"]
+    names += ["confidence", "lookahead"]
+    rows = [dict(zip(names, line.split(" "), strict=True)) for line in lines]
+    assert {(row["type"], row["file"], row["channel"]) for row in rows} == {
+        ("SPEAKER", "my_note.wav", "1")
+    }
+    assert {row[name] for row in rows for name in ("text", "subtype", "lookahead")} == {"<NA>"}
+    times = [(float(row["start"]), float(row["duration"])) for row in rows]
+    assert times == [(0.0, 2.25), (3.0, 3720.005), (3723.005, 2.495)]
+    assert [row["who"] for row in rows][:2] == ["angry", "happy"]
 
 
 @pytest.mark.parametrize("kind", ["srt", "vtt", "textgrid"])
@@ -149,6 +143,50 @@ def test_subtitles_are_of_one_recording(timeline, kind):
         WRITERS[kind]([("a.wav", timeline)] * 2)
     with pytest.raises(AudioError, match="no such file"):
         WRITERS[kind]([("a.wav", AudioError("no such file"))])
+
+
+@pytest.fixture
+def call():
+    """Two channels of a call: angry, then sad at the same time as angry."""
+    overall = Prediction("angry", {"angry": 0.6, "sad": 0.4}, 6.0, "toy")
+    one = Timeline((segment(0.0, 6.0, "angry"),), (), ((0.0, 6.0),), overall, 0)
+    pause = segment(0.0, 2.0, None, reason="no voice was detected")
+    two = Timeline((pause, segment(2.0, 6.0, "sad", 0.5)), (), ((2.0, 6.0),), overall, 1)
+    return [("call.wav", one), ("call.wav", two)]
+
+
+def test_channels_in_lines(call):
+    assert [one["channel"] for one in json.loads(WRITERS["json"](call))] == [1, 2]
+    lines = [json.loads(line) for line in WRITERS["jsonl"](call).splitlines()]
+    assert [(one["channel"], one["label"]) for one in lines] == [
+        (1, "angry"),
+        (2, None),
+        (2, "sad"),
+    ]
+    rows = list(csv.DictReader(io.StringIO(WRITERS["csv"]([*call, ("b", AudioError("gone"))]))))
+    assert [row["channel"] for row in rows] == ["1", "2", "2", ""]
+    assert rows[-1]["error"] == "gone"
+    fields = [line.split() for line in WRITERS["rttm"](call).splitlines()]
+    assert [(one[2], one[3], one[7]) for one in fields] == [
+        ("1", "0.000", "angry"),
+        ("2", "2.000", "sad"),
+    ]
+
+
+def test_channels_in_subtitles_and_tiers(call):
+    cues = list(srt.parse(WRITERS["srt"](call)))
+    assert [(cue.start.total_seconds(), cue.content) for cue in cues] == [
+        (0.0, "channel 1: angry 0.75"),
+        (2.0, "channel 2: sad 0.50"),
+    ]
+    assert WRITERS["vtt"](call).count("channel") == 2
+    lines = WRITERS["textgrid"](call)
+    assert [part.split('"')[1] for part in lines.split("name = ")[1:]] == [
+        "emotion 1", "voice 1", "emotion 2", "voice 2",
+    ]  # fmt: skip
+    for kind in ("srt", "vtt", "textgrid"):
+        with pytest.raises(SerkitError, match="describes one recording, got 2"):
+            WRITERS[kind]([call[0], ("other.wav", call[1][1])])
 
 
 def test_a_cue_lasts_a_millisecond_at_least(timeline):

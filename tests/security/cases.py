@@ -451,6 +451,17 @@ def _elsewhere(place: Place) -> list[str]:
     return [*paths, f"file://{place.canary}", f"hf://datasets/x/y@{place.port}", "/dev/zero"]
 
 
+def _zed(place: Place) -> None:
+    """Recordings elsewhere."""
+    paths = (str(place.canary), "../canary", _url(place), "datafolder/../canary", "", "/dev/zero")
+    emotion = [{"emo": "angry", "start": 0.0, "end": 0.05}]
+    entries = {
+        f"spk{i}_1": {"wav": path, "duration": 0.05, "emotion": emotion}
+        for i, path in enumerate(paths)
+    }
+    (place.root / "ZED.json").write_text(json.dumps(entries))
+
+
 def _compressed(place: Place) -> None:
     import pyarrow as pa
 
@@ -586,6 +597,9 @@ def _cases() -> list[Case]:
     module = changed("dataset_info.json", features={"audio": {"_type": "os.system"}})
     rows = "data-00000-of-00001.arrow"
     found += [
+        Case("zed: audio", "zed", corpus("zed", _zed)),
+        Case("zed: deep", "zed", corpus("zed", instead("ZED.json", "[" * 9**6))),
+        Case("zed: digits", "zed", corpus("zed", instead("ZED.json", '{"a": ' + "9" * 9**5 + "}"))),
         Case("audformat: a tag", "audformat", corpus("audformat", evil_header)),
         Case("audformat: a tag within", "audformat", corpus("audformat", hidden)),
         Case("audformat: x/evil", "audformat", corpus("audformat", _evil_table)),

@@ -1,4 +1,4 @@
-"""Ridge regression on the classes: a linear classifier in closed form."""
+"""Ridge regression: a linear classifier, or linear outputs, in closed form."""
 
 from __future__ import annotations
 
@@ -33,15 +33,31 @@ def fit_ridge(
     Returns:
         Weights `[n_labels, n_features]` and biases `[n_labels]`, float32.
     """
+    return fit_values(rows, one_hot(targets, n_labels), weights, penalty=penalty)
+
+
+def fit_values(
+    rows: Array, targets: NDArray[np.float64], weights: Array, *, penalty: float
+) -> tuple[Array, Array]:
+    """Ridge regression on any values; see `fit_ridge`.
+
+    Args:
+        rows: As for `fit_ridge`.
+        targets: Shape `[n, n_outputs]`.
+        weights: As for `fit_ridge`.
+        penalty: As for `fit_ridge`.
+
+    Returns:
+        Weights `[n_outputs, n_features]` and biases `[n_outputs]`, float32.
+    """
     features = rows.astype(np.float64)
     share = weights.astype(np.float64)[:, None]
-    wanted = one_hot(targets, n_labels)
     centre = (share * features).sum(axis=0) / share.sum()
-    level = (share * wanted).sum(axis=0) / share.sum()
+    level = (share * targets).sum(axis=0) / share.sum()
     root = np.sqrt(share)
     features -= centre
     features *= root
-    outputs = root * (wanted - level)
+    outputs = root * (targets - level)
     dual = len(rows) < rows.shape[1]
     gram = features @ features.T if dual else features.T @ features
     # Never zero, or identical rows would make the system singular.

@@ -68,11 +68,13 @@ class Decoded:
 
     Attributes:
         rate: Sampling rate in Hz.
+        n_channels: Channels of the recording.
         blocks: Consecutive mono blocks at that rate, float32, shape `[n_samples]`. Raises
             `TruncatedError` after the last block of a truncated file.
     """
 
     rate: int
+    n_channels: int
     blocks: Iterator[Samples]
 
 
@@ -171,7 +173,7 @@ def _by_libsndfile(
         done_s, announced_s = done / sound.samplerate, announced / sound.samplerate
         _require_whole(done_s, announced_s, share, reason, tolerated_s=_TOLERATED_S)
 
-    return Decoded(sound.samplerate, blocks())
+    return Decoded(sound.samplerate, sound.channels, blocks())
 
 
 def _unnamed(file: BinaryIO) -> Any:
@@ -291,7 +293,7 @@ def _by_ffmpeg(
         tolerated_s = _TOLERATED_S + _TOLERATED_SHARE * announced_s
         _require_whole(done / rate, announced_s, share, cause, tolerated_s=tolerated_s)
 
-    return Decoded(rate, blocks())
+    return Decoded(rate, track.codec_context.channels, blocks())
 
 
 def _announced_s(container: Container, opened: Any, track: Any) -> float:

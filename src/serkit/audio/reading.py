@@ -86,6 +86,19 @@ def stream(
         raise AudioError("the recording holds no samples, or too few for one at 16 kHz")
 
 
+def channel_count(source: Source) -> int:
+    """Number of channels of a recording.
+
+    Args:
+        source: As for `read`.
+
+    Raises:
+        AudioError: The source is missing, empty or not audio.
+    """
+    with ExitStack() as resources:
+        return _open(source, resources, None).n_channels
+
+
 def mono_samples(array: NDArray[Any], rate: int, *, start_s: float = 0.0) -> Samples:
     """A chunk of a live stream as mono samples at its own rate.
 
@@ -200,7 +213,7 @@ def _open_array(array: NDArray[Any], rate: int, channel: int | None = None) -> D
         for start in range(0, len(array), BLOCK_FRAMES):
             yield mono(_to_float(array[start : start + BLOCK_FRAMES]), channel)
 
-    return Decoded(int(rate), blocks())
+    return Decoded(int(rate), 1 if array.ndim == 1 else array.shape[1], blocks())
 
 
 def _to_float(block: NDArray[Any]) -> Samples:

@@ -13,7 +13,8 @@ import typer
 from serkit.cli.microphone import Chunk, as_if_live, microphone
 from serkit.cli.options import Profiles
 from serkit.cli.streams import say
-from serkit.cli.timeline import (
+from serkit.cli.timeline import minutes
+from serkit.cli.timeline_options import (
     Dwell,
     Labels,
     MinConfidence,
@@ -24,7 +25,6 @@ from serkit.cli.timeline import (
     SmoothingName,
     TimelineDetector,
     WindowLength,
-    minutes,
     recognizer_of,
     settings_of,
     voice_of,
@@ -59,7 +59,7 @@ def listen(
     model: Model = None,
     window: WindowLength = None,
     hop: Annotated[float, typer.Option(metavar="S", help="Seconds from window to window.")] = 1.0,
-    pause: Pause = 1.0,
+    pause: Pause = None,
     smoothing: Smoothing = SmoothingName.off,
     dwell: Dwell = 10.0,
     detector: TimelineDetector = "bands",

@@ -14,7 +14,7 @@ from serkit.cli.options import Encoder, Format, Profiles, Providers, Threads
 from serkit.cli.personal import profile_of
 from serkit.cli.predict_text import predict_text
 from serkit.cli.progress import late_bar, progress
-from serkit.cli.streams import complain, signed
+from serkit.cli.streams import complain
 from serkit.errors import ModelError
 from serkit.text import printable
 
@@ -194,16 +194,12 @@ def _print_table(answers: list[Answer], labels: list[str]) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    from serkit.runtime.affect import UNKNOWN
-
     console = Console(width=max(_NARROWEST, Console().width))
     asked = [n for n in labels if any(n in getattr(a, "scores", ()) for _, a in answers)]
     grid = len(asked) <= _MOST_COLUMNS
-    learned = any(getattr(a, "affect", UNKNOWN).source == "learned" for _, a in answers)
-    affect = ("arousal", "valence") if learned else ()
     table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column("recording", overflow="fold", min_width=12)
-    for name in ("emotion", *(asked if grid else ("probability", "then")), *affect, "seconds"):
+    for name in ("emotion", *(asked if grid else ("probability", "then")), "seconds"):
         side: Literal["left", "right"] = "left" if name in ("emotion", "then") else "right"
         table.add_column(Text(printable(name)), justify=side, no_wrap=True)
     for shown, (_, answer) in zip(_short_names(answers), answers, strict=True):
@@ -214,8 +210,6 @@ def _print_table(answers: list[Answer], labels: list[str]) -> None:
         if answer.warnings:
             label.append(" !", "yellow")
         cells = _grid_cells(answer, asked) if grid else _ranked_cells(answer)
-        if affect:
-            cells += map(signed, (answer.arousal, answer.valence))
         table.add_row(Text(printable(shown)), label, *cells, f"{answer.duration_s:.2f}")
     console.print(table)
     for file, answer in answers:

@@ -9,21 +9,37 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, BinaryIO
+from typing import TYPE_CHECKING, Annotated, BinaryIO, Final, Literal
 
 import typer
 
 from serkit.cli.options import Profiles, Providers, Threads
-from serkit.cli.personal import profile_of
 from serkit.cli.progress import late_bar
-from serkit.cli.streams import complain, signed
-from serkit.cli.voice_options import MinSilence, MinSpeech, Pad, Threshold, detector_of
+from serkit.cli.streams import complain
+from serkit.cli.timeline_options import (
+    AggregationName,
+    Dwell,
+    Hop,
+    Labels,
+    MinConfidence,
+    Model,
+    Pause,
+    ProfileName,
+    Smoothing,
+    SmoothingName,
+    TimelineDetector,
+    WindowLength,
+    recognizer_of,
+    settings_of,
+    voice_of,
+)
+from serkit.cli.voice_options import MinSilence, MinSpeech, Pad, Threshold
 from serkit.errors import AudioError, PacketError
 from serkit.text import printable
 
 if TYPE_CHECKING:
-    from serkit.audio.voice import VoiceDetector
-    from serkit.runtime import Recognizer, Timeline, TimelineSettings
+    from serkit.audio import Source
+    from serkit.runtime import Timeline
 
     Answer = tuple[str, Timeline | Exception]
 
@@ -34,6 +50,7 @@ _MOST_STDIN_BYTES = 1 << 33
 _PIECE_BYTES = 1 << 20
 
 STDIN = "-"
+EACH: Final = "each"
 
 
 class TimelineFormat(StrEnum):
@@ -47,60 +64,6 @@ class TimelineFormat(StrEnum):
     vtt = "vtt"
     textgrid = "textgrid"
     rttm = "rttm"
-
-
-class SmoothingName(StrEnum):
-    """Kinds of smoothing."""
-
-    off = "off"
-    median = "median"
-    hmm = "hmm"
-
-
-class AggregationName(StrEnum):
-    """Weights of windows."""
-
-    mean = "mean"
-    duration = "duration"
-    confidence = "confidence"
-
-
-OFF = "off"
-
-TimelineDetector = Annotated[
-    str,
-    typer.Option(
-        "--detector",
-        metavar="NAME",
-        help="bands; silero (needs the extra vad); or off, to classify everything.",
-    ),
-]
-Model = Annotated[
-    str | None,
-    typer.Option("--model", "-m", metavar="M", help="Shipped model or path of a file."),
-]
-WindowLength = Annotated[
-    float | None, typer.Option("--window", metavar="S", help="Seconds; default: by the model.")
-]
-Hop = Annotated[
-    float | None,
-    typer.Option("--hop", metavar="S", help="Seconds from window to window; default: a window."),
-]
-Pause = Annotated[
-    float, typer.Option("--pause", metavar="S", help="Shortest pause that ends a segment.")
-]
-Smoothing = Annotated[SmoothingName, typer.Option(help="Smoothing over time.")]
-Dwell = Annotated[float, typer.Option(metavar="S", help="hmm: expected duration of an emotion.")]
-Labels = Annotated[
-    str | None, typer.Option(metavar="A,B", help="Restrict the answers to these labels.")
-]
-MinConfidence = Annotated[
-    float | None, typer.Option(metavar="P", help="Give no label below this probability.")
-]
-ProfileName = Annotated[
-    str | None,
-    typer.Option("--profile", metavar="NAME", help="Recognise this user's voice (see profile)."),
-]
 
 
 def timeline(
@@ -122,13 +85,19 @@ def timeline(
         Path | None,
         typer.Option(metavar="F.html", help="Write an HTML report to look at and listen to."),
     ] = None,
+    link_sound: Annotated[
+        bool,
+        typer.Option("--link-sound", help="--report: link the recordings, which must stay there."),
+    ] = False,
     channel: Annotated[
-        int | None,
-        typer.Option(min=1, metavar="N", help="Channel of the sound; default: the mean of all."),
+        str | None,
+        typer.Option(
+            metavar="N|each", help="Channel of the sound, or each; default: the mean of all."
+        ),
     ] = None,
     window: WindowLength = None,
     hop: Hop = None,
-    pause: Pause = 1.0,
+    pause: Pause = None,
     smoothing: Smoothing = SmoothingName.off,
     dwell: Dwell = 10.0,
     aggregation: Annotated[
@@ -152,6 +121,7 @@ def timeline(
     written, and the exit code is 2.
     """
     from serkit.files import refuse_unwritable, write_atomically
+    from serkit.runtime.timeline_report import link_of, write_timeline_report
     from serkit.runtime.timeline_text import WRITERS
 
     kind = output or _format_of(out)
@@ -159,6 +129,12 @@ def timeline(
         raise typer.BadParameter("a table is only printed; choose another", param_hint="--format")
     if report is not None and STDIN in audio:
         raise typer.BadParameter("standard input is read only once", param_hint="--report")
+    if link_sound and report is None:
+        raise typer.BadParameter("there is no --report to link from", param_hint="--link-sound")
+    if link_sound and report is not None:
+        for file in audio:
+            link_of(file, report)
+    chosen = _channel_of(channel)
     refuse_unwritable(out, report, sources=[*audio, *([model] if model else [])])
     settings = settings_of(
         window=window, hop=hop, pause=pause, smoothing=smoothing, dwell=dwell,
@@ -174,14 +150,13 @@ def timeline(
             with ExitStack() as resources:
                 try:
                     source = _stdin(resources) if file == STDIN else file
-                    found = recognizer.timeline(
-                        source,
-                        settings,
-                        detector=voice,
-                        channel=None if channel is None else channel - 1,
-                        on_seconds=on_seconds,
-                    )
-                    answers.append((file, found))
+                    found = [
+                        recognizer.timeline(
+                            source, settings, detector=voice, channel=one, on_seconds=on_seconds
+                        )
+                        for one in (_channels(source) if chosen == EACH else [chosen])
+                    ]
+                    answers += [(file, one) for one in found]
                 except (AudioError, PacketError) as error:
                     answers.append((file, error))
     failed = [(file, answer) for file, answer in answers if isinstance(answer, Exception)]
@@ -194,10 +169,8 @@ def timeline(
         else:
             write_atomically(out, text)
     if report is not None:
-        from serkit.runtime.timeline_report import write_timeline_report
-
         read = [(file, file, answer) for file, answer in answers]
-        write_timeline_report(report, read, channel=None if channel is None else channel - 1)
+        write_timeline_report(report, read, sound="link" if link_sound else "embed")
     for file, problem in failed:
         complain(f"{file}: {problem}")
         if context.find_root().params.get("debug"):
@@ -206,79 +179,28 @@ def timeline(
         raise typer.Exit(2)
 
 
-def recognizer_of(
-    model: str | None,
-    profile: str | None,
-    profiles: Path | None,
-    audio: list[str],
-    *,
-    threads: int = 0,
-    providers: Sequence[str] = (),
-) -> Recognizer:
-    """The model of the options, for the user they name.
+def _channel_of(option: str | None) -> int | Literal["each"] | None:
+    """The number from 0 of the channel of the option, `each`, or None for the mean of all."""
+    from serkit.audio.reading import MAX_CHANNELS
 
-    Raises:
-        ModelError: There is no such model.
-        ProfileError: There is no such profile, or it belongs to another model.
-    """
-    from serkit.runtime import default_model, load
-
-    if profile is None:
-        return load(model or default_model(audio), threads=threads, providers=providers)
-    known = profile_of(profile, profiles, model, threads=threads, providers=providers)
-    return known.model.with_profile(known)
+    if option is None:
+        return None
+    if option == EACH:
+        return EACH
+    if not (option.isascii() and option.isdigit() and 1 <= int(option) <= MAX_CHANNELS):
+        raise typer.BadParameter(
+            f"{option!r:.40} is not a channel; expected 1 to {MAX_CHANNELS}, or {EACH}",
+            param_hint="--channel",
+        )
+    return int(option) - 1
 
 
-def voice_of(
-    detector: str,
-    threshold: float | None,
-    min_speech_ms: float | None,
-    min_silence_ms: float | None,
-    pad_ms: float | None,
-) -> VoiceDetector | None:
-    """The detector of the options; None if it is off.
+def _channels(source: Source) -> Sequence[int | None]:
+    """The channels of a recording; one for all if it consists of packets."""
+    from serkit.audio import channel_count
+    from serkit.runtime.sources import is_packets
 
-    Raises:
-        AudioError: As `detector_of`, or an option is given although it is off.
-        MissingExtraError: As `detector_of`.
-    """
-    given = (threshold, min_speech_ms, min_silence_ms, pad_ms)
-    if detector != OFF:
-        return detector_of(detector, *given)
-    if any(value is not None for value in given):
-        raise AudioError("options of voice activity are given, but --detector is off")
-    return None
-
-
-def settings_of(
-    *,
-    window: float | None,
-    hop: float | None,
-    pause: float,
-    smoothing: SmoothingName,
-    dwell: float,
-    aggregation: AggregationName = AggregationName.duration,
-    labels: str | None,
-    min_confidence: float | None,
-) -> TimelineSettings:
-    """The settings of the options.
-
-    Raises:
-        AudioError: A length is out of range.
-        ModelError: `min_confidence` is not in 0-1.
-    """
-    from serkit.runtime import TimelineSettings
-
-    return TimelineSettings(
-        window_s=window,
-        hop_s=hop,
-        pause_s=pause,
-        smoothing=smoothing.value,
-        dwell_s=dwell,
-        aggregation=aggregation.value,
-        labels=None if labels is None else tuple(name.strip() for name in labels.split(",")),
-        min_confidence=min_confidence,
-    )
+    return [None] if is_packets(source) else range(channel_count(source))
 
 
 def _format_of(out: Path | None) -> TimelineFormat:
@@ -321,7 +243,8 @@ def _print_table(answers: list[Answer]) -> None:
         if isinstance(answer, Exception):
             continue
         if len(answers) > 1:
-            console.print(Text(printable(file), "bold"), soft_wrap=True)
+            channel = "" if answer.channel is None else f", channel {answer.channel + 1}"
+            console.print(Text(printable(file) + channel, "bold"), soft_wrap=True)
         table = Table(box=None, pad_edge=False, header_style="bold")
         for name in ("start", "end", "emotion", "probability", "arousal", "valence"):
             table.add_column(name, justify="left" if name == "emotion" else "right", no_wrap=True)
@@ -334,7 +257,10 @@ def _print_table(answers: list[Answer]) -> None:
                 minutes(segment.end_s),
                 label,
                 f"{segment.confidence:.2f}" if segment.scores else "",
-                *map(signed, (segment.arousal, segment.valence)),
+                *(
+                    "" if value is None else f"{round(value, 2) + 0.0:+.2f}"
+                    for value in (segment.arousal, segment.valence)
+                ),
             )
         console.print(table)
         overall = answer.overall

@@ -12,7 +12,7 @@ from serkit.cli.models import name_of
 from serkit.cli.options import Encoder, Jobs, MaxClip
 from serkit.cli.progress import tracker
 from serkit.cli.streams import complain, say
-from serkit.errors import RecipeError
+from serkit.errors import CorpusError, RecipeError
 
 if TYPE_CHECKING:
     from serkit.training import Epoch
@@ -35,6 +35,9 @@ def train(
     cache: Annotated[bool, typer.Option(help="Cache the features.")] = True,
     figures: Annotated[
         bool, typer.Option(help="Evaluate under the recipe's protocols, for the card.")
+    ] = True,
+    dimensions: Annotated[
+        bool, typer.Option(help="Learn the recipe's arousal and valence.")
     ] = True,
     max_clip_s: MaxClip = None,
     encoder: Encoder = None,
@@ -60,14 +63,18 @@ def train(
         from serkit.evaluation import (
             accept,
             check_acceptance,
+            dimension_figures,
             find_protocol,
             fit_acceptance,
             fit_final,
             under_licence,
+            with_dimensions,
         )
         from serkit.training import (
             MAX_CLIP_S,
             FeatureCache,
+            extract_dataset,
+            load_rated,
             load_recipe,
             load_utterances,
             make_dataset,
@@ -78,7 +85,7 @@ def train(
         raise MissingExtraError(error.name or "torch", "train", "training a model") from error
     from serkit.corpora import files_of
     from serkit.files import refuse_unwritable, write_atomically
-    from serkit.runtime import TextEncoder, save_model
+    from serkit.runtime import TextEncoder, TextRecipe, save_model
 
     refuse_unwritable(out, log, sources=[recipe, *files_of(corpus or ())])
     if commercial_use and licence is None:
@@ -86,6 +93,7 @@ def train(
     texts = TextEncoder.load(encoder, threads=jobs) if encoder is not None else None
     plan = load_recipe(recipe).bound_to(texts)
     left_out: dict[str, Any] = {"quantisation": None} if full_precision else {}
+    left_out |= {} if dimensions else {"dimensions": None}
     plan = plan.model_copy(update=left_out if figures else {**left_out, "acceptance": ()})
     for wanted in plan.acceptance:
         find_protocol(wanted.protocol)
@@ -97,15 +105,17 @@ def train(
         for note in notes:
             complain(note)
     check_acceptance(plan, utterances)
-    data = make_dataset(
-        plan,
-        utterances,
-        jobs=jobs,
-        cache=FeatureCache.default() if cache else None,
-        track=tracker("Extracting features"),
-        max_clip_s=max_clip_s or MAX_CLIP_S,
-        encoder=texts,
-    )
+    try:
+        sources, rated = load_rated(plan.dimensions) if plan.dimensions else ((), ())
+    except CorpusError as error:
+        raise CorpusError(f"{error}; or train without dimensions: --no-dimensions") from error
+    extraction: dict[str, Any] = {
+        "jobs": jobs,
+        "cache": FeatureCache.default() if cache else None,
+        "track": tracker("Extracting features"),
+        "max_clip_s": max_clip_s or MAX_CLIP_S,
+    }
+    data = make_dataset(plan, utterances, encoder=texts, **extraction)
     check_acceptance(plan, utterances, data.hashes)
     lines: list[str] = []
 
@@ -130,6 +140,19 @@ def train(
             plan, data, jobs=jobs, track=lambda name: tracker(f"Evaluating: {name}")
         )
         model = model.with_card(figures=card_figures)
+    if plan.dimensions is not None and not isinstance(plan.input, TextRecipe):
+        labels = sorted({u.label for u in rated})
+        ratings = extract_dataset(plan.input, labels, rated, **extraction)
+        model = with_dimensions(model, plan.dimensions, ratings, sources)
+        heard = sorted({u.corpus for u in rated} & {u.corpus for u in utterances})
+        if heard and figures:
+            complain(
+                f"no figures of {' and '.join(plan.dimensions.names)}: the network was trained on "
+                f"{', '.join(heard)}, too"
+            )
+        elif figures:
+            measured = dimension_figures(model, plan.dimensions, ratings)
+            model = model.with_card(figures={**model.card.figures, "dimensions": measured})
     model = model.with_card(name=name or name_of(out))
     size = save_model(model, out)
     say(f"{out}: {size} bytes, {model.n_parameters} parameters, {len(data)} recordings")

@@ -68,7 +68,8 @@ def export_c(model: Model) -> CSource:
 
     The source needs no heap and no library except `libm` (`expf`, `tanhf`); integer weights stay
     packed as in the model file. The input is the features of `serkit.features.extract`, or an
-    embedding; any finite features give finite probabilities. The header can be included from C++.
+    embedding; any finite features give finite probabilities. The dimensions of a model are left
+    out. The header can be included from C++.
 
     Args:
         model: The model, quantised or not.
@@ -104,6 +105,7 @@ def export_c(model: Model) -> CSource:
             "Not thread-safe: the buffers are static.",
             f"Build: cc -std=c99 -O2 your.c {name}.c -lm (it calls expf and tanhf).",
             *(f"Trained on {c.title}, {c.licence}." for c in model.card.corpora),
+            *(f"Without the {name} of the model file." for name in model.card.dimensions),
         ]
     )
     header = f"""{about}#ifndef {upper}_H

@@ -91,7 +91,7 @@ def search_weights(
         MissingExtraError: As `in_integers`.
     """
     full = matrices(graph)
-    layers = [Dense(matrix, np.zeros(len(matrix), np.float32)) for matrix in matrices.values()]
+    layers = [Dense(matrix, np.zeros(len(matrix), np.float32)) for matrix in full.values()]
     quantised: dict[tuple[int, int], WeightedLayer] = {}
     known: dict[tuple[int, ...], tuple[float, int]] = {}
 
@@ -105,12 +105,12 @@ def search_weights(
         return quantised[key]
 
     def packed(settled: Sequence[WeightedLayer]) -> dict[str, PackedWeight]:
-        pairs = zip(matrices, settled, strict=True)
+        pairs = zip(full, settled, strict=True)
         return {name: one.weight for name, one in pairs if isinstance(one.weight, PackedWeight)}
 
     def measured(settled: Sequence[WeightedLayer]) -> tuple[float, int]:
         weights = packed(settled)
-        key = tuple(weights[name].bits if name in weights else 8 for name in matrices)
+        key = tuple(weights[name].bits if name in weights else 8 for name in full)
         if key not in known:
             small = in_integers(graph, examples, packed=weights)
             known[key] = score(small), len(small)

@@ -1,16 +1,24 @@
 """CREMA-D: `AudioWAV/1001_DFA_ANG_XX.wav`, and the votes in `processedResults/summaryTable.csv`.
 
 The name holds actor, sentence, intended emotion and intended level. The table gives, by `FileName`,
-the emotion that most raters heard (`VoiceVote`): one letter, or several with colons for a tie (Cao
-et al., 2014; https://github.com/CheyneyComputerScience/CREMA-D).
+the emotion that most raters heard (`VoiceVote`): one letter, or several with colons for a tie; and
+its mean intensity from 0 to 100 (`VoiceLevel`), one number for each letter (Cao et al., 2014;
+https://github.com/CheyneyComputerScience/CREMA-D).
+
+The raters did not rate arousal and valence. The `ratings` of an utterance are derived: the places
+of the emotions heard in the circumplex (see `serkit.circumplex`), each times its intensity over
+100, averaged over a tie. A clip in which most raters heard disgust, or a tie with it, has none,
+since disgust has no place in Russell's scaling.
 """
 
 from __future__ import annotations
 
 import re
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from serkit.circumplex import place
 from serkit.corpora.assembly import existing_folder
 from serkit.corpora.clips import OddFileError, read_clips
 from serkit.corpora.tables import rows_of
@@ -83,19 +91,43 @@ def _utterance(path: Path) -> Utterance:
     return Utterance(path, _LABELS[emotion], speaker, "crema_d", text=_TEXTS[sentence])
 
 
+@dataclass(frozen=True, slots=True)
+class _Heard:
+    """What the raters heard in a clip.
+
+    Attributes:
+        votes: Letters of the emotions that most of them heard.
+        ratings: Arousal and valence; empty if an emotion has no place, or a level is missing.
+    """
+
+    votes: tuple[str, ...]
+    ratings: dict[str, float]
+
+
 def read(root: Path) -> Corpus:
     """Read CREMA-D with the emotions that the actors intended.
 
     Args:
-        root: The folder that holds `AudioWAV`, or the clips themselves.
+        root: The folder that holds `AudioWAV`, or the clips themselves; ratings need
+            `processedResults` too.
 
     Returns:
-        The corpus, with foreign files as oddities.
+        The corpus, with foreign files and odd rows of votes as oddities.
 
     Raises:
         CorpusError: The folder is missing or holds no clip.
     """
-    return read_clips(root, INFO, _utterance, within="AudioWAV")
+    table = existing_folder(root, INFO) / _TABLE
+    oddities: list[Oddity] = []
+    heard = _votes(table, root, oddities) if table.is_file() else {}
+
+    def parse(path: Path) -> Utterance:
+        utterance = _utterance(path)
+        found = heard.get(path.stem)
+        return replace(utterance, ratings=found.ratings) if found else utterance
+
+    corpus = read_clips(root, INFO, parse, within="AudioWAV")
+    return replace(corpus, oddities=(*oddities, *corpus.oddities))
 
 
 def read_rated(root: Path) -> Corpus:
@@ -118,26 +150,61 @@ def read_rated(root: Path) -> Corpus:
             f"{table} does not exist; expected the published table of votes (get it from "
             f"{INFO.url}), or read {INFO.name} for the intended emotions"
         )
-    votes: dict[str, str] = {}
     oddities: list[Oddity] = []
-    for line, row in rows_of(table, root, ("FileName", "VoiceVote"), oddities):
-        vote = row["VoiceVote"]
-        if all(letter in _VOTES for letter in vote.split(":")):
-            votes[row["FileName"]] = vote
-        else:
-            oddities.append(Oddity(table, f"line {line}: unknown vote {shown(vote, 80)}; skipped"))
+    heard = _votes(table, root, oddities)
     left_out: list[str] = []
 
     def parse(path: Path) -> Utterance | None:
         utterance = _utterance(path)
-        vote = votes.get(path.stem, "")
-        if vote not in _VOTES:
+        found = heard.get(path.stem)
+        if found is None or len(found.votes) > 1:
             left_out.append(path.name)
             return None
-        return replace(utterance, label=_VOTES[vote])
+        return replace(utterance, label=_VOTES[found.votes[0]], ratings=found.ratings)
 
     corpus = read_clips(root, INFO_RATED, parse, within="AudioWAV")
     if left_out:
         problem = f"no single vote for {len(left_out)} clips, the first {left_out[0]}; left out"
         oddities.append(Oddity(table, problem))
     return replace(corpus, oddities=(*oddities, *corpus.oddities))
+
+
+def _votes(table: Path, root: Path, oddities: list[Oddity]) -> dict[str, _Heard]:
+    """What the raters heard, by the stem of a clip."""
+    heard = {}
+    for line, row in rows_of(table, root, ("FileName", "VoiceVote", "VoiceLevel"), oddities):
+        vote, level = row["VoiceVote"], row["VoiceLevel"]
+        votes = tuple(vote.split(":"))
+        if not all(letter in _VOTES for letter in votes):
+            oddities.append(Oddity(table, f"line {line}: unknown vote {shown(vote, 80)}; skipped"))
+            continue
+        levels = _levels(level, len(votes))
+        if not levels:
+            problem = (
+                f"line {line}: level {shown(level, 80)}; expected {len(votes)} from 0 to 100; "
+                "no ratings"
+            )
+            oddities.append(Oddity(table, problem))
+        heard[row["FileName"]] = _Heard(votes, _ratings(votes, levels))
+    return heard
+
+
+def _levels(text: str, n: int) -> list[float]:
+    """Intensities from 0 to 1; empty if they are not n numbers."""
+    try:
+        levels = [float(part) / 100.0 for part in text.split(":")]
+    except ValueError:
+        return []
+    return levels if len(levels) == n and all(0.0 <= level <= 1.0 for level in levels) else []
+
+
+def _ratings(votes: Sequence[str], levels: Sequence[float]) -> dict[str, float]:
+    places = [place(_VOTES[letter]) for letter in votes]
+    placed = [where for where in places if where is not None]
+    if not levels or len(placed) < len(places):
+        return {}
+    arousal, valence = (
+        sum(level * where[axis] for level, where in zip(levels, placed, strict=True)) / len(placed)
+        for axis in (0, 1)
+    )
+    return {"arousal": arousal, "valence": valence}

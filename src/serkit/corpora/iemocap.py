@@ -2,7 +2,8 @@
 
 - `SessionN/dialog/EmoEvaluation/Ses01F_impro01.txt`: one line per utterance,
   `[1.2500 - 2.5000]<tab>Ses01F_impro01_F000<tab>neu<tab>[2.5000, 2.5000, 2.5000]`, with the raters'
-  majority label, or `xxx` without a majority;
+  majority label, or `xxx` without a majority, and the mean ratings of valence, activation and
+  dominance from 1 to 5;
 - `SessionN/sentences/wav/Ses01F_impro01/Ses01F_impro01_F000.wav`;
 - `SessionN/dialog/transcriptions/Ses01F_impro01.txt`: one line per utterance,
   `Ses01F_impro01_F000 [001.2500-002.5000]: The transcript.`
@@ -54,8 +55,9 @@ _COUNTS = {
     "other": 3,
 }
 _EVALUATION = re.compile(
-    r"\[[\d.]+ *- *[\d.]+\]\s+((Ses\d\d)[FM]_\w{1,40}_([FM])\w{0,15}\d)\s+([a-z]{3})\s+\[.*\]"
+    r"\[[\d.]+ *- *[\d.]+\]\s+((Ses\d\d)[FM]_\w{1,40}_([FM])\w{0,15}\d)\s+([a-z]{3})\s+\[(.*)\]"
 )
+_RATED = ("valence", "arousal", "dominance")
 _MAX_CHARACTERS = 2000
 _TRANSCRIPT = re.compile(r"(Ses\d\d[FM]_\w+) \[[^\]]*\]: ?(.*)")
 
@@ -182,7 +184,7 @@ def _evaluated(
         if not match:
             oddities.append(Oddity(path, f"line {number} is not an evaluation; skipped"))
             continue
-        name, ses, sex, code = match.groups()
+        name, ses, sex, code, ratings = match.groups()
         if code == _NO_MAJORITY:
             continue
         if code not in _LABELS:
@@ -196,7 +198,34 @@ def _evaluated(
             continue
         speaker = f"{ses}{sex}"
         text = texts.get(name)
-        yield name, Utterance(audio, _LABELS[code], speaker, "iemocap", session=ses, text=text)
+        yield (
+            name,
+            Utterance(
+                audio,
+                _LABELS[code],
+                speaker,
+                "iemocap",
+                session=ses,
+                text=text,
+                ratings=_ratings(ratings),
+            ),
+        )
+
+
+def _ratings(text: str) -> dict[str, float]:
+    """Ratings from 1 to 5 as -1 to 1; those outside, of which the release has a few, are none."""
+    cells = text.split(",")
+    if len(cells) != len(_RATED):
+        return {}
+    ratings = {}
+    for name, cell in zip(_RATED, cells, strict=True):
+        try:
+            value = (float(cell) - 3.0) / 2.0
+        except ValueError:
+            continue
+        if -1.0 <= value <= 1.0:
+            ratings[name] = value
+    return ratings
 
 
 def _sentence(root: Path, session: Path, name: str) -> Path | None:

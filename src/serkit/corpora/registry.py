@@ -23,6 +23,7 @@ from serkit.corpora import (
     ravdess,
     savee,
     tess,
+    zed,
 )
 from serkit.corpora.emotions import ADDED_EMOTIONS, EMOTIONS, in_order
 from serkit.corpora.utterances import Corpus, CorpusInfo, Utterance
@@ -45,6 +46,7 @@ _READERS: dict[str, Callable[[Path], Corpus]] = {
     "emovo": emovo.read,
     "meld": meld.read,
     "emorynlp": emorynlp.read,
+    "zed": zed.read,
     "manifest": manifest.read,
     "audformat": audformat_database.read,
     "datasets": datasets_folder.read,

@@ -22,6 +22,8 @@ class Utterance:
         start_s: Start of the utterance in `audio`, in seconds; None for the start of the file.
         end_s: End of the utterance in `audio`, in seconds; None for the end of the file.
         split: `train`, `dev` or `test` if the corpus is published with a split.
+        ratings: Ratings of `arousal`, `valence` and `dominance`, from -1 to 1; those that the
+            corpus has.
     """
 
     audio: Path | None
@@ -33,6 +35,7 @@ class Utterance:
     start_s: float | None = None
     end_s: float | None = None
     split: str | None = None
+    ratings: Mapping[str, float] = field(default_factory=dict, hash=False)
 
     @property
     def speaker_key(self) -> str:

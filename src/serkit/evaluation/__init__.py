@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from serkit.evaluation.acceptance import accept, check_acceptance, fit_acceptance
     from serkit.evaluation.affect import AROUSAL, VALENCE, regroup, share_within
     from serkit.evaluation.comparison import Comparison, compare
+    from serkit.evaluation.dimensions import dimension_figures, with_dimensions
     from serkit.evaluation.final import fit_final, learned_from, under_licence
     from serkit.evaluation.folds import Fold
     from serkit.evaluation.leak_guard import guard, require_classes, without_copies
@@ -44,6 +45,7 @@ _EXPORTS: dict[str, tuple[str, ...]] = {
         "Comparison",
         "compare",
     ),
+    "serkit.evaluation.dimensions": ("dimension_figures", "with_dimensions"),
     "serkit.evaluation.final": (
         "fit_final",
         "learned_from",
@@ -100,6 +102,7 @@ __all__ = [
     "accept",
     "check_acceptance",
     "compare",
+    "dimension_figures",
     "evaluate",
     "evaluate_model",
     "evaluate_tuning",
@@ -121,5 +124,6 @@ __all__ = [
     "shrink",
     "split_utterances",
     "under_licence",
+    "with_dimensions",
     "without_copies",
 ]

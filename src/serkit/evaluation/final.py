@@ -73,7 +73,7 @@ def learned_from(model: Model, corpora: Sequence[Corpus], data: Dataset) -> Mode
         data: The utterances of these corpora that were used.
     """
     named = {corpus.name: corpus for corpus in model.card.corpora}
-    named |= {c.name: _on_card(c, data) for c in corpora if c.name not in named}
+    named |= {c.name: training_corpus(c, data) for c in corpora if c.name not in named}
     content = dict(zip(data.utterances, data.hashes, strict=False))
     new = Sketch.of({c.name: [content[u] for u in c.utterances if u in content] for c in corpora})
     return model.with_card(corpora=tuple(named.values()), seen=model.card.seen.joined(new))
@@ -104,7 +104,8 @@ def under_licence(
     )
 
 
-def _on_card(corpus: Corpus, data: Dataset) -> TrainingCorpus:
+def training_corpus(corpus: Corpus, data: Dataset) -> TrainingCorpus:
+    """A corpus as on a card, with the numbers of its utterances and speakers in the data."""
     learned = set(data.utterances)
     used = [u for u in corpus.utterances if u in learned]  # a line may be said twice in a dialogue
     return TrainingCorpus(

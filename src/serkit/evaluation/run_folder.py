@@ -272,6 +272,8 @@ def _utterance(values: Mapping[str, Any]) -> Utterance:
         all(isinstance(values[key], str) for key in ("label", "speaker", "corpus"))
         and all(isinstance(values[k], str | None) for k in ("audio", "session", "text", "split"))
         and all(isinstance(values[key], int | float | None) for key in ("start_s", "end_s"))
+        and isinstance(values.get("ratings", {}), dict)
+        and all(isinstance(value, int | float) for value in values.get("ratings", {}).values())
     )
     if not sound:
         raise TypeError(f"expected an utterance, found {shown(values)}")

@@ -1,10 +1,10 @@
 """Inference in NumPy: model files, recognisers and predictions."""
 
+from serkit.circumplex import arousal_valence
 from serkit.runtime.affect import Affect, AffectSource
 from serkit.runtime.backend import Backend, Outputs
 from serkit.runtime.card import DIMENSIONS, ModelCard, Origin, TrainingCorpus
 from serkit.runtime.caution import CODES, Caution
-from serkit.runtime.circumplex import arousal_valence
 from serkit.runtime.events import EndEvent, Event, PartialEvent, SegmentEvent, VoiceEvent
 from serkit.runtime.inputs import Embedding, Input, Waveform, features_of
 from serkit.runtime.layers import (

@@ -9,8 +9,8 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from serkit.circumplex import arousal_valence
 from serkit.runtime.card import DIMENSIONS, ModelCard
-from serkit.runtime.circumplex import arousal_valence
 
 AffectSource = Literal["learned", "circumplex"]
 

@@ -65,6 +65,8 @@ def card_as_text(model: Described) -> str:
     try:
         for protocol in card.figures.get("protocols", []):
             lines += ["", *_figures(protocol)]
+        if "dimensions" in card.figures:
+            lines += ["", *_dimension_figures(card.figures["dimensions"])]
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise ModelError(
             f"the figures on the card of {card.name} are damaged: {error!r}"
@@ -164,4 +166,21 @@ def _figures(protocol: dict[str, Any]) -> list[str]:
         )
     if "mean_ua" in protocol:
         lines.append(f"  {'mean':<8} UA {100 * protocol['mean_ua']:5.1f} %")
+    return lines
+
+
+def _dimension_figures(figures: dict[str, Any]) -> list[str]:
+    """Lines of concordance, learned beside the circumplex, per dimension."""
+    lines = [
+        f"{figures['title']} (seed {figures['seed']}), {', '.join(figures['corpora'])}: "
+        f"{figures['utterances']} recordings of {figures['speakers']} speakers"
+    ]
+    for row in figures["rows"]:
+        of_scores = row.get("circumplex_ccc")
+        beside = "" if of_scores is None else f"; by the circumplex of the scores {of_scores:.2f}"
+        interval = row["learned_ccc_interval"]
+        uncertainty = "" if interval is None else f" ({interval[0]:.2f} to {interval[1]:.2f})"
+        lines.append(
+            f"  {row['dimension']:<9} concordance {row['learned_ccc']:.2f}{uncertainty}{beside}"
+        )
     return lines

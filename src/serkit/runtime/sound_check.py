@@ -54,7 +54,9 @@ _SILENT_PEAK_DB = -90.0
 _HZ = fft_frequencies(SAMPLE_RATE, _FRAME)
 # Limits in Hz: speech; above the telephone band; below its upper edge; above its upper edge.
 _BANDS = ((200, 3400), (4300, 7500), (2800, 3400), (4300, 4900))
-_IN_BANDS = np.array([np.logical_and(low <= _HZ, high >= _HZ) for low, high in _BANDS], np.float32)
+_IN_BANDS = np.array(
+    [np.logical_and(low <= _HZ, high >= _HZ) for low, high in _BANDS], np.float32
+).T.copy()
 
 
 class SoundCheck:
@@ -117,7 +119,7 @@ class SoundCheck:
         if not len(chunk):
             return
         self._n_samples += len(chunk)
-        self._sum += float(chunk.sum(dtype=np.float64))
+        self._sum += float(chunk.sum())
         # Remove the constant offset that some sound cards add.
         centred = chunk - np.float32(self._sum / self._n_samples)
         steps = _bins(np.abs(centred), 20.0, _STEPS_PER_DB)
@@ -126,12 +128,15 @@ class SoundCheck:
         framed = centred[: len(centred) - len(centred) % _FRAME]
         if not len(framed):
             return
-        level = np.square(framed.reshape(-1, _FRAME), dtype=np.float64).mean(axis=1)
-        spectra = power_spectrum(framed, n_fft=_FRAME, hop=_FRAME, padding=None)
-        line = (spectra[:-2] + spectra[1:-1] + spectra[2:]).max(axis=0)
-        measured = np.column_stack(
-            (np.ones(len(level)), level, (_IN_BANDS @ spectra).T, line, spectra.sum(axis=0))
-        )
+        rows = framed.reshape(-1, _FRAME)
+        level = np.einsum("ij,ij->i", rows, rows) / np.float32(_FRAME)
+        spectra = power_spectrum(framed, n_fft=_FRAME, hop=_FRAME, padding=None).T
+        line = spectra[:, :-2] + spectra[:, 1:-1]
+        line += spectra[:, 2:]
+        measured = np.empty((len(level), 2 + len(_BANDS) + 2))
+        measured[:, 0], measured[:, 1] = 1.0, level
+        measured[:, 2:-2] = spectra @ _IN_BANDS
+        measured[:, -2], measured[:, -1] = line.max(axis=1), spectra.sum(axis=1)
         self._frames = self._frames.copy()
         np.add.at(self._frames, _bins(level, 10.0, 1), measured)
 
@@ -197,9 +202,12 @@ def _too_quiet(level_dbfs: float) -> Caution | None:
 def _bins(values: NDArray[np.floating], factor: float, per_db: int) -> NDArray[np.int64]:
     """Bin of each magnitude (factor 20) or power (factor 10)."""
     with np.errstate(divide="ignore"):
-        db = factor * np.log10(values)
-    edges = np.clip(np.floor((db - _LOWEST_DB) * per_db), 0, _N_LEVELS * per_db - 1)
-    bins: NDArray[np.int64] = edges.astype(np.int64)
+        steps = np.log10(values)
+    # In place: every new array costs as much as its operation.
+    steps *= factor * per_db
+    steps -= _LOWEST_DB * per_db
+    np.clip(steps, 0, _N_LEVELS * per_db - 1, out=steps)
+    bins: NDArray[np.int64] = steps.astype(np.int64)
     return bins
 
 

@@ -43,7 +43,7 @@ class TimelineSettings:
 
     window_s: float | None = None
     hop_s: float | None = None
-    pause_s: float = 1.0
+    pause_s: float = 0.3
     smoothing: Smoothing = "off"
     dwell_s: float = 10.0
     aggregation: Aggregation = "duration"
@@ -128,12 +128,14 @@ class Timeline:
         voiced: Start and end of each voiced stretch in seconds; None if voice was not detected.
         overall: One answer for the whole recording, from its windows before smoothing; its warnings
             are about the whole recording.
+        channel: Number of the channel of the recording, from 0; None for the mean of all.
     """
 
     segments: tuple[Segment, ...]
     windows: tuple[Window, ...]
     voiced: tuple[tuple[float, float], ...] | None
     overall: Prediction
+    channel: int | None = None
 
     @property
     def duration_s(self) -> float:

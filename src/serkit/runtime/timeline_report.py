@@ -5,11 +5,14 @@ from __future__ import annotations
 import base64
 import io
 import json
+import os
 from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
 from importlib.resources import files
 from pathlib import Path
 from string import Template
-from typing import Any
+from typing import Any, Literal
+from urllib.parse import quote
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +27,7 @@ from serkit.runtime.timeline import Segment, Timeline
 from serkit.text import in_html, printable
 
 Array = NDArray[np.float32]
+Sound = Literal["embed", "link", "off"]
 
 # Colours that people with any colour vision tell apart (Okabe and Ito, 2008), lightness varied.
 _COLOURS = {
@@ -51,21 +55,24 @@ def write_timeline_report(
     path: Path,
     answers: Sequence[tuple[str, Source, Timeline | Exception]],
     *,
-    channel: int | None = None,
-    sound: bool = True,
+    sound: Sound = "embed",
 ) -> None:
-    """Write a self-contained HTML page; the recordings are read again.
+    """Write an HTML page; the recordings are read again.
 
     Args:
         path: The HTML file.
         answers: Name of each recording, the recording, and its timeline or error.
-        channel: As for `Recognizer.timeline`.
-        sound: Whether the sound is embedded, as Opus in about 16 kbit/s.
+        sound: `embed` for Opus of about 16 kbit/s in the page, which then needs no other file;
+            `link` for a link to the recording, in the folder of the page or below it; or `off`.
 
     Raises:
+        AudioError: A recording cannot be linked.
         OSError: The page cannot be written.
     """
-    sections = [_section(*answer, channel=channel, sound=sound) for answer in answers]
+    sections = [
+        _section(name, source, answer, _Sound(sound, source, path))
+        for name, source, answer in answers
+    ]
     models = {answer.model for _, _, answer in answers if isinstance(answer, Timeline)}
     page = Template(files("serkit.runtime").joinpath("timeline_report.html").read_text("utf-8"))
     write_atomically(
@@ -79,16 +86,34 @@ def write_timeline_report(
     )
 
 
-def _section(
-    file: str, source: Source, answer: Timeline | Exception, *, channel: int | None, sound: bool
-) -> str:
+def link_of(source: Source, page: Path) -> str:
+    """The address of a recording relative to a page, for a link.
+
+    Raises:
+        AudioError: The recording is no file in the folder of the page or below it.
+    """
+    if not isinstance(source, str | os.PathLike):
+        raise AudioError("only a file can be linked; embed the sound")
+    file, folder = Path(source).resolve(), page.resolve().parent
+    if not file.is_relative_to(folder):
+        raise AudioError(
+            f"{printable(file.name)} is not in the folder of the report or below it; write the "
+            "report beside it, or embed the sound"
+        )
+    # A leading dot: no name is taken as a scheme such as `javascript:`.
+    return "./" + quote(os.fsencode(file.relative_to(folder).as_posix()))
+
+
+def _section(file: str, source: Source, answer: Timeline | Exception, sound: _Sound) -> str:
     name = in_html(Path(file).name)
     if isinstance(answer, Exception):
         return f'<section><h2>{name}</h2><p class="error">{in_html(answer)}</p></section>'
     try:
-        wave, audio = _sound_of(source, channel=channel, embedded=sound)
+        wave = None if is_packets(source) else sound.read(answer.channel)
     except (AudioError, PacketError) as error:  # deleted or changed since
-        return _section(file, source, error, channel=channel, sound=sound)
+        return _section(file, source, error, sound)
+    if answer.channel is not None:
+        name += f", channel {answer.channel + 1}"
     labels = list(dict.fromkeys(name for one in answer.segments for name in one.scores))
     colours = _colours_of(labels)
     seconds = max(answer.duration_s, 1e-3)
@@ -111,39 +136,74 @@ def _section(
         f"{_waveform(wave, answer)}{_area(answer, labels, colours)}{_band(answer, colours)}"
         f'<div class="now" style="left:0"></div></div><div class="axis">{_axis(seconds)}</div>'
         f'<p class="said" aria-live="polite"></p>'
-        f'<ul class="legend" aria-label="share of time">{legend}</ul>{audio}'
+        f'<ul class="legend" aria-label="share of time">{legend}</ul>{sound.element}'
         f'<div class="find"><label>The most <select>{options}</select> minutes:</label>'
         f'<span class="places"></span></div>'
         f'<script type="application/json">{_json(data)}</script></section>'
     )
 
 
-def _sound_of(source: Source, *, channel: int | None, embedded: bool) -> tuple[Array | None, str]:
-    """Lowest and highest sample of each column, shape `[2, n]`, and an audio element."""
-    if is_packets(source):
-        return None, ""
-    import soundfile
+class _Sound:
+    """The sound of a section.
 
-    lows, highs = Pooled(2 * _COLUMNS, np.minimum), Pooled(2 * _COLUMNS, np.maximum)
-    content = io.BytesIO()
-    level = 1.0 - (_OPUS_BITS_PER_S - 6000) / 250_000  # as libsndfile maps it to bits per second
-    with soundfile.SoundFile(
-        content, "w", SAMPLE_RATE, 1, format="OGG", subtype="OPUS", compression_level=level
-    ) as opus:
-        for block in stream(source, on_truncated=lambda _: None, channel=channel):
-            starts = np.arange(0, len(block), _POOL)
-            lows.push(np.minimum.reduceat(block, starts)[None])
-            highs.push(np.maximum.reduceat(block, starts)[None])
-            for start in range(0, len(block) if embedded else 0, SAMPLE_RATE):
-                opus.write(np.clip(block[start : start + SAMPLE_RATE], -1.0, 1.0))
-    wave = np.concatenate((lows.columns, highs.columns))
-    if not embedded:
-        return wave, ""
-    encoded = base64.b64encode(content.getvalue()).decode()
-    return (
-        wave,
-        f'<audio controls preload="metadata" src="data:audio/ogg;base64,{encoded}"></audio>',
-    )
+    Args:
+        kind: Where it is.
+        source: The recording.
+        page: The HTML file.
+    """
+
+    def __init__(self, kind: Sound, source: Source, page: Path) -> None:
+        self._kind = kind
+        self._source = source
+        self._address = link_of(source, page) if kind == "link" else ""
+
+    def read(self, channel: int | None) -> Array:
+        """Lowest and highest sample of each column of a waveform, shape `[2, n]`."""
+        lows, highs = Pooled(2 * _COLUMNS, np.minimum), Pooled(2 * _COLUMNS, np.maximum)
+        with _Opus() if self._kind == "embed" else nullcontext() as opus:
+            for block in stream(self._source, on_truncated=lambda _: None, channel=channel):
+                starts = np.arange(0, len(block), _POOL)
+                lows.push(np.minimum.reduceat(block, starts)[None])
+                highs.push(np.maximum.reduceat(block, starts)[None])
+                if opus is not None:
+                    opus.write(block)
+        if opus is not None:
+            encoded = base64.b64encode(opus.content.getvalue()).decode()
+            self._address = f"data:audio/ogg;base64,{encoded}"
+        return np.concatenate((lows.columns, highs.columns))
+
+    @property
+    def element(self) -> str:
+        """The audio element; empty without sound."""
+        if not self._address or is_packets(self._source):
+            return ""
+        return f'<audio controls preload="metadata" src="{in_html(self._address)}"></audio>'
+
+
+class _Opus:
+    """Encodes samples at 16 kHz as Ogg Opus."""
+
+    def __init__(self) -> None:
+        import soundfile
+
+        self.content = io.BytesIO()
+        # As libsndfile maps it to bits per second.
+        level = 1.0 - (_OPUS_BITS_PER_S - 6000) / 250_000
+        self._file = soundfile.SoundFile(
+            self.content, "w", SAMPLE_RATE, 1, format="OGG", subtype="OPUS",
+            compression_level=level,
+        )  # fmt: skip
+
+    def __enter__(self) -> _Opus:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._file.close()
+
+    def write(self, samples: Array) -> None:
+        """Append samples, shape `[n]`."""
+        for start in range(0, len(samples), SAMPLE_RATE):
+            self._file.write(np.clip(samples[start : start + SAMPLE_RATE], -1.0, 1.0))
 
 
 def _waveform(wave: Array | None, answer: Timeline) -> str:

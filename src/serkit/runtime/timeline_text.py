@@ -15,7 +15,8 @@ from serkit.runtime.timeline import Segment, Timeline
 from serkit.text import printable
 
 Answers = Sequence[tuple[str, Timeline | Exception]]
-"""The name of each recording, and its timeline or error."""
+"""The name of each recording, and its timeline or error; a recording has one of each channel, or
+one for all. In text, channels count from 1."""
 
 _DIGITS = 6
 
@@ -32,32 +33,37 @@ def jsonl_text(answers: Answers) -> str:
         if isinstance(answer, Exception):
             lines.append({"file": file, "error": str(answer)})
             continue
-        lines += [{"file": file, **segment_object(segment)} for segment in answer.segments]
+        place: dict[str, Any] = {"file": file, **_channel_object(answer)}
+        lines += [{**place, **segment_object(segment)} for segment in answer.segments]
     return "".join(json.dumps(line) + "\n" for line in lines)
 
 
 def csv_text(answers: Answers) -> str:
-    """One row per segment, with a column per emotion; or per error."""
+    """One row per segment, with a column per emotion, and one of channels if any; or per error."""
     names = list(
-        dict.fromkeys(name for _, segment in _segments(answers) for name in segment.scores)
+        dict.fromkeys(name for _, _, segment in _segments(answers) for name in segment.scores)
     )
+    timelines = [answer for _, answer in answers if isinstance(answer, Timeline)]
+    with_channel = any(timeline.channel is not None for timeline in timelines)
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
 
-    def write(*cells: object) -> None:
-        writer.writerow(map(printable, cells))
+    def write(file: str, channel: object, *cells: object) -> None:
+        place = (file, channel) if with_channel else (file,)
+        writer.writerow(map(printable, (*place, *cells)))
 
     write(
-        "file", "start_s", "end_s", "label", "confidence", "arousal", "valence", "dominance",
-        "affect", *names, "reason", "warnings", "error",
+        "file", "channel", "start_s", "end_s", "label", "confidence", "arousal", "valence",
+        "dominance", "affect", *names, "reason", "warnings", "error",
     )  # fmt: skip
     for file, answer in answers:
         if isinstance(answer, Exception):
-            write(file, *("" for _ in range(len(names) + 10)), answer)
+            write(file, "", *("" for _ in range(len(names) + 10)), answer)
             continue
         for segment in answer.segments:
             write(
                 file,
+                "" if answer.channel is None else answer.channel + 1,
                 *map(_fixed, (segment.start_s, segment.end_s)),
                 segment.label or "",
                 *map(_fixed, (segment.confidence, segment.arousal, segment.valence)),
@@ -73,9 +79,8 @@ def csv_text(answers: Answers) -> str:
 def srt_text(answers: Answers) -> str:
     """SubRip subtitles of one recording: a cue per labelled segment."""
     cues = [
-        f"{number}\n{_clock(segment.start_s, ',')} --> {_clock(_end_s(segment), ',')}\n"
-        f"{_cue(segment)}\n"
-        for number, segment in enumerate(_labelled(_only(answers, "srt")), 1)
+        f"{number}\n{_clock(segment.start_s, ',')} --> {_clock(_end_s(segment), ',')}\n{cue}\n"
+        for number, (segment, cue) in enumerate(_cues(_of_one(answers, "srt")), 1)
     ]
     return "\n".join(cues)
 
@@ -83,22 +88,23 @@ def srt_text(answers: Answers) -> str:
 def vtt_text(answers: Answers) -> str:
     """WebVTT subtitles of one recording: a cue per labelled segment."""
     cues = [
-        f"{_clock(segment.start_s, '.')} --> {_clock(_end_s(segment), '.')}\n"
-        f"{_escaped(_cue(segment))}\n"
-        for segment in _labelled(_only(answers, "vtt"))
+        f"{_clock(segment.start_s, '.')} --> {_clock(_end_s(segment), '.')}\n{_escaped(cue)}\n"
+        for segment, cue in _cues(_of_one(answers, "vtt"))
     ]
     return "\n".join(["WEBVTT\n", *cues])
 
 
 def textgrid_text(answers: Answers) -> str:
-    """A Praat TextGrid of one recording: a tier of emotions, and one of voice if detected."""
-    timeline = _only(answers, "textgrid")
-    tiers = [
-        ("emotion", [(one.start_s, one.end_s, one.label or "") for one in timeline.segments]),
-    ]
-    if timeline.voiced is not None:
-        tiers.append(("voice", _filled(timeline.voiced, timeline.duration_s)))
-    end = _fixed(timeline.duration_s)
+    """A Praat TextGrid of one recording: tiers of emotions, and of voice if detected."""
+    timelines = _of_one(answers, "textgrid")
+    tiers = []
+    for timeline in timelines:
+        channel = "" if timeline.channel is None else f" {timeline.channel + 1}"
+        emotions = [(one.start_s, one.end_s, one.label or "") for one in timeline.segments]
+        tiers.append((f"emotion{channel}", emotions))
+        if timeline.voiced is not None:
+            tiers.append((f"voice{channel}", _filled(timeline.voiced, timeline.duration_s)))
+    end = _fixed(timelines[0].duration_s)
     lines = [
         'File type = "ooTextFile"',
         'Object class = "TextGrid"',
@@ -131,9 +137,9 @@ def textgrid_text(answers: Answers) -> str:
 def rttm_text(answers: Answers) -> str:
     """NIST RTTM: a line per labelled segment, with the emotion in the place of the speaker."""
     return "".join(
-        f"SPEAKER {_word(file)} 1 {segment.start_s:.3f} {segment.duration_s:.3f} <NA> <NA> "
-        f"{_word(segment.label)} <NA> <NA>\n"
-        for file, segment in _segments(answers)
+        f"SPEAKER {_word(file)} {(timeline.channel or 0) + 1} {segment.start_s:.3f} "
+        f"{segment.duration_s:.3f} <NA> <NA> {_word(segment.label)} <NA> <NA>\n"
+        for file, timeline, segment in _segments(answers)
         if segment.label is not None
     )
 
@@ -192,6 +198,7 @@ def _object(file: str, answer: Timeline | Exception) -> dict[str, Any]:
     voiced = answer.voiced
     return {
         "file": file,
+        **_channel_object(answer),
         "model": answer.model,
         "duration_s": round(answer.duration_s, _DIGITS),
         "overall": overall_object(answer.overall),
@@ -202,37 +209,50 @@ def _object(file: str, answer: Timeline | Exception) -> dict[str, Any]:
     }
 
 
-def _segments(answers: Answers) -> Iterator[tuple[str, Segment]]:
+def _channel_object(timeline: Timeline) -> dict[str, int]:
+    return {} if timeline.channel is None else {"channel": timeline.channel + 1}
+
+
+def _segments(answers: Answers) -> Iterator[tuple[str, Timeline, Segment]]:
     for file, answer in answers:
         if isinstance(answer, Timeline):
             for segment in answer.segments:
-                yield file, segment
+                yield file, answer, segment
 
 
-def _only(answers: Answers, kind: str) -> Timeline:
-    """The timeline of a format that describes one recording.
+def _of_one(answers: Answers, kind: str) -> list[Timeline]:
+    """The timelines of a format that describes one recording: of its channels, or of all.
 
     Raises:
-        SerkitError: There are several.
+        SerkitError: There are several recordings.
         Exception: The error of the recording.
     """
-    if len(answers) != 1:
+    timelines = []
+    for _, answer in answers:
+        if isinstance(answer, Exception):
+            raise answer
+        timelines.append(answer)
+    n = len({file for file, _ in answers})
+    n = max(n, *(sum(one.channel == other.channel for other in timelines) for one in timelines))
+    if n != 1:
         raise SerkitError(
-            f"{kind} describes one recording, got {len(answers)}; write a file for each, or "
+            f"{kind} describes one recording, got {n}; write a file for each, or "
             "choose json, jsonl, csv or rttm"
         )
-    answer = answers[0][1]
-    if isinstance(answer, Exception):
-        raise answer
-    return answer
+    return timelines
 
 
-def _labelled(timeline: Timeline) -> list[Segment]:
-    return [segment for segment in timeline.segments if segment.label is not None]
-
-
-def _cue(segment: Segment) -> str:
-    return f"{printable(segment.label)} {segment.confidence:.2f}"
+def _cues(timelines: Sequence[Timeline]) -> list[tuple[Segment, str]]:
+    """The labelled segments by time, and what is said of them."""
+    cues = []
+    for timeline in timelines:
+        speaker = "" if timeline.channel is None else f"channel {timeline.channel + 1}: "
+        cues += [
+            (segment, f"{speaker}{printable(segment.label)} {segment.confidence:.2f}")
+            for segment in timeline.segments
+            if segment.label is not None
+        ]
+    return sorted(cues, key=lambda cue: cue[0].start_s)
 
 
 def _escaped(text: str) -> str:

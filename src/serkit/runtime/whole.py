@@ -49,4 +49,5 @@ def timeline(
         windows=tuple(event.window for event in events if isinstance(event, PartialEvent)),
         voiced=tuple(zip(borders[::2], borders[1::2], strict=True)) if detected else None,
         overall=tracker.overall(cautions),
+        channel=channel if stream.is_sound else None,
     )

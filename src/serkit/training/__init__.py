@@ -17,11 +17,18 @@ if TYPE_CHECKING:
         make_dataset,
         read_utterance,
     )
+    from serkit.training.dimensions import (
+        FittedDimensions,
+        fit_dimensions,
+        load_rated,
+        ratings_of,
+    )
     from serkit.training.feature_cache import FeatureCache
     from serkit.training.fitting import fit
     from serkit.training.loop import Epoch
     from serkit.training.recipe import (
         Acceptance,
+        Dimensions,
         ExtremeLearning,
         Network,
         Optimiser,
@@ -49,11 +56,18 @@ _EXPORTS: dict[str, tuple[str, ...]] = {
         "make_dataset",
         "read_utterance",
     ),
+    "serkit.training.dimensions": (
+        "FittedDimensions",
+        "fit_dimensions",
+        "load_rated",
+        "ratings_of",
+    ),
     "serkit.training.feature_cache": ("FeatureCache",),
     "serkit.training.fitting": ("fit",),
     "serkit.training.loop": ("Epoch",),
     "serkit.training.recipe": (
         "Acceptance",
+        "Dimensions",
         "ExtremeLearning",
         "Network",
         "Optimiser",
@@ -78,9 +92,11 @@ __all__ = [
     "Acceptance",
     "Augmentation",
     "Dataset",
+    "Dimensions",
     "Epoch",
     "ExtremeLearning",
     "FeatureCache",
+    "FittedDimensions",
     "Network",
     "Optimiser",
     "Quantisation",
@@ -90,10 +106,13 @@ __all__ = [
     "embed_dataset",
     "extract_dataset",
     "fit",
+    "fit_dimensions",
+    "load_rated",
     "load_recipe",
     "load_utterances",
     "make_dataset",
     "one_thread",
+    "ratings_of",
     "read_utterance",
     "shipped_recipes",
     "speakers_of",

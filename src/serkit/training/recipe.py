@@ -220,6 +220,29 @@ class Acceptance(_Data):
     seeds: int = Field(default=3, ge=1)
 
 
+class Dimensions(_Data):
+    """Arousal, valence and dominance, learned after the network by ridge regression.
+
+    Attributes:
+        names: The dimensions.
+        corpora: Names of corpora with ratings of them; their labels do not matter.
+        penalties: Candidates for the penalty of the squared weights; see `fit_dimensions`.
+    """
+
+    names: tuple[Literal["arousal", "valence", "dominance"], ...] = ("arousal", "valence")
+    corpora: tuple[str, ...] = Field(min_length=1)
+    penalties: tuple[Annotated[float, Field(gt=0.0)], ...] = Field(
+        default=(1e-4, 1e-3, 1e-2, 1e-1, 1.0), min_length=1
+    )
+
+    @model_validator(mode="after")
+    def _distinct(self) -> Self:
+        if not self.names or len(set(self.names)) < len(self.names):
+            named = ", ".join(self.names) or "none"
+            raise ValueError(f"names are {named}; expected different dimensions")
+        return self
+
+
 class Quantisation(_Data):
     """Quantisation of the weights; see `serkit.compression`.
 
@@ -276,6 +299,7 @@ class Recipe(_Data):
             needs, is cross-validated over; 0 for no speaker model.
         precision: Type of stored weights that are not quantised.
         quantisation: Quantisation of the weights; None for no quantisation.
+        dimensions: Dimensions learned beside the categories; None for none.
         acceptance: Protocols whose figures the card shows.
     """
 
@@ -305,6 +329,7 @@ class Recipe(_Data):
     speaker_parts: int = Field(default=0, ge=0, le=100)
     precision: Literal["float16", "float32"] = "float32"
     quantisation: Quantisation | None = None
+    dimensions: Dimensions | None = None
     acceptance: tuple[Acceptance, ...] = ()
 
     @property
@@ -319,6 +344,10 @@ class Recipe(_Data):
     def _fits_together(self) -> Self:
         if [self.features, self.log_mel, self.text].count(None) != 2:
             raise ValueError("expected exactly one of features, log_mel and text")
+        if self.dimensions and self.text is not None:
+            raise ValueError(
+                "dimensions are learned from sound: leave them out of a recipe of text"
+            )
         if self.augmentation and self.text is not None:
             raise ValueError("augmentation is of sound: leave it out of a recipe of text")
         if self.augmentation and self.augmentation.coded and self.log_mel is None:

@@ -2,7 +2,8 @@
 
 Frames of 32 ms every 16 ms are described by the levels of mel bands above their noise floor (the
 minimum of the last 3 s), the shape of the spectrum, the level below the loudest of the last 3 s,
-and periodicity. A small network looks at the frames from 512 ms before to 64 ms after each frame.
+periodicity, and how much of the 3 s was heard: the floor of a recording that begins amid speech is
+speech at first. A small network looks at the frames from 512 ms before to 64 ms after each frame.
 Nothing depends on the gain, except far below -80 dBFS.
 
 Frames are computed in tiles of four: each tile is the same matrix product whatever arrived with
@@ -15,7 +16,6 @@ import math
 from functools import lru_cache
 
 import numpy as np
-from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from serkit.audio.reading import SAMPLE_RATE
@@ -31,7 +31,7 @@ HOP = 256
 N_BANDS = 14
 """Mel bands from 80 Hz to 7.6 kHz."""
 
-N_FEATURES = 2 * N_BANDS + 3
+N_FEATURES = 2 * N_BANDS + 4
 """Values per frame, see `BandFeatures`."""
 
 OFFSETS = (-32, -24, -16, -12, -8, -6, -4, -3, -2, -1, 0, 1, 2, 3, 4)
@@ -59,8 +59,9 @@ class BandFeatures:
     """Features of the frames of one recording.
 
     Per frame: `N_BANDS` log levels above their noise floor, `N_BANDS` log levels relative to their
-    mean, the mean log level above the floor of the means, the same below the loudest, and
-    periodicity, the largest value of the normalised autocorrelation of the magnitude spectrum.
+    mean, the mean log level above the floor of the means, the same below the loudest, periodicity
+    (the largest value of the normalised autocorrelation of the magnitude spectrum), and the share
+    of the floor's memory that was heard, 0 to 1.
     """
 
     def __init__(self) -> None:
@@ -72,6 +73,7 @@ class BandFeatures:
         self._held: Array = np.zeros((_LENGTH - HOP) // 2, np.float32)
         # Log levels of the last tiles; the last column is their mean.
         self._past: Array = np.zeros((0, N_BANDS + 1), np.float32)
+        self._n_heard = 0  # tiles, at most _MEMORY
 
     def push(self, samples: Array) -> Array:
         """Take samples, at most `PIECE`; the features of whole tiles, `[n_frames, N_FEATURES]`."""
@@ -81,8 +83,9 @@ class BandFeatures:
         self._held = held[n * step :].copy()
         if not n:
             return np.zeros((0, N_FEATURES), np.float32)
-        frames = sliding_window_view(held[: n * step + _LENGTH - HOP], _LENGTH)[::HOP]
-        return self._features(frames.reshape(n, _TILE, _LENGTH))
+        # Overlapping frames, without a copy.
+        strides = (4 * step, 4 * HOP, 4)
+        return self._features(np.ndarray((n, _TILE, _LENGTH), np.float32, held, strides=strides))
 
     def finish(self) -> Array:
         """Features of the remaining frames and of one tile after them.
@@ -104,11 +107,12 @@ class BandFeatures:
         out = np.empty((*levels.shape[:2], N_FEATURES), np.float32)
         np.subtract(levels, floor[:, None, :-1], out=out[..., :N_BANDS])
         np.subtract(levels, middle, out=out[..., N_BANDS : 2 * N_BANDS])
-        np.subtract(middle, floor[:, None, -1:], out=out[..., -3:-2])
-        np.subtract(middle, ceiling[:, None, -1:], out=out[..., -2:-1])
+        np.subtract(middle, floor[:, None, -1:], out=out[..., -4:-3])
+        np.subtract(middle, ceiling[:, None, -1:], out=out[..., -3:-2])
         correlation = np.sqrt(power[..., _PITCH_BINS]) @ self._cosines
         sums = correlation[..., -1] + np.float32(1e-6)
-        np.divide(correlation[..., :-1].max(axis=-1), sums, out=out[..., -1])
+        np.divide(correlation[..., :-1].max(axis=-1), sums, out=out[..., -2])
+        out[..., -1] = self._heard(len(tiles))[:, None]
         return out.reshape(-1, N_FEATURES)
 
     def _power(self, frames: Array) -> Array:
@@ -121,6 +125,12 @@ class BandFeatures:
         np.square(parts, out=parts)
         power: Array = parts[..., 0] + parts[..., 1]
         return power
+
+    def _heard(self, n: int) -> Array:
+        """Share of the memory of the floor that was heard before each of the next tiles."""
+        heard = np.minimum(self._n_heard + np.arange(n), _MEMORY)
+        self._n_heard = min(self._n_heard + n, _MEMORY)
+        return (heard / _MEMORY).astype(np.float32)
 
     def _extremes(self, tiles: Array) -> tuple[Array, Array]:
         """Lowest and highest level of the last tiles, the present one included."""
@@ -191,7 +201,9 @@ class BandScorer:
     def push(self, samples: Array) -> Array:
         """Take samples; the frames that can be decided, all but the last 72 to 136 ms."""
         self._n_samples += len(samples)
-        pieces = [samples[at : at + PIECE] for at in range(0, max(1, len(samples)), PIECE)]
+        if len(samples) <= PIECE:
+            return self._scores(self._features.push(samples))
+        pieces = [samples[at : at + PIECE] for at in range(0, len(samples), PIECE)]
         return np.concatenate([self._scores(self._features.push(piece)) for piece in pieces])
 
     def finish(self) -> Array:

@@ -18,8 +18,8 @@ Array = NDArray[np.float32]
 
 FORMAT = Format("serkit-voice", 1, "voice network", max_bytes=1 << 18, error=ModelError)
 
-N_INPUTS = 465
-"""Values that the network sees: 31 features of 15 frames."""
+N_INPUTS = 480
+"""Values that the network sees: 32 features of 15 frames."""
 
 _MAX_UNITS = 256
 

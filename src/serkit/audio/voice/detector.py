@@ -131,10 +131,14 @@ class VoiceStream:
             raise AudioError("the voice stream is finished; start another one")
 
     def _refuse_invalid(self, samples: Samples) -> None:
-        # A maximum is NaN if any sample is; it is much faster than a test of each sample.
-        if not len(samples) or max(samples.max(), -samples.min()) <= _MAX_SAMPLE:
+        # The energy is not finite if any sample is not; it is much faster than a test of each.
+        with np.errstate(over="ignore", invalid="ignore"):
+            energy = np.dot(samples, samples)
+        if energy <= _MAX_SAMPLE**2:
             return
         valid = np.abs(samples) <= _MAX_SAMPLE
+        if valid.all():
+            return
         first = int(np.argmin(valid))
         at = (self._n_samples + first) / SAMPLE_RATE
         raise AudioError(

@@ -102,10 +102,10 @@ class Segmenter:
         states = np.concatenate(([self._speaking], probabilities >= self._on))
         speech = states[last]
         self._speaking = bool(speech[-1])
-        changes = np.diff(speech.astype(np.int8), prepend=np.int8(0), append=np.int8(0))
-        starts = (np.flatnonzero(changes == 1) + self._n).tolist()
-        ends = (np.flatnonzero(changes == -1) + self._n).tolist()
-        return list(zip(starts, ends, strict=True))
+        padded = np.zeros(n + 2, np.bool_)
+        padded[1:-1] = speech
+        edges = (np.flatnonzero(padded[1:] != padded[:-1]) + self._n).tolist()
+        return list(zip(edges[::2], edges[1::2], strict=True))
 
     def _close(self, ended: list[VoiceSegment], n_samples: int | None = None) -> None:
         """End the current stretch; it is dropped if it is too short."""

