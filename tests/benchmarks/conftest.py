@@ -528,6 +528,28 @@ def text_tuning():
     }  # fmt: skip
 
 
+def speech_latency():
+    def row(system, mb, seconds, ratio, *, rounded=True):
+        values = {
+            "system": system, "bytes": mb * 1e6, "seconds": seconds, "load_s": 0.4, "peak_mb": 300,
+            "faster_than_torch": ratio, "faster_than_fp32": ratio / 2,
+        }  # fmt: skip
+        rounding = {"mean_difference": 0.003, "largest_difference": 0.02, "same_label": 0.975}
+        return values | rounding if rounded else values
+
+    return {
+        "instructions": ["avx2", "avx512_vnni"], "threads": 1, "window_s": 8.0, "rounds": 3,
+        "windows": 7, "clips": 120, "margin": 0.01, "paper_mb": 23.0,
+        "bits": {"a": 4, "b": 6},
+        "rows": [
+            row("torch", 94.8, 0.56, 1.0), row("fp32", 94.7, 0.28, 2.0),
+            row("static int8", 23.9, 0.2, 2.8), row("int8", 23.9, 0.125, 4.48),
+            row("int8, bits searched", 14.9, 0.125, 4.48),
+            row("log-mel, int8", 18.0, 0.05, 11.2, rounded=False),
+        ],
+    }  # fmt: skip
+
+
 def text_latency():
     def timed(ms, ratio):
         return {"mean_ms": ms, "sd_ms": 0.5, "median_ms": ms, "ratio": ratio}
@@ -795,6 +817,7 @@ def results():
         "head_training": head_training(),
         "text_heads": text_heads(),
         "text_tuning": text_tuning(),
+        "speech_latency": speech_latency(),
         "text_latency": text_latency(),
         "text_litert": text_litert(),
         "install_size": {

@@ -437,3 +437,23 @@ def test_zed_stands_beside_published_figures_even_before_it_is_measured(results)
     page = site(results)["results/zed.md"]
     assert "*Not measured yet:* `python benchmarks/zed.py`" in page
     assert row_of(page, "HuBERT large")[0] == "34.5 ± 0.8"
+
+
+def test_speech_transformers_have_their_bars(results):
+    page = site(results)["results/speech-latency.md"]
+    assert row_of(page, "`int8` |") == [
+        "23.9",
+        "0.125",
+        "4.5",
+        "2.2",
+        "0.4",
+        "300",
+        "0.0030",
+        "98 %",
+    ]
+    assert row_of(page, "`log-mel, int8`")[-2:] == ["", ""]
+    text = " ".join(page.split())
+    assert "`int8`: all met. `int8, bits searched`: 14.9 MB, 4 to 6 bits a weight." in text
+    results["speech_latency"]["rows"][3]["faster_than_torch"] = 3.9
+    text = " ".join(site(results)["results/speech-latency.md"].split())
+    assert "`int8`: missed: torch." in text

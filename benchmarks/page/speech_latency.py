@@ -1,0 +1,88 @@
+"""Section: speech transformers as imported models, time, memory, size and rounding."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from page.markdown import blocks, conditions, missing, paragraph, table
+from page.section import Results, Section
+
+_MB, _SEARCHED_MB = 24.0, 16.0
+_TORCH, _FP32, _DIFFERENCE = 4.0, 2.0, 0.02
+
+
+def section(results: Results) -> Section:
+    """DistilHuBERT in float32 and in integers."""
+    found = results.get("speech_latency")
+    text = missing("python benchmarks/speech_latency.py") if found is None else _measured(found)
+    return Section("Speech transformers in int8", "speech-latency", text)
+
+
+def _measured(found: dict[str, Any]) -> str:
+    rows = {row["system"]: row for row in found["rows"]}
+    return blocks(
+        paragraph(
+            "The architecture of DistilHuBERT with a classifier of four emotions, imported by "
+            f"`serkit import`; windows of {found['window_s']:g} s, one thread. The weights are "
+            "random: time, memory and size do not depend on them, but rounding does, so the "
+            "differences show only that the arithmetic is right. What int8 costs in accuracy "
+            "needs the trained weights."
+        ),
+        table(
+            ["system", "MB", "s", "x torch", "x fp32", "load s", "peak MB", "mean Δp", "same label"],
+            [_row(row) for row in found["rows"]],
+        ),
+        paragraph(
+            f"The bars: at most {_MB:g} MB, at least {_TORCH:g} times as fast as torch and "
+            f"{_FP32:g} times as fast as fp32, mean difference of the probabilities at most "
+            f"{_DIFFERENCE:g}; with searched bits at most {_SEARCHED_MB:g} MB. `int8`: "
+            f"{_verdict(rows['int8'])}. `int8, bits searched`: "
+            f"{rows['int8, bits searched']['bytes'] / 1e6:.1f} MB, "
+            f"{_bits(found)}. The paper's model takes {found['paper_mb']:g} MB."
+        ),
+        paragraph(
+            "`static int8` is the quantiser of ONNX Runtime on the same graph. `int8` computes the "
+            "convolutions as products of matrices, with the group norm in the weights of the "
+            "first, and `x * sigmoid(1.702 x)` instead of GELU, so that only codes pass between "
+            "them; the products of the transformer have a scale per frame. Weights of fewer bits "
+            "are packed in the file, and unpacked to 8 bits when the graph is loaded. `log-mel` "
+            "has a spectrogram and a linear layer instead of the convolutions: what the "
+            "convolutions cost is its difference to the others."
+        ),
+        paragraph(
+            f"The processor has {', '.join(found['instructions'])}. On one without integer dot "
+            "products (VNNI), int8 has not been measured: take the fp32 file there until it is."
+        ),
+        conditions(found),
+    )  # fmt: skip
+
+
+def _row(row: dict[str, Any]) -> list[str]:
+    rounded = "mean_difference" in row
+    return [
+        f"`{row['system']}`",
+        f"{row['bytes'] / 1e6:.1f}",
+        f"{row['seconds']:.3f}",
+        f"{row['faster_than_torch']:.1f}",
+        f"{row['faster_than_fp32']:.1f}",
+        f"{row['load_s']:.1f}",
+        f"{row['peak_mb']:.0f}",
+        f"{row['mean_difference']:.4f}" if rounded else "",
+        f"{100 * row['same_label']:.0f} %" if rounded else "",
+    ]
+
+
+def _verdict(row: dict[str, Any]) -> str:
+    bars = {
+        "size": row["bytes"] <= _MB * 1e6,
+        "torch": row["faster_than_torch"] >= _TORCH,
+        "fp32": row["faster_than_fp32"] >= _FP32,
+        "probabilities": row["mean_difference"] <= _DIFFERENCE,
+    }
+    failed = [name for name, met in bars.items() if not met]
+    return "all met" if not failed else f"missed: {', '.join(failed)}"
+
+
+def _bits(found: dict[str, Any]) -> str:
+    bits = found["bits"].values()
+    return f"{min(bits)} to {max(bits)} bits a weight" if bits else "not searched"
