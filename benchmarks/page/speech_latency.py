@@ -9,6 +9,9 @@ from page.section import Results, Section
 
 _MB, _SEARCHED_MB = 24.0, 16.0
 _TORCH, _FP32, _DIFFERENCE = 4.0, 2.0, 0.02
+_HEADER = (
+    "system", "MB", "s", "x torch", "x fp32", "load s", "peak MB", "mean Δp", "same label",
+)  # fmt: skip
 
 
 def section(results: Results) -> Section:
@@ -29,7 +32,7 @@ def _measured(found: dict[str, Any]) -> str:
             "needs the trained weights."
         ),
         table(
-            ["system", "MB", "s", "x torch", "x fp32", "load s", "peak MB", "mean Δp", "same label"],
+            list(_HEADER),
             [_row(row) for row in found["rows"]],
         ),
         paragraph(
