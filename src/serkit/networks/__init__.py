@@ -12,6 +12,12 @@ from serkit.networks.layers import (
     MeanPooling,
 )
 from serkit.networks.network import LayeredNetwork
+from serkit.networks.speech import (
+    LogMelEncoder,
+    SpeechClassifier,
+    SpeechEncoder,
+    TransformerEncoder,
+)
 from serkit.networks.text import PooledEncoder
 
 __all__ = [
@@ -23,8 +29,12 @@ __all__ = [
     "Dense",
     "Layer",
     "LayeredNetwork",
+    "LogMelEncoder",
     "MeanPooling",
     "PooledEncoder",
+    "SpeechClassifier",
+    "SpeechEncoder",
+    "TransformerEncoder",
     "attention_gru",
     "cnn",
     "lstm",

@@ -99,7 +99,7 @@ def load_pretrained(id_or_folder: str) -> Pretrained:
             error.name or "transformers", "encoders", "loading a pretrained transformer"
         ) from error
     source = PAPER_ENCODERS.get(id_or_folder, id_or_folder)
-    _refuse_pickles(source)
+    refuse_pickles(source)
     logging.set_verbosity_error()  # type: ignore[no-untyped-call]
     logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     options: dict[str, Any] = {"trust_remote_code": False}
@@ -134,7 +134,15 @@ def _name(source: str) -> str:
     return shortened(printable(path.resolve().name if path.is_dir() else source), 200)
 
 
-def _refuse_pickles(source: str) -> None:
+def refuse_pickles(source: str) -> None:
+    """Refuse a folder whose weights are pickled.
+
+    Args:
+        source: A folder; ids on the hub are not looked up.
+
+    Raises:
+        ModelError: There is no safetensors file, but a pickled one.
+    """
     folder = Path(source)
     if not folder.is_dir() or any(folder.glob("*.safetensors")):
         return

@@ -84,7 +84,9 @@ LogMel = Annotated[LogMelRecipe | None, PlainValidator(_log_mel), PlainSerialize
 Text = Annotated[TextRecipe | None, PlainValidator(_text), PlainSerializer(_plain_text)]
 
 
-class _Data(BaseModel):
+class Data(BaseModel):
+    """A frozen model that refuses unknown keys and numbers that are not finite."""
+
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
@@ -96,7 +98,7 @@ _HIDDEN_LAYERS: dict[str, type[WeightedLayer]] = {
 }
 
 
-class Network(_Data):
+class Network(Data):
     """The network.
 
     Attributes:
@@ -139,7 +141,7 @@ class Network(_Data):
         return hidden + Dense.count_parameters(widths[-1], n_labels)
 
 
-class Optimiser(_Data):
+class Optimiser(Data):
     """Training by gradient descent.
 
     Attributes:
@@ -171,7 +173,7 @@ class Optimiser(_Data):
     noise: float = Field(default=0.0, ge=0.0)
 
 
-class Ridge(_Data):
+class Ridge(Data):
     """Ridge regression in closed form, for a network without hidden layers.
 
     Attributes:
@@ -183,7 +185,7 @@ class Ridge(_Data):
     penalty: float = Field(default=0.5, gt=0.0)
 
 
-class ExtremeLearning(_Data):
+class ExtremeLearning(Data):
     """An extreme learning machine: a random tanh layer, then ridge regression in closed form.
 
     Huang, Zhu and Siew (2006); Pandelea et al. (2021), 3.2. The result has two dense layers.
@@ -208,7 +210,7 @@ def _solver(value: Any) -> str:
     return str(name) if name in ("ridge", "elm") else "gradient"
 
 
-class Acceptance(_Data):
+class Acceptance(Data):
     """A protocol whose figures the card shows.
 
     Attributes:
@@ -220,7 +222,7 @@ class Acceptance(_Data):
     seeds: int = Field(default=3, ge=1)
 
 
-class Quantisation(_Data):
+class Quantisation(Data):
     """Quantisation of the weights; see `serkit.compression`.
 
     Attributes:
@@ -246,7 +248,7 @@ class Quantisation(_Data):
     learning_rate: float = Field(default=1e-3, gt=0.0)
 
 
-class Recipe(_Data):
+class Recipe(Data):
     """A training recipe.
 
     Attributes:
