@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from io import BytesIO
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from zipfile import ZipFile
 
 import numpy as np
@@ -29,6 +29,9 @@ from serkit.files import lies_within, read_bounded, write_atomically
 from serkit.plain import from_json
 from serkit.text import shown
 from serkit.training.data import Dataset
+
+if TYPE_CHECKING:  # a finished run is compared without the extra `train`
+    from serkit.training.speech import Recordings
 
 MAX_BYTES = 256 << 20
 """Largest accepted file of a run."""
@@ -65,7 +68,7 @@ class RunFolder:
         cls,
         path: Path,
         recipe: Mapping[str, Any],
-        data: Dataset,
+        data: Dataset | Recordings,
         protocol: Protocol,
         tasks: Sequence[Task],
     ) -> RunFolder:
@@ -74,7 +77,7 @@ class RunFolder:
         Args:
             path: The folder; created if missing.
             recipe: The recipe, as JSON values.
-            data: Features of all utterances.
+            data: Features of all utterances, or their recordings.
             protocol: The protocol that splits them.
             tasks: Seeds and folds of the run.
 
@@ -356,7 +359,7 @@ def _no_split(*_: object) -> list[Fold]:
 def _manifest(
     recipe: Mapping[str, Any],
     labels: tuple[str, ...] | list[str],
-    data: Dataset,
+    data: Dataset | Recordings,
     protocol: Protocol,
     planned: Sequence[Key],
     *,
@@ -382,14 +385,15 @@ def _manifest(
     }
 
 
-def _fingerprint(data: Dataset) -> str:
+def _fingerprint(data: Dataset | Recordings) -> str:
     """Hash of the dataset: its recordings if their hashes are known, otherwise its features.
 
     Features may differ in the last digit with the number of threads; the recipe, which is compared
     separately, determines them.
     """
     digest = hashlib.blake2b(digest_size=16)
-    features = () if data.hashes else (data.features, data.copies)
+    known = data.hashes or not isinstance(data, Dataset)
+    features = () if known else (data.features, data.copies)
     for values in (*features, data.targets):
         digest.update(str(values.shape).encode() + np.ascontiguousarray(values).tobytes())
     digest.update("\n".join(identities(data.utterances, data.hashes)).encode())

@@ -6,7 +6,6 @@ has no influence: every recording gives the logits that it gives alone.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any, Literal
 
 import torch
@@ -149,7 +148,10 @@ class TransformerEncoder(SpeechEncoder):
         """Encode waveforms, as `SpeechEncoder.forward`."""
         mask = None if lengths is None else _inside(lengths, samples.shape[1])
         if self._norm is not None:
-            kernel, stride = _config(self.transformer).conv_kernel, _config(self.transformer).conv_stride
+            kernel, stride = (
+                _config(self.transformer).conv_kernel,
+                _config(self.transformer).conv_stride,
+            )
             self._norm.counts = None if lengths is None else (lengths - kernel[0]) // stride[0] + 1
         with torch.set_grad_enabled(self.frozen != "all" and torch.is_grad_enabled()):
             frames = self.transformer(samples, attention_mask=mask).last_hidden_state
@@ -190,10 +192,10 @@ class PaddedGroupNorm(nn.GroupNorm):
 class LogMelEncoder(SpeechEncoder):
     """A small convolution-attention network on log-mel, which is computed in the graph.
 
-    Frames of 25 ms every `hop` samples; per recording the mean level is subtracted, so that volume
-    has no influence. Two convolutions of stride 2; then blocks of a depthwise convolution, attention
-    and a feed-forward layer, each normalised first and added (Gulati et al., *Conformer*, 2020,
-    with one feed-forward layer).
+    Frames of 25 ms every `hop` samples; the mean level of a recording is subtracted, so that volume
+    has no influence. Two convolutions of stride 2; then blocks of a depthwise convolution,
+    attention and a feed-forward layer, each normalised first and added (Gulati et al., *Conformer*,
+    2020, with one feed-forward layer).
 
     Args:
         n_mels: Mel bands.
@@ -232,8 +234,7 @@ class LogMelEncoder(SpeechEncoder):
         window = nn.functional.pad(torch.hann_window(_WINDOW), (beside, beside))
         self.register_buffer("window", window, persistent=False)
         self.convolutions = nn.ModuleList(
-            nn.Conv1d(a, b, 5, stride=2, padding=2)
-            for a, b in ((n_mels, width), (width, width))
+            nn.Conv1d(a, b, 5, stride=2, padding=2) for a, b in ((n_mels, width), (width, width))
         )
         self.norms = nn.ModuleList(nn.LayerNorm(width) for _ in range(2))
         self.blocks = nn.ModuleList(_Block(width, heads, kernel, dropout) for _ in range(blocks))
@@ -261,7 +262,9 @@ class LogMelEncoder(SpeechEncoder):
         Returns:
             Shape `[n, n_frames, n_mels]`, and which frames are of the recording, as `forward`.
         """
-        power = _Spectrum.apply(samples, self.window, self.hop).square().sum(dim=3)
+        power: Tensor = _Power.apply(  # type: ignore[no-untyped-call]
+            samples, self.window, self.hop
+        )
         levels = torch.log(torch.matmul(power, self.bank.T) + 1e-6)
         counts = None if lengths is None else (lengths - _N_FFT) // self.hop + 1
         inside = None if counts is None else _inside(counts, levels.shape[1])
@@ -271,28 +274,28 @@ class LogMelEncoder(SpeechEncoder):
     def _masked(self, rows: Tensor) -> Tensor:
         """Rows with a random band and two random stretches of each recording set to 0."""
         n, n_frames, n_mels = rows.shape
-        keep = torch.ones_like(rows)
-        if self.masked_bands:
-            keep *= ~_stretch(n, n_mels, self.masked_bands, rows.device)[:, None]
-        if self.masked_frames:
-            for _ in range(2):
-                keep *= ~_stretch(n, n_frames, self.masked_frames, rows.device)[..., None]
-        return rows * keep
+        hidden = _stretch(n, n_mels, self.masked_bands, rows.device)[:, None]
+        for _ in range(2):
+            hidden = hidden | _stretch(n, n_frames, self.masked_frames, rows.device)[..., None]
+        return rows.masked_fill(hidden, 0.0)
 
 
-class _Spectrum(torch.autograd.Function):
-    """Short-time Fourier transform without padding, `[n, n_frames, n_bins, 2]`.
+class _Power(torch.autograd.Function):
+    """Squared magnitudes of a short-time Fourier transform without padding.
 
-    In ONNX it is the operator STFT; torch's exporter knows no complex numbers.
+    Shape `[n, n_frames, n_bins]`; without a gradient, as samples need none. In ONNX it is the
+    operator STFT, since torch's exporter knows no complex numbers.
     """
 
     @staticmethod
     def forward(ctx: Any, samples: Tensor, window: Tensor, hop: int) -> Tensor:
-        """Real and imaginary parts."""
+        """Compute them."""
         spectrum = torch.stft(
             samples, len(window), hop, window=window, center=False, return_complex=True
         )
-        return torch.view_as_real(spectrum).transpose(1, 2)
+        parts = torch.view_as_real(spectrum.transpose(1, 2))
+        power: Tensor = parts[..., 0].square().addcmul_(parts[..., 1], parts[..., 1])
+        return power
 
     @staticmethod
     def symbolic(g: Any, samples: Any, window: Any, hop: int) -> Any:
@@ -300,9 +303,10 @@ class _Spectrum(torch.autograd.Function):
         size = window.type().sizes()[0]
         step, length = (g.op("Constant", value_t=torch.tensor(n)) for n in (hop, size))
         spectrum = g.op("STFT", samples, step, window, length)
+        power = g.op("ReduceSumSquare", spectrum, axes_i=[3], keepdims_i=0)
         # Otherwise the sizes of the example would be constants of the graph.
-        spectrum.setType(samples.type().with_sizes([None, None, size // 2 + 1, 2]))
-        return spectrum
+        power.setType(samples.type().with_sizes([None, None, size // 2 + 1]))
+        return power
 
 
 class _Block(nn.Module):

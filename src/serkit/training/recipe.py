@@ -8,7 +8,7 @@ from importlib.resources import files
 from importlib.resources.abc import Traversable
 from itertools import pairwise
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, TypeVar
 
 from pydantic import (
     BaseModel,
@@ -89,6 +89,8 @@ class Data(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
+
+AnyData = TypeVar("AnyData", bound=Data)
 
 _HIDDEN_LAYERS: dict[str, type[WeightedLayer]] = {
     "mlp": Dense,
@@ -432,6 +434,27 @@ def load_recipe(name_or_path: str | os.PathLike[str]) -> Recipe:
     Raises:
         RecipeError: The recipe does not exist or is invalid.
     """
+    name, values = read_recipe(name_or_path)
+    if isinstance(values, dict) and "encoder" in values:
+        raise RecipeError(
+            f"{name} is the recipe of a network on waveforms (it has an encoder); expected one "
+            "with features, log_mel or text, as serkit train and serkit evaluate alone take both"
+        )
+    return checked(Recipe, name, values)
+
+
+def read_recipe(name_or_path: str | os.PathLike[str]) -> tuple[str, Any]:
+    """Read the values of a recipe of any kind.
+
+    Args:
+        name_or_path: As for `load_recipe`.
+
+    Returns:
+        The name or path, and the values, which are not checked yet.
+
+    Raises:
+        RecipeError: The recipe does not exist, or is no plain YAML.
+    """
     name = os.fspath(name_or_path)
     shipped = _shipped()
     if name in shipped:
@@ -449,7 +472,24 @@ def load_recipe(name_or_path: str | os.PathLike[str]) -> Recipe:
             f"{', '.join(sorted(shipped))}"
         )
     try:
-        return Recipe.model_validate(from_yaml(text))
+        return name, from_yaml(text)
+    except ValueError as error:
+        raise RecipeError(f"{name}: {shortened(str(error), 500)}") from error
+
+
+def checked(kind: type[AnyData], name: str, values: Any) -> AnyData:
+    """A recipe of values.
+
+    Args:
+        kind: Its kind.
+        name: Name or path, for messages.
+        values: As from `read_recipe`.
+
+    Raises:
+        RecipeError: A value is missing, unknown or invalid.
+    """
+    try:
+        return kind.model_validate(values)
     except ValidationError as error:
         raise RecipeError(f"{name}: {_problems(error)}") from error
     except ValueError as error:

@@ -18,7 +18,6 @@ from numpy.typing import NDArray
 from serkit.container import Format, TensorSpec, container_bytes, open_container
 from serkit.errors import RecipeError
 from serkit.files import write_atomically
-from serkit.plain import is_int
 from serkit.training.loop import Epoch
 
 FORMAT = Format("serkit-checkpoint", 1, "checkpoint", max_bytes=16 << 30, error=RecipeError)
@@ -93,12 +92,12 @@ class Checkpoint:
                     f"{self.path} is the checkpoint of another training (recipe, data, teacher or "
                     "seed differ); remove it, or name another output"
                 )
-            log, steps, waited = values.get("log"), values.get("steps"), values.get("waited")
             try:
-                epochs = tuple(Epoch(**line) for line in log)  # type: ignore[union-attr]
-            except TypeError as error:
-                raise RecipeError(f"{self.path} is damaged: {error}; remove it") from error
-            if not epochs or not is_int(steps, 1, 1 << 62) or not is_int(waited, 0, len(epochs)):
+                epochs = tuple(Epoch(**line) for line in values["log"])
+                steps, waited = int(values["steps"]), int(values["waited"])
+            except (KeyError, TypeError, ValueError) as error:
+                raise RecipeError(f"{self.path} is damaged: {error!r}; remove it") from error
+            if not epochs or steps < 1 or not 0 <= waited < len(epochs):
                 raise RecipeError(f"{self.path} is damaged: impossible counts; remove it")
             specs = {
                 f"{part}.{name}": TensorSpec(shape)

@@ -86,9 +86,10 @@ class Loader:
 class _Order:
     """A batch sampler of torch whose batches are set before every epoch."""
 
-    keys: Sequence[Sequence[Key]] = ()
+    def __init__(self) -> None:
+        self.keys: list[list[Key]] = []
 
-    def __iter__(self) -> Iterator[Sequence[Key]]:
+    def __iter__(self) -> Iterator[list[Key]]:
         return iter(self.keys)
 
     def __len__(self) -> int:

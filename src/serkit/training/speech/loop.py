@@ -253,9 +253,7 @@ class _Run:
         }
         return Progress(arrays, self.steps, tuple(self.log), self.waited)
 
-    def resume(
-        self, checkpoint: Checkpoint, on_epoch: Callable[[Epoch], None] | None
-    ) -> None:
+    def resume(self, checkpoint: Checkpoint, on_epoch: Callable[[Epoch], None] | None) -> None:
         """Take the state of a checkpoint, if there is one."""
         found = checkpoint.load({name: tuple(p.shape) for name, p in self.trained.items()})
         if found is None:

@@ -46,9 +46,7 @@ def focal_loss(
     """
     log_p = logits.log_softmax(dim=1)
     smoothed = torch.full_like(log_p, label_smoothing / log_p.shape[1])
-    smoothed.scatter_add_(
-        1, targets[:, None], torch.full_like(log_p[:, :1], 1.0 - label_smoothing)
-    )
+    smoothed.scatter_add_(1, targets[:, None], torch.full_like(log_p[:, :1], 1.0 - label_smoothing))
     entropy = -(smoothed * weights * log_p).sum(dim=1)
     if gamma == 0.0:
         return entropy

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
@@ -9,7 +10,7 @@ from pydantic import Field, model_validator
 from serkit.adaptation import HoldOut
 from serkit.audio import MAX_WINDOW_S, SAMPLE_RATE
 from serkit.text import shortened
-from serkit.training.recipe import Acceptance, Data
+from serkit.training.recipe import Acceptance, Data, Recipe, checked, read_recipe
 
 MIN_CLIP_S = 0.1
 """Shortest input; shorter recordings are padded with silence."""
@@ -211,7 +212,7 @@ class SpeechRecipe(Data):
     corpora: tuple[str, ...] = Field(min_length=1)
     anchors: tuple[str, ...] = ()
     labels: tuple[Annotated[str, Field(min_length=1)], ...] = Field(min_length=2)
-    merges: dict[str, str] = {}
+    merges: dict[str, str] = Field(default_factory=dict)
     encoder: Annotated[Transformer | LogMelNetwork, Field(discriminator="kind")]
     head: Head = Head()
     preprocessing: Preprocessing = Preprocessing()
@@ -251,3 +252,18 @@ class SpeechRecipe(Data):
     def to_dict(self) -> dict[str, Any]:
         """The recipe as plain JSON values."""
         return self.model_dump(mode="json")
+
+
+def load_any_recipe(name_or_path: str | os.PathLike[str]) -> Recipe | SpeechRecipe:
+    """Read a recipe of either kind: with `encoder`, it is of a network on waveforms.
+
+    Args:
+        name_or_path: As for `serkit.training.load_recipe`.
+
+    Raises:
+        RecipeError: The recipe does not exist or is invalid.
+    """
+    name, values = read_recipe(name_or_path)
+    if isinstance(values, dict) and "encoder" in values:
+        return checked(SpeechRecipe, name, values)
+    return checked(Recipe, name, values)

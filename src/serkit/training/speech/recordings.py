@@ -73,6 +73,10 @@ class Recordings:
             self.max_clip_s,
         )
 
+    def of(self, corpus: str) -> Recordings:
+        """The recordings of a corpus."""
+        return self.rows(np.flatnonzero([u.corpus == corpus for u in self.utterances]))
+
     def joined(self, other: Recordings) -> Recordings:
         """These recordings, then those of another set with the same preprocessing."""
         return Recordings(
@@ -91,6 +95,7 @@ class Recordings:
         Raises:
             CorpusError: It cannot be read; the message names the file.
         """
+
         def compute() -> list[Samples]:
             recording = read_utterance(self.utterances[i], max_clip_s=self.max_clip_s)
             return [prepared(recording, self.preprocessing)]
@@ -183,13 +188,19 @@ def _read_all(
     max_clip_s: float,
     task: Sequence[tuple[int, Utterance]],
 ) -> list[Read]:
-    found = []
-    for number, utterance in task:
-        samples = read_utterance(utterance, max_clip_s=max_clip_s)
-        content = content_hash(samples)
-        ready = _cached(cache, content, plan, lambda recording=samples: [prepared(recording, plan)])
-        found.append((number, content, len(ready)))
-    return found
+    return [_read(plan, cache, max_clip_s, number, utterance) for number, utterance in task]
+
+
+def _read(
+    plan: Preprocessing,
+    cache: FeatureCache | None,
+    max_clip_s: float,
+    number: int,
+    utterance: Utterance,
+) -> Read:
+    samples = read_utterance(utterance, max_clip_s=max_clip_s)
+    content = content_hash(samples)
+    return number, content, len(_cached(cache, content, plan, lambda: [prepared(samples, plan)]))
 
 
 def _cached(
