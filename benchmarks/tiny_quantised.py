@@ -17,7 +17,7 @@ from rich.progress import track
 
 from serkit.compression.quantize import learn
 from serkit.evaluation import Outcome, compare, evaluate, find_protocol
-from serkit.evaluation.acceptance import summary
+from serkit.evaluation.summary import summary
 from serkit.runtime import load, save_model
 from serkit.training import (
     Quantisation,

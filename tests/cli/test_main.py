@@ -41,7 +41,10 @@ def test_json_is_an_array_of_one_object_a_file(recordings):
     answers = json.loads(done.stdout)
     assert [a["file"] for a in answers] == [str(recordings["good"]), str(recordings["other"])]
     for answer, seconds in zip(answers, (2.0, 3.0), strict=True):
-        assert set(answer) == {"file", "label", "scores", "duration_s", "model", "warnings"}
+        affect = {"arousal", "valence", "dominance", "affect"}
+        assert set(answer) == {
+            "file", "label", "scores", *affect, "duration_s", "model", "warnings",
+        }  # fmt: skip
         assert list(answer["scores"]) == ["angry", "happy", "neutral", "sad"]
         assert sum(answer["scores"].values()) == pytest.approx(1, abs=1e-5)
         assert answer["label"] == max(answer["scores"], key=answer["scores"].get)

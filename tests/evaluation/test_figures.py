@@ -6,8 +6,8 @@ from sklearn import metrics as sk
 
 from serkit.corpora import Utterance
 from serkit.evaluation import FoldResult, Outcome, evaluate, find_protocol
-from serkit.evaluation.acceptance import summary
 from serkit.evaluation.figures import as_json, figures, tables
+from serkit.evaluation.summary import summary
 from serkit.evaluation.tables import Table
 from serkit.training import Optimiser
 

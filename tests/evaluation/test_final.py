@@ -3,7 +3,7 @@ import pytest
 
 from serkit.errors import ProtocolError
 from serkit.evaluation import check_acceptance, evaluate, find_protocol, fit_final
-from serkit.evaluation.acceptance import summary
+from serkit.evaluation.summary import summary
 from serkit.training import Dataset, Optimiser, fit
 
 from toys import LABELS, make_data, make_recipe

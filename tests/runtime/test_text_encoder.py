@@ -14,7 +14,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from serkit.errors import MissingExtraError, ModelError
 from serkit.runtime import TextEncoder
-from serkit.runtime.onnx_session import check_onnx
+from serkit.runtime.onnx_file import check_onnx
 from serkit.runtime.text_encoder import MAX_CHARACTERS, EncoderDescription
 
 

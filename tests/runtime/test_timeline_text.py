@@ -12,7 +12,7 @@ from click.testing import CliRunner
 from spyder.der import compute_der_from_rttm
 
 from serkit.errors import AudioError, SerkitError
-from serkit.runtime import Caution, Prediction, Segment, Timeline, Window
+from serkit.runtime import Affect, Caution, Prediction, Segment, Timeline, Window
 from serkit.runtime.timeline_text import WRITERS
 
 STRANGE = 'a "b" <i>&\n-->'
@@ -27,7 +27,7 @@ def segment(start_s, end_s, label, p=0.75, **values):
 def timeline():
     short = Caution("short", "lasts 0.50 s")
     segments = (
-        segment(0.0, 2.25, "angry", arousal=0.5, valence=-0.25),
+        segment(0.0, 2.25, "angry", affect=Affect(0.5, -0.25, None, "circumplex")),
         segment(2.25, 3.0, None, reason="no voice was detected"),
         segment(3.0, 3723.0046, "happy", warnings=(short,)),
         segment(3723.0046, 3725.5, STRANGE),
@@ -48,7 +48,8 @@ def test_json(timeline):
     assert good["overall"]["label"] == "happy"
     assert good["segments"][0] == {
         "start_s": 0.0, "end_s": 2.25, "label": "angry", "confidence": 0.75,
-        "scores": {"angry": 0.75, "sad": 0.25}, "arousal": 0.5, "valence": -0.25, "warnings": [],
+        "scores": {"angry": 0.75, "sad": 0.25}, "arousal": 0.5, "valence": -0.25,
+        "dominance": None, "affect": "circumplex", "warnings": [],
     }  # fmt: skip
     assert good["segments"][1]["reason"] == "no voice was detected"
     assert good["segments"][3]["label"] == STRANGE
@@ -57,6 +58,7 @@ def test_json(timeline):
             "start_s": 0.0,
             "end_s": 2.25,
             "scores": {"angry": 0.333333, "sad": 0.666667},
+            **dict.fromkeys(("arousal", "valence", "dominance", "affect")),
             "warnings": [{"code": "short", "message": "lasts 0.50 s"}],
         }
     ]

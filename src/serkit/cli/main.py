@@ -11,6 +11,7 @@ import typer
 from serkit.cli import codec, corpus, encoder, models, profile
 from serkit.cli.evaluate import compare, evaluate
 from serkit.cli.export import export
+from serkit.cli.importing import import_model
 from serkit.cli.listen import listen
 from serkit.cli.predict import predict
 from serkit.cli.quantize import quantize
@@ -34,6 +35,7 @@ app.command("vad")(vad)
 app.command("train")(train)
 app.command("quantize")(quantize)
 app.command("export")(export)
+app.command("import")(import_model)
 app.command("evaluate")(evaluate)
 app.command("compare")(compare)
 app.add_typer(models.app, name="models")

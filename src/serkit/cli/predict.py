@@ -14,7 +14,7 @@ from serkit.cli.options import Encoder, Format, Profiles
 from serkit.cli.personal import profile_of
 from serkit.cli.predict_text import predict_text
 from serkit.cli.progress import late_bar, progress
-from serkit.cli.streams import complain
+from serkit.cli.streams import complain, signed
 from serkit.errors import ModelError
 from serkit.text import printable
 
@@ -140,6 +140,7 @@ def _json_object(file: str, answer: Prediction | Exception) -> dict[str, Any]:
         "file": file,
         "label": answer.label,
         "scores": {name: round(p, 6) for name, p in answer.scores.items()},
+        **answer.affect.to_dict(),
         "duration_s": round(answer.duration_s, 6),
         "model": answer.model,
         "warnings": [{"code": w.code, "message": w.message} for w in answer.warnings],
@@ -151,20 +152,27 @@ def _print_csv(answers: list[Answer], labels: list[str]) -> None:
     import csv
     import sys
 
+    from serkit.runtime.affect import UNKNOWN
+
     writer = csv.writer(sys.stdout, lineterminator="\n")
 
     def write(*cells: object) -> None:
         writer.writerow(map(printable, cells))
 
-    write("file", "label", *labels, "duration_s", "model", "reason", "warnings", "error")
+    affect = UNKNOWN.to_dict()
+    write("file", "label", *labels, *affect, "duration_s", "model", "reason", "warnings", "error")
     for file, answer in answers:
         if isinstance(answer, Exception):
-            write(file, *("" for _ in range(len(labels) + 5)), answer)
+            write(file, *("" for _ in range(len(labels) + len(affect) + 5)), answer)
             continue
         write(
             file,
             answer.label or "",
             *(f"{answer.scores[name]:.6f}" if name in answer.scores else "" for name in labels),
+            *(
+                f"{value:.6f}" if isinstance(value, float) else value or ""
+                for value in answer.affect.to_dict().values()
+            ),
             f"{answer.duration_s:.6f}",
             answer.model,
             answer.reason or "",
@@ -184,12 +192,16 @@ def _print_table(answers: list[Answer], labels: list[str]) -> None:
     from rich.table import Table
     from rich.text import Text
 
+    from serkit.runtime.affect import UNKNOWN
+
     console = Console(width=max(_NARROWEST, Console().width))
     asked = [n for n in labels if any(n in getattr(a, "scores", ()) for _, a in answers)]
     grid = len(asked) <= _MOST_COLUMNS
+    learned = any(getattr(a, "affect", UNKNOWN).source == "learned" for _, a in answers)
+    affect = ("arousal", "valence") if learned else ()
     table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column("recording", overflow="fold", min_width=12)
-    for name in ("emotion", *(asked if grid else ("probability", "then")), "seconds"):
+    for name in ("emotion", *(asked if grid else ("probability", "then")), *affect, "seconds"):
         side: Literal["left", "right"] = "left" if name in ("emotion", "then") else "right"
         table.add_column(Text(printable(name)), justify=side, no_wrap=True)
     for shown, (_, answer) in zip(_short_names(answers), answers, strict=True):
@@ -200,6 +212,8 @@ def _print_table(answers: list[Answer], labels: list[str]) -> None:
         if answer.warnings:
             label.append(" !", "yellow")
         cells = _grid_cells(answer, asked) if grid else _ranked_cells(answer)
+        if affect:
+            cells += map(signed, (answer.arousal, answer.valence))
         table.add_row(Text(printable(shown)), label, *cells, f"{answer.duration_s:.2f}")
     console.print(table)
     for file, answer in answers:

@@ -21,6 +21,11 @@ def complain(message: object) -> None:
     typer.echo(f"serkit: {printable(message)}", err=True)
 
 
+def signed(value: float | None) -> str:
+    """A value for a table, such as `-0.25`; empty for None."""
+    return "" if value is None else f"{round(value, 2) + 0.0:+.2f}"
+
+
 def keep_libraries_quiet() -> None:
     """Discard what C libraries write to descriptors 1 and 2, in this process and its workers.
 

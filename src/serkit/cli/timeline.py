@@ -15,7 +15,7 @@ import typer
 from serkit.cli.options import Profiles
 from serkit.cli.personal import profile_of
 from serkit.cli.progress import late_bar
-from serkit.cli.streams import complain
+from serkit.cli.streams import complain, signed
 from serkit.cli.voice_options import MinSilence, MinSpeech, Pad, Threshold, detector_of
 from serkit.errors import AudioError, PacketError
 from serkit.text import printable
@@ -323,10 +323,7 @@ def _print_table(answers: list[Answer]) -> None:
                 minutes(segment.end_s),
                 label,
                 f"{segment.confidence:.2f}" if segment.scores else "",
-                *(
-                    "" if value is None else f"{round(value, 2) + 0.0:+.2f}"
-                    for value in (segment.arousal, segment.valence)
-                ),
+                *map(signed, (segment.arousal, segment.valence)),
             )
         console.print(table)
         overall = answer.overall

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import os
+import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
@@ -24,7 +25,7 @@ from serkit.corpora import (
     tess,
 )
 from serkit.corpora.emotions import ADDED_EMOTIONS, EMOTIONS, in_order
-from serkit.corpora.utterances import Corpus, Utterance
+from serkit.corpora.utterances import Corpus, CorpusInfo, Utterance
 from serkit.errors import CorpusError
 
 ROOT_VARIABLE = "SERKIT_CORPORA"
@@ -48,6 +49,12 @@ _READERS: dict[str, Callable[[Path], Corpus]] = {
     "audformat": audformat_database.read,
     "datasets": datasets_folder.read,
 }
+_PUBLISHED = tuple(
+    module.INFO
+    for module in (
+        ravdess, emodb, tess, nemo, iemocap, crema_d, savee, emovo, meld, emorynlp,
+    )
+)  # fmt: skip
 # Corpora with several readings: they share a folder, and the name of their utterances' corpus.
 _BASE_NAMES = {
     "iemocap_4class": "iemocap",
@@ -65,6 +72,20 @@ def names() -> tuple[str, ...]:
 def base_name(name: str) -> str:
     """The corpus that a name is a reading of: `iemocap` for `iemocap_4class`, else the name."""
     return _BASE_NAMES.get(name, name)
+
+
+def published_in(name: str) -> CorpusInfo | None:
+    """The published corpus that a data set of another project is a copy of, by its name.
+
+    Args:
+        name: For instance `narad/ravdess` or `CREMA-D`.
+
+    Returns:
+        What is known of it; None if no corpus of serkit is in the name.
+    """
+    words = f"_{re.sub('[^a-z0-9]+', '_', name.lower())}_"
+    found = (info for info in _PUBLISHED if f"_{info.name}_" in words)
+    return next(found, None)
 
 
 def load(spec: str) -> Corpus:

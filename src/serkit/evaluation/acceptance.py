@@ -9,10 +9,10 @@ import numpy as np
 
 from serkit.corpora import Utterance, base_name
 from serkit.errors import ProtocolError
-from serkit.evaluation.figures import Figures, corpus_figures
-from serkit.evaluation.outcome import FoldResult, Outcome
+from serkit.evaluation.outcome import FoldResult
 from serkit.evaluation.protocols import Protocol, find_protocol
 from serkit.evaluation.run import AnyRecipe, Data, evaluate, split_utterances
+from serkit.evaluation.summary import summary
 from serkit.training import Acceptance
 from serkit.training.speech import SpeechRecipe
 
@@ -122,7 +122,8 @@ def fit_acceptance(recipe: RecipeT, utterances: Sequence[Utterance]) -> tuple[Re
             kept += [other] if other and other not in kept else []
         else:
             kept.append(wanted)
-    return recipe.model_copy(update={"acceptance": tuple(kept)}), notes
+    fitted: RecipeT = recipe.model_copy(update={"acceptance": tuple(kept)})
+    return fitted, notes
 
 
 _MAX_LOSO_SPEAKERS = 10
@@ -152,40 +153,3 @@ def _check(
     protocol = protocol_of(recipe, wanted.protocol)
     for seed in range(wanted.seeds):
         split_utterances(utterances, protocol, recipe.hold_out, seed=seed, hashes=hashes)
-
-
-def summary(outcome: Outcome) -> dict[str, Any]:
-    """UA and ECE of each tested corpus, as `figures` gives them, in JSON values for a card."""
-    protocol = outcome.protocol
-    rows = [_row(figures) for figures in corpus_figures(outcome)]
-    result = {
-        "protocol": protocol.name,
-        "title": outcome.title,
-        "citation": protocol.citation,
-        "speaker_dependent": protocol.speaker_dependent,
-        "seeds": list(outcome.seeds),
-        "rows": rows,
-    }
-    if len(rows) > 1:
-        result["mean_ua"] = _rounded(np.mean([row["ua"] for row in rows]))
-    return result
-
-
-def _row(figures: Figures) -> dict[str, Any]:
-    ua, ece = figures.headlines["ua"], figures.headlines["ece"]
-    return {
-        "corpus": figures.name,
-        "ua": _rounded(ua.value),
-        "ua_sd": _rounded(ua.sd),
-        "ua_interval": [_rounded(ua.interval.low), _rounded(ua.interval.high)]
-        if ua.interval
-        else None,
-        "ece": _rounded(ece.value),
-        "utterances": figures.utterances,
-        "speakers": len(figures.speakers),
-    }
-
-
-def _rounded(value: float | np.floating[Any] | None) -> float | None:
-    """To five decimals, as a card is part of a small file."""
-    return None if value is None else round(float(value), 5)

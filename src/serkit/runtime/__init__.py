@@ -1,7 +1,8 @@
 """Inference in NumPy: model files, recognisers and predictions."""
 
+from serkit.runtime.affect import Affect, AffectSource
 from serkit.runtime.backend import Backend, Outputs
-from serkit.runtime.card import ModelCard, TrainingCorpus
+from serkit.runtime.card import DIMENSIONS, ModelCard, Origin, TrainingCorpus
 from serkit.runtime.caution import CODES, Caution
 from serkit.runtime.circumplex import arousal_valence
 from serkit.runtime.events import EndEvent, Event, PartialEvent, SegmentEvent, VoiceEvent
@@ -24,6 +25,7 @@ from serkit.runtime.model import Model
 from serkit.runtime.model_file import load_model, save_model
 from serkit.runtime.network_description import MAX_PARAMETERS
 from serkit.runtime.numpy_backend import NumpyBackend
+from serkit.runtime.onnx_backend import OnnxBackend
 from serkit.runtime.prediction import MIN_DURATION_S, Prediction, Window
 from serkit.runtime.recognizer import Recognizer
 from serkit.runtime.shipped import (
@@ -46,12 +48,15 @@ from serkit.runtime.weights import PackedWeight, Weight
 
 __all__ = [
     "CODES",
+    "DIMENSIONS",
     "GRU",
     "LAYERS",
     "LSTM",
     "MAX_PARAMETERS",
     "MIN_DURATION_S",
     "Activation",
+    "Affect",
+    "AffectSource",
     "AttentionPooling",
     "Backend",
     "Caution",
@@ -68,6 +73,8 @@ __all__ = [
     "Model",
     "ModelCard",
     "NumpyBackend",
+    "OnnxBackend",
+    "Origin",
     "Outputs",
     "PackedWeight",
     "PartialEvent",

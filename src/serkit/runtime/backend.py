@@ -23,11 +23,14 @@ class Outputs:
         logits: Calibrated logits, shape `[n, n_labels]`, float32.
         embeddings: Input of the last layer, shape `[n, width]`, float32.
         distances: Distance to the training data, shape `[n]`, float32; None if unknown.
+        dimensions: Values of the card's `dimensions`, shape `[n, n_dimensions]`, float32; a
+            `Recognizer` limits them to -1 to 1. None if the card has no dimensions.
     """
 
     logits: Array
     embeddings: Array
     distances: Array | None
+    dimensions: Array | None = None
 
 
 class Backend(Protocol):
@@ -38,11 +41,18 @@ class Backend(Protocol):
         """Whether a file is of its format, by the first bytes."""
 
     @classmethod
-    def load(cls, path: str | os.PathLike[str]) -> Self:
+    def load(
+        cls, path: str | os.PathLike[str], *, threads: int = 0, providers: Sequence[str] = ()
+    ) -> Self:
         """Load a file.
 
+        Args:
+            path: The file.
+            threads: Threads of one computation; 0 for the default of the library.
+            providers: Accelerators by name, the preferred one first; empty for the CPU.
+
         Raises:
-            ModelError: The file is missing or damaged.
+            ModelError: The file is missing or damaged, or the backend has no such option.
         """
 
     @property
@@ -59,7 +69,7 @@ class Backend(Protocol):
 
     @property
     def digest(self) -> str:
-        """Hash of all that determines the outputs, 32 hexadecimal digits."""
+        """Hash of all that determines logits and embeddings, 32 hexadecimal digits."""
 
     @property
     def facts(self) -> dict[str, Any]:

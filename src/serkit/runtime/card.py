@@ -12,6 +12,9 @@ from serkit.runtime.inputs import Input
 from serkit.runtime.sketch import Sketch
 from serkit.runtime.typical import Typical
 
+DIMENSIONS = ("arousal", "valence", "dominance")
+"""Dimensions of emotion that a model may estimate, each from -1 to 1."""
+
 
 @dataclass(frozen=True, slots=True)
 class TrainingCorpus:
@@ -35,12 +38,29 @@ class TrainingCorpus:
 
 
 @dataclass(frozen=True, slots=True)
+class Origin:
+    """Where the weights of an imported model come from.
+
+    Attributes:
+        source: Id on the Hugging Face hub, or name of the folder.
+        architecture: Class of its network in the library `transformers`.
+        licence: Licence of the weights, as on its model card; empty if unknown.
+        base_model: Model that it was fine-tuned from, as on its model card; empty if unknown.
+    """
+
+    source: str
+    architecture: str
+    licence: str = ""
+    base_model: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class ModelCard:
     """The description of a model.
 
     Attributes:
         name: Name of the model.
-        labels: Classes, in the order of the outputs.
+        labels: Classes, in the order of the outputs; empty for a model of dimensions alone.
         input: Kind and parameters of the input.
         window_s: Length in seconds of the windows that a long recording is cut into.
         temperature: Divisor of the logits before the softmax; calibrated on held-out speakers.
@@ -54,6 +74,11 @@ class ModelCard:
         typical: Distribution of the training data; None if unknown.
         speakers: How speakers differ in the logits, for `serkit.adaptation.Enrolment`; None if
             unknown.
+        dimensions: Dimensions that the model estimates, of `DIMENSIONS`, in the order of the
+            outputs; empty for a model of categories alone.
+        dimension_corpora: The corpora that the dimensions were learned from, on top of a network
+            trained on `corpora`; empty if they are the same.
+        origin: Where the weights come from; None if they were trained by serkit.
     """
 
     name: str
@@ -69,3 +94,6 @@ class ModelCard:
     created_with: str = ""
     typical: Typical | None = None
     speakers: SpeakerModel | None = None
+    dimensions: tuple[str, ...] = ()
+    dimension_corpora: tuple[TrainingCorpus, ...] = ()
+    origin: Origin | None = None

@@ -9,7 +9,7 @@ from typing import Any
 from serkit.adaptation.speaker_model import SpeakerModel
 from serkit.audio import MAX_WINDOW_S, MIN_WINDOW_S, SAMPLE_RATE, WINDOW_S
 from serkit.errors import ModelError, RecipeError
-from serkit.runtime.card import ModelCard, TrainingCorpus
+from serkit.runtime.card import DIMENSIONS, ModelCard, Origin, TrainingCorpus
 from serkit.runtime.inputs import INPUTS, Input, kind_of
 from serkit.runtime.sketch import Sketch
 from serkit.runtime.speakers import check_speakers, describe_speakers
@@ -17,6 +17,9 @@ from serkit.runtime.typical import Typical, triangle
 from serkit.text import shortened, shown
 
 MAX_LABELS = 1024
+
+MAX_TEXT = 1000
+"""Characters of a text about the origin."""
 
 LEAST, MOST = 1e-6, 1e6
 """Range of temperature, clip and limit."""
@@ -43,6 +46,12 @@ def describe_card(card: ModelCard) -> dict[str, Any]:
         description["typical"] = asdict(card.typical)
     if card.speakers is not None:
         description["speakers"] = describe_speakers(card.speakers)
+    if card.dimensions:
+        description["dimensions"] = list(card.dimensions)
+    if card.dimension_corpora:
+        description["dimension_corpora"] = [asdict(corpus) for corpus in card.dimension_corpora]
+    if card.origin is not None:
+        description["origin"] = asdict(card.origin)
     return description
 
 
@@ -60,14 +69,22 @@ def check_card(values: Mapping[str, Any]) -> ModelCard:
         if not condition:
             raise ModelError(f"{key} is {shown(values.get(key))}; expected {expected}")
 
+    dimensions = values.get("dimensions", [])
+    require(
+        isinstance(dimensions, list)
+        and all(isinstance(name, str) and name in DIMENSIONS for name in dimensions)
+        and len(set(dimensions)) == len(dimensions),
+        "dimensions",
+        f"different ones of {', '.join(DIMENSIONS)}",
+    )
     labels = values.get("labels")
     require(
         isinstance(labels, list)
-        and 2 <= len(labels) <= MAX_LABELS
+        and (2 <= len(labels) <= MAX_LABELS or (not labels and bool(dimensions)))
         and all(_is_name(label) for label in labels)
         and len(set(labels)) == len(labels),
         "labels",
-        f"2 to {MAX_LABELS} different names",
+        f"2 to {MAX_LABELS} different names, or none for a model of dimensions",
     )
     require(_is_name(values.get("name")), "name", "a name")
     rate = values.get("sample_rate")
@@ -82,6 +99,8 @@ def check_card(values: Mapping[str, Any]) -> ModelCard:
     require(_is_number(temperature, LEAST, MOST), "temperature", f"{LEAST:g} to {MOST:g}")
     require(clip is None or _is_number(clip, LEAST, MOST), "clip", f"null or {LEAST:g} to {MOST:g}")
     require(isinstance(values.get("corpora"), list), "corpora", "a list")
+    extra = values.get("dimension_corpora", [])
+    require(isinstance(extra, list), "dimension_corpora", "a list")
     for key in ("figures", "recipe"):
         require(isinstance(values.get(key), dict), key, "an object")
     require(isinstance(values.get("created_with"), str), "created_with", "a version")
@@ -99,6 +118,9 @@ def check_card(values: Mapping[str, Any]) -> ModelCard:
         created_with=values["created_with"],
         typical=_typical(values.get("typical")),
         speakers=_speakers(values.get("speakers"), len(values["labels"])),
+        dimensions=tuple(dimensions),
+        dimension_corpora=tuple(map(_corpus, extra)),
+        origin=_origin(values.get("origin")),
     )
 
 
@@ -141,6 +163,22 @@ def _corpus(values: object) -> TrainingCorpus:
     ):
         raise ModelError(f"a training corpus is {shown(values)}; expected {', '.join(kinds)}")
     return TrainingCorpus(**values)
+
+
+def _origin(values: object) -> Origin | None:
+    if values is None:
+        return None
+    names = {f.name for f in fields(Origin)}
+    if (
+        not isinstance(values, dict)
+        or set(values) != names
+        or any(not isinstance(text, str) or len(text) > MAX_TEXT for text in values.values())
+    ):
+        raise ModelError(
+            f"origin is {shown(values)}; expected {', '.join(sorted(names))}, each a text of at "
+            f"most {MAX_TEXT} characters"
+        )
+    return Origin(**values)
 
 
 def _seen(values: object) -> Sketch:

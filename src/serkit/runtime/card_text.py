@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 from serkit.errors import ModelError
 from serkit.features import FeatureRecipe, LogMelRecipe
-from serkit.runtime.card import ModelCard
+from serkit.runtime.card import ModelCard, Origin, TrainingCorpus
 from serkit.runtime.card_description import describe_card
 from serkit.runtime.inputs import Embedding, Input, Waveform
 from serkit.runtime.text_input import TextRecipe
@@ -57,9 +57,10 @@ def card_as_text(model: Described) -> str:
         "created with": f"serkit {card.created_with}",
         "typical": _typical(card.typical),
         **({} if isinstance(card.input, TextRecipe) else of_sound),
+        **({} if card.origin is None else _origin(card.origin)),
     }
     width = max(map(len, rows))
-    lines = [f"{card.name}: {', '.join(card.labels)}", ""]
+    lines = [f"{card.name}: {', '.join(card.labels + card.dimensions)}", ""]
     lines += [f"{name:<{width}}  {value}" for name, value in rows.items()]
     try:
         for protocol in card.figures.get("protocols", []):
@@ -70,10 +71,11 @@ def card_as_text(model: Described) -> str:
         ) from error
     lines += ["", "Trained on"]
     for corpus in card.corpora:
-        lines.append(
-            f"  {corpus.title}: {corpus.utterances} recordings of {corpus.speakers} speakers, "
-            f"{corpus.licence}"
-        )
+        lines.append(f"  {_corpus(corpus)}")
+    if not card.corpora:
+        lines.append("  unknown")
+    for corpus in card.dimension_corpora:
+        lines.append(f"  {' and '.join(card.dimensions)} alone: {_corpus(corpus)}")
     if not all(corpus.name in card.seen.samples for corpus in card.corpora):
         lines.append("  (recognised by name only: the file has no sketch of their recordings)")
     lines += ["", licence_note(card)]
@@ -82,7 +84,13 @@ def card_as_text(model: Described) -> str:
 
 def licence_note(card: ModelCard) -> str:
     """Whether the licences of the training corpora allow commercial use."""
-    non_commercial = [c for c in card.corpora if not c.commercial_use]
+    corpora = card.corpora + card.dimension_corpora
+    non_commercial = [c for c in corpora if not c.commercial_use]
+    if card.origin is not None:
+        return (
+            f"Commercial use: by the licence of the weights, {card.origin.licence or 'unknown'}, "
+            "and those of their training data, which their model card may not name in full."
+        )
     if not non_commercial:
         return "Commercial use: allowed by the licences of all training corpora."
     named = ", ".join(f"{c.title} ({c.licence})" for c in non_commercial)
@@ -90,6 +98,24 @@ def licence_note(card: ModelCard) -> str:
         f"Commercial use: no. The weights were trained on {named}; whether a licence of data "
         "binds weights trained on it is unsettled. Treat the weights as non-commercial, or train "
         "the recipe on corpora you have the rights to."
+    )
+
+
+def _origin(origin: Origin) -> dict[str, str]:
+    """Rows of the table."""
+    return {
+        "imported from": f"{origin.source} ({origin.architecture})",
+        "base model": origin.base_model or "unknown",
+        "licence": origin.licence or "unknown",
+    }
+
+
+def _corpus(corpus: TrainingCorpus) -> str:
+    if not corpus.utterances:  # of an imported model
+        return f"{corpus.title}, {corpus.licence}"
+    return (
+        f"{corpus.title}: {corpus.utterances} recordings of {corpus.speakers} speakers, "
+        f"{corpus.licence}"
     )
 
 

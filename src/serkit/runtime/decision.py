@@ -21,6 +21,8 @@ def chosen_labels(card: ModelCard, labels: Sequence[str] | None) -> list[int]:
     """
     if labels is None:
         return list(range(len(card.labels)))
+    if not card.labels:
+        raise ModelError(f"{card.name} has no labels to choose from; leave them out")
     if isinstance(labels, str):
         labels = [labels]
     unknown = [label for label in labels if label not in card.labels]
@@ -51,6 +53,8 @@ def decided(
     scores: dict[str, float], min_confidence: float | None
 ) -> tuple[str | None, str | None]:
     """The most probable label, or None and the reason."""
+    if not scores:
+        return None, "the model has no categories"
     best = max(scores, key=scores.__getitem__)
     if min_confidence is not None and scores[best] < min_confidence:
         reason = (

@@ -30,6 +30,7 @@ class Model:
         mean: Mean of each feature over the training data, shape `[n_features]`, float32.
         scale: Standard deviation of each feature, positive, shape `[n_features]`, float32.
         layers: The network, input first.
+        dimensions: Linear layer from the embedding to the card's dimensions; None without them.
         file_bytes: Size of the file it was read from; 0 if it was not read from a file.
     """
 
@@ -37,6 +38,7 @@ class Model:
     mean: Array
     scale: Array
     layers: tuple[Layer, ...]
+    dimensions: Layer | None = None
     file_bytes: int = 0
 
     @property
@@ -72,7 +74,8 @@ class Model:
     @property
     def n_parameters(self) -> int:
         """Number of weights and biases of the network, without the normalisation."""
-        return sum(layer.weight.size + layer.bias.size for layer in weighted(self.layers))
+        layers = self.layers if self.dimensions is None else (*self.layers, self.dimensions)
+        return sum(layer.weight.size + layer.bias.size for layer in weighted(layers))
 
     @property
     def facts(self) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +19,20 @@ from serkit.files import write_atomically
 from serkit.runtime.card import ModelCard
 from serkit.runtime.card_description import check_card, describe_card
 from serkit.runtime.inputs import Embedding, Waveform, kind_of
+from serkit.runtime.layers import Dense
 from serkit.runtime.model import Model
-from serkit.runtime.network_description import check_network, describe, tensors_of
+from serkit.runtime.network_description import (
+    LayerDescription,
+    check_network,
+    describe,
+    tensors_of,
+)
 from serkit.runtime.text_input import TextRecipe
 
 FORMAT = Format("serkit-model", 1, "model", max_bytes=256 << 20, error=ModelError)
+
+_DIMENSIONS = "dimensions"
+"""Prefix of the tensors of the layer of the dimensions."""
 
 
 def save_model(model: Model, path: Path) -> int:
@@ -52,17 +62,17 @@ def model_bytes(model: Model) -> bytes:
 
 
 def digest_of(model: Model) -> str:
-    """Hash of all that determines the logits of a model, 32 hexadecimal digits.
+    """Hash of all that determines logits and embeddings of a model, 32 hexadecimal digits.
 
-    BLAKE2b of the labels, the input, the normalisation and the network; name, corpora and figures
-    may change without a change of the hash.
+    BLAKE2b of the labels, the input, the normalisation and the network; name, corpora, figures and
+    dimensions may change without a change of the hash.
     """
     card = describe_card(model.card)
     keys = ("labels", "sample_rate", kind_of(model.card.input), "temperature", "clip")
     described = {key: card[key] for key in keys}
     described["network"] = [describe(layer) for layer in model.layers]
     digest = hashlib.blake2b(json.dumps(described, sort_keys=True).encode(), digest_size=16)
-    for name, values in sorted(_tensors(model).items()):
+    for name, values in sorted(_tensors(replace(model, dimensions=None)).items()):
         plain = values.astype("<f4") if values.dtype.kind == "f" else values
         digest.update(f"{name} {values.shape}".encode())
         digest.update(np.ascontiguousarray(plain).tobytes())
@@ -73,6 +83,8 @@ def _tensors(model: Model) -> dict[str, NDArray[Any]]:
     tensors = {"norm.mean": model.mean, "norm.scale": model.scale}
     for i, layer in enumerate(model.layers):
         tensors |= tensors_of(layer, f"layers.{i}")
+    if model.dimensions is not None:
+        tensors |= tensors_of(model.dimensions, _DIMENSIONS)
     return tensors
 
 
@@ -94,6 +106,8 @@ def load_model(path: str | os.PathLike[str]) -> Model:
         try:
             card = check_card(contents.description)
             n_inputs, frames_per_second = _input_of(card)
+            if not card.labels:
+                raise ModelError("labels is []; expected at least 2 names")
             network = check_network(
                 contents.description.get("network"),
                 n_inputs=n_inputs,
@@ -105,6 +119,11 @@ def load_model(path: str | os.PathLike[str]) -> Model:
         specs = {name: TensorSpec((n_inputs,)) for name in ("norm.mean", "norm.scale")}
         for i, layer in enumerate(network):
             specs |= layer.specs(f"layers.{i}")
+        head = LayerDescription(
+            Dense, network[-1].n_inputs, len(card.dimensions), {"activation": "none"}
+        )
+        if card.dimensions:
+            specs |= head.specs(_DIMENSIONS)
         tensors = contents.tensors(specs)
         if not (tensors["norm.scale"] > 0).all():
             raise ModelError(f"{contents.path}: norm.scale holds values that are not positive")
@@ -114,7 +133,8 @@ def load_model(path: str | os.PathLike[str]) -> Model:
                 raise ModelError(f"{contents.path}: {name} holds negative values")
     layers = tuple(layer.layer(tensors, f"layers.{i}") for i, layer in enumerate(network))
     mean, scale = tensors["norm.mean"], tensors["norm.scale"]
-    return Model(card, mean, scale, layers, contents.file_bytes)
+    dimensions = head.layer(tensors, _DIMENSIONS) if card.dimensions else None
+    return Model(card, mean, scale, layers, dimensions, contents.file_bytes)
 
 
 def _input_of(card: ModelCard) -> tuple[int, float | None]:

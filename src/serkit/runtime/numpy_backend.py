@@ -60,12 +60,20 @@ class NumpyBackend:
             return False
 
     @classmethod
-    def load(cls, path: str | os.PathLike[str]) -> NumpyBackend:
+    def load(
+        cls, path: str | os.PathLike[str], *, threads: int = 0, providers: Sequence[str] = ()
+    ) -> NumpyBackend:
         """Read a model file.
 
         Raises:
-            ModelError: As `load_model`, or the model does not take sound.
+            ModelError: As `load_model`, or the model does not take sound, or a number of threads or
+                a provider is given.
         """
+        if threads or set(providers) - {"cpu"}:
+            raise ModelError(
+                f"{path} runs in NumPy on the CPU: threads and providers are for ONNX models; set "
+                "the threads of NumPy by OMP_NUM_THREADS"
+            )
         return cls(load_model(path))
 
     @property
@@ -100,7 +108,9 @@ class NumpyBackend:
         with np.errstate(over="ignore", invalid="ignore"):
             logits, embeddings = self.model.logits_and_embeddings(features)
             distances = self.model.distances(features)
-        return Outputs(logits, embeddings, distances)
+            layer = self.model.dimensions
+            dimensions = None if layer is None else layer(embeddings)
+        return Outputs(logits, embeddings, distances, dimensions)
 
     def _features(self, window: Array) -> Array:
         if isinstance(self._input, LogMelRecipe):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from serkit.runtime.affect import UNKNOWN, Affect, HasAffect
 from serkit.runtime.caution import Caution
 
 MIN_DURATION_S = 0.1
@@ -11,7 +12,7 @@ MIN_DURATION_S = 0.1
 
 
 @dataclass(frozen=True, slots=True)
-class Prediction:
+class Prediction(HasAffect):
     """The prediction for a recording.
 
     Attributes:
@@ -22,6 +23,7 @@ class Prediction:
         model: Name of the model.
         reason: Why there is no label; None if there is one.
         warnings: Reasons not to trust the prediction.
+        affect: Arousal, valence and dominance, and where they come from.
     """
 
     label: str | None
@@ -30,10 +32,11 @@ class Prediction:
     model: str
     reason: str | None = None
     warnings: tuple[Caution, ...] = ()
+    affect: Affect = UNKNOWN
 
 
 @dataclass(frozen=True, slots=True)
-class Window:
+class Window(HasAffect):
     """The prediction for a window of a recording.
 
     Attributes:
@@ -42,9 +45,11 @@ class Window:
         scores: Calibrated probability of each requested emotion; they sum to 1. Empty for digital
             silence.
         warnings: Reasons not to trust the scores.
+        affect: Arousal, valence and dominance, and where they come from.
     """
 
     start_s: float
     end_s: float
     scores: dict[str, float]
     warnings: tuple[Caution, ...] = ()
+    affect: Affect = UNKNOWN

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from serkit.adaptation import softmax
 from serkit.audio import ContentHash, Source, windows
 from serkit.errors import AudioError, ModelError, PacketError
+from serkit.runtime.affect import affect_of
 from serkit.runtime.backend import Backend, Outputs
 from serkit.runtime.card import ModelCard
 from serkit.runtime.decision import (
@@ -33,28 +34,44 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Answer:
+    """The results of a model for one window.
+
+    Attributes:
+        probabilities: Probabilities of the requested labels, in the model's order.
+        outputs: Those of the backend, without a profile.
+    """
+
+    probabilities: NDArray[np.float32]
+    outputs: Outputs
+
+    @property
+    def distance(self) -> float:
+        """Distance to the training data; 0 if unknown."""
+        return 0.0 if self.outputs.distances is None else float(self.outputs.distances[0])
+
+    @property
+    def dimensions(self) -> NDArray[np.float64]:
+        """Values of the card's dimensions, limited to -1 to 1; shape `[0]` without dimensions."""
+        if self.outputs.dimensions is None:
+            return np.zeros(0)
+        limited: NDArray[np.float64] = np.clip(self.outputs.dimensions[0], -1.0, 1.0, dtype=float)
+        return limited
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class _Classified:
     """A window and its results.
 
     Attributes:
         start: Index of its first sample or frame.
         content: Samples or frames.
-        probabilities: Probabilities of the requested labels, in the model's order; None for digital
-            silence.
-        outputs: Those of the backend, without a profile; None for digital silence.
+        answer: Its results; None for digital silence.
     """
 
     start: int
     content: NDArray[np.float32]
-    probabilities: NDArray[np.float32] | None
-    outputs: Outputs | None
-
-    @property
-    def distance(self) -> float:
-        """Distance to the training data; 0 if unknown or silent."""
-        if self.outputs is None or self.outputs.distances is None:
-            return 0.0
-        return float(self.outputs.distances[0])
+    answer: Answer | None
 
     @property
     def length(self) -> int:
@@ -156,7 +173,7 @@ class Recognizer:
         """
         chosen = chosen_labels(self.card, labels)
         check_confidence(min_confidence)
-        total = np.zeros(len(chosen))
+        total, dimensions = np.zeros(len(chosen)), np.zeros(len(self.card.dimensions))
         length = n_classified = 0
         total_distance = 0.0
         with opened(source, self.card) as stream:
@@ -164,11 +181,12 @@ class Recognizer:
                 length += window.length
                 if on_seconds is not None:
                     on_seconds(window.length / stream.rate)
-                if window.probabilities is None:
+                if window.answer is None:
                     continue
                 n_classified += window.length
-                total += window.length * window.probabilities
-                total_distance += window.length * window.distance
+                total += window.length * window.answer.probabilities
+                dimensions += window.length * window.answer.dimensions
+                total_distance += window.length * window.answer.distance
             cautions = stream.cautions()
             duration_s = length / stream.rate
         if not n_classified:
@@ -177,7 +195,8 @@ class Recognizer:
         cautions += distance_cautions(self.card, total_distance / n_classified)
         scores = scores_of(self.card, chosen, total / n_classified)
         label, reason = decided(scores, min_confidence)
-        return Prediction(label, scores, duration_s, self.name, reason, cautions)
+        affect = affect_of(self.card, scores, dimensions / n_classified)
+        return Prediction(label, scores, duration_s, self.name, reason, cautions, affect)
 
     def windows(
         self, source: Source, *, labels: Sequence[str] | None = None, hop_s: float | None = None
@@ -205,15 +224,19 @@ class Recognizer:
         chosen = chosen_labels(self.card, labels)
         with opened(source, self.card) as stream:
             for window in self._classified(stream, chosen, hop_s=hop_s):
-                probabilities = window.probabilities
-                yield Window(
+                seconds = (
                     window.start / stream.rate,
                     (window.start + window.length) / stream.rate,
-                    {} if probabilities is None else scores_of(self.card, chosen, probabilities),
-                    stream.losses()
-                    + window_cautions(window.content)
-                    + distance_cautions(self.card, window.distance or 0.0),
                 )
+                cautions = stream.losses() + window_cautions(window.content)
+                answer = window.answer
+                if answer is None:
+                    yield Window(*seconds, {}, cautions)
+                    continue
+                scores = scores_of(self.card, chosen, answer.probabilities)
+                cautions += distance_cautions(self.card, answer.distance)
+                affect = affect_of(self.card, scores, answer.dimensions)
+                yield Window(*seconds, scores, cautions, affect)
 
     def timeline(
         self,
@@ -290,7 +313,7 @@ class Recognizer:
         chosen = chosen_labels(self.card, None)
         with opened(source, self.card) as stream:
             windows = self._classified(stream, chosen, hop_s=hop_s)
-            embeddings = [w.outputs.embeddings[0] for w in windows if w.outputs is not None]
+            embeddings = [w.answer.outputs.embeddings[0] for w in windows if w.answer is not None]
         if not embeddings:
             raise AudioError("digital silence: nothing to embed")
         return np.stack(embeddings)
@@ -356,9 +379,9 @@ class Recognizer:
         with opened(source, self.card) as stream:
             stream = stream.watched(digest.update)
             found = [
-                (window.length, window.outputs)
+                (window.length, window.answer.outputs)
                 for window in self._classified(stream, chosen_labels(self.card, None), hop_s=None)
-                if window.outputs is not None
+                if window.answer is not None
             ]
             rate = stream.rate
         if not found:
@@ -366,9 +389,7 @@ class Recognizer:
         seconds = np.array([length / rate for length, _ in found])
         return Examined(digest.hexdigest(), seconds, tuple(one for _, one in found))
 
-    def classify(
-        self, content: NDArray[np.float32], chosen: Sequence[int]
-    ) -> tuple[NDArray[np.float32] | None, Outputs | None]:
+    def classify(self, content: NDArray[np.float32], chosen: Sequence[int]) -> Answer | None:
         """Classify one window, of at least `MIN_DURATION_S`.
 
         Args:
@@ -376,22 +397,29 @@ class Recognizer:
             chosen: Indices of the requested labels.
 
         Returns:
-            Their probabilities, and the outputs of the backend without a profile; None and None for
-            digital silence.
+            The results; None for digital silence.
 
         Raises:
-            ModelError: The outputs of the backend are not finite.
+            ModelError: The outputs of the backend are not finite, or its dimensions are not those
+                of its card.
         """
         if is_silent(content):
-            return None, None
+            return None
         outputs = self.backend.outputs([content])
-        if not np.isfinite(outputs.logits).all():
+        dimensions = np.zeros((1, 0)) if outputs.dimensions is None else outputs.dimensions
+        if dimensions.shape != (1, len(self.card.dimensions)):
+            raise ModelError(
+                f"{self.name} gave dimensions of shape {dimensions.shape}; expected "
+                f"(1, {len(self.card.dimensions)}), as on its card"
+            )
+        if not (np.isfinite(outputs.logits).all() and np.isfinite(dimensions).all()):
             raise ModelError(
                 f"the outputs of {self.name} are not finite: its weights overflow; get a fresh "
                 "copy of the model"
             )
         logits = outputs.logits if self.profile is None else self.profile.logits(outputs)
-        return softmax(logits[0, chosen]), outputs
+        chosen_logits = logits[0, chosen]
+        return Answer(softmax(chosen_logits) if len(chosen) else chosen_logits, outputs)
 
     def _classified(
         self, stream: Stream, chosen: list[int], *, hop_s: float | None
@@ -403,7 +431,7 @@ class Recognizer:
             length_s = content.shape[-1] / stream.rate
             if length_s < MIN_DURATION_S:
                 raise _too_short(length_s)
-            yield _Classified(start, content, *self.classify(content, chosen))
+            yield _Classified(start, content, self.classify(content, chosen))
         if not n_windows:
             raise _too_short(0.0)
 

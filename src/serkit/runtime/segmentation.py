@@ -7,8 +7,8 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from serkit.runtime.affect import UNKNOWN, Affect
 from serkit.runtime.caution import Caution
-from serkit.runtime.circumplex import arousal_valence
 from serkit.runtime.decision import decided
 from serkit.runtime.smoothing import Cell
 from serkit.runtime.timeline import Segment
@@ -21,17 +21,23 @@ class SegmentBuilder:
 
     Args:
         scores_of: Names the probabilities of the requested labels.
+        affect_of: The affect of these scores and of values of the model's dimensions.
         min_confidence: Give no label below this probability.
     """
 
     def __init__(
-        self, scores_of: Callable[[Array], dict[str, float]], min_confidence: float | None
+        self,
+        scores_of: Callable[[Array], dict[str, float]],
+        affect_of: Callable[[dict[str, float], Array], Affect],
+        min_confidence: float | None,
     ) -> None:
         self._scores_of = scores_of
+        self._affect_of = affect_of
         self._min_confidence = min_confidence
         self._key: tuple[str | None, bool, str | None] | None = None
         self._start_s = self._end_s = self._seconds = 0.0
         self._total: Array | None = None
+        self._dimensions = np.zeros(0)
         self._cautions: dict[str, Caution] = {}
 
     def add(self, cell: Cell) -> list[Segment]:
@@ -52,17 +58,21 @@ class SegmentBuilder:
         if self._key is None:
             return []
         label, _, reason = self._key
-        scores = {} if self._total is None else self._scores_of(self._total / self._seconds)
-        if label is None and scores:
-            _, reason = decided(scores, self._min_confidence)
+        scores: dict[str, float] = {}
+        affect = UNKNOWN
+        if self._total is not None:
+            scores = self._scores_of(self._total / self._seconds)
+            affect = self._affect_of(scores, self._dimensions / self._seconds)
+            if label is None:
+                _, reason = decided(scores, self._min_confidence)
         segment = Segment(
             self._start_s,
             self._end_s,
             label,
             scores,
-            *arousal_valence(scores),
             reason,
             tuple(self._cautions.values()),
+            affect,
         )
         self._key, self._total, self._seconds, self._cautions = None, None, 0.0, {}
         return [segment]
@@ -73,8 +83,10 @@ class SegmentBuilder:
             self._cautions.setdefault(caution.code, caution)
         if cell.probabilities is not None:
             seconds = cell.end_s - cell.start_s
-            added = seconds * cell.probabilities
+            added, dimensions = seconds * cell.probabilities, seconds * cell.dimensions
+            first = self._total is None
             self._total = added if self._total is None else self._total + added
+            self._dimensions = dimensions if first else self._dimensions + dimensions
             self._seconds += seconds
 
     def _key_of(self, cell: Cell) -> tuple[str | None, bool, str | None]:

@@ -17,6 +17,7 @@ from serkit.runtime.backend import Backend
 from serkit.runtime.model import Model
 from serkit.runtime.model_file import load_model
 from serkit.runtime.numpy_backend import NumpyBackend
+from serkit.runtime.onnx_backend import OnnxBackend
 from serkit.runtime.recognizer import Recognizer
 from serkit.runtime.sources import is_packets
 from serkit.runtime.text_encoder import TextEncoder
@@ -25,7 +26,10 @@ from serkit.text import shown
 
 SUFFIX = ".safetensors"
 
-BACKENDS: tuple[type[Backend], ...] = (NumpyBackend,)
+SUFFIXES = (SUFFIX, ".onnx")
+"""Suffixes of model files; the format is recognised by the content."""
+
+BACKENDS: tuple[type[Backend], ...] = (NumpyBackend, OnnxBackend)
 """All backends; a file is loaded by the first that reads its format."""
 
 
@@ -37,7 +41,12 @@ def available_models() -> tuple[str, ...]:
 
 
 @overload
-def load(name_or_path: str | os.PathLike[str] = ...) -> Recognizer: ...
+def load(
+    name_or_path: str | os.PathLike[str] = ...,
+    *,
+    threads: int = ...,
+    providers: Sequence[str] = ...,
+) -> Recognizer: ...
 
 
 @overload
@@ -47,7 +56,11 @@ def load(
 
 
 def load(
-    name_or_path: str | os.PathLike[str] = "tiny", *, encoder: str | os.PathLike[str] | None = None
+    name_or_path: str | os.PathLike[str] = "tiny",
+    *,
+    encoder: str | os.PathLike[str] | None = None,
+    threads: int = 0,
+    providers: Sequence[str] = (),
 ) -> Recognizer | TextRecognizer:
     """Load a model.
 
@@ -55,18 +68,21 @@ def load(
         name_or_path: Name of a shipped model (see `available_models`) or path of a model file; the
             format is recognised by its content.
         encoder: For a model of text, the folder of its encoder.
+        threads: For an ONNX model, threads of one computation; 0 for one per core.
+        providers: For an ONNX model, accelerators such as `cuda`, `tensorrt`, `coreml` or `nnapi`,
+            the preferred one first; the CPU computes the rest.
 
     Returns:
         The model, ready to be called with a recording; or, with an encoder, with a text.
 
     Raises:
         ModelError: The model does not exist, its file is damaged, or it has another input or
-            encoder.
-        MissingExtraError: A package that the encoder needs is not installed.
+            encoder; or a provider is unknown or not available.
+        MissingExtraError: A package that the encoder or an ONNX model needs is not installed.
     """
     if encoder is not None:
         return TextRecognizer(load_network(name_or_path), TextEncoder.load(encoder))
-    return Recognizer(load_backend(name_or_path))
+    return Recognizer(load_backend(name_or_path, threads=threads, providers=providers))
 
 
 def default_model(sources: Sequence[Source]) -> str:
@@ -94,17 +110,22 @@ def load_network(name_or_path: str | os.PathLike[str]) -> Model:
         return load_model(path)
 
 
-def load_backend(name_or_path: str | os.PathLike[str]) -> Backend:
+def load_backend(
+    name_or_path: str | os.PathLike[str], *, threads: int = 0, providers: Sequence[str] = ()
+) -> Backend:
     """Load a model without a `Recognizer` around it.
 
     Args:
         name_or_path: As for `load`.
+        threads: As for `load`.
+        providers: As for `load`.
 
     Raises:
         ModelError: As `load`.
     """
     with _located(name_or_path) as path:
-        return (_backend_of(path) or NumpyBackend).load(path)
+        backend = _backend_of(path) or NumpyBackend
+        return backend.load(path, threads=threads, providers=providers)
 
 
 def load_described(name_or_path: str | os.PathLike[str]) -> Backend | Model:
@@ -123,7 +144,7 @@ def load_described(name_or_path: str | os.PathLike[str]) -> Backend | Model:
 
 def is_model(name_or_path: str) -> bool:
     """Whether a text is the name of a shipped model, or the path of a file of a backend."""
-    named = name_or_path in available_models() or name_or_path.endswith(SUFFIX)
+    named = name_or_path in available_models() or name_or_path.endswith(SUFFIXES)
     return named or _backend_of(Path(name_or_path)) is not None
 
 
@@ -138,14 +159,14 @@ def _located(name_or_path: str | os.PathLike[str]) -> Iterator[Path]:
     if name in available_models():
         with as_file(files("serkit.models") / f"{name}{SUFFIX}") as path:
             yield path
-    elif name.endswith(SUFFIX) or os.sep in name or (name and _exists(name)):
+    elif name.endswith(SUFFIXES) or os.sep in name or (name and _exists(name)):
         yield Path(name)
     else:
         close = difflib.get_close_matches(name, available_models(), n=1)
         hint = f"did you mean {close[0]!r}? " if close else ""
         raise ModelError(
             f"unknown model {shown(name)}; {hint}expected {', '.join(available_models())} or the "
-            f"path of a {SUFFIX} file"
+            f"path of a {' or '.join(SUFFIXES)} file"
         )
 
 

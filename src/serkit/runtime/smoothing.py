@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 import numpy as np
@@ -38,6 +38,7 @@ class Cell:
         reason: Why there are none.
         cautions: Of its windows.
         last: Whether a segment ends with it in any case. Such a cell may be empty.
+        dimensions: Shape `[n_dimensions]`, which is `[0]` without voice; they are not smoothed.
     """
 
     start_s: float
@@ -47,6 +48,7 @@ class Cell:
     reason: str | None = None
     cautions: tuple[Caution, ...] = ()
     last: bool = False
+    dimensions: Array = field(default_factory=lambda: np.zeros(0))
 
 
 class Smoother(Protocol):

@@ -8,6 +8,7 @@ from typing import Any, Literal, get_args
 
 from serkit.audio import MAX_WINDOW_S, MIN_WINDOW_S
 from serkit.errors import AudioError, MissingExtraError, ModelError
+from serkit.runtime.affect import UNKNOWN, Affect, HasAffect
 from serkit.runtime.caution import Caution
 from serkit.runtime.decision import check_confidence
 from serkit.runtime.prediction import Prediction, Window
@@ -83,7 +84,7 @@ _MAX_S = 3600.0
 
 
 @dataclass(frozen=True, slots=True)
-class Segment:
+class Segment(HasAffect):
     """A stretch of a recording with one answer.
 
     Attributes:
@@ -92,21 +93,18 @@ class Segment:
         label: The most probable emotion; None if there is none, for the given `reason`.
         scores: Mean probability of each requested emotion, weighted by duration; they sum to 1.
             Empty without voice.
-        arousal: Arousal from -1 to 1, by the places of the emotions in the circumplex (see
-            `arousal_valence`), not learned from ratings; None if it has none.
-        valence: Valence, likewise.
         reason: Why there is no label; None if there is one.
         warnings: Reasons not to trust the answer, each code once.
+        affect: Arousal, valence and dominance, weighted by duration, and where they come from.
     """
 
     start_s: float
     end_s: float
     label: str | None
     scores: dict[str, float]
-    arousal: float | None = None
-    valence: float | None = None
     reason: str | None = None
     warnings: tuple[Caution, ...] = ()
+    affect: Affect = UNKNOWN
 
     @property
     def duration_s(self) -> float:
@@ -170,8 +168,9 @@ class Timeline:
             file: Name of the recording, to make the index that audformat reads.
 
         Returns:
-            A `DataFrame` with columns `label`, `confidence`, `arousal`, `valence`, and the score of
-            each emotion; indexed by `start` and `end` as timedeltas, after `file` if it is given.
+            A `DataFrame` with columns `label`, `confidence`, `arousal`, `valence`, `dominance`,
+            `affect` (their source), and the score of each emotion; indexed by `start` and `end` as
+            timedeltas, after `file` if it is given.
 
         Raises:
             MissingExtraError: pandas is not installed.
@@ -199,5 +198,7 @@ def _row(segment: Segment) -> dict[str, Any]:
         "confidence": segment.confidence,
         "arousal": segment.arousal,
         "valence": segment.valence,
+        "dominance": segment.dominance,
+        "affect": segment.affect.source,
         **segment.scores,
     }

@@ -48,12 +48,12 @@ def csv_text(answers: Answers) -> str:
         writer.writerow(map(printable, cells))
 
     write(
-        "file", "start_s", "end_s", "label", "confidence", "arousal", "valence", *names, "reason",
-        "warnings", "error",
+        "file", "start_s", "end_s", "label", "confidence", "arousal", "valence", "dominance",
+        "affect", *names, "reason", "warnings", "error",
     )  # fmt: skip
     for file, answer in answers:
         if isinstance(answer, Exception):
-            write(file, *("" for _ in range(len(names) + 8)), answer)
+            write(file, *("" for _ in range(len(names) + 10)), answer)
             continue
         for segment in answer.segments:
             write(
@@ -61,6 +61,7 @@ def csv_text(answers: Answers) -> str:
                 *map(_fixed, (segment.start_s, segment.end_s)),
                 segment.label or "",
                 *map(_fixed, (segment.confidence, segment.arousal, segment.valence)),
+                *(_fixed(segment.dominance), segment.affect.source or ""),
                 *(_fixed(segment.scores.get(name)) for name in names),
                 segment.reason or "",
                 ";".join(warning.code for warning in segment.warnings),
@@ -157,8 +158,7 @@ def segment_object(segment: Segment) -> dict[str, Any]:
         "label": segment.label,
         "confidence": round(segment.confidence, _DIGITS),
         "scores": _rounded(segment.scores),
-        "arousal": None if segment.arousal is None else round(segment.arousal, _DIGITS),
-        "valence": None if segment.valence is None else round(segment.valence, _DIGITS),
+        **segment.affect.to_dict(),
         "warnings": _warnings(segment.warnings),
     }
     return values if segment.reason is None else {**values, "reason": segment.reason}
@@ -170,6 +170,7 @@ def window_object(window: Window) -> dict[str, Any]:
         "start_s": round(window.start_s, _DIGITS),
         "end_s": round(window.end_s, _DIGITS),
         "scores": _rounded(window.scores),
+        **window.affect.to_dict(),
         "warnings": _warnings(window.warnings),
     }
 
@@ -179,6 +180,7 @@ def overall_object(overall: Prediction) -> dict[str, Any]:
     values = {
         "label": overall.label,
         "scores": _rounded(overall.scores),
+        **overall.affect.to_dict(),
         "warnings": _warnings(overall.warnings),
     }
     return values if overall.reason is None else {**values, "reason": overall.reason}

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from serkit.audio import SAMPLE_RATE
+from serkit.runtime.affect import UNKNOWN, affect_of
 from serkit.runtime.caution import Caution
 from serkit.runtime.decision import chosen_labels, decided, distance_cautions, scores_of
 from serkit.runtime.events import Event, PartialEvent, SegmentEvent, VoiceEvent
@@ -23,7 +25,7 @@ from serkit.runtime.timeline import Segment, TimelineSettings
 
 if TYPE_CHECKING:
     from serkit.audio.voice import VoiceSegment
-    from serkit.runtime.recognizer import Recognizer
+    from serkit.runtime.recognizer import Answer, Recognizer
 
 Array = NDArray[np.float32]
 
@@ -77,7 +79,7 @@ class _Turn:
         voiced_to: The voice known so far ends here.
         next: Start of the next window.
         covered: End of the last cell.
-        recent: Windows that may cover the next cell, or else the latest: end, probabilities.
+        recent: Windows that may cover the next cell, or else the latest: end, answer.
     """
 
     start: int
@@ -94,13 +96,13 @@ class _Classified:
     Attributes:
         start: Its first sample or frame.
         end: The position after its last.
-        probabilities: Shape `[n_labels]`; None for digital silence.
+        answer: Its results; None for digital silence.
         cautions: Reasons not to trust them.
     """
 
     start: int
     end: int
-    probabilities: NDArray[np.float64] | None
+    answer: Answer | None
     cautions: tuple[Caution, ...]
 
 
@@ -152,11 +154,15 @@ class Tracker:
         self._paused_at = 0
         self._events: list[Event] = []
         self._smoother = smoother(settings, len(self._chosen))
-        self._builder = SegmentBuilder(self._named, settings.min_confidence)
-        self._total = np.zeros(len(self._chosen))
+        self._builder = SegmentBuilder(
+            self._named, partial(affect_of, model.card), settings.min_confidence
+        )
+        n_labels, n_dimensions = len(self._chosen), len(model.card.dimensions)
+        # Sums of the probabilities and then the dimensions of the windows.
+        self._total = np.zeros(n_labels + n_dimensions)
         self._weight = self._seconds = self._distance = 0.0
         self._check = SoundCheck()
-        self._plain = np.zeros(len(self._chosen))
+        self._plain = np.zeros(n_labels + n_dimensions)
         self._why_not = NO_VOICE if voice else SILENT
 
     @property
@@ -227,10 +233,12 @@ class Tracker:
         if not self._seconds:
             return Prediction(None, {}, duration_s, name, self._why_not, cautions)
         mean = self._total / self._weight if self._weight else self._plain / self._seconds
-        scores = self._named(mean)
+        probabilities, dimensions = np.split(mean, [len(self._chosen)])
+        scores = self._named(probabilities)
         label, reason = decided(scores, self._settings.min_confidence)
+        affect = affect_of(self._model.card, scores, dimensions)
         cautions += distance_cautions(self._model.card, self._distance / self._seconds)
-        return Prediction(label, scores, duration_s, name, reason, cautions)
+        return Prediction(label, scores, duration_s, name, reason, cautions, affect)
 
     def _hear(self, ended: Sequence[VoiceSegment], open_since_s: float | None) -> None:
         for stretch in ended:
@@ -314,8 +322,7 @@ class Tracker:
 
     def _classified(self, start: int, end: int) -> _Classified:
         content = self._held.take(start, end)
-        found, outputs = self._model.classify(content, self._chosen)
-        probabilities = None if found is None else found.astype(np.float64)
+        answer = self._model.classify(content, self._chosen)
         cautions = self._losses()
         check = window_check(content)
         if check is not None:
@@ -323,23 +330,25 @@ class Tracker:
             self._check.include(check)
         seconds = (end - start) / self._rate
         named: dict[str, float] = {}
-        label = None
-        if outputs is not None and probabilities is not None:
-            distance = 0.0 if outputs.distances is None else float(outputs.distances[0])
-            cautions += distance_cautions(self._model.card, distance)
+        label, affect = None, UNKNOWN
+        if answer is not None:
+            cautions += distance_cautions(self._model.card, answer.distance)
+            probabilities = answer.probabilities.astype(np.float64)
             named = self._named(probabilities)
             label, _ = decided(named, self._settings.min_confidence)
+            affect = affect_of(self._model.card, named, answer.dimensions)
             weight = self._weight_of(probabilities, seconds)
-            self._total += weight * probabilities
+            values = np.concatenate([probabilities, answer.dimensions])
+            self._total += weight * values
             self._weight += weight
-            self._plain += seconds * probabilities
+            self._plain += seconds * values
             self._seconds += seconds
-            self._distance += seconds * distance
+            self._distance += seconds * answer.distance
         else:
             self._why_not = SILENT
-        window = Window(start / self._rate, end / self._rate, named, cautions)
+        window = Window(start / self._rate, end / self._rate, named, cautions, affect)
         self._events.append(PartialEvent(window, label))
-        return _Classified(start, end, probabilities, cautions)
+        return _Classified(start, end, answer, cautions)
 
     def _weight_of(self, probabilities: NDArray[np.float64], seconds: float) -> float:
         if self._settings.aggregation == "mean":
@@ -355,15 +364,21 @@ class Tracker:
         middle = (turn.covered + end) / 2
         covering = [one for one in turn.recent if one.start <= middle < one.end]
         covering = covering or [turn.recent[-1]]
-        rows = [one.probabilities for one in covering if one.probabilities is not None]
+        answers = [one.answer for one in covering if one.answer is not None]
         start, turn.covered = turn.covered, end
         cautions = merged([one.cautions for one in covering])
-        if not rows:
+        if not answers:
             self._silence(start, end, SILENT, cautions)
             return
         weight = (end - start) / self._hop
-        mean: NDArray[np.float64] = np.mean(rows, axis=0)
-        self._smooth(Cell(start / self._rate, end / self._rate, weight, mean, None, cautions))
+        probabilities: NDArray[np.float64] = np.mean(
+            [one.probabilities for one in answers], axis=0, dtype=np.float64
+        )
+        dimensions: NDArray[np.float64] = np.mean([one.dimensions for one in answers], axis=0)
+        seconds = start / self._rate, end / self._rate
+        self._smooth(
+            Cell(*seconds, weight, probabilities, cautions=cautions, dimensions=dimensions)
+        )
 
     def _pause_until(self, end: int) -> None:
         """The pause between two turns, or before the first or after the last."""

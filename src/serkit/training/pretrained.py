@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from serkit.errors import MissingExtraError, ModelError
-from serkit.files import read_bounded
 from serkit.text import one_line, printable, shortened, shown
+from serkit.training.hub import Repository, name_of, opened
 
 if TYPE_CHECKING:
     from torch import nn
@@ -23,9 +22,6 @@ PAPER_ENCODERS: Mapping[str, str] = {
     "bert-tiny": "google/bert_uncased_L-2_H-128_A-2",
 }
 """Hub ids of the four encoders of Pandelea et al. (2021), section 3.1, by the names there."""
-
-_MAX_README = 1 << 20
-_LICENCE = re.compile(r"^license:[ \t]*(\S.{0,80})$", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -99,7 +95,7 @@ def load_pretrained(id_or_folder: str) -> Pretrained:
             error.name or "transformers", "encoders", "loading a pretrained transformer"
         ) from error
     source = PAPER_ENCODERS.get(id_or_folder, id_or_folder)
-    refuse_pickles(source)
+    _refuse_pickles(source)
     logging.set_verbosity_error()  # type: ignore[no-untyped-call]
     logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     options: dict[str, Any] = {"trust_remote_code": False}
@@ -125,24 +121,11 @@ def load_pretrained(id_or_folder: str) -> Pretrained:
             f"{shown(source)} has no tokenizer with padding that the library tokenizers reads; "
             "expected one such as that of BERT or RoBERTa"
         )
-    name = id_or_folder if id_or_folder in PAPER_ENCODERS else _name(source)
+    name = id_or_folder if id_or_folder in PAPER_ENCODERS else name_of(source)
     return Pretrained(name, transformer.eval(), backend, str(tokenizer.pad_token), _licence(source))
 
 
-def _name(source: str) -> str:
-    path = Path(source)
-    return shortened(printable(path.resolve().name if path.is_dir() else source), 200)
-
-
-def refuse_pickles(source: str) -> None:
-    """Refuse a folder whose weights are pickled.
-
-    Args:
-        source: A folder; ids on the hub are not looked up.
-
-    Raises:
-        ModelError: There is no safetensors file, but a pickled one.
-    """
+def _refuse_pickles(source: str) -> None:
     folder = Path(source)
     if not folder.is_dir() or any(folder.glob("*.safetensors")):
         return
@@ -156,25 +139,12 @@ def refuse_pickles(source: str) -> None:
 
 def _licence(source: str) -> str:
     """The licence in the head of the model card; empty if there is none."""
-    readme = Path(source) / "README.md"
-    try:
-        text = read_bounded(readme, _MAX_README).decode("utf-8", "replace")
-    except OSError:
-        text = _hub_card(source)
-    head = text.partition("\n---")[0] if text.startswith("---") else ""
-    found = _LICENCE.search(head)
-    return printable(found[1].strip().strip("'\"")) if found else ""
-
-
-def _hub_card(source: str) -> str:
-    if Path(source).exists():
-        return ""
-    from huggingface_hub import hf_hub_download
-
-    try:
-        return Path(hf_hub_download(source, "README.md")).read_text("utf-8", "replace")
-    except Exception:  # no card, or no network: the licence is unknown
-        return ""
+    if not Path(source).is_dir():
+        try:
+            return opened(source, "README.md").head().licence
+        except ModelError:  # no network: the licence is unknown
+            return ""
+    return Repository(name_of(source), Path(source)).head().licence
 
 
 def save_pretrained(pretrained: Pretrained, folder: Path) -> None:

@@ -1,0 +1,455 @@
+"""Pretrained classifiers of sound of the library `transformers`: by id or from a folder."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from serkit.audio import SAMPLE_RATE
+from serkit.errors import MissingExtraError, ModelError
+from serkit.plain import is_int
+from serkit.text import one_line, printable, shortened, shown
+from serkit.training.hub import CardHead, Repository, opened
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+WAVEFORM_FAMILIES = (
+    "hubert",
+    "wav2vec2",
+    "wavlm",
+    "data2vec-audio",
+    "unispeech",
+    "unispeech-sat",
+    "wav2vec2-conformer",
+    "sew",
+    "sew-d",
+)
+"""Values of `model_type` whose input is the waveform."""
+
+FAMILIES = (*WAVEFORM_FAMILIES, "whisper", "audio-spectrogram-transformer")
+"""All values of `model_type` that can be loaded."""
+
+MAX_WEIGHT_BYTES = 2_000_000_000
+"""Weights in float32, at most: an ONNX file has at most 2 GiB."""
+
+_CONFIG, _PREPROCESSOR, _PROCESSOR = (
+    "config.json",
+    "preprocessor_config.json",
+    "processor_config.json",
+)
+_SAFE, _PICKLED = "model.safetensors", "pytorch_model.bin"
+_MAX_LAYERS = 256
+_MAX_SHARDS = 64
+# Weight normalisation of PyTorch before 2.0.
+_OLD_NAMES = {
+    ".weight_g": ".parametrizations.weight.original0",
+    ".weight_v": ".parametrizations.weight.original1",
+}
+# Replaces masked frames in training, and is not used otherwise.
+_UNUSED = re.compile(r"(^|\.)masked_spec_embed$")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PretrainedAudio:
+    """A pretrained classifier of sound.
+
+    Attributes:
+        name: The id with its revision, or the name of the folder.
+        architecture: Class of its network.
+        network: The network, in evaluation mode.
+        last: Name of its last layer.
+        front_end: From samples at 16 kHz to the input of the network.
+        labels: Names of its outputs, in their order.
+        head: What its model card says.
+        longest_s: Longest sound that is not cut off, in seconds; None for any.
+    """
+
+    name: str
+    architecture: str
+    network: nn.Module
+    last: str
+    front_end: nn.Module
+    labels: tuple[str, ...]
+    head: CardHead
+    longest_s: float | None
+
+    @property
+    def n_parameters(self) -> int:
+        """Number of weights and biases."""
+        return sum(one.numel() for one in self.network.parameters())
+
+
+def load_audio(id_or_folder: str, *, allow_pickle: bool = False) -> PretrainedAudio:
+    """Load a classifier of sound.
+
+    Configuration and sizes are checked before the weights are downloaded and read. Code of a
+    repository is never run, and a file that its configuration names never opened.
+
+    Args:
+        id_or_folder: An id on the Hugging Face hub, or a folder with `config.json`,
+            `preprocessor_config.json` and `model.safetensors`.
+        allow_pickle: Whether weights may be pickled; PyTorch's restricted unpickler reads them,
+            which builds tensors only, but whose safety depends on its version.
+
+    Raises:
+        ModelError: It cannot be downloaded or read, is of another architecture, needs its own code,
+            or its weights are not those of its configuration.
+        MissingExtraError: transformers or torch is not installed.
+    """
+    try:
+        import torch
+        import transformers
+    except ImportError as error:
+        raise MissingExtraError(error.name or "torch", "import", "importing a model") from error
+    transformers.utils.logging.set_verbosity_error()  # type: ignore[no-untyped-call]
+    repository = opened(id_or_folder, "*.json", "README.md")
+    values, extractor = repository.json(_CONFIG), _extractor(repository)
+    family = _family(repository, values, extractor)
+    try:
+        config = transformers.AutoConfig.for_model(
+            family, **{key: value for key, value in values.items() if key != "model_type"}
+        )
+        front_end, longest_s = _front_end(family, extractor, config)
+        weights = _weight_files(id_or_folder, repository, allow_pickle=allow_pickle)
+        state = _renamed(_states(weights))
+        with torch.device("meta"):
+            _check_shapes(repository.name, _network(family, config, state), state)
+        network = _network(family, config, state)
+        network.load_state_dict(state, strict=False)
+    except (ModelError, MissingExtraError):
+        raise
+    except Exception as error:  # of many types: of configurations, of safetensors, of PyTorch
+        raise ModelError(
+            f"{repository.name} cannot be loaded: {shortened(printable(one_line(error)), 300)}"
+        ) from error
+    last = _last_layer(network)
+    return PretrainedAudio(
+        name=repository.name,
+        architecture=_architecture(network, values),
+        network=network.eval().requires_grad_(False),
+        last=last,
+        front_end=front_end,
+        labels=_labels(repository.name, config, network.get_submodule(last)),
+        head=repository.head(),
+        longest_s=longest_s,
+    )
+
+
+def load_encoder(id_or_folder: str) -> nn.Module:
+    """Load a waveform transformer without a head, to be trained further.
+
+    As `load_audio`, but for safetensors alone; the head of a classifier is left out. SpecAugment,
+    which transformers applies in training by default, is switched off.
+
+    Args:
+        id_or_folder: An id on the Hugging Face hub, or a folder with `config.json` and
+            `model.safetensors`.
+
+    Raises:
+        ModelError: As `load_audio`.
+        MissingExtraError: transformers or torch is not installed.
+    """
+    try:
+        import torch
+        import transformers
+    except ImportError as error:
+        raise MissingExtraError(
+            error.name or "torch", "speech", "training a speech transformer"
+        ) from error
+    transformers.utils.logging.set_verbosity_error()  # type: ignore[no-untyped-call]
+    repository = opened(id_or_folder, "*.json", "README.md")
+    values = repository.json(_CONFIG)
+    family = _family(repository, values, {}, WAVEFORM_FAMILIES)
+    try:
+        config = transformers.AutoConfig.for_model(
+            family, **{key: value for key, value in values.items() if key != "model_type"}
+        )
+        config.apply_spec_augment = False
+        classes: Any = transformers.AutoModel
+        weights = _weight_files(id_or_folder, repository, allow_pickle=False)
+        state = _renamed(_states(weights))
+        with torch.device("meta"):
+            empty = classes.from_config(config, attn_implementation="eager")
+        prefix = f"{empty.base_model_prefix}."
+        inside = {n.removeprefix(prefix): v for n, v in state.items() if n.startswith(prefix)}
+        _check_shapes(repository.name, empty, inside or state)
+        network: nn.Module = classes.from_config(config, attn_implementation="eager")
+        network.load_state_dict(inside or state, strict=False)
+    except (ModelError, MissingExtraError):
+        raise
+    except Exception as error:  # of many types: of configurations, of safetensors, of PyTorch
+        raise ModelError(
+            f"{repository.name} cannot be loaded: {shortened(printable(one_line(error)), 300)}"
+        ) from error
+    return network
+
+
+def _extractor(repository: Repository) -> dict[str, Any]:
+    """The configuration of the feature extractor."""
+    if repository.file(_PREPROCESSOR) is None and repository.file(_PROCESSOR) is not None:
+        values = repository.json(_PROCESSOR).get("feature_extractor")
+        if isinstance(values, dict):
+            return values
+    return repository.json(_PREPROCESSOR)
+
+
+def _family(
+    repository: Repository,
+    values: Mapping[str, Any],
+    extractor: Mapping[str, Any],
+    known: Sequence[str] = FAMILIES,
+) -> str:
+    """The `model_type`, after checks of both configurations."""
+    for name, one in ((_CONFIG, values), (_PREPROCESSOR, extractor)):
+        if "auto_map" in one:
+            raise ModelError(
+                f"{repository.name}: {name} asks for code of the repository (auto_map), which "
+                "serkit never runs; expected an architecture of the library transformers"
+            )
+    if values.get("quantization_config") is not None:
+        raise ModelError(
+            f"{repository.name}: the weights are quantised; expected those of float16 or float32"
+        )
+    family = values.get("model_type")
+    if not isinstance(family, str) or family not in known:
+        raise ModelError(
+            f"{repository.name}: model_type is {shown(family, 80)}; expected a model of sound of "
+            f"one of {', '.join(known)}"
+        )
+    for key in ("num_hidden_layers", "encoder_layers"):
+        if key in values and not is_int(values[key], 1, _MAX_LAYERS):
+            raise ModelError(
+                f"{repository.name}: {key} is {shown(values[key], 80)}; expected 1 to {_MAX_LAYERS}"
+            )
+    rate = extractor.get("sampling_rate", SAMPLE_RATE)
+    if rate != SAMPLE_RATE:
+        raise ModelError(
+            f"{repository.name}: its sampling rate is {shown(rate, 40)} Hz; expected {SAMPLE_RATE}"
+        )
+    return family
+
+
+def _front_end(
+    family: str, extractor: Mapping[str, Any], config: Any
+) -> tuple[nn.Module, float | None]:
+    """Preprocessing as in the feature extractor, and the longest sound it takes, in seconds."""
+    from torch import nn
+
+    from serkit.networks.audio import KaldiLogMel, Normaliser, WhisperLogMel
+
+    def require(key: str, expected: Any, default: Any) -> None:
+        found = extractor.get(key, default)
+        if found != expected:
+            raise ModelError(
+                f"{key} of its feature extractor is {shown(found)}; expected {expected}"
+            )
+
+    if family == "whisper":
+        n_frames = 2 * int(config.max_source_positions)
+        for key, expected, default in (
+            ("n_fft", 400, 400),
+            ("hop_length", 160, 160),
+            ("feature_size", config.num_mel_bins, 80),
+            ("chunk_length", n_frames // 100, 30),
+            ("dither", 0.0, 0.0),
+        ):
+            require(key, expected, default)
+        return WhisperLogMel(config.num_mel_bins, n_frames), n_frames / 100
+    if family == "audio-spectrogram-transformer":
+        require("num_mel_bins", config.num_mel_bins, 128)
+        require("max_length", config.max_length, 1024)
+        mean, std = extractor.get("mean", -4.2677393), extractor.get("std", 4.5689974)
+        if not extractor.get("do_normalize", True):
+            mean, std = 0.0, 0.5
+        front_end = KaldiLogMel(config.num_mel_bins, config.max_length, float(mean), float(std))
+        return front_end, config.max_length / 100
+    require("feature_size", 1, 1)
+    return Normaliser() if extractor.get("do_normalize", True) else nn.Identity(), None
+
+
+def _weight_files(source: str, repository: Repository, *, allow_pickle: bool) -> list[Path]:
+    """The files of the weights, downloaded if need be."""
+    if repository.is_snapshot:
+        repository = opened(source, "*.json", "README.md", "model*.safetensors")
+    found = _shards(repository, _SAFE)
+    if found:
+        return found
+    if not allow_pickle:
+        pickled = repository.file(_PICKLED) or repository.file(f"{_PICKLED}.index.json")
+        why = f"its weights are pickled ({_PICKLED})" if pickled else f"it has no {_SAFE}"
+        raise ModelError(
+            f"{repository.name}: {why}; expected {_SAFE}: unpickling can run code. Convert the "
+            "weights where you trust them, or add --allow-pickle to serkit import"
+        )
+    if repository.is_snapshot:
+        repository = opened(source, "*.json", "README.md", "pytorch_model*.bin")
+    found = _shards(repository, _PICKLED)
+    if not found:
+        raise ModelError(f"{repository.name}: has neither {_SAFE} nor {_PICKLED}")
+    return found
+
+
+def _shards(repository: Repository, name: str) -> list[Path]:
+    """The file of a name, or the files in its index; empty if there is none."""
+    whole = repository.file(name)
+    if whole is not None:
+        return [whole]
+    if repository.file(f"{name}.index.json") is None:
+        return []
+    stem, _, suffix = name.rpartition(".")
+    names = repository.json(f"{name}.index.json").get("weight_map")
+    pattern = re.compile(rf"{re.escape(stem)}-\d{{5}}-of-\d{{5}}\.{suffix}")
+    shards = sorted(set(map(str, names.values()))) if isinstance(names, dict) else []
+    if not shards or len(shards) > _MAX_SHARDS or not all(map(pattern.fullmatch, shards)):
+        raise ModelError(
+            f"{repository.name}: {name}.index.json names {shown(shards)}; expected 1 to "
+            f"{_MAX_SHARDS} files such as {stem}-00001-of-00002.{suffix}"
+        )
+    files = [repository.file(shard) for shard in shards]
+    missing = [shard for shard, file in zip(shards, files, strict=True) if file is None]
+    if missing:
+        raise ModelError(
+            f"{repository.name}: {missing[0]} is missing; get the whole folder, or import the "
+            "model online to resume the download"
+        )
+    return [file for file in files if file is not None]
+
+
+def _states(files: list[Path]) -> dict[str, Tensor]:
+    """All tensors of some files, in float32."""
+    import torch
+    from safetensors.torch import load_file
+
+    size = sum(file.stat().st_size for file in files)
+    if size > MAX_WEIGHT_BYTES:
+        raise _too_large(files[0].parent.name, size)
+    state: dict[str, Tensor] = {}
+    for file in files:
+        if file.suffix == ".safetensors":
+            found = load_file(file)
+        else:
+            found = torch.load(file, map_location="cpu", weights_only=True)
+        if not isinstance(found, dict) or not all(
+            isinstance(name, str) and isinstance(value, torch.Tensor)
+            for name, value in found.items()
+        ):
+            raise ModelError(f"{file}: is no table of tensors by name")
+        state |= {n: v.float() if v.is_floating_point() else v for n, v in found.items()}
+    broken = [name for name, value in state.items() if not torch.isfinite(value).all()]
+    if broken:
+        raise ModelError(f"{files[0]}: {shown(broken[0], 80)} has values that are not finite")
+    return state
+
+
+def _too_large(name: str, size: int) -> ModelError:
+    return ModelError(
+        f"{name}: its weights take {size / 1e9:.2f} GB; expected at most "
+        f"{MAX_WEIGHT_BYTES / 1e9:.0f} GB in float32, as an ONNX file has at most 2 GiB"
+    )
+
+
+def _renamed(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Tensors by their names in today's PyTorch, without those that are not used."""
+    result = {}
+    for name, value in state.items():
+        for old, new in _OLD_NAMES.items():
+            if name.endswith(old):
+                name = name.removesuffix(old) + new
+        if not _UNUSED.search(name):
+            result[name] = value
+    return result
+
+
+def _network(family: str, config: Any, state: Mapping[str, Tensor]) -> nn.Module:
+    """A network with random weights, of the class that the names of the weights belong to."""
+    from transformers import AutoModel, AutoModelForAudioClassification
+
+    from serkit.networks.audio import DenseHead
+
+    eager = {"attn_implementation": "eager"}
+    if {"classifier.dense.weight", "classifier.out_proj.weight"} <= state.keys():
+        pooling = getattr(config, "pooling_mode", "mean")
+        if family not in WAVEFORM_FAMILIES or pooling != "mean":
+            raise ModelError(
+                f"a head of two layers on {family} with {shown(pooling, 40)} pooling; expected a "
+                "waveform model with mean pooling"
+            )
+        transformers: Any = AutoModel
+        base = transformers.from_config(config, **eager)
+        return DenseHead(base.base_model_prefix, base, config.hidden_size, config.num_labels)
+    classes: Any = AutoModelForAudioClassification
+    network: nn.Module = classes.from_config(config, **eager)
+    return network
+
+
+def _check_shapes(name: str, network: nn.Module, state: Mapping[str, Tensor]) -> None:
+    """Hold the weights of a file against those of a network, which need not be allocated."""
+    wanted = {
+        key: tuple(value.shape)
+        for key, value in network.state_dict().items()
+        if not _UNUSED.search(key)
+    }
+    size = 4 * sum(one.numel() for one in network.parameters())
+    if size > MAX_WEIGHT_BYTES:
+        raise _too_large(name, size)
+    ignored = getattr(network, "_keys_to_ignore_on_load_unexpected", None) or []
+    missing = sorted(wanted.keys() - state.keys())
+    extra = sorted(
+        key
+        for key in state.keys() - wanted.keys()
+        if not any(re.search(pattern, key) for pattern in ignored)
+    )
+    if missing or extra:
+        raise ModelError(
+            f"{name}: the weights are not those of {type(network).__name__}: missing "
+            f"{_listed(missing)}; unexpected {_listed(extra)}. Expected a fine-tuned classifier of "
+            "this architecture, head included"
+        )
+    for key, shape in wanted.items():
+        if tuple(state[key].shape) != shape:
+            raise ModelError(
+                f"{name}: {key} has shape {list(state[key].shape)}, but its configuration says "
+                f"{list(shape)}"
+            )
+
+
+def _listed(names: list[str]) -> str:
+    shown_names = ", ".join(map(printable, names[:4]))
+    return shortened(shown_names, 300) + f" and {len(names) - 4} more" * (len(names) > 4) or "none"
+
+
+def _last_layer(network: nn.Module) -> str:
+    """Name of the last layer of a classifier."""
+    from torch import nn
+
+    for name in ("classifier", "classifier.dense", "classifier.out_proj"):
+        try:
+            layer = network.get_submodule(name)
+        except AttributeError:
+            continue
+        if isinstance(layer, nn.Linear) and name != "classifier.dense":
+            return name
+    return "classifier.dense"
+
+
+def _architecture(network: nn.Module, values: Mapping[str, Any]) -> str:
+    named = values.get("architectures")
+    if isinstance(named, list) and named and isinstance(named[0], str):
+        return shortened(printable(named[0]), 100)
+    return type(network).__name__
+
+
+def _labels(name: str, config: Any, last: Any) -> tuple[str, ...]:
+    """Names of the outputs."""
+    table = config.id2label
+    n_outputs = last.out_features
+    labels = tuple(str(table.get(i, "")).strip() for i in range(n_outputs))
+    if len(table) != n_outputs or not all(labels) or len(set(labels)) != n_outputs:
+        raise ModelError(
+            f"{name}: id2label is {shown(table)}; expected {n_outputs} different names"
+        )
+    return labels
