@@ -75,9 +75,7 @@ def anchored(recipe: SpeechRecipe, corpus: str, folder: Path) -> dict[str, Any]:
     split = find_protocol(SPLITS[corpus])
     runs = {
         "alone": outcome(longer, alone, split, folder / f"{corpus}-alone"),
-        "anchored": outcome(
-            recipe, data, split.anchored([ANCHOR]), folder / f"{corpus}-anchored"
-        ),
+        "anchored": outcome(recipe, data, split.anchored([ANCHOR]), folder / f"{corpus}-anchored"),
     }
     found = compare(runs["alone"], runs["anchored"])
     return {

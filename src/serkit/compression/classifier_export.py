@@ -20,6 +20,7 @@ from torch.nn.utils.parametrize import remove_parametrizations
 
 from serkit.adaptation import softmax
 from serkit.audio import SAMPLE_RATE, read
+from serkit.compression.onnx_precision import in_precision
 from serkit.container import METADATA_KEY
 from serkit.errors import MissingExtraError, ModelError
 from serkit.files import write_atomically
@@ -86,11 +87,34 @@ def export_classifier(
     """
     n_parameters = pretrained.n_parameters
     network = AudioClassifier(pretrained.front_end, pretrained.network, pretrained.last).eval()
-    _fold_weight_norm(network)
     if card.dimensions:
         _rescale(network.last, *value_range)
-    description = GraphDescription(network.width, n_parameters)
-    widths = output_widths(card, description)
+    return export_network(
+        network,
+        card,
+        GraphDescription(network.width, n_parameters, "int8" if int8 else "fp32"),
+        sounds=sounds,
+    )
+
+
+def export_network(
+    network: nn.Module, card: ModelCard, wanted: GraphDescription, *, sounds: Sequence[Array] = ()
+) -> ExportedClassifier:
+    """Export a network, and compare it with torch on sounds of several lengths.
+
+    Args:
+        network: From samples `[n, n_samples]` to logits (or dimensions) and embeddings; it is
+            changed and must not be used afterwards.
+        card: Its card, whose labels or dimensions are its outputs.
+        wanted: The graph to make.
+        sounds: As for `export_classifier`, with the preprocessing of the card.
+
+    Raises:
+        ModelError: As `export_classifier`.
+        MissingExtraError: onnx or onnxruntime is not installed.
+    """
+    _fold_weight_norm(network)
+    widths = output_widths(card, wanted)
     speech = list(sounds) or [shipped_speech()]
     probes = _probes(speech, card.window_s)
     expected = [_by_torch(network, probe) for probe in probes]
@@ -99,27 +123,30 @@ def export_classifier(
     difference = _difference(found, expected)
     if not difference <= _TOLERANCE:
         raise ModelError(
-            f"the exported graph of {pretrained.name} differs from torch by {difference:.2g} of "
-            f"its outputs; expected at most {_TOLERANCE:g}: the architecture cannot be imported"
+            f"the exported graph of {card.name} differs from torch by {difference:.2g} of "
+            f"its outputs; expected at most {_TOLERANCE:g}: the architecture cannot be exported"
         )
-    if int8:
-        from serkit.compression.onnx_static import static_int8
-
-        windows = [cut for one in speech for cut in _cut(one, card.window_s)]
-        graph = static_int8(graph, [{INPUT: window[None]} for window in windows])
-        description = GraphDescription(network.width, n_parameters, "int8")
+    if wanted.precision != "fp32":
+        graph = _in_precision(graph, wanted.precision, speech, card.window_s)
         found = _by_onnx(graph, widths, probes)
         difference = _difference(found, expected)
         if not math.isfinite(difference):
-            raise ModelError(f"{pretrained.name} has outputs that are not finite in int8")
+            raise ModelError(f"{card.name} has outputs that are not finite in {wanted.precision}")
     moved = [
         np.abs(softmax(one[0]) - softmax(other[0])).mean()
         for one, other in zip(found, expected, strict=True)
         if card.labels
     ]
-    return ExportedClassifier(
-        graph, description, difference, float(np.mean(moved)) if moved else 0.0
-    )
+    return ExportedClassifier(graph, wanted, difference, float(np.mean(moved)) if moved else 0.0)
+
+
+def _in_precision(graph: bytes, precision: str, speech: Sequence[Array], window_s: float) -> bytes:
+    if precision == "fp16":
+        return in_precision(graph, "fp16")
+    from serkit.compression.onnx_static import static_int8
+
+    windows = [cut for one in speech for cut in _cut(one, window_s)]
+    return static_int8(graph, [{INPUT: window[None]} for window in windows])
 
 
 def with_card(exported: ExportedClassifier, card: ModelCard) -> bytes:
@@ -177,7 +204,7 @@ def _cut(sound: Array, window_s: float) -> list[Array]:
     return [cut for cut in cuts if len(cut) >= least]
 
 
-def _by_torch(network: AudioClassifier, sound: Array) -> tuple[Array, Array]:
+def _by_torch(network: nn.Module, sound: Array) -> tuple[Array, Array]:
     with torch.no_grad():
         outputs, embeddings = network(torch.from_numpy(sound)[None])
     return outputs.numpy(), embeddings.numpy()
@@ -222,7 +249,7 @@ def _rescale(last: nn.Linear, low: float, high: float) -> None:
         last.bias.mul_(2.0 / (high - low)).sub_((high + low) / (high - low))
 
 
-def _traced(network: AudioClassifier, outputs: Sequence[str]) -> bytes:
+def _traced(network: nn.Module, outputs: Sequence[str]) -> bytes:
     """The network as ONNX with float32 weights, for sounds of any number and length."""
     try:
         import onnx  # noqa: F401  # torch's exporter reports its absence less clearly

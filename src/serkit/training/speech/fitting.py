@@ -75,8 +75,9 @@ def learn_speech(
             `[n_training, n_labels]`; None without a teacher.
         workers: Processes that read recordings; 0 for none.
         checkpoint: File that keeps the state after every epoch, from which an interrupted training
-            is resumed; removed at the end.
-        checkpoints: A folder instead, in which each training has a file of its own.
+            is resumed; to be removed when the model is saved.
+        checkpoints: A folder instead, in which each training has a file of its own, removed at the
+            end.
         on_epoch: Called with each line of the training log.
 
     Returns:
@@ -97,7 +98,7 @@ def learn_speech(
     lesson = Lesson(training, validation, teacher)
     train(network, lesson, recipe, seed=seed, workers=workers, checkpoint=kept, on_epoch=on_epoch)
     temperature = fit_temperature(logits_of(network, validation), validation.targets)
-    if kept is not None:
+    if kept is not None and checkpoint is None:
         kept.remove()
     card = ModelCard(
         name=recipe.name,
