@@ -17,6 +17,7 @@ from page import (
     quantised_models,
     robustness,
     shuffled_splits,
+    speech,
     speed,
     text,
     transmission,
@@ -42,6 +43,7 @@ SECTIONS: tuple[Callable[[Results], Section], ...] = (
     speed.section,
     text.section,
     heads.section,
+    speech.section,
     limits.section,
 )
 

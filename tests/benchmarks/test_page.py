@@ -371,3 +371,15 @@ def test_the_timeline_has_its_speed_and_latency(results):
     assert row_of(text, "timeline, voice by `bands`") == ["3.00", "0.00083", "1.0", "53"]
     assert row_of(text, "librosa |") == ["18.00", "0.00500", "6.0", "53"]
     assert row_of(text, "a full window") == ["9", "128", "594"]
+
+
+def test_networks_on_waveforms(results):
+    page = site(results)["results/speech.md"]
+    paper, student = page.split("## A log-mel network")
+    assert row_of(paper, "UA") == ["60.0 ± 3.0", "61.0 ± 2.0", "+1.0", "61.6, 61.6"]
+    assert row_of(paper, "class weight") == ["1.065"] * 4
+    assert row_of(student, "UA") == ["55.0 ± 3.0", "60.0 ± 2.0", "+5.0"]
+    assert row_of(student, "angry (true)") == ["90", "5", "3", "2", "90.0"]
+    assert row_of(student, "arousal: high, low") == ["90.0, 60.0", "70.0"]
+    assert row_of(student, "valence") == ["90.0, 60.0", "no error"]
+    assert "+3.0 (+1.0 to +5.0) points, p 0.0123 (sign flips over 24 speakers)" in student

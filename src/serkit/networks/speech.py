@@ -327,7 +327,8 @@ class _Block(nn.Module):
         rows = rows + self.dropout(nn.functional.gelu(self.local(local)).transpose(1, 2))
         rows = rows + self.dropout(self._attention(self.norms[1](rows), inside))
         wide = nn.functional.gelu(self.wide(self.norms[2](rows)))
-        return rows + self.dropout(self.narrow(wide))
+        out: Tensor = rows + self.dropout(self.narrow(wide))
+        return out
 
     def _attention(self, rows: Tensor, inside: Tensor | None) -> Tensor:
         n, n_frames, width = rows.shape
@@ -337,7 +338,8 @@ class _Block(nn.Module):
         if inside is not None:
             scores = scores.masked_fill(~inside[:, None, None], -torch.inf)
         attended = torch.matmul(scores.softmax(dim=3).to(value.dtype), value)
-        return self.joined(attended.transpose(1, 2).reshape(n, n_frames, width))
+        joined: Tensor = self.joined(attended.transpose(1, 2).reshape(n, n_frames, width))
+        return joined
 
 
 def _stretch(n: int, size: int, most: int, device: torch.device) -> Tensor:
