@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+import onnx_toys
 from fuzz import audio, corpora, encoders, models, profiles
 
 READ, REFUSED = "read", "refused"
@@ -214,6 +215,39 @@ def _encoder(**changes: Any) -> Any:
         return "encoder"
 
     return make
+
+
+def _weights_in(canary: Path) -> Any:
+    """Have the first weights of an ONNX model in another file."""
+
+    def edit(model: Any) -> None:
+        tensor = model.graph.initializer[0]
+        tensor.ClearField("raw_data")
+        tensor.data_location = 1
+        tensor.external_data.add(key="location", value=str(canary))
+
+    return edit
+
+
+def _operators_of_others(model: Any) -> None:
+    model.graph.node[0].domain = "evil"
+
+
+def _greedy(model: Any) -> None:
+    """Ask for 40 GB when the graph is run."""
+    from onnx import helper
+
+    shape = helper.make_tensor("shape", 7, [2], [100_000, 100_000])
+    model.graph.initializer.append(shape)
+    last = model.graph.node[-1]
+    name, last.output[0] = last.output[0], "before"
+    model.graph.node.extend(
+        [
+            helper.make_node("ConstantOfShape", ["shape"], ["large"]),
+            helper.make_node("ReduceMax", ["large"], ["zero"], keepdims=0),
+            helper.make_node("Add", ["before", "zero"], [name]),
+        ]
+    )
 
 
 def _linked_encoder(place: Place) -> str:
@@ -473,6 +507,21 @@ def _cases() -> list[Case]:
         Case("encoder: exponential", "encoder", _encoder(vocabulary=encoders.tokenizer("(a+)+$"))),
         Case("encoder: a link", "encoder", _linked_encoder),
         Case("encoder: a file", "encoder", file("encoder", b"{}")),
+        Case("ONNX model", "model", file("m.onnx", onnx_toys.content()), READ),
+        Case(
+            "ONNX model: weights elsewhere",
+            "model",
+            file("m.onnx", lambda place: onnx_toys.content(edit=_weights_in(place.canary))),
+        ),
+        Case(
+            "ONNX model: operators of others",
+            "model",
+            file("m.onnx", onnx_toys.content(edit=_operators_of_others)),
+        ),
+        Case("ONNX model: no card", "model", file("m.onnx", onnx_toys.content(text=False))),
+        Case("ONNX model: a deep card", "model", file("m.onnx", onnx_toys.content(text="[" * 999))),
+        Case("ONNX model: memory", "model", file("m.onnx", onnx_toys.content(edit=_greedy))),
+        Case("ONNX model: half of it", "model", file("m.onnx", onnx_toys.content()[:300])),
         Case("model: a pipe", "model", pipe("m.safetensors")),
         Case("model: half a character", "model", _model(figures={"\ud800": 1})),
         Case("model: no number", "model", _model(figures={"a": float("nan")})),

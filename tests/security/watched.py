@@ -265,6 +265,7 @@ def read(reader: str, path: Path) -> str:
 
 def _warm_up(folder: Path) -> None:
     """Import everything that readers need, before the hook is armed."""
+    import onnx_toys
     from fuzz import audio, corpora, encoders, models, profiles
 
     encoders.write(folder / "encoder")
@@ -281,6 +282,8 @@ def _warm_up(folder: Path) -> None:
         path = folder / f"{number}.safetensors"
         path.write_bytes(content)
         read("model", path)
+    (folder / "m.onnx").write_bytes(onnx_toys.content())
+    read("model", folder / "m.onnx")
     (folder / "p.profile").write_bytes(profiles.of_tiny())
     read("profile", folder / "p.profile")
     for name in (*READERS, "manifest"):

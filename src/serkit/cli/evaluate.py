@@ -25,8 +25,8 @@ def evaluate(
         str,
         typer.Argument(
             metavar="MODEL|RECIPE",
-            help="Model (shipped, or a .safetensors file) to test on all recordings; or recipe "
-            "(shipped, or a YAML file) to train and test on every fold.",
+            help="Model (shipped, or a .safetensors or .onnx file) to test on all recordings; or "
+            "recipe (shipped, or a YAML file) to train and test on every fold.",
         ),
     ],
     corpus: Annotated[

@@ -33,6 +33,15 @@ Profiles = Annotated[
         help="Folder of the profiles; default: SERKIT_PROFILES, or in your data folder.",
     ),
 ]
+Threads = Annotated[int, typer.Option(min=0, help="Threads of an ONNX model; 0 for one per core.")]
+Providers = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--provider",
+        metavar="P",
+        help="Accelerator of an ONNX model: cuda, tensorrt, coreml, nnapi, ...; repeatable.",
+    ),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,13 +22,22 @@ def store_in(folder: Path | None) -> ProfileStore:
     return ProfileStore.default() if folder is None else ProfileStore(folder)
 
 
-def profile_of(name: str, folder: Path | None, model: str | None) -> Profile:
+def profile_of(
+    name: str,
+    folder: Path | None,
+    model: str | None,
+    *,
+    threads: int = 0,
+    providers: Sequence[str] = (),
+) -> Profile:
     """A profile, saved at every step.
 
     Args:
         name: Name of the profile.
         folder: Folder of the profiles; None for the default one.
         model: Name or path of the model; None for the shipped model of the profile.
+        threads: As for `serkit.load`.
+        providers: As for `serkit.load`.
 
     Raises:
         ProfileError: The profile does not exist, is damaged, or belongs to another model.
@@ -38,7 +47,8 @@ def profile_of(name: str, folder: Path | None, model: str | None) -> Profile:
     from serkit.runtime.profile import Profile
 
     path = store_in(folder).existing(name)
-    return Profile.load(path, load(model or _shipped_model_of(path)))
+    source = model or _shipped_model_of(path)
+    return Profile.load(path, load(source, threads=threads, providers=providers))
 
 
 @contextmanager

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from serkit.audio.formats import SUFFIXES
-from serkit.cli.options import Encoder, Format, Profiles
+from serkit.cli.options import Encoder, Format, Profiles, Providers, Threads
 from serkit.cli.personal import profile_of
 from serkit.cli.predict_text import predict_text
 from serkit.cli.progress import late_bar, progress
@@ -66,6 +66,8 @@ def predict(
         typer.Option(metavar="F", help="Lines of dialogues; an empty line begins a new one."),
     ] = None,
     encoder: Encoder = None,
+    threads: Threads = 0,
+    provider: Providers = None,
 ) -> None:
     """Recognise the emotion of recordings, or of lines of text.
 
@@ -95,9 +97,9 @@ def predict(
         )
     refuse_unwritable(report, sources=[*audio, *([model] if model else [])])
     if profile is None:
-        recognizer = load(model or default_model(audio))
+        recognizer = load(model or default_model(audio), threads=threads, providers=provider or ())
     else:
-        known = profile_of(profile, profiles, model)
+        known = profile_of(profile, profiles, model, threads=threads, providers=provider or ())
         recognizer = known.model.with_profile(known)
     with late_bar("Recognising: seconds", after=_LONG_S) as on_seconds:
         answers = recognizer.predict_many(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import tempfile
 import traceback
+from collections.abc import Sequence
 from contextlib import ExitStack
 from enum import StrEnum
 from pathlib import Path
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, BinaryIO
 
 import typer
 
-from serkit.cli.options import Profiles
+from serkit.cli.options import Profiles, Providers, Threads
 from serkit.cli.personal import profile_of
 from serkit.cli.progress import late_bar
 from serkit.cli.streams import complain, signed
@@ -142,6 +143,8 @@ def timeline(
     min_confidence: MinConfidence = None,
     profile: ProfileName = None,
     profiles: Profiles = None,
+    threads: Threads = 0,
+    provider: Providers = None,
 ) -> None:
     """Recognise emotion over time.
 
@@ -162,7 +165,9 @@ def timeline(
         aggregation=aggregation, labels=labels, min_confidence=min_confidence,
     )  # fmt: skip
     voice = voice_of(detector, threshold, min_speech_ms, min_silence_ms, pad_ms)
-    recognizer = recognizer_of(model, profile, profiles, audio)
+    recognizer = recognizer_of(
+        model, profile, profiles, audio, threads=threads, providers=provider or ()
+    )
     with late_bar("Recognising: seconds", after=_LONG_S) as on_seconds:
         answers: list[Answer] = []
         for file in audio:
@@ -202,7 +207,13 @@ def timeline(
 
 
 def recognizer_of(
-    model: str | None, profile: str | None, profiles: Path | None, audio: list[str]
+    model: str | None,
+    profile: str | None,
+    profiles: Path | None,
+    audio: list[str],
+    *,
+    threads: int = 0,
+    providers: Sequence[str] = (),
 ) -> Recognizer:
     """The model of the options, for the user they name.
 
@@ -213,8 +224,8 @@ def recognizer_of(
     from serkit.runtime import default_model, load
 
     if profile is None:
-        return load(model or default_model(audio))
-    known = profile_of(profile, profiles, model)
+        return load(model or default_model(audio), threads=threads, providers=providers)
+    known = profile_of(profile, profiles, model, threads=threads, providers=providers)
     return known.model.with_profile(known)
 
 

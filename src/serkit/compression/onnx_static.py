@@ -74,6 +74,8 @@ def static_int8(graph: bytes, samples: Sequence[Mapping[str, NDArray[Any]]]) -> 
         if tensor.data_type == onnx.TensorProto.FLOAT
     }
     chosen = [one for one in map(_quantised, model.graph.node) if one and _is_large(one, weights)]
+    if not chosen:
+        return graph
     names = list(dict.fromkeys(name for one in chosen for name in one.tensors))
     rewriter = _Rewriter(model, weights, _ranges(model, names, samples))
     by_output = {one.node.output[0]: one for one in chosen}
@@ -101,7 +103,11 @@ def _is_large(one: _Quantised, weights: Mapping[str, Array]) -> bool:
     if name not in weights or name.startswith(_KEPT) or one.node.input[0] in weights:
         return False
     values = weights[name]
-    return values.size >= _SMALLEST and (one.node.op_type == "Conv" or values.ndim == 2)
+    if one.node.op_type != "Conv":
+        return values.size >= _SMALLEST and values.ndim == 2
+    # A convolution of the waveform is cheap, and its weak channels, which are normalised
+    # afterwards, do not survive the rounding of the loud ones.
+    return values.size >= _SMALLEST and values.shape[1] > 1
 
 
 def _ranges(

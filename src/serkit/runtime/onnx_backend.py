@@ -51,6 +51,9 @@ PRECISIONS = ("fp32", "fp16", "int8")
 
 _EXTRA = "onnx"
 _SHORTEST = round(MIN_DURATION_S * SAMPLE_RATE)
+_LARGE = 64 << 20
+"""Files from this size on are held against the memory available before they are read."""
+
 _MEMORY_FACTOR = 3
 """Memory that loading takes, by the size of the file: its content, the graph, its weights."""
 
@@ -286,7 +289,7 @@ def _check_memory(path: Path) -> None:
     size = path.stat().st_size
     if size > MAX_FILE_BYTES:
         raise OSError(errno.EFBIG, f"is larger than {MAX_FILE_BYTES:,} bytes", str(path))
-    free = available_bytes()
+    free = available_bytes() if size >= _LARGE else None
     if free is not None and _MEMORY_FACTOR * size > free:
         raise ModelError(
             f"{path}: its {size / 1e6:.0f} MB need about {_MEMORY_FACTOR * size / 1e6:.0f} MB of "

@@ -78,7 +78,10 @@ class OnnxSession:
         options.add_session_config_entry("session.use_env_allocators", "1")
         try:
             self._session = onnxruntime.InferenceSession(
-                content, options, providers=[*wanted, PROVIDERS["cpu"]]
+                content,
+                options,
+                providers=[*wanted, PROVIDERS["cpu"]],
+                enable_fallback=0,  # which would print to stdout
             )
         except Exception as error:  # it has many types, without a common root
             raise ModelError(f"ONNX Runtime refuses the graph: {_reason(error)}") from error
@@ -89,8 +92,11 @@ class OnnxSession:
                 f"ONNX Runtime cannot start {lost[0]}; install its libraries, or use the CPU"
             )
         kinds = {"int64": "tensor(int64)", "float32": "tensor(float)"}
-        _require("inputs", self._session.get_inputs(), inputs, kinds[dtype])
-        _require("outputs", self._session.get_outputs(), outputs, kinds["float32"])
+        try:
+            _require("inputs", self._session.get_inputs(), inputs, kinds[dtype])
+            _require("outputs", self._session.get_outputs(), outputs, kinds["float32"])
+        except UnicodeDecodeError:
+            raise ModelError("a name in the graph is not UTF-8; get a fresh copy") from None
         self._outputs = list(outputs)
 
     def run(self, **inputs: NDArray[Any]) -> list[NDArray[np.float32]]:

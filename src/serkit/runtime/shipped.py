@@ -107,6 +107,8 @@ def load_network(name_or_path: str | os.PathLike[str]) -> Model:
         ModelError: As `load`, or the model belongs to another backend.
     """
     with _located(name_or_path) as path:
+        if _backend_of(path) is OnnxBackend:
+            raise ModelError(f"{path}: is an ONNX model; expected a network of layers ({SUFFIX})")
         return load_model(path)
 
 

@@ -109,7 +109,7 @@ def opened(source: str, *patterns: str) -> Repository:
         MissingExtraError: huggingface_hub is not installed.
     """
     folder = Path(source).expanduser()
-    if folder.is_dir():
+    if source and folder.is_dir():
         return Repository(name_of(source), folder)
     if folder.exists() or not _ID.fullmatch(source):
         raise ModelError(

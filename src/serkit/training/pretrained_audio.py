@@ -49,6 +49,7 @@ _OLD_NAMES = {
     ".weight_g": ".parametrizations.weight.original0",
     ".weight_v": ".parametrizations.weight.original1",
 }
+_DENSE_HEAD = {"classifier.dense.weight", "classifier.out_proj.weight"}
 # Replaces masked frames in training, and is not used otherwise.
 _UNUSED = re.compile(r"(^|\.)masked_spec_embed$")
 
@@ -101,11 +102,12 @@ def load_audio(id_or_folder: str, *, allow_pickle: bool = False) -> PretrainedAu
         MissingExtraError: transformers or torch is not installed.
     """
     try:
-        import torch
         import transformers
+        from torch import nn  # noqa: F401  # transformers imports without it
     except ImportError as error:
         raise MissingExtraError(error.name or "torch", "import", "importing a model") from error
     transformers.utils.logging.set_verbosity_error()  # type: ignore[no-untyped-call]
+    transformers.utils.logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     repository = opened(id_or_folder, "*.json", "README.md")
     values, extractor = repository.json(_CONFIG), _extractor(repository)
     family = _family(repository, values, extractor)
@@ -115,11 +117,13 @@ def load_audio(id_or_folder: str, *, allow_pickle: bool = False) -> PretrainedAu
         )
         front_end, longest_s = _front_end(family, extractor, config)
         weights = _weight_files(id_or_folder, repository, allow_pickle=allow_pickle)
-        state = _renamed(_states(weights))
-        with torch.device("meta"):
-            _check_shapes(repository.name, _network(family, config, state), state)
-        network = _network(family, config, state)
-        network.load_state_dict(state, strict=False)
+        state = _states(weights)
+        _check_size(repository.name, config)
+        if state.keys() >= _DENSE_HEAD:
+            network, difference = _with_dense_head(repository.name, config, state)
+        else:
+            network, difference = _of_transformers(config, state)
+        difference.check(repository.name, type(network).__name__)
     except (ModelError, MissingExtraError):
         raise
     except Exception as error:  # of many types: of configurations, of safetensors, of PyTorch
@@ -352,74 +356,115 @@ def _too_large(name: str, size: int) -> ModelError:
     )
 
 
-def _renamed(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Tensors by their names in today's PyTorch, without those that are not used."""
-    result = {}
-    for name, value in state.items():
-        for old, new in _OLD_NAMES.items():
-            if name.endswith(old):
-                name = name.removesuffix(old) + new
-        if not _UNUSED.search(name):
-            result[name] = value
-    return result
+@dataclass(frozen=True, slots=True)
+class _Difference:
+    """The tensors of a file against those of a network.
 
+    Attributes:
+        missing: Names in the network alone.
+        extra: Names in the file alone.
+        other: Names of tensors of other shapes, with both shapes.
+    """
 
-def _network(family: str, config: Any, state: Mapping[str, Tensor]) -> nn.Module:
-    """A network with random weights, of the class that the names of the weights belong to."""
-    from transformers import AutoModel, AutoModelForAudioClassification
+    missing: list[str]
+    extra: list[str]
+    other: list[tuple[str, list[int], list[int]]]
 
-    from serkit.networks.audio import DenseHead
+    def check(self, name: str, architecture: str) -> None:
+        """Refuse any difference but in tensors that are not used.
 
-    eager = {"attn_implementation": "eager"}
-    if {"classifier.dense.weight", "classifier.out_proj.weight"} <= state.keys():
-        pooling = getattr(config, "pooling_mode", "mean")
-        if family not in WAVEFORM_FAMILIES or pooling != "mean":
+        Raises:
+            ModelError: Tensors are missing, unexpected, or of another shape.
+        """
+        missing, extra = (
+            sorted(key for key in keys if not _UNUSED.search(key))
+            for keys in (self.missing, self.extra)
+        )
+        if missing or extra:
             raise ModelError(
-                f"a head of two layers on {family} with {shown(pooling, 40)} pooling; expected a "
-                "waveform model with mean pooling"
+                f"{name}: the weights are not those of {architecture}: missing "
+                f"{_listed(missing)}; unexpected {_listed(extra)}. Expected a fine-tuned "
+                "classifier of this architecture, head included"
             )
-        transformers: Any = AutoModel
-        base = transformers.from_config(config, **eager)
-        return DenseHead(base.base_model_prefix, base, config.hidden_size, config.num_labels)
-    classes: Any = AutoModelForAudioClassification
-    network: nn.Module = classes.from_config(config, **eager)
-    return network
+        for key, found, expected in self.other:
+            raise ModelError(
+                f"{name}: {printable(key)} has shape {found}; expected {expected}, as in its "
+                "configuration"
+            )
 
 
-def _check_shapes(name: str, network: nn.Module, state: Mapping[str, Tensor]) -> None:
-    """Hold the weights of a file against those of a network, which need not be allocated."""
-    wanted = {
-        key: tuple(value.shape)
-        for key, value in network.state_dict().items()
-        if not _UNUSED.search(key)
-    }
+def _check_size(name: str, config: Any) -> None:
+    """Refuse a network that would be too large, before it is allocated."""
+    import torch
+    from transformers import AutoModelForAudioClassification
+
+    with torch.device("meta"):
+        network = AutoModelForAudioClassification.from_config(config)  # type: ignore[no-untyped-call]
     size = 4 * sum(one.numel() for one in network.parameters())
     if size > MAX_WEIGHT_BYTES:
         raise _too_large(name, size)
-    ignored = getattr(network, "_keys_to_ignore_on_load_unexpected", None) or []
-    missing = sorted(wanted.keys() - state.keys())
-    extra = sorted(
-        key
-        for key in state.keys() - wanted.keys()
-        if not any(re.search(pattern, key) for pattern in ignored)
+
+
+def _of_transformers(config: Any, state: dict[str, Tensor]) -> tuple[nn.Module, _Difference]:
+    """A classifier of `transformers`, which knows the names of earlier versions."""
+    from transformers import AutoModelForAudioClassification
+
+    kind: Any = AutoModelForAudioClassification._model_mapping[type(config)]
+    network, info = kind.from_pretrained(
+        None,
+        config=config,
+        state_dict=state,
+        attn_implementation="eager",
+        ignore_mismatched_sizes=True,
+        output_loading_info=True,
     )
-    if missing or extra:
+    other = [(key, list(found), list(wanted)) for key, found, wanted in info["mismatched_keys"]]
+    return network, _Difference(list(info["missing_keys"]), list(info["unexpected_keys"]), other)
+
+
+def _with_dense_head(
+    name: str, config: Any, state: Mapping[str, Tensor]
+) -> tuple[nn.Module, _Difference]:
+    """A `DenseHead`, whose class is not part of `transformers`."""
+    from transformers import AutoModel
+
+    from serkit.networks.audio import DenseHead
+
+    pooling = getattr(config, "pooling_mode", "mean")
+    if config.model_type not in WAVEFORM_FAMILIES or pooling != "mean":
         raise ModelError(
-            f"{name}: the weights are not those of {type(network).__name__}: missing "
-            f"{_listed(missing)}; unexpected {_listed(extra)}. Expected a fine-tuned classifier of "
-            "this architecture, head included"
+            f"{name}: a head of two layers on {config.model_type} with {shown(pooling, 40)} "
+            "pooling; expected a waveform model with mean pooling"
         )
-    for key, shape in wanted.items():
-        if tuple(state[key].shape) != shape:
-            raise ModelError(
-                f"{name}: {key} has shape {list(state[key].shape)}, but its configuration says "
-                f"{list(shape)}"
-            )
+    base = AutoModel.from_config(config, attn_implementation="eager")  # type: ignore[no-untyped-call]
+    network = DenseHead(base.base_model_prefix, base, config.hidden_size, config.num_labels)
+    found = {_renamed(key): value for key, value in state.items()}
+    wanted = network.state_dict()
+    fitting = {
+        key: value
+        for key, value in found.items()
+        if key in wanted and value.shape == wanted[key].shape
+    }
+    network.load_state_dict(fitting, strict=False)
+    other = [
+        (key, list(found[key].shape), list(wanted[key].shape))
+        for key in sorted(wanted.keys() & found.keys() - fitting.keys())
+    ]
+    return network, _Difference(
+        list(wanted.keys() - found.keys()), list(found.keys() - wanted.keys()), other
+    )
+
+
+def _renamed(name: str) -> str:
+    for old, new in _OLD_NAMES.items():
+        if name.endswith(old):
+            return name.removesuffix(old) + new
+    return name
 
 
 def _listed(names: list[str]) -> str:
-    shown_names = ", ".join(map(printable, names[:4]))
-    return shortened(shown_names, 300) + f" and {len(names) - 4} more" * (len(names) > 4) or "none"
+    shown_names = shortened(", ".join(map(printable, names[:4])), 300)
+    return shown_names + f" and {len(names) - 4} more" * (len(names) > 4) or "none"
 
 
 def _last_layer(network: nn.Module) -> str:
