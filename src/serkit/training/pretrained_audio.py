@@ -50,6 +50,8 @@ _OLD_NAMES = {
     ".weight_v": ".parametrizations.weight.original1",
 }
 _DENSE_HEAD = {"classifier.dense.weight", "classifier.out_proj.weight"}
+# Heads of classifiers, of pre-training and of speech recognition.
+_HEAD = re.compile(r"(classifier|projector|lm_head|quantizer|project_hid|project_q)\.")
 # Replaces masked frames in training, and is not used otherwise.
 _UNUSED = re.compile(r"(^|\.)masked_spec_embed$")
 
@@ -122,7 +124,8 @@ def load_audio(id_or_folder: str, *, allow_pickle: bool = False) -> PretrainedAu
         if state.keys() >= _DENSE_HEAD:
             network, difference = _with_dense_head(repository.name, config, state)
         else:
-            network, difference = _of_transformers(config, state)
+            classes = transformers.AutoModelForAudioClassification
+            network, difference = _of_transformers(config, state, classes)
         difference.check(repository.name, type(network).__name__)
     except (ModelError, MissingExtraError):
         raise
@@ -158,13 +161,14 @@ def load_encoder(id_or_folder: str) -> nn.Module:
         MissingExtraError: transformers or torch is not installed.
     """
     try:
-        import torch
         import transformers
+        from torch import nn  # noqa: F401  # transformers imports without it
     except ImportError as error:
         raise MissingExtraError(
             error.name or "torch", "speech", "training a speech transformer"
         ) from error
     transformers.utils.logging.set_verbosity_error()  # type: ignore[no-untyped-call]
+    transformers.utils.logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     repository = opened(id_or_folder, "*.json", "README.md")
     values = repository.json(_CONFIG)
     family = _family(repository, values, {}, WAVEFORM_FAMILIES)
@@ -173,16 +177,11 @@ def load_encoder(id_or_folder: str) -> nn.Module:
             family, **{key: value for key, value in values.items() if key != "model_type"}
         )
         config.apply_spec_augment = False
-        classes: Any = transformers.AutoModel
         weights = _weight_files(id_or_folder, repository, allow_pickle=False)
-        state = _renamed(_states(weights))
-        with torch.device("meta"):
-            empty = classes.from_config(config, attn_implementation="eager")
-        prefix = f"{empty.base_model_prefix}."
-        inside = {n.removeprefix(prefix): v for n, v in state.items() if n.startswith(prefix)}
-        _check_shapes(repository.name, empty, inside or state)
-        network: nn.Module = classes.from_config(config, attn_implementation="eager")
-        network.load_state_dict(inside or state, strict=False)
+        state = {k: v for k, v in _states(weights).items() if not _HEAD.match(k)}
+        _check_size(repository.name, config)
+        network, difference = _of_transformers(config, state, transformers.AutoModel)
+        difference.check(repository.name, type(network).__name__)
     except (ModelError, MissingExtraError):
         raise
     except Exception as error:  # of many types: of configurations, of safetensors, of PyTorch
@@ -405,11 +404,11 @@ def _check_size(name: str, config: Any) -> None:
         raise _too_large(name, size)
 
 
-def _of_transformers(config: Any, state: dict[str, Tensor]) -> tuple[nn.Module, _Difference]:
-    """A classifier of `transformers`, which knows the names of earlier versions."""
-    from transformers import AutoModelForAudioClassification
-
-    kind: Any = AutoModelForAudioClassification._model_mapping[type(config)]
+def _of_transformers(
+    config: Any, state: dict[str, Tensor], classes: Any
+) -> tuple[nn.Module, _Difference]:
+    """A network of `transformers`, which knows the names of earlier versions."""
+    kind: Any = classes._model_mapping[type(config)]
     network, info = kind.from_pretrained(
         None,
         config=config,
