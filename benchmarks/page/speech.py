@@ -28,7 +28,7 @@ def section(results: Results) -> Section:
     text = blocks(
         paragraph(
             "Networks on waveforms, trained by the recipes `distilhubert-mobile-ser/*` and "
-            "`speech/log-mel-student` (see [speech.md](../speech.md)); four emotions: angry, "
+            "`speech/log-mel-student` (see `docs/speech.md`); four emotions: angry, "
             "happy, neutral, sad. An *anchor* is a corpus in every training part and in no other. "
             "Figures of Ismail are as published."
         ),

@@ -243,5 +243,7 @@ def test_an_encoder_with_missing_weights_is_refused(parts, tmp_path):
     state = load_file(folder / "model.safetensors")
     del state["encoder.layers.1.attention.k_proj.weight"]
     save_file(state, folder / "model.safetensors", metadata={"format": "pt"})
-    with pytest.raises(ModelError, match=r"missing .*encoder\.layers\.1\.attention\.k_proj\.weight"):
+    with pytest.raises(
+        ModelError, match=r"missing .*encoder\.layers\.1\.attention\.k_proj\.weight"
+    ):
         learn_speech(of_hubert(folder), *parts)
