@@ -1,6 +1,9 @@
 """`serkit train` and `serkit evaluate` of recipes of networks on waveforms."""
 
 import json
+import os
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -116,6 +119,29 @@ def test_a_student_of_a_teacher_names_what_the_teacher_learned(corpus):
     assert student(sounds / "3-sad-0.wav").label == "sad"
     assert student.card.corpora[0].utterances == 32  # of the teacher
     assert student.card.figures == {}
+
+
+def test_two_processes_train_the_same_network(corpus):
+    """As `accelerate launch` starts them on two GPUs, here on the CPU."""
+    assert train(corpus, "--no-figures", "--log", corpus / "one.jsonl").returncode == 0
+    script = corpus / "train.py"
+    words = [
+        "serkit", "train", "tones.yaml", "--corpus", "manifest=all.csv", "--no-figures", "--jobs",
+        "1", "-o", "two.onnx", "--log", "two.jsonl",
+    ]  # fmt: skip
+    script.write_text(
+        f"import sys\nfrom serkit.cli.main import main\nsys.argv = {words!r}\nmain()\n"
+    )
+    launch = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node", "2"]
+    done = subprocess.run(
+        [*launch, str(script)], cwd=corpus, capture_output=True, text=True, check=False,
+        env=os.environ | {"ACCELERATE_USE_CPU": "true"},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("two.onnx: ") == 1
+    logs = [(corpus / f"{name}.jsonl").read_text().splitlines() for name in ("one", "two")]
+    for one, two in zip(*(map(json.loads, log) for log in logs), strict=True):
+        assert two == pytest.approx(one, rel=1e-3)
 
 
 @pytest.mark.parametrize(

@@ -53,7 +53,6 @@ _EXPORTS: dict[str, tuple[str, ...]] = {
     "serkit.evaluation.final": (
         "fit_final",
         "fit_final_speech",
-        "fit_final_speech",
         "learned_from",
         "under_licence",
     ),

@@ -13,10 +13,10 @@ from serkit.evaluation.outcome import FoldResult
 from serkit.evaluation.protocols import Protocol, find_protocol
 from serkit.evaluation.run import AnyRecipe, Data, evaluate, split_utterances
 from serkit.evaluation.summary import summary
-from serkit.training import Acceptance
+from serkit.training import Acceptance, Recipe
 from serkit.training.speech import SpeechRecipe
 
-RecipeT = TypeVar("RecipeT", bound=AnyRecipe)
+RecipeT = TypeVar("RecipeT", Recipe, SpeechRecipe)
 
 
 def protocol_of(recipe: AnyRecipe, name: str) -> Protocol:

@@ -14,10 +14,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from io import BytesIO
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
+from typing import Protocol as Interface
 from zipfile import ZipFile
 
 import numpy as np
+from numpy.typing import NDArray
 
 import serkit
 from serkit.corpora import Utterance
@@ -29,9 +31,6 @@ from serkit.files import lies_within, read_bounded, write_atomically
 from serkit.plain import from_json
 from serkit.text import shown
 from serkit.training.data import Dataset
-
-if TYPE_CHECKING:  # a finished run is compared without the extra `train`
-    from serkit.training.speech import Recordings
 
 MAX_BYTES = 256 << 20
 """Largest accepted file of a run."""
@@ -53,6 +52,22 @@ _COMPARED = {
 }
 
 
+class Tested(Interface):
+    """The data of a run, as far as its folder describes them."""
+
+    @property
+    def utterances(self) -> tuple[Utterance, ...]:
+        """The utterances."""
+
+    @property
+    def targets(self) -> NDArray[np.int64]:
+        """Class of each."""
+
+    @property
+    def hashes(self) -> tuple[str, ...]:
+        """`content_hash` of each recording; empty without audio."""
+
+
 @dataclass(frozen=True, slots=True)
 class RunFolder:
     """The folder of one run.
@@ -68,7 +83,7 @@ class RunFolder:
         cls,
         path: Path,
         recipe: Mapping[str, Any],
-        data: Dataset | Recordings,
+        data: Tested,
         protocol: Protocol,
         tasks: Sequence[Task],
     ) -> RunFolder:
@@ -359,7 +374,7 @@ def _no_split(*_: object) -> list[Fold]:
 def _manifest(
     recipe: Mapping[str, Any],
     labels: tuple[str, ...] | list[str],
-    data: Dataset | Recordings,
+    data: Tested,
     protocol: Protocol,
     planned: Sequence[Key],
     *,
@@ -385,15 +400,15 @@ def _manifest(
     }
 
 
-def _fingerprint(data: Dataset | Recordings) -> str:
+def _fingerprint(data: Tested) -> str:
     """Hash of the dataset: its recordings if their hashes are known, otherwise its features.
 
     Features may differ in the last digit with the number of threads; the recipe, which is compared
     separately, determines them.
     """
     digest = hashlib.blake2b(digest_size=16)
-    known = data.hashes or not isinstance(data, Dataset)
-    features = () if known else (data.features, data.copies)
+    with_features = isinstance(data, Dataset) and not data.hashes
+    features = (data.features, data.copies) if with_features else ()
     for values in (*features, data.targets):
         digest.update(str(values.shape).encode() + np.ascontiguousarray(values).tobytes())
     digest.update("\n".join(identities(data.utterances, data.hashes)).encode())

@@ -241,9 +241,8 @@ def test_an_encoder_with_missing_weights_is_refused(parts, tmp_path):
 
     folder = make_hubert(tmp_path / "bad")
     state = load_file(folder / "model.safetensors")
-    del state["encoder.layers.1.attention.k_proj.weight"]
+    lost = "encoder.layers.1.attention.k_proj.weight"
+    del state[lost]
     save_file(state, folder / "model.safetensors", metadata={"format": "pt"})
-    with pytest.raises(
-        ModelError, match=r"missing .*encoder\.layers\.1\.attention\.k_proj\.weight"
-    ):
+    with pytest.raises(ModelError, match=f"missing .*{lost}"):
         learn_speech(of_hubert(folder), *parts)

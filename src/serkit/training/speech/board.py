@@ -23,7 +23,7 @@ class Board:
             from torch.utils.tensorboard import SummaryWriter
         except ImportError:
             raise MissingExtraError("tensorboard", "tensorboard", "the log") from None
-        self._writer = SummaryWriter(folder)  # type: ignore[no-untyped-call]
+        self._writer = SummaryWriter(folder)
 
     def add(self, epoch: Epoch) -> None:
         """Write the values of an epoch."""
@@ -33,5 +33,5 @@ class Board:
             "ua/validation": epoch.validation_ua,
         }
         for name, value in values.items():
-            self._writer.add_scalar(name, value, epoch.number)  # type: ignore[no-untyped-call]
-        self._writer.flush()  # type: ignore[no-untyped-call]
+            self._writer.add_scalar(name, value, epoch.number)
+        self._writer.flush()

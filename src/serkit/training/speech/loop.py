@@ -272,8 +272,9 @@ class _Run:
             }
         self.steps, self.waited = found.steps, found.waited
         self.log = list(found.log)
-        for epoch in self.log if on_epoch is not None and self.processes.first else ():
-            on_epoch(epoch)
+        if on_epoch is not None and self.processes.first:
+            for epoch in self.log:
+                on_epoch(epoch)
 
 
 def rate_at(step: int, total: int, plan: Schedule) -> float:
