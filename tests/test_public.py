@@ -42,7 +42,15 @@ def test_rooms_are_there_without_a_further_import():
 
 
 @pytest.mark.parametrize(
-    "room", ["serkit", "serkit.adaptation", "serkit.codec", "serkit.evaluation", "serkit.training"]
+    "room",
+    [
+        "serkit",
+        "serkit.adaptation",
+        "serkit.codec",
+        "serkit.evaluation",
+        "serkit.training",
+        "serkit.training.speech",
+    ],
 )
 def test_a_lazy_package_has_every_name_it_lists(room):
     """In a process of its own, as modules imported before would be found all the same."""

@@ -50,3 +50,26 @@ def make_bert(folder: Path, *, hidden: int = 32, layers: int = 2, seed: int = 0)
     )
     (folder / "README.md").write_text("---\nlicense: mit\n---\nToy.\n")
     return folder
+
+
+def make_hubert(folder: Path, *, group_norm: bool = True, seed: int = 0) -> Path:
+    """A random HuBERT with DistilHuBERT's layers, but narrow, as a folder with safetensors."""
+    import torch
+    from transformers import HubertConfig, HubertModel
+
+    torch.manual_seed(seed)
+    config = HubertConfig(
+        hidden_size=32,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        intermediate_size=64,
+        conv_dim=(16,) * 7,
+        num_conv_pos_embeddings=16,
+        num_conv_pos_embedding_groups=4,
+        feat_extract_norm="group" if group_norm else "layer",
+        feat_proj_layer_norm=False,
+        layerdrop=0.0,
+        initializer_range=0.1,
+    )
+    HubertModel(config).save_pretrained(folder)
+    return folder

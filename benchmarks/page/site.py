@@ -19,6 +19,7 @@ from page import (
     quantised_models,
     robustness,
     shuffled_splits,
+    speech,
     speech_latency,
     speed,
     text,
@@ -50,6 +51,7 @@ SECTIONS: tuple[Callable[[Results], Section], ...] = (
     speech_latency.section,
     text.section,
     heads.section,
+    speech.section,
     limits.section,
 )
 

@@ -719,6 +719,59 @@ def zed():
     }  # fmt: skip
 
 
+def speech_run(ua, corpus="ravdess", sd=0.03):
+    labels = ["angry", "happy", "neutral", "sad"]
+    keys = ["wa", "ua", "macro_f1", *labels]
+    figure = {"value": ua, "sd_over_seeds": None, "interval": [ua - 0.05, ua + 0.05]}
+    view = {"groups": ["high", "low"], "recalls": [0.9, 0.6], "errors_inside": 0.7}
+    return {
+        "protocol": corpus, "labels": labels, "utterances": 672, "speakers": 24,
+        "figures": {"ua": figure, "wa": figure},
+        "folds": {key: {"values": [ua, ua], "mean": ua, "sd": sd} for key in keys},
+        "confusion": [[90, 5, 3, 2], [40, 50, 5, 5], [5, 5, 30, 60], [2, 2, 32, 64]],
+        "recalls": dict(zip(labels, (0.9, 0.5, 0.3, 0.64), strict=True)),
+        "affect": {"arousal": view, "valence": view | {"errors_inside": None}},
+    }  # fmt: skip
+
+
+def anchor_difference(difference):
+    return {
+        "difference": difference, "interval": {"low": difference - 0.02, "high": 0.05},
+        "p_value": 0.0123, "speakers": 24, "verdict": "better",
+    }  # fmt: skip
+
+
+def cross_corpus():
+    return {
+        "recipe": {"optimiser": {"max_epochs": 10}}, "epochs_alone": 40, "seeds": 1,
+        "paper": {"ua": 0.4618, "wa": 0.4329}, "crossed": speech_run(0.48, "cross"),
+        "rows": [
+            {
+                "corpus": "ravdess", "alone": speech_run(0.55),
+                "anchored": speech_run(0.6, sd=0.02), "difference": anchor_difference(0.03),
+            }
+        ],
+    }  # fmt: skip
+
+
+def distilhubert():
+    published = {"wa": 0.595, "ua": 0.616, "macro_f1": 0.596}
+    labels = ("angry", "happy", "neutral", "sad")
+    return {
+        "paper": {
+            "iemocap": published, "with_crema_d": published,
+            "production": {"wa": 0.7548, "ua": 0.764}, "ravdess": {"wa": 0.4329, "ua": 0.4618},
+        },
+        "iemocap": speech_run(0.6), "with_crema_d": speech_run(0.61, sd=0.02),
+        "difference": anchor_difference(0.01), "production": speech_run(0.75),
+        "ravdess": speech_run(0.46),
+        "table_2": {
+            "counts": {"iemocap": dict.fromkeys(labels, 1103)},
+            "weights": dict.fromkeys(labels, 1.065),
+        },
+    }  # fmt: skip
+
+
 @pytest.fixture
 def results():
     """All results, each with at least one row of each kind."""
@@ -794,6 +847,8 @@ def results():
         "long_notes": long_notes(),
         "zed": zed(),
         "personalisation": personalisation(),
+        "cross_corpus": cross_corpus(),
+        "distilhubert": distilhubert(),
         "families": {
             "tables": [
                 compressed_table(

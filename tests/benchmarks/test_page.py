@@ -457,3 +457,15 @@ def test_speech_transformers_have_their_bars(results):
     results["speech_latency"]["rows"][3]["faster_than_torch"] = 3.9
     text = " ".join(site(results)["results/speech-latency.md"].split())
     assert "`int8`: missed: torch." in text
+
+
+def test_networks_on_waveforms(results):
+    page = site(results)["results/speech.md"]
+    paper, student = page.split("## A log-mel network")
+    assert row_of(paper, "UA") == ["60.0 ± 3.0", "61.0 ± 2.0", "+1.0", "61.6, 61.6"]
+    assert row_of(paper, "class weight") == ["1.065"] * 4
+    assert row_of(student, "UA") == ["55.0 ± 3.0", "60.0 ± 2.0", "+5.0"]
+    assert row_of(student, "angry (true)") == ["90", "5", "3", "2", "90.0"]
+    assert row_of(student, "arousal: high, low") == ["90.0, 60.0", "70.0"]
+    assert row_of(student, "valence") == ["90.0, 60.0", "no error"]
+    assert "+3.0 (+1.0 to +5.0) points, p 0.0123 (sign flips over 24 speakers)" in student

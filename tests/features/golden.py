@@ -14,7 +14,8 @@ from serkit.features import (
     LogMelRecipe,
 )
 from serkit.runtime import features_of
-from serkit.training import load_recipe, shipped_recipes
+from serkit.training import Recipe, shipped_recipes
+from serkit.training.speech import load_any_recipe
 
 FILE = Path(__file__).with_name("golden.npz")
 COMMAND = "python tools/golden_features.py"
@@ -63,8 +64,12 @@ LOG_MEL = LogMelRecipe(
 
 def recipes():
     """The recipes by a name that does not depend on the version: those that ship, and three."""
-    trained = [load_recipe(name) for name in shipped_recipes()]
-    chosen = [recipe.features or recipe.log_mel for recipe in trained if recipe.text is None]
+    trained = [load_any_recipe(name) for name in shipped_recipes()]
+    chosen = [
+        recipe.features or recipe.log_mel
+        for recipe in trained
+        if isinstance(recipe, Recipe) and recipe.text is None
+    ]
     return {key_of(recipe): recipe for recipe in [*chosen, RICH, SHORT, LOG_MEL]}
 
 

@@ -12,10 +12,12 @@ import typer
 from serkit.cli.options import AsJson, Encoder, Jobs, MaxClip, print_json
 from serkit.cli.progress import tracker
 from serkit.cli.streams import say
-from serkit.errors import CorpusError, MissingExtraError, ProtocolError
+from serkit.errors import CorpusError, MissingExtraError, ProtocolError, RecipeError
 
 if TYPE_CHECKING:
     from serkit.evaluation import Outcome
+    from serkit.training import Dataset
+    from serkit.training.speech import Recordings
 
 
 def evaluate(
@@ -188,8 +190,14 @@ def _test_recipe(
 ) -> tuple[str, Outcome]:
     """Name and outcome of a recipe."""
     try:
-        from serkit.evaluation import evaluate, find_protocol, require_free
-        from serkit.training import FeatureCache, load_recipe, load_utterances, make_dataset
+        from serkit.evaluation import evaluate, find_protocol, protocol_of, require_free
+        from serkit.training import FeatureCache, load_utterances, make_dataset
+        from serkit.training.speech import (
+            SpeechRecipe,
+            load_any_recipe,
+            load_recordings,
+            make_recordings,
+        )
     except ModuleNotFoundError as error:
         raise MissingExtraError(error.name or "torch", "train", "evaluating a recipe") from error
     from serkit.corpora import load
@@ -198,21 +206,31 @@ def _test_recipe(
     if run is not None:
         require_free(run)
     texts = TextEncoder.load(encoder, threads=jobs) if encoder is not None else None
-    recipe = load_recipe(subject).bound_to(texts)
+    recipe = load_any_recipe(subject)
     if protocol is None:
         raise ProtocolError("a recipe needs --protocol, such as --protocol loso")
-    only_train = sorted({u.corpus for spec in anchors for u in load(spec).utterances})
-    split = find_protocol(protocol).anchored(only_train)
-    _, utterances = load_utterances(recipe, [*(specs or recipe.corpora), *anchors])
-    data = make_dataset(
-        recipe,
-        utterances,
-        jobs=jobs,
-        cache=FeatureCache.default() if cache else None,
-        track=tracker("Extracting features"),
-        max_clip_s=max_clip_s,
-        encoder=texts,
-    )
+    only_train = tuple(sorted({u.corpus for spec in anchors for u in load(spec).utterances}))
+    store = FeatureCache.default() if cache else None
+    data: Dataset | Recordings
+    if isinstance(recipe, SpeechRecipe):
+        if texts is not None:
+            raise RecipeError(f"the recipe {recipe.name} takes no text; leave the encoder out")
+        if only_train:
+            recipe = recipe.model_copy(update={"anchors": only_train})
+        split = protocol_of(recipe, protocol)
+        _, utterances = load_recordings(recipe, specs, anchors)
+        data = make_recordings(
+            recipe, utterances, jobs=jobs, cache=store, track=tracker("Reading recordings"),
+            max_clip_s=max_clip_s,
+        )  # fmt: skip
+    else:
+        recipe = recipe.bound_to(texts)
+        split = find_protocol(protocol).anchored(only_train)
+        _, utterances = load_utterances(recipe, [*(specs or recipe.corpora), *anchors])
+        data = make_dataset(
+            recipe, utterances, jobs=jobs, cache=store, track=tracker("Extracting features"),
+            max_clip_s=max_clip_s, encoder=texts,
+        )  # fmt: skip
     outcome = evaluate(
         recipe,
         data,

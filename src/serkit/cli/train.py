@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -12,6 +11,7 @@ from serkit.cli.models import name_of
 from serkit.cli.options import Encoder, Jobs, MaxClip
 from serkit.cli.progress import tracker
 from serkit.cli.streams import complain, say
+from serkit.cli.train_speech import EpochBar, log_line, train_speech
 from serkit.errors import CorpusError, RecipeError
 
 if TYPE_CHECKING:
@@ -22,7 +22,12 @@ def train(
     recipe: Annotated[
         str, typer.Argument(metavar="RECIPE", help="Shipped recipe or path of a YAML file.")
     ],
-    out: Annotated[Path, typer.Option("--out", "-o", metavar="FILE", help="Model file to write.")],
+    out: Annotated[
+        Path,
+        typer.Option(
+            "--out", "-o", metavar="FILE", help="Model file to write; of a speech recipe, F.onnx."
+        ),
+    ],
     corpus: Annotated[
         list[str] | None,
         typer.Option(metavar="NAME[=PATH]", help="Corpus instead of the recipe's; repeatable."),
@@ -53,10 +58,36 @@ def train(
     commercial_use: Annotated[
         bool, typer.Option("--commercial-use", help="Your data may be used commercially.")
     ] = False,
+    anchor: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME[=PATH]", help="Speech recipe: anchor instead of the recipe's; repeatable."
+        ),
+    ] = None,
+    precision: Annotated[
+        str | None,
+        typer.Option(metavar="P", help="Speech recipe: fp32, fp16 or int8; default: fp16."),
+    ] = None,
+    teacher: Annotated[
+        str | None,
+        typer.Option(metavar="MODEL", help="Speech recipe: model to learn from as well."),
+    ] = None,
+    unlabelled: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Recordings that the teacher alone labels."),
+    ] = None,
+    workers: Annotated[
+        int | None,
+        typer.Option(min=0, help="Speech recipe: processes that read recordings; default: 0."),
+    ] = None,
+    tensorboard: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Speech recipe: log for TensorBoard.")
+    ] = None,
 ) -> None:
     """Train and evaluate a recipe, and write a model file.
 
-    Corpora without a path are read from the folder named by SERKIT_CORPORA.
+    Corpora without a path are read from the folder named by SERKIT_CORPORA. The training of a
+    speech recipe keeps its state in FILE.checkpoint after every epoch: the same command resumes it.
     """
     try:
         from serkit.compression.quantize import learn
@@ -75,10 +106,10 @@ def train(
             FeatureCache,
             extract_dataset,
             load_rated,
-            load_recipe,
             load_utterances,
             make_dataset,
         )
+        from serkit.training.speech import SpeechRecipe, load_any_recipe
     except ModuleNotFoundError as error:
         from serkit.errors import MissingExtraError
 
@@ -87,11 +118,26 @@ def train(
     from serkit.files import refuse_unwritable, write_atomically
     from serkit.runtime import TextEncoder, TextRecipe, save_model
 
-    refuse_unwritable(out, log, sources=[recipe, *files_of(corpus or ())])
+    refuse_unwritable(out, log, sources=[recipe, *files_of([*(corpus or ()), *(anchor or ())])])
     if commercial_use and licence is None:
         raise RecipeError("--commercial-use needs --licence")
+    loaded = load_any_recipe(recipe)
+    of_speech = {
+        "anchor": anchor, "precision": precision, "teacher": teacher, "unlabelled": unlabelled,
+        "workers": workers, "tensorboard": tensorboard,
+    }  # fmt: skip
+    if isinstance(loaded, SpeechRecipe):
+        _refuse({"encoder": encoder, "full-precision": full_precision}, loaded.name, "this recipe")
+        train_speech(
+            loaded, out, corpus or [], anchor or [], seed=seed, log=log, jobs=jobs, cache=cache,
+            figures=figures, max_clip_s=max_clip_s or MAX_CLIP_S, name=name or name_of(out),
+            licence=licence, commercial_use=commercial_use, precision=precision or "fp16",
+            teacher=teacher, unlabelled=unlabelled, workers=workers or 0, tensorboard=tensorboard,
+        )  # fmt: skip
+        return
+    _refuse(of_speech, loaded.name, "a recipe without an encoder of waveforms")
     texts = TextEncoder.load(encoder, threads=jobs) if encoder is not None else None
-    plan = load_recipe(recipe).bound_to(texts)
+    plan = loaded.bound_to(texts)
     left_out: dict[str, Any] = {"quantisation": None} if full_precision else {}
     left_out |= {} if dimensions else {"dimensions": None}
     plan = plan.model_copy(update=left_out if figures else {**left_out, "acceptance": ()})
@@ -120,13 +166,10 @@ def train(
     lines: list[str] = []
 
     def keep(epoch: Epoch) -> None:
-        import json
-        from dataclasses import asdict
-
-        lines.append(json.dumps(asdict(epoch)) + "\n")
+        lines.append(log_line(epoch))
 
     epochs = getattr(plan.optimiser, "max_epochs", 1)
-    with _EpochBar(epochs, keep) as on_epoch:
+    with EpochBar(epochs, keep) as on_epoch:
         model = fit_final(plan, data, corpora, seed=seed, learn=learn, on_epoch=on_epoch)
     if model.card.typical is None:
         complain(
@@ -158,26 +201,8 @@ def train(
     say(f"{out}: {size} bytes, {model.n_parameters} parameters, {len(data)} recordings")
 
 
-class _EpochBar:
-    """A progress bar over epochs on a terminal; early stopping may end it before it is full."""
-
-    def __init__(self, total: int, keep: Callable[[Epoch], None]) -> None:
-        from rich.console import Console
-        from rich.progress import Progress
-
-        console = Console(stderr=True)
-        self._keep = keep
-        self._bar = Progress(console=console, transient=True, disable=not console.is_terminal)
-        self._task = self._bar.add_task("Training", total=total)
-
-    def __enter__(self) -> Callable[[Epoch], None]:
-        self._bar.start()
-        return self._on_epoch
-
-    def __exit__(self, *_: object) -> None:
-        self._bar.stop()
-
-    def _on_epoch(self, epoch: Epoch) -> None:
-        self._keep(epoch)
-        description = f"Training (validation UA {epoch.validation_ua:.3f})"
-        self._bar.update(self._task, completed=epoch.number, description=description)
+def _refuse(options: dict[str, Any], name: str, what: str) -> None:
+    """Refuse options that do not apply to a recipe."""
+    for option, value in options.items():
+        if value:
+            raise RecipeError(f"--{option} does not apply to {name}, {what}; leave it out")

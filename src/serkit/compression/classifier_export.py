@@ -21,6 +21,7 @@ from torch.nn.utils.parametrize import remove_parametrizations
 from serkit.adaptation import softmax
 from serkit.audio import SAMPLE_RATE, read
 from serkit.compression.onnx_integers import in_integers
+from serkit.compression.onnx_precision import in_precision
 from serkit.compression.onnx_ranges import Inputs
 from serkit.container import METADATA_KEY
 from serkit.errors import MissingExtraError, ModelError
@@ -40,6 +41,9 @@ from serkit.text import printable, shortened
 from serkit.training.pretrained_audio import PretrainedAudio
 
 Array = NDArray[np.float32]
+
+Packing = Callable[[bytes, Sequence[Inputs]], Mapping[str, PackedWeight]]
+"""Chooses the weights of less than 8 bits of a graph with float32 weights, given typical inputs."""
 
 _OPSET = 17
 
@@ -70,7 +74,7 @@ def export_classifier(
     *,
     value_range: tuple[float, float] = (0.0, 1.0),
     int8: bool = False,
-    packed: Callable[[bytes, Sequence[Inputs]], Mapping[str, PackedWeight]] | None = None,
+    packed: Packing | None = None,
     sounds: Sequence[Array] = (),
 ) -> ExportedClassifier:
     """Export a classifier, and compare it with torch on sounds of several lengths.
@@ -80,8 +84,8 @@ def export_classifier(
         card: Its card, whose labels or dimensions are its outputs.
         value_range: For dimensions, the values of the classifier that are -1 and 1.
         int8: Whether weights and activations have 8 bits.
-        packed: With `int8`, chooses the weights of less than 8 bits of a graph with float32
-            weights, given typical inputs; see `in_bits` and `search_weights`.
+        packed: With `int8`, chooses the weights of less than 8 bits; see `in_bits` and
+            `search_weights`.
         sounds: Speech to compare on, and to calibrate int8, mono at 16 kHz; a shipped sentence if
             empty.
 
@@ -92,11 +96,41 @@ def export_classifier(
     """
     n_parameters = pretrained.n_parameters
     network = AudioClassifier(pretrained.front_end, pretrained.network, pretrained.last).eval()
-    _fold_weight_norm(network)
     if card.dimensions:
         _rescale(network.last, *value_range)
-    description = GraphDescription(network.width, n_parameters)
-    widths = output_widths(card, description)
+    return export_network(
+        network,
+        card,
+        GraphDescription(network.width, n_parameters, "int8" if int8 else "fp32"),
+        packed=packed,
+        sounds=sounds,
+    )
+
+
+def export_network(
+    network: nn.Module,
+    card: ModelCard,
+    wanted: GraphDescription,
+    *,
+    packed: Packing | None = None,
+    sounds: Sequence[Array] = (),
+) -> ExportedClassifier:
+    """Export a network, and compare it with torch on sounds of several lengths.
+
+    Args:
+        network: From samples `[n, n_samples]` to logits (or dimensions) and embeddings; it is
+            changed and must not be used afterwards.
+        card: Its card, whose labels or dimensions are its outputs.
+        wanted: The graph to make.
+        packed: As for `export_classifier`.
+        sounds: As for `export_classifier`, with the preprocessing of the card.
+
+    Raises:
+        ModelError: As `export_classifier`.
+        MissingExtraError: onnx or onnxruntime is not installed.
+    """
+    _fold_weight_norm(network)
+    widths = output_widths(card, wanted)
     speech = list(sounds) or [shipped_speech()]
     probes = _probes(speech, card.window_s)
     expected = [_by_torch(network, probe) for probe in probes]
@@ -105,28 +139,28 @@ def export_classifier(
     difference = _difference(found, expected)
     if not difference <= _TOLERANCE:
         raise ModelError(
-            f"the exported graph of {pretrained.name} differs from torch by {difference:.2g} of "
-            f"its outputs; expected at most {_TOLERANCE:g}: the architecture cannot be imported"
+            f"the exported graph of {card.name} differs from torch by {difference:.2g} of "
+            f"its outputs; expected at most {_TOLERANCE:g}: the architecture cannot be exported"
         )
-    if int8:
+    if wanted.precision == "fp16":
+        graph = in_precision(graph, "fp16")
+    elif wanted.precision == "int8":
         # Of its GELU, integers need a table only.
         _replace_feature_encoders(network)
         graph = _traced(network, list(widths))
         windows = [{INPUT: cut[None]} for one in speech for cut in _cut(one, card.window_s)]
         graph = in_integers(graph, windows, packed=packed(graph, windows) if packed else None)
-        description = GraphDescription(network.width, n_parameters, "int8")
+    if wanted.precision != "fp32":
         found = _by_onnx(graph, widths, probes)
         difference = _difference(found, expected)
         if not math.isfinite(difference):
-            raise ModelError(f"{pretrained.name} has outputs that are not finite in int8")
+            raise ModelError(f"{card.name} has outputs that are not finite in {wanted.precision}")
     moved = [
         np.abs(softmax(one[0]) - softmax(other[0])).mean()
         for one, other in zip(found, expected, strict=True)
         if card.labels
     ]
-    return ExportedClassifier(
-        graph, description, difference, float(np.mean(moved)) if moved else 0.0
-    )
+    return ExportedClassifier(graph, wanted, difference, float(np.mean(moved)) if moved else 0.0)
 
 
 def with_card(exported: ExportedClassifier, card: ModelCard) -> bytes:
@@ -184,7 +218,7 @@ def _cut(sound: Array, window_s: float) -> list[Array]:
     return [cut for cut in cuts if len(cut) >= least]
 
 
-def _by_torch(network: AudioClassifier, sound: Array) -> tuple[Array, Array]:
+def _by_torch(network: nn.Module, sound: Array) -> tuple[Array, Array]:
     with torch.no_grad():
         outputs, embeddings = network(torch.from_numpy(sound)[None])
     return outputs.numpy(), embeddings.numpy()
@@ -238,7 +272,7 @@ def _rescale(last: nn.Linear, low: float, high: float) -> None:
         last.bias.mul_(2.0 / (high - low)).sub_((high + low) / (high - low))
 
 
-def _traced(network: AudioClassifier, outputs: Sequence[str]) -> bytes:
+def _traced(network: nn.Module, outputs: Sequence[str]) -> bytes:
     """The network as ONNX with float32 weights, for sounds of any number and length."""
     try:
         import onnx  # noqa: F401  # torch's exporter reports its absence less clearly

@@ -7,11 +7,16 @@ from typing import TYPE_CHECKING
 from serkit._lazy import lazily
 
 if TYPE_CHECKING:
-    from serkit.evaluation.acceptance import accept, check_acceptance, fit_acceptance
+    from serkit.evaluation.acceptance import accept, check_acceptance, fit_acceptance, protocol_of
     from serkit.evaluation.affect import AROUSAL, VALENCE, regroup, share_within
     from serkit.evaluation.comparison import Comparison, compare
     from serkit.evaluation.dimensions import dimension_figures, with_dimensions
-    from serkit.evaluation.final import fit_final, learned_from, under_licence
+    from serkit.evaluation.final import (
+        fit_final,
+        fit_final_speech,
+        learned_from,
+        under_licence,
+    )
     from serkit.evaluation.folds import Fold
     from serkit.evaluation.leak_guard import guard, require_classes, without_copies
     from serkit.evaluation.outcome import FoldResult, Outcome
@@ -34,6 +39,7 @@ _EXPORTS: dict[str, tuple[str, ...]] = {
         "accept",
         "check_acceptance",
         "fit_acceptance",
+        "protocol_of",
     ),
     "serkit.evaluation.affect": (
         "AROUSAL",
@@ -48,6 +54,7 @@ _EXPORTS: dict[str, tuple[str, ...]] = {
     "serkit.evaluation.dimensions": ("dimension_figures", "with_dimensions"),
     "serkit.evaluation.final": (
         "fit_final",
+        "fit_final_speech",
         "learned_from",
         "under_licence",
     ),
@@ -109,10 +116,12 @@ __all__ = [
     "find_protocol",
     "fit_acceptance",
     "fit_final",
+    "fit_final_speech",
     "guard",
     "guarded_folds",
     "learned_from",
     "load_run",
+    "protocol_of",
     "refuse_seen",
     "regroup",
     "require_classes",

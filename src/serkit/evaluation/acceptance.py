@@ -3,22 +3,35 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
-from serkit.corpora import Utterance
+from serkit.corpora import Utterance, base_name
 from serkit.errors import ProtocolError
 from serkit.evaluation.outcome import FoldResult
-from serkit.evaluation.protocols import find_protocol
-from serkit.evaluation.run import evaluate, split_utterances
+from serkit.evaluation.protocols import Protocol, find_protocol
+from serkit.evaluation.run import AnyRecipe, Data, evaluate, split_utterances
 from serkit.evaluation.summary import summary
-from serkit.training import Acceptance, Dataset, Recipe
+from serkit.training import Acceptance, Recipe
+from serkit.training.speech import SpeechRecipe
+
+RecipeT = TypeVar("RecipeT", Recipe, SpeechRecipe)
+
+
+def protocol_of(recipe: AnyRecipe, name: str) -> Protocol:
+    """A protocol by name, in which the anchors of the recipe are for training only.
+
+    Raises:
+        ProtocolError: No protocol has this name.
+    """
+    anchors = recipe.anchors if isinstance(recipe, SpeechRecipe) else ()
+    return find_protocol(name).anchored([base_name(anchor) for anchor in anchors])
 
 
 def accept(
-    recipe: Recipe,
-    data: Dataset,
+    recipe: AnyRecipe,
+    data: Data,
     *,
     jobs: int = 1,
     track: Callable[[str], Callable[[Iterable[FoldResult], int], Iterable[FoldResult]]]
@@ -44,7 +57,7 @@ def accept(
         outcome = evaluate(
             recipe,
             data,
-            find_protocol(wanted.protocol),
+            protocol_of(recipe, wanted.protocol),
             seeds=range(wanted.seeds),
             jobs=jobs,
             track=track(wanted.protocol) if track else None,
@@ -54,7 +67,7 @@ def accept(
 
 
 def check_acceptance(
-    recipe: Recipe, utterances: Sequence[Utterance], hashes: Sequence[str] = ()
+    recipe: AnyRecipe, utterances: Sequence[Utterance], hashes: Sequence[str] = ()
 ) -> None:
     """Check before training that a recipe's hold-out and protocols fit some utterances.
 
@@ -72,7 +85,7 @@ def check_acceptance(
         _check(recipe, wanted, utterances, hashes)
 
 
-def fit_acceptance(recipe: Recipe, utterances: Sequence[Utterance]) -> tuple[Recipe, list[str]]:
+def fit_acceptance(recipe: RecipeT, utterances: Sequence[Utterance]) -> tuple[RecipeT, list[str]]:
     """Replace those protocols of a recipe that do not fit the user's own data.
 
     The replacement is `loso` for up to ten speakers and `speaker-folds` for more, or `session` if
@@ -92,7 +105,7 @@ def fit_acceptance(recipe: Recipe, utterances: Sequence[Utterance]) -> tuple[Rec
     kept: list[Acceptance] = []
     notes = []
     for wanted in recipe.acceptance:
-        find_protocol(wanted.protocol)
+        protocol_of(recipe, wanted.protocol)
         try:
             _check(recipe, wanted, utterances)
         except ProtocolError as error:
@@ -109,7 +122,8 @@ def fit_acceptance(recipe: Recipe, utterances: Sequence[Utterance]) -> tuple[Rec
             kept += [other] if other and other not in kept else []
         else:
             kept.append(wanted)
-    return recipe.model_copy(update={"acceptance": tuple(kept)}), notes
+    fitted: RecipeT = recipe.model_copy(update={"acceptance": tuple(kept)})
+    return fitted, notes
 
 
 _MAX_LOSO_SPEAKERS = 10
@@ -117,7 +131,7 @@ _MAX_LOSO_SPEAKERS = 10
 
 
 def _fitting(
-    recipe: Recipe, wanted: Acceptance, utterances: Sequence[Utterance]
+    recipe: AnyRecipe, wanted: Acceptance, utterances: Sequence[Utterance]
 ) -> Acceptance | None:
     few = len({u.speaker_key for u in utterances}) <= _MAX_LOSO_SPEAKERS
     for name in ("loso" if few else "speaker-folds", "session"):
@@ -131,8 +145,11 @@ def _fitting(
 
 
 def _check(
-    recipe: Recipe, wanted: Acceptance, utterances: Sequence[Utterance], hashes: Sequence[str] = ()
+    recipe: AnyRecipe,
+    wanted: Acceptance,
+    utterances: Sequence[Utterance],
+    hashes: Sequence[str] = (),
 ) -> None:
-    protocol = find_protocol(wanted.protocol)
+    protocol = protocol_of(recipe, wanted.protocol)
     for seed in range(wanted.seeds):
         split_utterances(utterances, protocol, recipe.hold_out, seed=seed, hashes=hashes)

@@ -4,16 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
-from serkit.corpora import Corpus
+from serkit.corpora import Corpus, base_name
 from serkit.errors import CorpusError
-from serkit.evaluation.folds import Fold
+from serkit.evaluation.folds import Fold, Index
 from serkit.evaluation.leak_guard import guard_final, without_copies
+from serkit.evaluation.run import AnyRecipe, Data
 from serkit.runtime import Model, Sketch, TrainingCorpus
 from serkit.training import Dataset, Epoch, Recipe, fit, speakers_of, typical_of
+from serkit.training.speech import (
+    Recordings,
+    SpeechModel,
+    SpeechRecipe,
+    Teacher,
+    learn_speech,
+)
+
+AnyModel = TypeVar("AnyModel", Model, SpeechModel)
 
 UNKNOWN = "unknown"
 """The licence of a corpus without a stated one."""
@@ -45,8 +55,62 @@ def fit_final(
         ProtocolError: No speaker can be held out, training and validation share a recording, or a
             class has no training utterance.
     """
-    everything = np.arange(len(data))
+    training, validation = _parts(recipe, data, seed)
+    model = learn(recipe, data.rows(training), data.rows(validation), seed=seed, on_epoch=on_epoch)
+    model = model.with_card(
+        typical=typical_of(recipe, data), speakers=speakers_of(recipe, data, seed=seed)
+    )
+    return learned_from(model, corpora, data)
+
+
+def fit_final_speech(
+    recipe: SpeechRecipe,
+    data: Recordings,
+    corpora: Sequence[Corpus],
+    *,
+    seed: int = 0,
+    teacher: Teacher | None = None,
+    unlabelled: Recordings | None = None,
+    learn: Callable[..., SpeechModel] = learn_speech,
+) -> SpeechModel:
+    """`fit_final` of a network on waveforms.
+
+    Args:
+        recipe: The recipe; its anchors are only trained on.
+        data: The recordings of all utterances.
+        corpora: Their corpora, for the card.
+        seed: Seed of the training and of the hold-out.
+        teacher: A model whose probabilities the network learns too; its training corpora are added
+            to the card.
+        unlabelled: Recordings that only the teacher labels.
+        learn: Training function with the signature of `learn_speech`.
+
+    Returns:
+        The model, with its training corpora on the card.
+
+    Raises:
+        ProtocolError: As `fit_final`.
+    """
+    training, validation = _parts(recipe, data, seed)
+    lesson = data.rows(training)
+    if unlabelled is not None:
+        lesson = lesson.joined(unlabelled)
+    soft = None if teacher is None else teacher.log_probabilities(recipe.labels, lesson)
+    model = learn(recipe, lesson, data.rows(validation), seed=seed, teacher=soft)
+    if teacher is not None:
+        card = teacher.card
+        model = model.with_card(corpora=card.corpora, seen=card.seen)
+    return learned_from(model, corpora, data)
+
+
+def _parts(recipe: AnyRecipe, data: Data, seed: int) -> tuple[Index, Index]:
+    """Indices of the training and of the validation part; anchors are in the former."""
+    anchors = recipe.anchors if isinstance(recipe, SpeechRecipe) else ()
+    held = {base_name(anchor) for anchor in anchors}
+    is_anchor = np.array([u.corpus in held for u in data.utterances])
+    everything = np.flatnonzero(~is_anchor)
     training, validation = recipe.hold_out.split(data.utterances, everything, seed=seed)
+    training = np.sort(np.concatenate((training, np.flatnonzero(is_anchor))))
     if recipe.hold_out.by != "speaker":
         nobody = everything[:0]
         (fold,) = without_copies(
@@ -57,14 +121,10 @@ def fit_final(
         )
         training = fold.train
     guard_final(recipe.name, training, validation, data.utterances, data.hashes)
-    model = learn(recipe, data.rows(training), data.rows(validation), seed=seed, on_epoch=on_epoch)
-    model = model.with_card(
-        typical=typical_of(recipe, data), speakers=speakers_of(recipe, data, seed=seed)
-    )
-    return learned_from(model, corpora, data)
+    return training, validation
 
 
-def learned_from(model: Model, corpora: Sequence[Corpus], data: Dataset) -> Model:
+def learned_from(model: AnyModel, corpora: Sequence[Corpus], data: Data) -> AnyModel:
     """Add training corpora and a sketch of their recordings to a model's card.
 
     Args:
@@ -104,7 +164,7 @@ def under_licence(
     )
 
 
-def training_corpus(corpus: Corpus, data: Dataset) -> TrainingCorpus:
+def training_corpus(corpus: Corpus, data: Data) -> TrainingCorpus:
     """A corpus as on a card, with the numbers of its utterances and speakers in the data."""
     learned = set(data.utterances)
     used = [u for u in corpus.utterances if u in learned]  # a line may be said twice in a dialogue

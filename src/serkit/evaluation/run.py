@@ -6,6 +6,7 @@ import typing
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,8 +21,12 @@ from serkit.evaluation.leak_guard import guard, require_classes, without_copies
 from serkit.evaluation.outcome import FoldResult, Outcome
 from serkit.evaluation.protocols import Protocol
 from serkit.evaluation.run_folder import RunFolder
-from serkit.features import Features
 from serkit.training import Dataset, Recipe, one_thread
+from serkit.training.speech import Recordings, SpeechRecipe, learn_speech
+
+AnyRecipe = Recipe | SpeechRecipe
+Data = Dataset | Recordings
+"""What a recipe of either kind is trained on."""
 
 Track = Callable[[Iterable[FoldResult], int], Iterable[FoldResult]]
 Task = tuple[int, Fold]
@@ -30,44 +35,43 @@ Task = tuple[int, Fold]
 class Classifier(typing.Protocol):
     """A trained classifier."""
 
-    def logits(self, features: Features) -> NDArray[np.float32]:
-        """Logits, shape `[n, n_labels]`, of the features of n recordings."""
+    def logits(self, features: Any) -> NDArray[np.float32]:
+        """Logits, shape `[n, n_labels]`, of the `features` of the data of n recordings."""
         ...
 
 
 class Learner(typing.Protocol):
     """A training function, given the training and validation parts of a fold."""
 
-    def __call__(
-        self, recipe: Recipe, training: Dataset, validation: Dataset, *, seed: int
-    ) -> Classifier:
+    def __call__(self, recipe: Any, training: Any, validation: Any, *, seed: int) -> Classifier:
         """Train a classifier."""
         ...
 
 
 def evaluate(
-    recipe: Recipe,
-    data: Dataset,
+    recipe: AnyRecipe,
+    data: Data,
     protocol: Protocol,
     *,
     seeds: Sequence[int],
     jobs: int = 1,
     ray_address: str | None = None,
     folder: Path | None = None,
-    learn: Learner = learn_by_recipe,
+    learn: Learner | None = None,
     track: Track | None = None,
 ) -> Outcome:
     """Train and test a recipe on every fold of a protocol, once per seed.
 
     Args:
         recipe: The recipe.
-        data: Features of all utterances.
+        data: Features of all utterances; for a recipe of a network on waveforms, their recordings.
         protocol: The protocol that splits them; the leak guard checks every fold first.
         seeds: Seeds of the splits, if the protocol is random, and of the trainings.
         jobs: Number of local processes.
         ray_address: Address of a Ray cluster to use instead of local processes.
-        folder: Folder that keeps each finished fold; folds in it are not trained again.
-        learn: Training function; the default trains the recipe. Another one, such as a baseline,
+        folder: Folder that keeps each finished fold; folds in it are not trained again. The
+            training of a network on waveforms also keeps its last epoch there.
+        learn: Training function; by default that of the recipe. Another one, such as a baseline,
             is tested with the recipe's labels, hold-out and features.
         track: Wrapper of the results that shows progress: `track(results, total)`.
 
@@ -78,7 +82,7 @@ def evaluate(
     """
     if not seeds:
         raise ProtocolError("no seeds; expected at least one")
-    if folder is not None and learn is not learn_by_recipe:
+    if folder is not None and learn is not None:
         raise ProtocolError(
             "a run folder identifies a run by its recipe, which another learner is not part of; "
             "leave the folder out"
@@ -96,7 +100,7 @@ def evaluate(
 
     def results() -> Iterator[FoldResult]:
         yield from (kept[_key(task)] for task in tasks if _key(task) in kept)
-        work = partial(_run, recipe, data, learn)
+        work = partial(_run, recipe, data, learn or learner_of(recipe, folder))
         for result in carry_out(work, waiting, jobs=jobs, ray_address=ray_address):
             if keeper is not None:
                 keeper.keep(result)
@@ -113,7 +117,19 @@ def evaluate(
     )
 
 
-def guarded_folds(data: Dataset, protocol: Protocol, hold_out: HoldOut, *, seed: int) -> list[Fold]:
+def learner_of(recipe: AnyRecipe, folder: Path | None = None) -> Learner:
+    """The training function of a recipe.
+
+    Args:
+        recipe: The recipe.
+        folder: Folder of the run, for the checkpoints of networks on waveforms; None for none.
+    """
+    if isinstance(recipe, Recipe):
+        return learn_by_recipe
+    return partial(learn_speech, checkpoints=None if folder is None else folder / "checkpoints")
+
+
+def guarded_folds(data: Data, protocol: Protocol, hold_out: HoldOut, *, seed: int) -> list[Fold]:
     """The folds of a protocol, checked for leaks and absent classes.
 
     Raises:
@@ -158,7 +174,7 @@ def _key(task: Task) -> tuple[int, str]:
     return seed, fold.name
 
 
-def _run(recipe: Recipe, data: Dataset, learn: Learner, task: Task) -> FoldResult:
+def _run(recipe: AnyRecipe, data: Data, learn: Learner, task: Task) -> FoldResult:
     seed, fold = task
     with one_thread():
         model = learn(recipe, data.rows(fold.train), data.rows(fold.validation), seed=seed)

@@ -15,9 +15,11 @@ from dataclasses import asdict, dataclass
 from io import BytesIO
 from pathlib import Path
 from typing import Any
+from typing import Protocol as Interface
 from zipfile import ZipFile
 
 import numpy as np
+from numpy.typing import NDArray
 
 import serkit
 from serkit.corpora import Utterance
@@ -50,6 +52,22 @@ _COMPARED = {
 }
 
 
+class Tested(Interface):
+    """The data of a run, as far as its folder describes them."""
+
+    @property
+    def utterances(self) -> tuple[Utterance, ...]:
+        """The utterances."""
+
+    @property
+    def targets(self) -> NDArray[np.int64]:
+        """Class of each."""
+
+    @property
+    def hashes(self) -> tuple[str, ...]:
+        """`content_hash` of each recording; empty without audio."""
+
+
 @dataclass(frozen=True, slots=True)
 class RunFolder:
     """The folder of one run.
@@ -65,7 +83,7 @@ class RunFolder:
         cls,
         path: Path,
         recipe: Mapping[str, Any],
-        data: Dataset,
+        data: Tested,
         protocol: Protocol,
         tasks: Sequence[Task],
     ) -> RunFolder:
@@ -74,7 +92,7 @@ class RunFolder:
         Args:
             path: The folder; created if missing.
             recipe: The recipe, as JSON values.
-            data: Features of all utterances.
+            data: Features of all utterances, or their recordings.
             protocol: The protocol that splits them.
             tasks: Seeds and folds of the run.
 
@@ -358,7 +376,7 @@ def _no_split(*_: object) -> list[Fold]:
 def _manifest(
     recipe: Mapping[str, Any],
     labels: tuple[str, ...] | list[str],
-    data: Dataset,
+    data: Tested,
     protocol: Protocol,
     planned: Sequence[Key],
     *,
@@ -384,15 +402,17 @@ def _manifest(
     }
 
 
-def _fingerprint(data: Dataset) -> str:
+def _fingerprint(data: Tested) -> str:
     """Hash of the dataset: its recordings if their hashes are known, otherwise its features.
 
     Features may differ in the last digit with the number of threads; the recipe, which is compared
     separately, determines them.
     """
     digest = hashlib.blake2b(digest_size=16)
-    features = () if data.hashes else (data.features, data.copies)
-    for values in (*features, data.targets):
+    arrays: list[Any] = [data.targets]
+    if isinstance(data, Dataset) and not data.hashes:
+        arrays = [data.features, data.copies, *arrays]
+    for values in arrays:
         digest.update(str(values.shape).encode() + np.ascontiguousarray(values).tobytes())
     digest.update("\n".join(identities(data.utterances, data.hashes)).encode())
     return digest.hexdigest()

@@ -13,6 +13,12 @@ from serkit.networks.layers import (
     MeanPooling,
 )
 from serkit.networks.network import LayeredNetwork
+from serkit.networks.speech import (
+    LogMelEncoder,
+    SpeechClassifier,
+    SpeechEncoder,
+    TransformerEncoder,
+)
 from serkit.networks.text import PooledEncoder
 
 __all__ = [
@@ -26,8 +32,12 @@ __all__ = [
     "FeatureEncoder",
     "Layer",
     "LayeredNetwork",
+    "LogMelEncoder",
     "MeanPooling",
     "PooledEncoder",
+    "SpeechClassifier",
+    "SpeechEncoder",
+    "TransformerEncoder",
     "attention_gru",
     "cnn",
     "fits",

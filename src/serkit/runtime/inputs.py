@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from serkit.audio import normalise_peak, pre_emphasis, trim
 from serkit.errors import RecipeError
 from serkit.features import (
     DescriptorRecipe,
@@ -26,22 +27,57 @@ MAX_WIDTH = 1 << 16
 
 @dataclass(frozen=True, slots=True)
 class Waveform:
-    """The samples themselves, mono at 16 kHz."""
+    """The samples themselves, mono at 16 kHz, after preprocessing; Ismail, III.B.
+
+    Attributes:
+        trim_db: Leading and trailing stretches that are quieter than the loudest frame by this are
+            removed; None to keep them.
+        pre_emphasis: Coefficient of the pre-emphasis filter; 0 for none.
+        peak: Largest magnitude after scaling; None for no scaling.
+    """
+
+    trim_db: float | None = None
+    pre_emphasis: float = 0.0
+    peak: float | None = None
+
+    def prepared(self, samples: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Preprocess a recording or window.
+
+        Args:
+            samples: Mono at 16 kHz, shape `[n_samples]`, float32.
+
+        Returns:
+            At most as many samples, float32.
+        """
+        if self.trim_db is not None:
+            samples = trim(samples, top_db=self.trim_db)
+        if self.pre_emphasis:
+            samples = pre_emphasis(samples, self.pre_emphasis)
+        return samples if self.peak is None else normalise_peak(samples, self.peak)
 
     def to_dict(self) -> dict[str, Any]:
-        """As plain JSON values."""
-        return {}
+        """As plain JSON values, without defaults."""
+        default = Waveform()
+        return {k: v for k, v in asdict(self).items() if v != getattr(default, k)}
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Waveform:
         """The input that `to_dict` wrote.
 
         Raises:
-            RecipeError: The values are not an empty object.
+            RecipeError: A key is unknown, or a value is invalid.
         """
-        if not isinstance(values, Mapping) or values:
-            raise RecipeError(f"waveform is {shown(values)}; expected {{}}")
-        return cls()
+        ranges = {"trim_db": (1.0, 120.0), "pre_emphasis": (0.0, 0.999), "peak": (0.01, 1.0)}
+        if not isinstance(values, Mapping) or any(
+            key not in ranges
+            or not isinstance(value, int | float)
+            or isinstance(value, bool)
+            or not ranges[key][0] <= value <= ranges[key][1]
+            for key, value in values.items()
+        ):
+            limits = ", ".join(f"{k} of {low:g} to {high:g}" for k, (low, high) in ranges.items())
+            raise RecipeError(f"waveform is {shown(values)}; expected at most {limits}")
+        return cls(**{key: float(value) for key, value in values.items()})
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,8 @@
 
 The graph has one input, `samples` `[n, n_samples]`, and the outputs `logits` `[n, n_labels]` if the
 card has labels, `dimensions` `[n, n_dimensions]` if it has dimensions, and `embeddings` `[n,
-width]`, all float32. It holds its preprocessing, such as normalisation or a log-mel spectrogram.
+width]`, all float32. It holds its preprocessing, such as normalisation or a log-mel spectrogram;
+trimming, pre-emphasis and the peak are those of the card, see `Waveform`.
 The metadata property `serkit` is the description of a model file with one more key, `graph`.
 """
 
@@ -21,6 +22,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from serkit.audio import SAMPLE_RATE
 from serkit.container import METADATA_KEY, parse_description
 from serkit.errors import ModelError
 from serkit.files import open_file, read_bounded
@@ -33,6 +35,7 @@ from serkit.runtime.inputs import MAX_WIDTH, Waveform, kind_of
 from serkit.runtime.model_file import FORMAT
 from serkit.runtime.onnx_file import digest_of_graph, looks_like_onnx, metadata_of
 from serkit.runtime.onnx_session import OnnxSession
+from serkit.runtime.prediction import MIN_DURATION_S
 from serkit.text import one_line, shown
 
 Array = NDArray[np.float32]
@@ -44,9 +47,10 @@ MAX_FILE_BYTES = (1 << 31) - 1
 """Size of an ONNX file, at most: that of a protobuf message."""
 
 MAX_CARD_BYTES = 1 << 20
-PRECISIONS = ("fp32", "int8")
+PRECISIONS = ("fp32", "fp16", "int8")
 
 _EXTRA = "onnx"
+_SHORTEST = round(MIN_DURATION_S * SAMPLE_RATE)
 _LARGE = 64 << 20
 """Files from this size on are held against the memory available before they are read."""
 
@@ -61,7 +65,7 @@ class GraphDescription:
     Attributes:
         embedding_width: Width of the embeddings.
         n_parameters: Number of weights and biases.
-        precision: `fp32`, or `int8` (weights and activations).
+        precision: `fp32`, `fp16` (stored weights), or `int8` (weights and activations).
     """
 
     embedding_width: int
@@ -189,7 +193,7 @@ class OnnxBackend:
 
     @property
     def digest(self) -> str:
-        """Hash of the graph, labels and temperature, not of the name and the figures."""
+        """Hash of the graph, input, labels and temperature, not of the name and the figures."""
         return self._digest
 
     @property
@@ -207,7 +211,7 @@ class OnnxBackend:
         """
         found: dict[str, list[Array]] = {name: [] for name in self._widths}
         for window in windows:
-            rows = self._session.run(samples=np.ascontiguousarray(window, np.float32)[None])
+            rows = self._session.run(samples=self._prepared(window)[None])
             for (name, width), row in zip(self._widths.items(), rows, strict=True):
                 if row.shape != (1, width):
                     raise ModelError(
@@ -223,6 +227,13 @@ class OnnxBackend:
             None,
             stacked.get(DIMENSIONS),
         )
+
+    def _prepared(self, window: Array) -> Array:
+        """The samples after preprocessing, not shorter than the shortest recording."""
+        samples = np.ascontiguousarray(window, np.float32)
+        if isinstance(self._card.input, Waveform):  # checked when the file was read
+            samples = self._card.input.prepared(samples)
+        return np.pad(samples, (0, max(0, _SHORTEST - len(samples))))
 
 
 def output_widths(card: ModelCard, graph: GraphDescription) -> dict[str, int]:
@@ -256,7 +267,11 @@ def _described(path: Path, content: bytes) -> tuple[ModelCard, GraphDescription]
 
 def _digest(card: ModelCard, content: bytes) -> str:
     digest = hashlib.blake2b(digest_of_graph(content), digest_size=16)
-    described = {"labels": card.labels, "temperature": card.temperature}
+    described = {
+        "labels": card.labels,
+        "temperature": card.temperature,
+        kind_of(card.input): card.input.to_dict(),
+    }
     digest.update(json.dumps(described, sort_keys=True).encode())
     return digest.hexdigest()
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import zlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from serkit import corpora
 from serkit.audio import SAMPLE_RATE, ContentHash, content_hash, stream
 from serkit.corpora import Corpus, Stretch, Utterance, as_texts, dialogues, pieces, text_hash
+from serkit.corpora.emotions import merge
 from serkit.errors import AudioError, CorpusError, RecipeError
 from serkit.features import DescriptorRecipe, Features, joined, stacked_twice
 from serkit.runtime import TextEncoder, TextRecipe, features_of, with_context
@@ -99,15 +100,44 @@ def load_utterances(
         CorpusError: A corpus is missing, a label occurs in none of them, or the recipe is of text
             and an utterance has none.
     """
-    loaded, kept = corpora.load_labelled(specs or recipe.corpora, labels=recipe.labels)
+    loaded, kept = select_utterances(recipe.name, recipe.labels, specs or recipe.corpora)
     if isinstance(recipe.input, TextRecipe):
         loaded, kept = as_texts(loaded, kept)
-    missing = [label for label in recipe.labels if all(u.label != label for u in kept)]
+    return loaded, kept
+
+
+def select_utterances(
+    name: str,
+    labels: Sequence[str],
+    specs: Sequence[str],
+    *,
+    merges: Mapping[str, str] | None = None,
+) -> tuple[tuple[Corpus, ...], tuple[Utterance, ...]]:
+    """Read corpora and keep the utterances with the labels of a recipe.
+
+    Args:
+        name: Name of the recipe, for messages.
+        labels: The labels.
+        specs: `NAME[=PATH]` of each corpus.
+        merges: Labels to rename first.
+
+    Returns:
+        The corpora and the utterances, renamed.
+
+    Raises:
+        CorpusError: A corpus is missing, or a label occurs in none of them.
+    """
+    merges = merges or {}
+    loaded, kept = corpora.load_labelled(specs, labels=[*labels, *merges])
+    if merges:
+        loaded = tuple(replace(c, utterances=merge(c.utterances, merges)) for c in loaded)
+        kept = merge(kept, merges)
+    missing = [label for label in labels if all(u.label != label for u in kept)]
     if missing:
         present = sorted({u.label for corpus in loaded for u in corpus.utterances})
         raise CorpusError(
             f"{', '.join(c.name for c in loaded)} has no utterance labelled "
-            f"{', '.join(missing)}, as the recipe {recipe.name} expects; "
+            f"{', '.join(missing)}, as the recipe {name} expects; "
             f"its labels are {', '.join(present) or 'none'}"
         )
     return loaded, kept

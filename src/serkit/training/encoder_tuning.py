@@ -20,12 +20,10 @@ from serkit.errors import RecipeError
 from serkit.metrics import confusion, weighted_f1
 from serkit.networks import PooledEncoder
 from serkit.runtime.text_encoder import POOLINGS
+from serkit.training.batches import bucketed
 from serkit.training.pretrained import Pretrained
 
 _BATCH = 128
-
-_POOL = 20
-"""Batches whose texts are sorted by length."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,7 +229,7 @@ def _train(
     losses: list[float] = []
     step = 0
     for _ in range(plan.max_epochs):
-        for batch in _batches(mask, plan.batch_size, generator):
+        for batch in bucketed(mask.sum(dim=1), plan.batch_size, generator):
             both.train()
             with torch.autocast(device.type, torch.bfloat16, enabled=plan.mixed_precision):
                 pooled = network(*_trimmed(ids[batch], mask[batch], device))
@@ -266,14 +264,6 @@ def _train(
     both.load_state_dict(best)
     both.to("cpu").eval()
     return (network, output), best_score
-
-
-def _batches(mask: Tensor, size: int, generator: torch.Generator) -> list[Tensor]:
-    """Rows of each batch in random order; texts of about one length go together."""
-    pools = torch.split(torch.randperm(len(mask), generator=generator), size * _POOL)
-    sorted_pools = (pool[mask[pool].sum(dim=1).argsort(stable=True)] for pool in pools)
-    batches = [batch for pool in sorted_pools for batch in torch.split(pool, size)]
-    return [batches[i] for i in torch.randperm(len(batches), generator=generator)]
 
 
 def _trimmed(ids: Tensor, mask: Tensor, device: torch.device) -> tuple[Tensor, Tensor]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -50,6 +50,8 @@ _OLD_NAMES = {
     ".weight_v": ".parametrizations.weight.original1",
 }
 _DENSE_HEAD = {"classifier.dense.weight", "classifier.out_proj.weight"}
+# Heads of classifiers, of pre-training and of speech recognition.
+_HEAD = re.compile(r"(classifier|projector|lm_head|quantizer|project_hid|project_q)\.")
 # Replaces masked frames in training, and is not used otherwise.
 _UNUSED = re.compile(r"(^|\.)masked_spec_embed$")
 
@@ -122,7 +124,8 @@ def load_audio(id_or_folder: str, *, allow_pickle: bool = False) -> PretrainedAu
         if state.keys() >= _DENSE_HEAD:
             network, difference = _with_dense_head(repository.name, config, state)
         else:
-            network, difference = _of_transformers(config, state)
+            classes = transformers.AutoModelForAudioClassification
+            network, difference = _of_transformers(config, state, classes)
         difference.check(repository.name, type(network).__name__)
     except (ModelError, MissingExtraError):
         raise
@@ -143,6 +146,51 @@ def load_audio(id_or_folder: str, *, allow_pickle: bool = False) -> PretrainedAu
     )
 
 
+def load_encoder(id_or_folder: str) -> nn.Module:
+    """Load a waveform transformer without a head, to be trained further.
+
+    As `load_audio`, but for safetensors alone; the head of a classifier is left out. SpecAugment,
+    which transformers applies in training by default, is switched off.
+
+    Args:
+        id_or_folder: An id on the Hugging Face hub, or a folder with `config.json` and
+            `model.safetensors`.
+
+    Raises:
+        ModelError: As `load_audio`.
+        MissingExtraError: transformers or torch is not installed.
+    """
+    try:
+        import transformers
+        from torch import nn  # noqa: F401  # transformers imports without it
+    except ImportError as error:
+        raise MissingExtraError(
+            error.name or "torch", "speech", "training a speech transformer"
+        ) from error
+    transformers.utils.logging.set_verbosity_error()  # type: ignore[no-untyped-call]
+    transformers.utils.logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+    repository = opened(id_or_folder, "*.json", "README.md")
+    values = repository.json(_CONFIG)
+    family = _family(repository, values, {}, WAVEFORM_FAMILIES)
+    try:
+        config = transformers.AutoConfig.for_model(
+            family, **{key: value for key, value in values.items() if key != "model_type"}
+        )
+        config.apply_spec_augment = False
+        weights = _weight_files(id_or_folder, repository, allow_pickle=False)
+        state = {k: v for k, v in _states(weights).items() if not _HEAD.match(k)}
+        _check_size(repository.name, config)
+        network, difference = _of_transformers(config, state, transformers.AutoModel)
+        difference.check(repository.name, type(network).__name__)
+    except (ModelError, MissingExtraError):
+        raise
+    except Exception as error:  # of many types: of configurations, of safetensors, of PyTorch
+        raise ModelError(
+            f"{repository.name} cannot be loaded: {shortened(printable(one_line(error)), 300)}"
+        ) from error
+    return network
+
+
 def _extractor(repository: Repository) -> dict[str, Any]:
     """The configuration of the feature extractor."""
     if repository.file(_PREPROCESSOR) is None and repository.file(_PROCESSOR) is not None:
@@ -152,7 +200,12 @@ def _extractor(repository: Repository) -> dict[str, Any]:
     return repository.json(_PREPROCESSOR)
 
 
-def _family(repository: Repository, values: Mapping[str, Any], extractor: Mapping[str, Any]) -> str:
+def _family(
+    repository: Repository,
+    values: Mapping[str, Any],
+    extractor: Mapping[str, Any],
+    known: Sequence[str] = FAMILIES,
+) -> str:
     """The `model_type`, after checks of both configurations."""
     for name, one in ((_CONFIG, values), (_PREPROCESSOR, extractor)):
         if "auto_map" in one:
@@ -165,10 +218,10 @@ def _family(repository: Repository, values: Mapping[str, Any], extractor: Mappin
             f"{repository.name}: the weights are quantised; expected those of float16 or float32"
         )
     family = values.get("model_type")
-    if not isinstance(family, str) or family not in FAMILIES:
+    if not isinstance(family, str) or family not in known:
         raise ModelError(
-            f"{repository.name}: model_type is {shown(family, 80)}; expected a classifier of sound "
-            f"of one of {', '.join(FAMILIES)}"
+            f"{repository.name}: model_type is {shown(family, 80)}; expected a model of sound of "
+            f"one of {', '.join(known)}"
         )
     for key in ("num_hidden_layers", "encoder_layers"):
         if key in values and not is_int(values[key], 1, _MAX_LAYERS):
@@ -233,7 +286,7 @@ def _weight_files(source: str, repository: Repository, *, allow_pickle: bool) ->
         why = f"its weights are pickled ({_PICKLED})" if pickled else f"it has no {_SAFE}"
         raise ModelError(
             f"{repository.name}: {why}; expected {_SAFE}: unpickling can run code. Convert the "
-            "weights where you trust them, or add --allow-pickle"
+            "weights where you trust them, or add --allow-pickle to serkit import"
         )
     if repository.is_snapshot:
         repository = opened(source, "*.json", "README.md", "pytorch_model*.bin")
@@ -351,11 +404,11 @@ def _check_size(name: str, config: Any) -> None:
         raise _too_large(name, size)
 
 
-def _of_transformers(config: Any, state: dict[str, Tensor]) -> tuple[nn.Module, _Difference]:
-    """A classifier of `transformers`, which knows the names of earlier versions."""
-    from transformers import AutoModelForAudioClassification
-
-    kind: Any = AutoModelForAudioClassification._model_mapping[type(config)]
+def _of_transformers(
+    config: Any, state: dict[str, Tensor], classes: Any
+) -> tuple[nn.Module, _Difference]:
+    """A network of `transformers`, which knows the names of earlier versions."""
+    kind: Any = classes._model_mapping[type(config)]
     network, info = kind.from_pretrained(
         None,
         config=config,

@@ -8,7 +8,7 @@ from importlib.resources import files
 from importlib.resources.abc import Traversable
 from itertools import pairwise
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, TypeVar
 
 from pydantic import (
     BaseModel,
@@ -84,9 +84,13 @@ LogMel = Annotated[LogMelRecipe | None, PlainValidator(_log_mel), PlainSerialize
 Text = Annotated[TextRecipe | None, PlainValidator(_text), PlainSerializer(_plain_text)]
 
 
-class _Data(BaseModel):
+class Data(BaseModel):
+    """A frozen model that refuses unknown keys and numbers that are not finite."""
+
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
+
+AnyData = TypeVar("AnyData", bound=Data)
 
 _HIDDEN_LAYERS: dict[str, type[WeightedLayer]] = {
     "mlp": Dense,
@@ -96,7 +100,7 @@ _HIDDEN_LAYERS: dict[str, type[WeightedLayer]] = {
 }
 
 
-class Network(_Data):
+class Network(Data):
     """The network.
 
     Attributes:
@@ -139,7 +143,7 @@ class Network(_Data):
         return hidden + Dense.count_parameters(widths[-1], n_labels)
 
 
-class Optimiser(_Data):
+class Optimiser(Data):
     """Training by gradient descent.
 
     Attributes:
@@ -171,7 +175,7 @@ class Optimiser(_Data):
     noise: float = Field(default=0.0, ge=0.0)
 
 
-class Ridge(_Data):
+class Ridge(Data):
     """Ridge regression in closed form, for a network without hidden layers.
 
     Attributes:
@@ -183,7 +187,7 @@ class Ridge(_Data):
     penalty: float = Field(default=0.5, gt=0.0)
 
 
-class ExtremeLearning(_Data):
+class ExtremeLearning(Data):
     """An extreme learning machine: a random tanh layer, then ridge regression in closed form.
 
     Huang, Zhu and Siew (2006); Pandelea et al. (2021), 3.2. The result has two dense layers.
@@ -208,7 +212,7 @@ def _solver(value: Any) -> str:
     return str(name) if name in ("ridge", "elm") else "gradient"
 
 
-class Acceptance(_Data):
+class Acceptance(Data):
     """A protocol whose figures the card shows.
 
     Attributes:
@@ -220,7 +224,7 @@ class Acceptance(_Data):
     seeds: int = Field(default=3, ge=1)
 
 
-class Dimensions(_Data):
+class Dimensions(Data):
     """Arousal, valence and dominance, learned after the network by ridge regression.
 
     Attributes:
@@ -243,7 +247,7 @@ class Dimensions(_Data):
         return self
 
 
-class Quantisation(_Data):
+class Quantisation(Data):
     """Quantisation of the weights; see `serkit.compression`.
 
     Attributes:
@@ -269,7 +273,7 @@ class Quantisation(_Data):
     learning_rate: float = Field(default=1e-3, gt=0.0)
 
 
-class Recipe(_Data):
+class Recipe(Data):
     """A training recipe.
 
     Attributes:
@@ -459,6 +463,27 @@ def load_recipe(name_or_path: str | os.PathLike[str]) -> Recipe:
     Raises:
         RecipeError: The recipe does not exist or is invalid.
     """
+    name, values = read_recipe(name_or_path)
+    if isinstance(values, dict) and "encoder" in values:
+        raise RecipeError(
+            f"{name} is the recipe of a network on waveforms (it has an encoder); expected one "
+            "with features, log_mel or text, as serkit train and serkit evaluate alone take both"
+        )
+    return checked(Recipe, name, values)
+
+
+def read_recipe(name_or_path: str | os.PathLike[str]) -> tuple[str, Any]:
+    """Read the values of a recipe of any kind.
+
+    Args:
+        name_or_path: As for `load_recipe`.
+
+    Returns:
+        The name or path, and the values, which are not checked yet.
+
+    Raises:
+        RecipeError: The recipe does not exist, or is no plain YAML.
+    """
     name = os.fspath(name_or_path)
     shipped = _shipped()
     if name in shipped:
@@ -476,7 +501,24 @@ def load_recipe(name_or_path: str | os.PathLike[str]) -> Recipe:
             f"{', '.join(sorted(shipped))}"
         )
     try:
-        return Recipe.model_validate(from_yaml(text))
+        return name, from_yaml(text)
+    except ValueError as error:
+        raise RecipeError(f"{name}: {shortened(str(error), 500)}") from error
+
+
+def checked(kind: type[AnyData], name: str, values: Any) -> AnyData:
+    """A recipe of values.
+
+    Args:
+        kind: Its kind.
+        name: Name or path, for messages.
+        values: As from `read_recipe`.
+
+    Raises:
+        RecipeError: A value is missing, unknown or invalid.
+    """
+    try:
+        return kind.model_validate(values)
     except ValidationError as error:
         raise RecipeError(f"{name}: {_problems(error)}") from error
     except ValueError as error:

@@ -1,0 +1,172 @@
+"""`serkit train` of a recipe of a network on waveforms."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from serkit.cli.progress import tracker
+from serkit.cli.streams import complain, say
+
+if TYPE_CHECKING:
+    from serkit.training import Epoch
+    from serkit.training.speech import SpeechRecipe
+
+
+def train_speech(
+    plan: SpeechRecipe,
+    out: Path,
+    specs: Sequence[str],
+    anchors: Sequence[str],
+    *,
+    seed: int,
+    log: Path | None,
+    jobs: int,
+    cache: bool,
+    figures: bool,
+    max_clip_s: float,
+    name: str,
+    licence: str | None,
+    commercial_use: bool,
+    precision: str,
+    teacher: str | None,
+    unlabelled: Path | None,
+    workers: int,
+    tensorboard: Path | None,
+) -> None:
+    """Train a network, evaluate its recipe, and write an ONNX model; see `serkit.cli.train`."""
+    from serkit.compression.classifier_export import save_classifier
+    from serkit.compression.speech_export import check_precision, export_speech
+    from serkit.corpora import load
+    from serkit.errors import RecipeError
+    from serkit.evaluation import (
+        accept,
+        check_acceptance,
+        fit_acceptance,
+        fit_final_speech,
+        under_licence,
+    )
+    from serkit.files import write_atomically
+    from serkit.runtime import load as load_model
+    from serkit.training import FeatureCache
+    from serkit.training.speech import (
+        Teacher,
+        learn_speech,
+        load_recordings,
+        make_recordings,
+        unlabelled_utterances,
+    )
+    from serkit.training.speech.processes import Processes
+
+    check_precision(precision)
+    if unlabelled is not None and teacher is None:
+        raise RecipeError("--unlabelled needs --teacher, the model that labels the recordings")
+    teaches = (
+        None
+        if teacher is None
+        else Teacher(load_model(teacher), tracker("Listening to the teacher"))
+    )
+    processes = Processes()
+    jobs = jobs if processes.count == 1 else 1
+    if anchors:
+        names = {u.corpus for spec in anchors for u in load(spec).utterances}
+        plan = plan.model_copy(update={"anchors": tuple(sorted(names))})
+    if not figures or teaches is not None:
+        plan = plan.model_copy(update={"acceptance": ()})
+    corpora, utterances = load_recordings(plan, specs, anchors)
+    if licence is not None:
+        corpora = under_licence(corpora, licence, commercial_use=commercial_use)
+    if specs or anchors:
+        plan, notes = fit_acceptance(plan, utterances)
+        for note in notes:
+            complain(note)
+    check_acceptance(plan, utterances)
+    make = partial(
+        make_recordings,
+        plan,
+        jobs=jobs,
+        cache=FeatureCache.default() if cache else None,
+        max_clip_s=max_clip_s,
+    )
+    data = make(utterances, track=tracker("Reading recordings"))
+    check_acceptance(plan, utterances, data.hashes)
+    more = None
+    if unlabelled is not None:
+        found = unlabelled_utterances(unlabelled)
+        more = make(found, track=tracker("Reading recordings without labels"))
+    lines: list[str] = []
+    board = None
+    if tensorboard is not None and processes.first:
+        from serkit.training.speech.board import Board
+
+        board = Board(tensorboard)
+
+    def keep(epoch: Epoch) -> None:
+        lines.append(log_line(epoch))
+        if board is not None:
+            board.add(epoch)
+
+    checkpoint = out.with_name(f"{out.name}.checkpoint")
+    with EpochBar(plan.optimiser.max_epochs, keep) as on_epoch:
+        try:
+            model = fit_final_speech(
+                plan, data, corpora, seed=seed, teacher=teaches, unlabelled=more,
+                learn=partial(
+                    learn_speech, workers=workers, checkpoint=checkpoint, on_epoch=on_epoch
+                ),
+            )  # fmt: skip
+        except KeyboardInterrupt:
+            if checkpoint.exists():
+                complain(f"{checkpoint} keeps {len(lines)} epochs; the same command resumes them")
+            raise
+    if plan.acceptance:
+        card_figures = accept(
+            plan, data, jobs=jobs, track=lambda name: tracker(f"Evaluating: {name}")
+        )
+        model = model.with_card(figures=card_figures)
+    if not processes.first:
+        return
+    model = model.with_card(name=name)
+    exported = export_speech(model, precision=precision, recordings=data)
+    if log is not None:
+        write_atomically(log, "".join(lines))
+    size = save_classifier(exported, model.card, out)
+    checkpoint.unlink(missing_ok=True)
+    say(
+        f"{out}: {size} bytes, {model.n_parameters} parameters, {precision}, {len(data)} "
+        f"recordings; largest difference to torch {exported.difference:.2g}"
+    )
+
+
+def log_line(epoch: Epoch) -> str:
+    """A line of the training log, as JSON."""
+    return json.dumps(asdict(epoch)) + "\n"
+
+
+class EpochBar:
+    """A progress bar over epochs on a terminal; early stopping may end it before it is full."""
+
+    def __init__(self, total: int, keep: Callable[[Epoch], None]) -> None:
+        from rich.console import Console
+        from rich.progress import Progress
+
+        console = Console(stderr=True)
+        self._keep = keep
+        self._bar = Progress(console=console, transient=True, disable=not console.is_terminal)
+        self._task = self._bar.add_task("Training", total=total)
+
+    def __enter__(self) -> Callable[[Epoch], None]:
+        self._bar.start()
+        return self._on_epoch
+
+    def __exit__(self, *_: object) -> None:
+        self._bar.stop()
+
+    def _on_epoch(self, epoch: Epoch) -> None:
+        self._keep(epoch)
+        description = f"Training (validation UA {epoch.validation_ua:.3f})"
+        self._bar.update(self._task, completed=epoch.number, description=description)

@@ -1,0 +1,113 @@
+"""Networks on waveforms: against transformers and NumPy, and padding has no influence."""
+
+import numpy as np
+import pytest
+import torch
+from transformers import HubertForSequenceClassification
+
+from serkit.features import mel_filter_bank
+from serkit.networks import LogMelEncoder, SpeechClassifier, TransformerEncoder
+from serkit.training.pretrained_audio import load_encoder
+
+from transformers_toys import make_hubert
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory):
+    root = tmp_path_factory.mktemp("hub")
+    return {
+        "group": make_hubert(root / "group"),
+        "layer": make_hubert(root / "layer", group_norm=False),
+    }
+
+
+def networks(folders):
+    yield LogMelEncoder(n_mels=32, width=16, blocks=2, kernel=5)
+    for folder in folders.values():
+        yield TransformerEncoder(load_encoder(str(folder)))
+
+
+def sounds():
+    rng = np.random.default_rng(0)
+    return [0.1 * rng.standard_normal(n).astype(np.float32) for n in (1600, 9000, 16_001, 24_000)]
+
+
+def test_padding_has_no_influence(folders):
+    recordings = sounds()
+    lengths = torch.tensor([len(one) for one in recordings])
+    padded = torch.zeros(len(recordings), 30_000)
+    for row, one in zip(padded, recordings, strict=True):
+        row[: len(one)] = torch.from_numpy(one)
+    for encoder in networks(folders):
+        torch.manual_seed(0)
+        network = SpeechClassifier(encoder, 4, hidden=8).eval()
+        with torch.no_grad():
+            together = network(padded, lengths)
+            for i, one in enumerate(recordings):
+                alone = network(torch.from_numpy(one)[None])
+                for several, single in zip(together, alone, strict=True):
+                    torch.testing.assert_close(several[i], single[0], atol=1e-5, rtol=1e-4)
+
+
+def test_it_is_the_classifier_of_transformers(folders):
+    """Projection, mean and classifier, as `HubertForSequenceClassification` without a mask."""
+    theirs = HubertForSequenceClassification.from_pretrained(
+        folders["group"], num_labels=4, classifier_proj_size=12
+    ).eval()
+    ours = SpeechClassifier(
+        TransformerEncoder(load_encoder(str(folders["group"]))), 4, hidden=12
+    ).eval()
+    ours.projection.load_state_dict(theirs.projector.state_dict())
+    ours.output.load_state_dict(theirs.classifier.state_dict())
+    for one in sounds():
+        samples = torch.from_numpy(one)[None]
+        with torch.no_grad():
+            logits, _ = ours(samples)
+            torch.testing.assert_close(logits, theirs(samples).logits, atol=1e-5, rtol=1e-4)
+
+
+def test_log_mel_is_that_of_numpy_without_its_level():
+    samples = sounds()[3]
+    levels, inside = LogMelEncoder(n_mels=40, hop=200).log_mel(torch.from_numpy(samples)[None])
+    window = np.zeros(512)
+    window[56:456] = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(400) / 400)
+    starts = range(0, len(samples) - 511, 200)
+    power = [np.abs(np.fft.rfft(samples[i : i + 512] * window)) ** 2 for i in starts]
+    expected = np.log(np.array(power) @ mel_filter_bank(40, n_fft=512).T + 1e-6)
+    assert inside is None
+    np.testing.assert_allclose(levels[0].numpy(), expected - expected.mean(), atol=2e-3)
+
+
+@pytest.mark.parametrize(
+    ("frozen", "still"),
+    [("convolutions", {"feature_extractor"}), ("all", None), ("none", set())],
+)
+def test_what_is_frozen_is_not_trained(folders, frozen, still):
+    encoder = TransformerEncoder(load_encoder(str(folders["group"])), frozen)
+    network = SpeechClassifier(encoder, 3).train()
+    before = {name: p.detach().clone() for name, p in network.named_parameters()}
+    steps = torch.optim.SGD([p for p in network.parameters() if p.requires_grad], lr=1.0)
+    logits, _ = network(torch.from_numpy(np.stack([sounds()[1]] * 2)))
+    logits[:, 0].sum().backward()
+    steps.step()
+    unchanged = {n for n, p in network.named_parameters() if torch.equal(p, before[n])}
+    parts = {name.split(".")[2] for name in unchanged if name.startswith("encoder.transformer")}
+    assert parts - {"masked_spec_embed"} == (
+        {"feature_extractor", "feature_projection", "encoder"} if still is None else still
+    )
+    assert "output.weight" not in unchanged
+    assert encoder.transformer.training == (frozen != "all")
+
+
+def test_masks_are_of_training_only():
+    torch.manual_seed(0)
+    encoder = LogMelEncoder(width=8, blocks=1, heads=2, masked_bands=20, masked_frames=20)
+    samples = torch.from_numpy(np.stack([sounds()[3]] * 4))
+    levels, _ = encoder.log_mel(samples)
+    masked = encoder._masked(levels)
+    hidden = masked == 0.0
+    assert (masked[~hidden] == levels[~hidden]).all()
+    assert 0.0 < hidden.float().mean() < 0.9
+    with torch.no_grad():
+        first, second = (encoder.eval()(samples)[0] for _ in range(2))
+    assert torch.equal(first, second)
