@@ -27,6 +27,7 @@ from serkit.errors import ProtocolError
 from serkit.evaluation.folds import Fold
 from serkit.evaluation.outcome import FoldResult, Outcome, identities
 from serkit.evaluation.protocols import Protocol
+from serkit.features import Features
 from serkit.files import lies_within, read_bounded, write_atomically
 from serkit.plain import from_json
 from serkit.text import shown
@@ -407,8 +408,9 @@ def _fingerprint(data: Tested) -> str:
     separately, determines them.
     """
     digest = hashlib.blake2b(digest_size=16)
-    with_features = isinstance(data, Dataset) and not data.hashes
-    features = (data.features, data.copies) if with_features else ()
+    features: tuple[Features, ...] = ()
+    if isinstance(data, Dataset) and not data.hashes:
+        features = (data.features, data.copies)
     for values in (*features, data.targets):
         digest.update(str(values.shape).encode() + np.ascontiguousarray(values).tobytes())
     digest.update("\n".join(identities(data.utterances, data.hashes)).encode())
