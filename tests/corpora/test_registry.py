@@ -1,6 +1,6 @@
 import pytest
 
-from serkit.corpora import load, names
+from serkit.corpora import load, names, published_in
 from serkit.errors import CorpusError
 
 
@@ -65,3 +65,19 @@ def test_a_manifest_through_the_registry(clips):
     (root / "mine.csv").write_text("audio,label,speaker\na.wav,sad,anna\n")
     corpus = load(f"manifest={root / 'mine.csv'}")
     assert (corpus.name, corpus.utterances[0].speaker_key) == ("mine", "mine/anna")
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("narad/ravdess", "ravdess"),
+        ("AbstractTTS/CREMA-D", "crema_d"),
+        ("someone/emodb_16k", "emodb"),
+        ("IEMOCAP", "iemocap"),
+        ("tessa/meldrum", None),
+        ("superb", None),
+    ],
+)
+def test_a_copy_of_a_published_corpus_is_known_by_its_name(name, expected):
+    info = published_in(name)
+    assert (info and info.name) == expected

@@ -27,7 +27,6 @@ from serkit.errors import ProtocolError
 from serkit.evaluation.folds import Fold
 from serkit.evaluation.outcome import FoldResult, Outcome, identities
 from serkit.evaluation.protocols import Protocol
-from serkit.features import Features
 from serkit.files import lies_within, read_bounded, write_atomically
 from serkit.plain import from_json
 from serkit.text import shown
@@ -408,7 +407,7 @@ def _fingerprint(data: Tested) -> str:
     separately, determines them.
     """
     digest = hashlib.blake2b(digest_size=16)
-    features: tuple[Features, ...] = ()
+    features: tuple[Any, ...] = ()
     if isinstance(data, Dataset) and not data.hashes:
         features = (data.features, data.copies)
     for values in (*features, data.targets):
