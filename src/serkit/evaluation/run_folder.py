@@ -409,17 +409,10 @@ def _fingerprint(data: Tested) -> str:
     separately, determines them.
     """
     digest = hashlib.blake2b(digest_size=16)
-<<<<<<< HEAD
-    arrays: list[Any] = [data.targets]
-    if isinstance(data, Dataset) and not data.hashes:
-        arrays = [data.features, data.copies, *arrays]
-    for values in arrays:
-=======
     features: tuple[Any, ...] = ()
     if isinstance(data, Dataset) and not data.hashes:
         features = (data.features, data.copies)
     for values in (*features, data.targets):
->>>>>>> speechnet
         digest.update(str(values.shape).encode() + np.ascontiguousarray(values).tobytes())
     digest.update("\n".join(identities(data.utterances, data.hashes)).encode())
     return digest.hexdigest()
