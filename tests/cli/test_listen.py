@@ -13,6 +13,7 @@ import soundfile
 
 import serkit
 from serkit.cli.microphone import as_if_live, microphone
+from serkit.codec import Encoder
 from serkit.errors import AudioError, MissingExtraError
 from serkit.runtime import TimelineSettings
 
@@ -96,13 +97,17 @@ def test_a_bar_for_each_emotion_on_a_terminal(note):
 
 
 def test_impossible_options(note, tmp_path):
+    encoder = Encoder()
+    packets = [*encoder.push(np.zeros(RATE, np.float32)), *encoder.flush()]
+    (tmp_path / "packets").write_bytes(b"".join(packets))
     for arguments, said in (
-        (("--input", tmp_path / "no.wav"), "no such file"),
+        (("--input", tmp_path / "no.wav"), "no.wav: no such file"),
+        (("--input", tmp_path / "packets"), "packets: holds packets, not sound"),
         (("--input", note, "--device", "1"), "expected one of them"),
-        (("--input", note, "--hop", "5"), "the hop is 5 s"),
+        (("--input", note, "--hop", "5"), "the hop is 5 s; expected more than 0 and at most"),
     ):
         done = in_process("listen", *arguments)
-        assert done.returncode == 2
+        assert (done.returncode, done.stdout) == (2, "")  # no answer about sound never heard
         assert said in done.stderr
         assert len(done.stderr.splitlines()) == 1
 

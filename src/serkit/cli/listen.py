@@ -104,7 +104,7 @@ class _Display(Protocol):
 
 
 def _follow(chunks: Iterable[Chunk], stream: LiveStream, display: _Display) -> None:
-    """Show events until the sound ends, or Ctrl-C."""
+    """Show events until the sound ends, or Ctrl-C; nothing if no sound came."""
     now_s = 0.0
     try:
         with contextlib.suppress(KeyboardInterrupt):
@@ -112,7 +112,8 @@ def _follow(chunks: Iterable[Chunk], stream: LiveStream, display: _Display) -> N
                 now_s += len(samples) / rate
                 display.show(stream.push(samples, rate=rate), now_s)
     finally:  # what was heard counts, even if the microphone was unplugged
-        display.show(stream.finish(), now_s)
+        if now_s > 0.0:
+            display.show(stream.finish(), now_s)
 
 
 class _Lines:

@@ -120,11 +120,14 @@ def timeline(
     """
     from serkit.files import refuse_unwritable, write_atomically
     from serkit.runtime.timeline_report import link_of, write_timeline_report
-    from serkit.runtime.timeline_text import WRITERS
+    from serkit.runtime.timeline_text import WRITERS, refuse_several
 
     kind = output or _format_of(out)
     if kind is TimelineFormat.table and out is not None:
         raise typer.BadParameter("a table is only printed; choose another", param_hint="--format")
+    refuse_several(kind, len(audio))
+    if audio.count(STDIN) > 1:
+        raise typer.BadParameter("standard input is read only once", param_hint="AUDIO")
     if report is not None and STDIN in audio:
         raise typer.BadParameter("standard input is read only once", param_hint="--report")
     if link_sound and report is None:
@@ -140,6 +143,7 @@ def timeline(
     )  # fmt: skip
     voice = voice_of(detector, threshold, min_speech_ms, min_silence_ms, pad_ms)
     recognizer = recognizer_of(model, profile, profiles, audio)
+    settings.lengths(recognizer.card.window_s)  # refuses a hop before the first recording
     with late_bar("Recognising: seconds", after=_LONG_S) as on_seconds:
         answers: list[Answer] = []
         for file in audio:
