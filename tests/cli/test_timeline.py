@@ -50,6 +50,16 @@ def test_a_table(note):
     assert any(row.startswith("overall: ") for row in rows)
 
 
+def test_a_table_says_what_is_marked():
+    example = Path(__file__).parents[2] / "examples" / "note.ogg"
+    timeline = serkit.load("tiny").timeline(str(example))
+    assert not timeline.warnings
+    (marked,) = [segment for segment in timeline.segments if segment.warnings]
+    (warning,) = marked.warnings
+    *_, last = in_process("timeline", example).stdout.splitlines()
+    assert last == f"! {warning.code}: 0:{marked.start_s:.1f}"
+
+
 def test_voice_is_detected_with_the_options_given(tmp_path):
     """Speech, ten seconds of silence, speech: three segments at least, and one is the pause."""
     speech = serkit.read(Path(__file__).parents[2] / "examples" / "plain.flac")

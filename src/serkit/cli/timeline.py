@@ -46,6 +46,7 @@ if TYPE_CHECKING:
 _LONG_S = 600.0
 """Seconds of sound that are processed before a progress bar appears."""
 
+_SHOWN_TIMES = 8
 _MOST_STDIN_BYTES = 1 << 33
 _PIECE_BYTES = 1 << 20
 
@@ -271,6 +272,22 @@ def _print_table(answers: list[Answer]) -> None:
         console.print(Text(line, "bold"), soft_wrap=True)
         for warning in answer.warnings:
             console.print(Text(printable(f"! {warning}"), "yellow"), soft_wrap=True)
+        for code, times in _marked(answer).items():
+            console.print(Text(printable(f"! {code}: {times}"), "yellow"), soft_wrap=True)
+
+
+def _marked(timeline: Timeline) -> dict[str, str]:
+    """Where segments have warnings that the whole recording has not, by code."""
+    whole = {warning.code for warning in timeline.warnings}
+    starts: dict[str, list[str]] = {}
+    for segment in timeline.segments:
+        for warning in segment.warnings:
+            if warning.code not in whole:
+                starts.setdefault(warning.code, []).append(minutes(segment.start_s))
+    return {
+        code: ", ".join(times[:_SHOWN_TIMES]) + (", ..." if len(times) > _SHOWN_TIMES else "")
+        for code, times in starts.items()
+    }
 
 
 def minutes(seconds: float) -> str:
