@@ -1,6 +1,7 @@
 import json
 import os
 import pty
+import re
 import subprocess
 import sys
 import threading
@@ -11,8 +12,10 @@ import numpy as np
 import pytest
 import soundfile
 
+import onnx_toys
 import serkit
 from serkit.cli.microphone import as_if_live, microphone
+from serkit.codec import Encoder
 from serkit.errors import AudioError, MissingExtraError
 from serkit.runtime import TimelineSettings
 
@@ -72,10 +75,11 @@ def test_voice_events(tmp_path):
     assert segments[1]["label"] is not None
 
 
-def test_a_bar_for_each_emotion_on_a_terminal(note):
+def on_a_terminal(note, *options):
+    """What `listen` shows last."""
     command = [
         sys.executable, "-m", "serkit", "listen", "--input", str(note), "--speed", "0",
-        "--detector", "off",
+        "--detector", "off", *map(str, options),
     ]  # fmt: skip
     ours, theirs = pty.openpty()
     with subprocess.Popen(command, stdout=theirs, stderr=theirs) as process:
@@ -88,21 +92,41 @@ def test_a_bar_for_each_emotion_on_a_terminal(note):
             pass
         os.close(ours)
         assert process.wait() == 0
-    last = shown.decode().split("\x1b[2K0:12.0")[-1]
+    return shown.decode().split("\x1b[2K0:12.0")[-1]
+
+
+def test_a_bar_for_each_emotion_on_a_terminal(note):
+    last = on_a_terminal(note)
     for label in ("angry", "happy", "neutral", "sad"):
         assert label in last
     assert "█" in last
+    assert re.search(r"arousal [+-]\d\.\d\d, valence [+-]\d\.\d\d", last)
     assert "overall: " in last
 
 
+def test_a_model_without_categories(note, tmp_path):
+    """The toy hears the mean magnitude of noise, whose standard deviation is 0.2 at the end."""
+    toy = onnx_toys.content(onnx_toys.card(labels=(), dimensions=("valence", "arousal")))
+    (tmp_path / "toy.onnx").write_bytes(toy)
+    last = on_a_terminal(note, "--model", tmp_path / "toy.onnx", "--hop", "4", "--window", "4")
+    valence, arousal = onnx_toys.DIMENSIONS[0] * 0.2 * np.sqrt(2 / np.pi)
+    assert f"arousal {arousal:+.2f}, valence {valence:+.2f}" in last
+    assert "none: the model has no categories (arousal " in last
+    assert "█" not in last
+
+
 def test_impossible_options(note, tmp_path):
+    encoder = Encoder()
+    packets = [*encoder.push(np.zeros(RATE, np.float32)), *encoder.flush()]
+    (tmp_path / "packets").write_bytes(b"".join(packets))
     for arguments, said in (
-        (("--input", tmp_path / "no.wav"), "no such file"),
+        (("--input", tmp_path / "no.wav"), "no.wav: no such file"),
+        (("--input", tmp_path / "packets"), "packets: holds packets, not sound"),
         (("--input", note, "--device", "1"), "expected one of them"),
-        (("--input", note, "--hop", "5"), "the hop is 5 s"),
+        (("--input", note, "--hop", "5"), "the hop is 5 s; expected more than 0 and at most"),
     ):
         done = in_process("listen", *arguments)
-        assert done.returncode == 2
+        assert (done.returncode, done.stdout) == (2, "")  # no answer about sound never heard
         assert said in done.stderr
         assert len(done.stderr.splitlines()) == 1
 

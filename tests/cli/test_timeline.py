@@ -50,6 +50,16 @@ def test_a_table(note):
     assert any(row.startswith("overall: ") for row in rows)
 
 
+def test_a_table_says_what_is_marked():
+    example = Path(__file__).parents[2] / "examples" / "note.ogg"
+    timeline = serkit.load("tiny").timeline(str(example))
+    assert not timeline.warnings
+    (marked,) = [segment for segment in timeline.segments if segment.warnings]
+    (warning,) = marked.warnings
+    *_, last = in_process("timeline", example).stdout.splitlines()
+    assert last == f"! {warning.code}: 0:{marked.start_s:.1f}"
+
+
 def test_voice_is_detected_with_the_options_given(tmp_path):
     """Speech, ten seconds of silence, speech: three segments at least, and one is the pause."""
     speech = serkit.read(Path(__file__).parents[2] / "examples" / "plain.flac")
@@ -112,7 +122,8 @@ def test_nothing_is_written_without_an_answer(tmp_path):
         (["--channel", "all"], "'all' is not a channel"),
         (["--channel", "2"], "channel 2 was asked for; the recording has 1"),
         (["--link-sound"], "there is no --report to link from"),
-        (["--hop", "9"], "the hop is 9 s"),
+        (["--hop", "9"], "serkit: the hop is 9 s; expected more than 0 and at most the window of"),
+        (["-", "-"], "standard input is read only once"),
         (["--window", "0.1"], "the window is 0.1 s; expected 0.5 to 60 s"),
         (["--labels", "joy"], "unknown label 'joy'"),
         (["--profile", "nobody", "--profiles", "{folder}"], "nobody"),
@@ -127,10 +138,12 @@ def test_impossible_options(note, tmp_path, arguments, said):
     assert note.read_bytes() == before
 
 
-def test_several_recordings_have_no_common_subtitles(note):
-    done = in_process("timeline", "--detector", "off", note, note, "-f", "srt")
+def test_several_recordings_have_no_common_subtitles(note, tmp_path):
+    """Refused before any is read: the second does not exist."""
+    done = in_process("timeline", "--detector", "off", note, tmp_path / "no.wav", "-f", "srt")
     assert done.returncode == 2
-    assert "srt describes one recording, got 2" in done.stderr
+    assert done.stderr.startswith("serkit: srt describes one recording, got 2; ")
+    assert len(done.stderr.splitlines()) == 1
 
 
 def test_each_channel(note, tmp_path):

@@ -145,6 +145,8 @@ def test_bad_samples_are_refused_and_the_stream_goes_on(recognizer, bad):
         ((np.zeros(9, complex), RATE), "the array has dtype complex128"),
         ((np.zeros(9), 50), "the sampling rate is 50 Hz; expected 4000 to 384000 Hz"),
         ((np.zeros(9), 16_000.5), "expected a whole number of Hz"),
+        ((np.zeros(9), float("nan")), "the sampling rate is nan; expected a whole number of Hz"),
+        ((np.zeros(9), "16000"), "the sampling rate is '16000'; expected a whole number of Hz"),
     ],
 )
 def test_impossible_chunks_are_refused(recognizer, arguments, said):

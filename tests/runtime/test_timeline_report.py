@@ -101,10 +101,25 @@ def test_an_hour_stays_below_15_mb(page):
 
 def test_the_minutes_with_most_of_an_emotion(page):
     data = json.loads(Elements(page.read_text()).scripts[0])
-    assert data["minutes"]["angry"][0] == {"start": 60.0, "p": 0.9}
+    assert data["minutes"]["angry"][0] == {"start": 60.0, "seconds": 54.0}
     assert [one["start"] for one in data["minutes"][EVIL]] == [0.0, 180.0, 240.0]
     assert data["segments"][2] == {"end": 180.0, "text": "no voice was detected"}
     assert data["segments"][1]["text"].endswith("– short")
+
+
+def test_a_word_does_not_make_a_minute(timeline, samples, tmp_path):
+    """A second of certain anger is less than the anger of a minute at a probability of 0.2."""
+    word = Segment(300.0, 301.0, "angry", {"angry": 1.0, EVIL: 0.0})
+    overall = replace(timeline.overall, duration_s=301.0)
+    longer = replace(timeline, segments=(*timeline.segments, word), overall=overall)
+    path = tmp_path / "note.html"
+    write_timeline_report(path, [("a", (samples, RATE), longer)], sound="off")
+    data = json.loads(Elements(path.read_text()).scripts[0])
+    assert data["minutes"]["angry"] == [
+        {"start": 60.0, "seconds": 54.0},
+        {"start": 0.0, "seconds": 12.0},
+        {"start": 180.0, "seconds": 12.0},
+    ]
 
 
 def test_pictures(page, timeline):
@@ -194,5 +209,5 @@ def test_in_a_browser(page):
         assert at == pytest.approx(30.0, abs=0.3)  # the mouse is at whole pixels
         assert then - at == pytest.approx(100 * 5 / 300, abs=0.01)
         assert re.match(r"1:(29|30)  angry \(angry 0\.90", body["data-said"])
-        assert body["data-found"] == "1:00 (0.90)"
+        assert body["data-found"] == "1:00 (54 s)"
         assert body["data-wide"] == "true"

@@ -90,7 +90,7 @@ def test_srt(timeline):
     times = [(cue.start.total_seconds(), cue.end.total_seconds()) for cue in cues]
     assert times == [(0.0, 2.25), (3.0, 3723.005), (3723.005, 3725.5)]
     assert cues[0].content == "angry 0.75"
-    assert cues[2].content == 'a "b" <i>&\\n--> 0.75'
+    assert cues[2].content == 'a "b" ‹i›&\\n--› 0.75'  # no markup, and no second arrow
 
 
 def test_vtt(timeline):

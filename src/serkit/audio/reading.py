@@ -17,7 +17,7 @@ from serkit.audio.resampling import SAMPLE_RATE as SAMPLE_RATE
 from serkit.audio.resampling import resampled
 from serkit.errors import AudioError
 from serkit.files import NotAFileError, open_file
-from serkit.text import one_line
+from serkit.text import one_line, shown
 
 MIN_RATE, MAX_RATE = 4_000, 384_000
 """Sampling rates accepted as input, in Hz."""
@@ -206,8 +206,12 @@ def _open_array(array: NDArray[Any], rate: int, channel: int | None = None) -> D
             f"the array has dtype {array.dtype}, whose full scale is unknown; "
             "expected at most 32-bit integers, or floats in [-1, 1]"
         )
-    if isinstance(rate, bool) or rate != int(rate):
-        raise AudioError(f"the sampling rate is {rate!r}; expected a whole number of Hz")
+    try:
+        whole = not isinstance(rate, bool) and rate == int(rate)
+    except (TypeError, ValueError, OverflowError):  # such as NaN
+        whole = False
+    if not whole:
+        raise AudioError(f"the sampling rate is {shown(rate)}; expected a whole number of Hz")
 
     def blocks() -> Iterator[Samples]:
         for start in range(0, len(array), BLOCK_FRAMES):

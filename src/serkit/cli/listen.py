@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
     from rich.live import Live
 
-    from serkit.runtime import LiveStream
+    from serkit.runtime import Affect, LiveStream
     from serkit.runtime.events import EndEvent, Event, SegmentEvent
 
 _BAR = 30
@@ -104,7 +104,7 @@ class _Display(Protocol):
 
 
 def _follow(chunks: Iterable[Chunk], stream: LiveStream, display: _Display) -> None:
-    """Show events until the sound ends, or Ctrl-C."""
+    """Show events until the sound ends, or Ctrl-C; nothing if no sound came."""
     now_s = 0.0
     try:
         with contextlib.suppress(KeyboardInterrupt):
@@ -112,7 +112,8 @@ def _follow(chunks: Iterable[Chunk], stream: LiveStream, display: _Display) -> N
                 now_s += len(samples) / rate
                 display.show(stream.push(samples, rate=rate), now_s)
     finally:  # what was heard counts, even if the microphone was unplugged
-        display.show(stream.finish(), now_s)
+        if now_s > 0.0:
+            display.show(stream.finish(), now_s)
 
 
 class _Lines:
@@ -137,16 +138,17 @@ class _JsonLines:
 
 
 class _Bars:
-    """A bar per emotion of the latest window, and the latest segments.
+    """A bar per emotion of the latest window, its affect, and the latest segments.
 
     Args:
         live: The display.
-        labels: The emotions.
+        labels: The emotions; a model of dimensions alone has none.
     """
 
     def __init__(self, live: Live, labels: list[str]) -> None:
         self._live = live
         self._scores = dict.fromkeys(labels, 0.0)
+        self._affect: Affect | None = None
         self._voiced = False
         self._segments: list[str] = []
 
@@ -156,6 +158,7 @@ class _Bars:
                 self._voiced = event.voiced
             elif event.kind == "partial":
                 self._scores = {name: event.window.scores.get(name, 0.0) for name in self._scores}
+                self._affect = event.window.affect
             elif event.kind == "segment":
                 self._segments = [*self._segments, _line(event)][-_SHOWN_SEGMENTS:]
             else:
@@ -166,13 +169,15 @@ class _Bars:
         from rich.text import Text
 
         picture = Text(f"{minutes(now_s)}  {'voice' if self._voiced else 'pause'}\n")
-        width = max(len(printable(name)) for name in self._scores)
-        best = max(self._scores, key=self._scores.__getitem__)
+        width = max((len(printable(name)) for name in self._scores), default=0)
+        best = max(self._scores, key=self._scores.__getitem__, default=None)
         for name, p in self._scores.items():
             full = round(_BAR * p)
             style = "bold" if name == best and p > 0.0 else "dim"
             bar = "█" * full + "·" * (_BAR - full)
             picture.append(f"{printable(name):<{width}}  {bar} {p:.2f}\n", style)
+        if values := _values(self._affect):
+            picture.append(f"{values}\n", "dim")
         for line in self._segments:
             picture.append(f"{printable(line)}\n")
         return picture
@@ -182,8 +187,17 @@ def _line(event: SegmentEvent) -> str:
     segment = event.segment
     times = f"{minutes(segment.start_s)} - {minutes(segment.end_s)}"
     if segment.label is None:
-        return f"{times}  none: {segment.reason}"
+        values = _values(segment.affect)
+        return f"{times}  none: {segment.reason}" + (f" ({values})" if values else "")
     return f"{times}  {segment.label} {segment.confidence:.2f}"
+
+
+def _values(affect: Affect | None) -> str:
+    """Such as `arousal +0.40, valence -0.10`; empty if nothing is known."""
+    if affect is None:
+        return ""
+    known = {"arousal": affect.arousal, "valence": affect.valence}
+    return ", ".join(f"{name} {v:+.2f}" for name, v in known.items() if v is not None)
 
 
 def _last_line(event: EndEvent) -> str:

@@ -45,7 +45,7 @@ def microphone(device: str | None = None) -> Iterator[Chunk]:
         except queue.Full:
             lost = True
 
-    chosen = int(device) if device is not None and device.isdigit() else device
+    chosen = int(device) if device is not None and device.isdecimal() else device
     try:
         found = sounddevice.query_devices(chosen, "input")
         rate = int(found["default_samplerate"])
@@ -85,13 +85,16 @@ def as_if_live(file: str, speed: float) -> Iterator[Chunk]:
         speed: 1 for real time, 2 for twice as fast; 0 for as fast as possible.
 
     Raises:
-        AudioError: As `serkit.read`.
+        AudioError: As `serkit.read`, with the name of the file; or it holds packets.
     """
     from serkit.audio import SAMPLE_RATE, stream
+    from serkit.runtime.sources import is_packets
 
+    if is_packets(file):
+        raise AudioError(f"{file}: holds packets, not sound; use serkit timeline")
     n_chunk = round(CHUNK_S * SAMPLE_RATE)
     started, n_played = time.monotonic(), 0
-    for block in stream(file):
+    for block in _blocks(stream(file), file):
         for start in range(0, len(block), n_chunk):
             chunk = block[start : start + n_chunk]
             n_played += len(chunk)
@@ -99,6 +102,14 @@ def as_if_live(file: str, speed: float) -> Iterator[Chunk]:
                 due = started + n_played / SAMPLE_RATE / speed
                 time.sleep(max(0.0, due - time.monotonic()))
             yield chunk, SAMPLE_RATE
+
+
+def _blocks(blocks: Iterator[NDArray[np.float32]], file: str) -> Iterator[NDArray[np.float32]]:
+    """The blocks; errors name the file."""
+    try:
+        yield from blocks
+    except AudioError as error:
+        raise AudioError(f"{file}: {error}") from error
 
 
 def _sounddevice() -> Any:

@@ -46,6 +46,7 @@ if TYPE_CHECKING:
 _LONG_S = 600.0
 """Seconds of sound that are processed before a progress bar appears."""
 
+_SHOWN_TIMES = 8
 _MOST_STDIN_BYTES = 1 << 33
 _PIECE_BYTES = 1 << 20
 
@@ -122,11 +123,14 @@ def timeline(
     """
     from serkit.files import refuse_unwritable, write_atomically
     from serkit.runtime.timeline_report import link_of, write_timeline_report
-    from serkit.runtime.timeline_text import WRITERS
+    from serkit.runtime.timeline_text import WRITERS, refuse_several
 
     kind = output or _format_of(out)
     if kind is TimelineFormat.table and out is not None:
         raise typer.BadParameter("a table is only printed; choose another", param_hint="--format")
+    refuse_several(kind, len(audio))
+    if audio.count(STDIN) > 1:
+        raise typer.BadParameter("standard input is read only once", param_hint="AUDIO")
     if report is not None and STDIN in audio:
         raise typer.BadParameter("standard input is read only once", param_hint="--report")
     if link_sound and report is None:
@@ -144,6 +148,7 @@ def timeline(
     recognizer = recognizer_of(
         model, profile, profiles, audio, threads=threads, providers=provider or ()
     )
+    settings.lengths(recognizer.card.window_s)  # refuses a hop before the first recording
     with late_bar("Recognising: seconds", after=_LONG_S) as on_seconds:
         answers: list[Answer] = []
         for file in audio:
@@ -271,6 +276,22 @@ def _print_table(answers: list[Answer]) -> None:
         console.print(Text(line, "bold"), soft_wrap=True)
         for warning in answer.warnings:
             console.print(Text(printable(f"! {warning}"), "yellow"), soft_wrap=True)
+        for code, times in _marked(answer).items():
+            console.print(Text(printable(f"! {code}: {times}"), "yellow"), soft_wrap=True)
+
+
+def _marked(timeline: Timeline) -> dict[str, str]:
+    """Where segments have warnings that the whole recording has not, by code."""
+    whole = {warning.code for warning in timeline.warnings}
+    starts: dict[str, list[str]] = {}
+    for segment in timeline.segments:
+        for warning in segment.warnings:
+            if warning.code not in whole:
+                starts.setdefault(warning.code, []).append(minutes(segment.start_s))
+    return {
+        code: ", ".join(times[:_SHOWN_TIMES]) + (", ..." if len(times) > _SHOWN_TIMES else "")
+        for code, times in starts.items()
+    }
 
 
 def minutes(seconds: float) -> str:

@@ -58,7 +58,6 @@ class LiveStream:
         self._model = model
         self._settings = TimelineSettings() if settings is None else settings
         self._detector = detector_named(detector)
-        self._takes_log_mel = isinstance(model.card.input, LogMelRecipe)
         self._input: _Sound | _Packets | None = None
         self._ended = False
         _Sound(model, self._settings, self._detector)  # refuses settings before the first sample

@@ -10,6 +10,9 @@ from serkit.runtime.caution import Caution
 MIN_DURATION_S = 0.1
 """Length of the shortest recording that is classified, in seconds."""
 
+SILENT = "digital silence: nothing to classify"
+"""Why a silent recording, window or segment has no label."""
+
 
 @dataclass(frozen=True, slots=True)
 class Prediction(HasAffect):

@@ -23,7 +23,7 @@ from serkit.runtime.decision import (
     distance_cautions,
     scores_of,
 )
-from serkit.runtime.prediction import MIN_DURATION_S, Prediction, Window
+from serkit.runtime.prediction import MIN_DURATION_S, SILENT, Prediction, Window
 from serkit.runtime.sources import Stream, is_silent, opened, window_cautions
 
 if TYPE_CHECKING:
@@ -190,8 +190,7 @@ class Recognizer:
             cautions = stream.cautions()
             duration_s = length / stream.rate
         if not n_classified:
-            silent = "digital silence: nothing to classify"
-            return Prediction(None, {}, duration_s, self.name, silent, cautions)
+            return Prediction(None, {}, duration_s, self.name, SILENT, cautions)
         cautions += distance_cautions(self.card, total_distance / n_classified)
         scores = scores_of(self.card, chosen, total / n_classified)
         label, reason = decided(scores, min_confidence)

@@ -76,7 +76,10 @@ class TimelineSettings:
         window_s = window_s if self.window_s is None else self.window_s
         hop_s = window_s if self.hop_s is None else self.hop_s
         if not 0.0 < hop_s <= window_s:
-            raise AudioError(f"the hop is {hop_s:g} s; expected more than 0 and at most the window")
+            raise AudioError(
+                f"the hop is {hop_s:g} s; expected more than 0 and at most the window of "
+                f"{window_s:g} s"
+            )
         return window_s, hop_s
 
 

@@ -274,17 +274,17 @@ def _axis(seconds: float) -> str:
 
 
 def _minutes(answer: Timeline, labels: list[str]) -> dict[str, list[dict[str, float]]]:
-    """The minutes with the highest mean probability of each emotion, over their voiced part."""
+    """The minutes with most of each emotion: seconds of voice, weighted by its probability."""
     n = int(answer.duration_s // _MINUTE_S) + 1
-    total, weight = np.zeros((n, len(labels))), np.zeros(n)
+    total = np.zeros((n, len(labels)))
     for minute, seconds, segment in _by_minute(answer.segments, n):
         total[minute] += seconds * np.array([segment.scores[label] for label in labels])
-        weight[minute] += seconds
-    mean = total / np.maximum(weight, 1e-9)[:, None]
     found = {}
-    for i, label in enumerate(labels):
-        best = [m for m in np.argsort(-mean[:, i], kind="stable")[:_FOUND] if weight[m] > 0.0]
-        found[label] = [{"start": m * _MINUTE_S, "p": round(float(mean[m, i]), 4)} for m in best]
+    for label, amounts in zip(labels, total.T, strict=True):
+        best = [m for m in np.argsort(-amounts, kind="stable")[:_FOUND] if amounts[m] > 0.0]
+        found[label] = [
+            {"start": m * _MINUTE_S, "seconds": round(float(amounts[m]), 1)} for m in best
+        ]
     return found
 
 

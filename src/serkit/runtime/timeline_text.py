@@ -79,7 +79,8 @@ def csv_text(answers: Answers) -> str:
 def srt_text(answers: Answers) -> str:
     """SubRip subtitles of one recording: a cue per labelled segment."""
     cues = [
-        f"{number}\n{_clock(segment.start_s, ',')} --> {_clock(_end_s(segment), ',')}\n{cue}\n"
+        f"{number}\n{_clock(segment.start_s, ',')} --> {_clock(_end_s(segment), ',')}\n"
+        f"{cue.translate(_SUBRIP)}\n"
         for number, (segment, cue) in enumerate(_cues(_of_one(answers, "srt")), 1)
     ]
     return "\n".join(cues)
@@ -154,6 +155,22 @@ WRITERS: dict[str, Callable[[Answers], str]] = {
     "rttm": rttm_text,
 }
 """A function for each format."""
+
+OF_ONE_RECORDING = ("srt", "vtt", "textgrid")
+"""Formats that describe one recording."""
+
+
+def refuse_several(kind: str, n_recordings: int) -> None:
+    """Refuse to describe several recordings in a format of one.
+
+    Raises:
+        SerkitError: There are several.
+    """
+    if kind in OF_ONE_RECORDING and n_recordings != 1:
+        raise SerkitError(
+            f"{kind} describes one recording, got {n_recordings}; write a file for each, or "
+            "choose json, jsonl, csv or rttm"
+        )
 
 
 def segment_object(segment: Segment) -> dict[str, Any]:
@@ -234,11 +251,7 @@ def _of_one(answers: Answers, kind: str) -> list[Timeline]:
         timelines.append(answer)
     n = len({file for file, _ in answers})
     n = max(n, *(sum(one.channel == other.channel for other in timelines) for one in timelines))
-    if n != 1:
-        raise SerkitError(
-            f"{kind} describes one recording, got {n}; write a file for each, or "
-            "choose json, jsonl, csv or rttm"
-        )
+    refuse_several(kind, n)
     return timelines
 
 
@@ -253,6 +266,10 @@ def _cues(timelines: Sequence[Timeline]) -> list[tuple[Segment, str]]:
             if segment.label is not None
         ]
     return sorted(cues, key=lambda cue: cue[0].start_s)
+
+
+_SUBRIP = str.maketrans("<>{}", "‹›()")
+"""SubRip has no escapes: characters that players take as markup are replaced."""
 
 
 def _escaped(text: str) -> str:

@@ -16,7 +16,7 @@ from serkit.runtime.affect import UNKNOWN, affect_of
 from serkit.runtime.caution import Caution
 from serkit.runtime.decision import chosen_labels, decided, distance_cautions, scores_of
 from serkit.runtime.events import Event, PartialEvent, SegmentEvent, VoiceEvent
-from serkit.runtime.prediction import MIN_DURATION_S, Prediction, Window
+from serkit.runtime.prediction import MIN_DURATION_S, SILENT, Prediction, Window
 from serkit.runtime.segmentation import SegmentBuilder, merged
 from serkit.runtime.smoothing import Cell, smoother
 from serkit.runtime.sound_check import SoundCheck, short
@@ -32,7 +32,6 @@ Array = NDArray[np.float32]
 _REST = 0.25
 """A rest of a turn shorter than this share of a hop takes the scores of the window before it."""
 
-SILENT = "digital silence: nothing to classify"
 NO_VOICE = "no voice was detected"
 
 
