@@ -164,8 +164,8 @@ def test_what_is_not_used_may_be_missing(folder):
 
 BAD_CONFIGURATION = {
     "code": ({"auto_map": {"AutoModel": "evil.Model"}}, "config.json asks for code of the reposit"),
-    "text": ({"model_type": "bert"}, "model_type is 'bert'; expected a classifier of sound of one"),
-    "no type": ({"model_type": None}, "model_type is None; expected a classifier of sound"),
+    "text": ({"model_type": "bert"}, "model_type is 'bert'; expected a model of sound of one"),
+    "no type": ({"model_type": None}, "model_type is None; expected a model of sound"),
     "quantised": ({"quantization_config": {"load_in_8bit": True}}, "the weights are quantised"),
     "layers": ({"num_hidden_layers": 10**9}, "num_hidden_layers is 1000000000; expected 1 to 256"),
     "large": ({"intermediate_size": 2**24}, "its weights take 8.72 GB; expected at most 2 GB"),
