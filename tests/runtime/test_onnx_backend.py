@@ -278,7 +278,10 @@ BAD = {
         {"description": GraphDescription(1 << 17, 6)},
         "expected embedding_width .1 to 65536",
     ),
-    "a precision": ({"description": GraphDescription(2, 6, "fp8")}, "precision .fp32 or int8"),
+    "a precision": (
+        {"description": GraphDescription(2, 6, "fp8")},
+        "precision .fp32, fp16 or int8",
+    ),
     "another input": (
         {"text": described(waveform=None, embedding={"model": "x", "width": 3})},
         "the card has the inputs waveform and embedding",

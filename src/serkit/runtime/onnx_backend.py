@@ -88,7 +88,7 @@ class GraphDescription:
         ):
             raise ModelError(
                 f"graph is {shown(values)}; expected embedding_width (1 to {MAX_WIDTH}), "
-                f"n_parameters and precision ({' or '.join(PRECISIONS)})"
+                f"n_parameters and precision (fp32, fp16 or int8)"
             )
         return cls(**values)
 
