@@ -272,7 +272,7 @@ def searched(graph: bytes, examples: Any) -> Any:
             ]
             return 1.0 - 0.5 * float(np.mean(moved))
 
-        found, trials = search_weights(graph, examples, score, margin=MARGIN)
+        found, trials = search_weights(graph, examples[:2], score, margin=MARGIN)
     print(f"{len(trials)} trials")
     return found
 

@@ -72,7 +72,7 @@ def _timeline(results: Results) -> str:
             f"{plural(result['threads'], 'thread')}: processor time, medians of "
             f"{result['rounds']} interleaved rounds; the ratio to the first row is the median over "
             "rounds, the peak memory the largest. The peer computes the same features of windows "
-            "of the same length. Measured while the machine did other work."
+            "of the same length."
         ),
         table(["system", "seconds", "real-time factor", "ratio", "peak MB"], rows),
         paragraph(

@@ -174,8 +174,8 @@ class Timeline:
 
         Returns:
             A `DataFrame` with columns `label`, `confidence`, `arousal`, `valence`, `dominance`,
-            `affect` (their source), and the score of each emotion; indexed by `start` and `end` as
-            timedeltas, after `file` if it is given.
+            `affect` (their source), and the score of each emotion, unless there is no voice at
+            all; indexed by `start` and `end` as timedeltas, after `file` if it is given.
 
         Raises:
             MissingExtraError: pandas is not installed.

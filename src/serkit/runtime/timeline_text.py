@@ -6,6 +6,7 @@ import csv
 import io
 import json
 from collections.abc import Callable, Iterator, Sequence
+from html import escape
 from typing import Any
 
 from serkit.errors import SerkitError
@@ -89,7 +90,8 @@ def srt_text(answers: Answers) -> str:
 def vtt_text(answers: Answers) -> str:
     """WebVTT subtitles of one recording: a cue per labelled segment."""
     cues = [
-        f"{_clock(segment.start_s, '.')} --> {_clock(_end_s(segment), '.')}\n{_escaped(cue)}\n"
+        f"{_clock(segment.start_s, '.')} --> {_clock(_end_s(segment), '.')}\n"
+        f"{escape(cue, quote=False)}\n"
         for segment, cue in _cues(_of_one(answers, "vtt"))
     ]
     return "\n".join(["WEBVTT\n", *cues])
@@ -270,10 +272,6 @@ def _cues(timelines: Sequence[Timeline]) -> list[tuple[Segment, str]]:
 
 _SUBRIP = str.maketrans("<>{}", "‹›()")
 """SubRip has no escapes: characters that players take as markup are replaced."""
-
-
-def _escaped(text: str) -> str:
-    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
 def _end_s(segment: Segment) -> float:
