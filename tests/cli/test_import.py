@@ -170,6 +170,22 @@ def test_integers_are_calibrated_on_the_corpus(hub, corpus, tmp_path):
     assert (model.card.window_s, model.backend.facts["precision"]) == (4.0, "int8")
 
 
+def test_bits_make_the_file_smaller_and_give_it_the_same_labels(tmp_path):
+    wide = {"hidden_size": 64, "conv_dim": (48,) * 7, "intermediate_size": 256}
+    folder = make_classifier(tmp_path / "m", "hubert", **wide)
+    sizes = {}
+    for bits in ("8", "4", "search"):
+        out = tmp_path / f"{bits}.onnx"
+        chosen = [] if bits == "8" else ["--bits", bits]
+        done = in_process("import", folder, "-o", out, "--int8", *chosen)
+        assert done.returncode == 0, done.stderr
+        sizes[bits] = out.stat().st_size
+        answer = json.loads(in_process("predict", PLAIN, "-m", out, "--format", "json").stdout)
+        assert answer[0]["label"] in serkit.load(out).labels
+    assert sizes["4"] < sizes["8"]
+    assert sizes["search"] <= sizes["8"]
+
+
 def test_unknown_names_are_kept_with_a_warning(tmp_path):
     folder = make_classifier(tmp_path / "m", "hubert", labels=("a", "b", "c", "sad"))
     done = in_process("import", folder, "-o", tmp_path / "m.onnx", "--label", "b=happy")
@@ -181,6 +197,8 @@ def test_unknown_names_are_kept_with_a_warning(tmp_path):
     ("options", "message"),
     [
         (["--label", "x"], "--label is 'x'; expected THEIRS=OURS"),
+        (["--bits", "4"], "--bits needs --int8"),
+        (["--int8", "--bits", "8"], "--bits is '8'; expected 1 to 7, or search"),
         (["--label", "ang=x", "--label", "ang=y"], "each output once"),
         (["--label", "nothing=x"], "no output 'nothing' to rename; the outputs are ang, hap"),
         (["--label", "ang=happy"], "the outputs ang and hap are both named happy"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import math
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import as_file, files
@@ -20,15 +20,14 @@ from torch.nn.utils.parametrize import remove_parametrizations
 
 from serkit.adaptation import softmax
 from serkit.audio import SAMPLE_RATE, read
-from serkit.compression.onnx_integers import in_integers
+from serkit.compression.onnx_integers import Packing, in_integers
 from serkit.compression.onnx_precision import in_precision
-from serkit.compression.onnx_ranges import Inputs
 from serkit.container import METADATA_KEY
 from serkit.errors import MissingExtraError, ModelError
 from serkit.files import write_atomically
 from serkit.networks import FeatureEncoder, fits
 from serkit.networks.audio import AudioClassifier
-from serkit.runtime import MIN_DURATION_S, ModelCard, PackedWeight
+from serkit.runtime import MIN_DURATION_S, ModelCard
 from serkit.runtime.onnx_backend import (
     INPUT,
     MAX_FILE_BYTES,
@@ -41,9 +40,6 @@ from serkit.text import printable, shortened
 from serkit.training.pretrained_audio import PretrainedAudio
 
 Array = NDArray[np.float32]
-
-Packing = Callable[[bytes, Sequence[Inputs]], Mapping[str, PackedWeight]]
-"""Chooses the weights of less than 8 bits of a graph with float32 weights, given typical inputs."""
 
 _OPSET = 17
 

@@ -7,15 +7,21 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from serkit.adaptation import softmax
 from serkit.compression.bit_search import Trial, search_bits
 from serkit.compression.onnx_precision import with_integer_products
-from serkit.compression.onnx_ranges import Inputs, with_integer_chains
+from serkit.compression.onnx_ranges import Inputs, shapes_of, with_integer_chains
 from serkit.compression.onnx_weights import FRONT_END, LEAST
 from serkit.compression.quantizer import quantize_matrix
 from serkit.errors import MissingExtraError, ModelError
 from serkit.runtime import Dense, PackedWeight, WeightedLayer
+from serkit.runtime.onnx_backend import LOGITS
+from serkit.runtime.onnx_session import OnnxSession
 
 Array = NDArray[np.float32]
+
+Packing = Callable[[bytes, Sequence[Inputs]], Mapping[str, PackedWeight]]
+"""Chooses the weights of less than 8 bits of a graph with float32 weights, given typical inputs."""
 
 _MOST_PACKED = 7
 """With 8 bits a weight is not packed."""
@@ -126,6 +132,49 @@ def search_weights(
     )
     settled = [quantize(layer, bits) for layer, bits in zip(layers, found, strict=True)]
     return packed(settled), trials
+
+
+def search_by_agreement(
+    graph: bytes, examples: Sequence[Inputs], *, margin: float = 0.01
+) -> dict[str, PackedWeight]:
+    """Bits of each weight by its importance, scored without labels.
+
+    The score is 1 less the mean total variation of the probabilities from those of the graph in
+    float32; for dimensions, less the mean absolute difference.
+
+    Args:
+        graph: An ONNX graph with float32 weights, whose first output are logits or dimensions.
+        examples: Typical inputs.
+        margin: As for `search_weights`.
+
+    Raises:
+        ModelError: As `in_integers`, or a weight is not finite.
+        MissingExtraError: As `in_integers`.
+    """
+    expected = _answers(graph, examples)
+
+    def score(small: bytes) -> float:
+        pairs = zip(_answers(small, examples), expected, strict=True)
+        return 1.0 - float(np.mean([0.5 * np.abs(ours - theirs).sum() for ours, theirs in pairs]))
+
+    # Ranges of a few examples are enough to compare trials.
+    return search_weights(graph, examples[:2], score, margin=margin)[0]
+
+
+def _answers(graph: bytes, examples: Sequence[Inputs]) -> list[Array]:
+    """Probabilities, or dimensions, of each example."""
+    import onnx
+
+    model = onnx.load_model_from_string(graph).graph
+    session = OnnxSession(
+        graph,
+        inputs=shapes_of(model.input),
+        outputs=shapes_of(model.output),
+        extra="import",
+        dtype="float32",
+    )
+    first = [session.run(**example)[0] for example in examples]
+    return [softmax(one) for one in first] if model.output[0].name == LOGITS else first
 
 
 def matrices(graph: bytes) -> dict[str, Array]:

@@ -79,13 +79,9 @@ def measured_ranges(
             probe.graph.node.append(helper.make_node(operator, [tensor], [name], keepdims=0))
             probe.graph.output.append(helper.make_tensor_value_info(name, TensorProto.FLOAT, []))
             names.append(name)
-    shapes = {
-        one.name: [dim.dim_value or None for dim in one.type.tensor_type.shape.dim]
-        for one in probe.graph.input
-    }
     session = OnnxSession(
         probe.SerializeToString(),
-        inputs=shapes,
+        inputs=shapes_of(probe.graph.input),
         outputs=dict.fromkeys(names, ()),
         extra=extra,
         dtype="float32",
@@ -96,6 +92,14 @@ def measured_ranges(
     lowest = np.minimum(runs[:, ::2].min(axis=0), 0.0).tolist()
     highest = np.maximum(runs[:, 1::2].max(axis=0), 0.0).tolist()
     return dict(zip(tensors, zip(lowest, highest, strict=True), strict=True))
+
+
+def shapes_of(values: Sequence[Any]) -> dict[str, list[int | None]]:
+    """Shape of each input or output of a graph by name; None for a variable size."""
+    return {
+        one.name: [dim.dim_value or None for dim in one.type.tensor_type.shape.dim]
+        for one in values
+    }
 
 
 class _Chains:

@@ -14,6 +14,7 @@ from serkit.adaptation.holdout import HoldOut
 from serkit.audio import SAMPLE_RATE
 from serkit.compression.classifier_export import ExportedClassifier, export_classifier, with_card
 from serkit.compression.importing import card_of, named
+from serkit.compression.onnx_integers import Packing
 from serkit.corpora import Corpus, Utterance, load_labelled
 from serkit.errors import AudioError, CorpusError, ModelError
 from serkit.evaluation.outcome import Outcome
@@ -71,6 +72,7 @@ def import_classifier(
     value_range: tuple[float, float] = (0.0, 1.0),
     window_s: float | None = None,
     int8: bool = False,
+    packed: Packing | None = None,
     corpora: Sequence[str] = (),
     seed: int = 0,
     path: Path = Path("model.onnx"),
@@ -85,6 +87,7 @@ def import_classifier(
         value_range: For dimensions, the values that are -1 and 1.
         window_s: As for `card_of`.
         int8: As for `export_classifier`; calibrated on the same half of the speakers.
+        packed: As for `export_classifier`.
         corpora: Corpora, as for `serkit.corpora.load`; empty for no calibration.
         seed: Seed of the division of the speakers.
         path: Name of the file in messages.
@@ -112,7 +115,7 @@ def import_classifier(
     rng = np.random.default_rng(seed)
     sounds = [read_utterance(u) for u in _some(calibrating, _MAX_SOUNDS, rng)]
     exported = export_classifier(
-        pretrained, card, value_range=value_range, int8=int8, sounds=sounds
+        pretrained, card, value_range=value_range, int8=int8, packed=packed, sounds=sounds
     )
     outcome = None
     if corpora:
