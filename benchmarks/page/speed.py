@@ -77,10 +77,11 @@ def _timeline(results: Results) -> str:
         table(["system", "seconds", "real-time factor", "ratio", "peak MB"], rows),
         paragraph(
             f"Latency of a live stream in chunks of {result['chunk_ms']:.0f} ms, over "
-            f"{result['live_s']} s: from the last sample of a window until it is reported, with "
-            "the processor time to compute it. A pause cuts a window short once it has lasted "
-            f"{result['pause_s']:g} s; until then a window that ends in it waits for the voice "
-            "after it, and so does one that ends before new voice is long enough to be certain."
+            f"{result['live_s']} s, windows of {result['live_window_s']:g} s: from the last sample "
+            "of a window until it is reported, with the processor time to compute it. A pause cuts "
+            f"a window short once it has lasted {result['pause_s']:g} s; until then a window that "
+            "ends in it waits for the voice after it, and so does one that ends before new voice "
+            "is long enough to be certain."
         ),
         table(["what is reported", "n", "median ms", "most ms", within], latency),
         conditions(result),

@@ -947,7 +947,7 @@ def results():
                 for what, cpu_s in (("timeline, voice by `bands`", 3.0), ("librosa", 18.0))
             ],
             "chunk_ms": 20.0,
-            "live_s": 600,
+            "live_s": 600, "live_window_s": 1.0,
             "pause_s": 1.0,
             "bar_ms": 300.0,
             "latency": [

@@ -137,7 +137,7 @@ def _crema_d() -> Files:
         "AudioWAV/1001_DFA_ANG_XX.wav": sound(0),
         "AudioWAV/1002_DFA_SAD_XX.wav": sound(1),
         "processedResults/summaryTable.csv": _table(
-            "FileName,VoiceVote", "1001_DFA_ANG_XX,A", "1002_DFA_SAD_XX,S"
+            "FileName,VoiceVote,VoiceLevel", "1001_DFA_ANG_XX,A,70", "1002_DFA_SAD_XX,S,40"
         ),
     }
 
