@@ -41,7 +41,8 @@ def _measured(found: dict[str, Any]) -> str:
             f"{_DIFFERENCE:g}; with searched bits at most {_SEARCHED_MB:g} MB. `int8`: "
             f"{_verdict(rows['int8'])}. `int8, bits searched`: "
             f"{rows['int8, bits searched']['bytes'] / 1e6:.1f} MB, "
-            f"{_bits(found)}. The paper's model takes {found['paper_mb']:g} MB."
+            f"{_bits(found)}; found for random weights, so it says nothing about the size that "
+            f"trained ones need. The paper's model takes {found['paper_mb']:g} MB."
         ),
         paragraph(
             "`static int8` is the quantiser of ONNX Runtime on the same graph. `int8` computes the "
