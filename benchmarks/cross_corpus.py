@@ -3,10 +3,13 @@
 The recipe `speech/log-mel-student` is trained from scratch on four emotions. Each corpus is tested
 in speaker-independent folds, trained alone and with CREMA-D (4,900 clips) as an anchor, which is in
 every training part and in no other; the difference is paired by utterance, with an interval over
-speakers. Then CREMA-D alone is tested on the whole of RAVDESS, as the paper tests its model.
+speakers. Then CREMA-D alone is tested on the whole of RAVDESS and EmoDB, as the paper tests its
+model on RAVDESS.
 
-The recipe was chosen on held-out speakers of CREMA-D, which is never tested here. A corpus alone is
-trained for more epochs, as they are shorter; both stop early on held-out speakers of the corpus.
+The recipe was chosen on held-out speakers of CREMA-D, the range and the random frequency responses
+of its front end by training on CREMA-D and testing on TESS and nEMO; none is tested here. A corpus
+alone is trained for more epochs, as they are shorter; both stop early on held-out speakers of the
+corpus.
 Needs the corpora, and takes hours; an interrupted run is resumed from FOLDER:
 SERKIT_CORPORA=/folder python benchmarks/cross_corpus.py FOLDER [CORPUS ...]
 """
@@ -35,9 +38,10 @@ from harness import machine, versions, write_result
 from speech_runs import run_values
 
 ANCHOR = "crema_d"
-SPLITS = {"ravdess": "emobox-ravdess", "emodb": "speaker-folds", "nemo": "loso"}
+SPLITS = {"ravdess": "emobox-ravdess", "emodb": "speaker-folds"}
 EPOCHS_ALONE = 40
 SEEDS = 1
+SEEDS_CROSSED = 3
 
 
 def recordings(recipe: SpeechRecipe, corpus: str) -> Recordings:
@@ -52,13 +56,15 @@ def recordings(recipe: SpeechRecipe, corpus: str) -> Recordings:
     )
 
 
-def outcome(recipe: SpeechRecipe, data: Recordings, protocol: Any, folder: Path) -> Outcome:
+def outcome(
+    recipe: SpeechRecipe, data: Recordings, protocol: Any, folder: Path, n_seeds: int = SEEDS
+) -> Outcome:
     """A finished run; its folds are kept in the folder."""
     return evaluate(
         recipe,
         data,
         protocol,
-        seeds=range(SEEDS),
+        seeds=range(n_seeds),
         jobs=os.cpu_count() or 1,
         folder=folder,
         track=lambda results, total: track(results, folder.name, total),
@@ -85,11 +91,12 @@ def anchored(recipe: SpeechRecipe, corpus: str, folder: Path) -> dict[str, Any]:
     }
 
 
-def crossed(recipe: SpeechRecipe, folder: Path) -> dict[str, Any]:
-    """CREMA-D alone, tested on RAVDESS."""
-    protocol = find_protocol(f"cross:train={ANCHOR},test=ravdess")
-    run = outcome(recipe, recordings(recipe, "ravdess"), protocol, folder / "crossed")
-    return {"trained": ANCHOR, "tested": "ravdess", **run_values(run)}
+def crossed(recipe: SpeechRecipe, corpus: str, folder: Path) -> dict[str, Any]:
+    """CREMA-D alone, tested on another corpus."""
+    protocol = find_protocol(f"cross:train={ANCHOR},test={corpus}")
+    data = recordings(recipe, corpus)
+    run = outcome(recipe, data, protocol, folder / f"{corpus}-crossed", SEEDS_CROSSED)
+    return {"trained": ANCHOR, "tested": corpus, **run_values(run)}
 
 
 def main() -> None:
@@ -109,8 +116,9 @@ def main() -> None:
             "recipe": recipe.to_dict(),
             "epochs_alone": EPOCHS_ALONE,
             "seeds": SEEDS,
-            "paper": {"ua": 0.4618, "wa": 0.4329},
-            "crossed": crossed(recipe, folder),
+            "paper": {"ravdess": {"ua": 0.4618, "wa": 0.4329}},
+            "seeds_crossed": SEEDS_CROSSED,
+            "crossed": [crossed(recipe, corpus, folder) for corpus in wanted],
             "rows": [anchored(recipe, corpus, folder) for corpus in wanted],
         },
     )

@@ -66,16 +66,42 @@ def test_it_is_the_classifier_of_transformers(folders):
             torch.testing.assert_close(logits, theirs(samples).logits, atol=1e-5, rtol=1e-4)
 
 
-def test_log_mel_is_that_of_numpy_without_its_level():
+def test_log_mel_is_that_of_numpy():
     samples = sounds()[3]
-    levels, inside = LogMelEncoder(n_mels=40, hop=200).log_mel(torch.from_numpy(samples)[None])
+    samples[8000:] = 0.0
+    encoder = LogMelEncoder(n_mels=40, hop=200, range_db=30)
+    levels, inside = encoder.log_mel(torch.from_numpy(samples)[None])
     window = np.zeros(512)
     window[56:456] = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(400) / 400)
     starts = range(0, len(samples) - 511, 200)
     power = [np.abs(np.fft.rfft(samples[i : i + 512] * window)) ** 2 for i in starts]
-    expected = np.log(np.array(power) @ mel_filter_bank(40, n_fft=512).T + 1e-6)
+    mel = np.array(power) @ mel_filter_bank(40, n_fft=512).T
+    decibels = 10 * np.log10(np.maximum(mel / mel.max(), 1e-3))
     assert inside is None
-    np.testing.assert_allclose(levels[0].numpy(), expected - expected.mean(), atol=2e-3)
+    np.testing.assert_allclose(levels[0].numpy(), 2 + decibels * 4 / 30, atol=1e-3)
+    assert levels.max() == 2.0
+    assert levels.min() == -2.0
+
+
+def test_volume_has_no_influence_and_silence_is_at_the_bottom():
+    encoder = LogMelEncoder(n_mels=32)
+    samples = torch.from_numpy(sounds()[1])[None]
+    loud, quiet = (encoder.log_mel(gain * samples)[0] for gain in (1.0, 0.01))
+    torch.testing.assert_close(loud, quiet, atol=1e-4, rtol=0)
+    assert (encoder.log_mel(torch.zeros(1, 4000))[0] == -2.0).all()
+
+
+def test_random_responses_are_of_training_only():
+    torch.manual_seed(0)
+    encoder = LogMelEncoder(n_mels=32, range_db=100, response_db=5.0)
+    samples = torch.from_numpy(np.stack([sounds()[3]] * 300))
+    decibels = 25.0 * encoder.log_mel(samples)[0]
+    plain = 25.0 * encoder.eval().log_mel(samples)[0]
+    changes = decibels - plain
+    # A response is the same in all frames; the loudest level is 50 again.
+    torch.testing.assert_close(changes, changes[:, :1].expand_as(changes), atol=1e-2, rtol=0)
+    ends = changes[:, 0, 0] - changes[:, 0, -1]
+    assert abs(ends.std().item() - 5.0 * 2**0.5) < 1.0
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ has no influence: every recording gives the logits that it gives alone.
 
 from __future__ import annotations
 
+import math
 from typing import Any, Literal
 
 import torch
@@ -17,7 +18,8 @@ Frozen = Literal["convolutions", "all", "none"]
 
 _N_FFT = 512
 _WINDOW = 400
-
+_RESPONSE_POINTS = 6
+_SILENCE = 1e-10
 
 Encoded = tuple[Tensor, Tensor | None]
 
@@ -192,19 +194,24 @@ class PaddedGroupNorm(nn.GroupNorm):
 class LogMelEncoder(SpeechEncoder):
     """A small convolution-attention network on log-mel, which is computed in the graph.
 
-    Frames of 25 ms every `hop` samples; the mean level of a recording is subtracted, so that volume
-    has no influence. Two convolutions of stride 2; then blocks of a depthwise convolution,
-    attention and a feed-forward layer, each normalised first and added (Gulati et al., *Conformer*,
-    2020, with one feed-forward layer).
+    Frames of 25 ms every `hop` samples; levels are relative to the loudest of the recording and cut
+    off `range_db` below it, so that volume and a quiet noise floor have no influence. Two
+    convolutions of stride 2; then blocks of a depthwise convolution, attention and a feed-forward
+    layer, each normalised first and added (Gulati et al., *Conformer*, 2020, with one feed-forward
+    layer).
 
     Args:
         n_mels: Mel bands.
         hop: Samples between frames.
+        range_db: Dynamic range.
         width: Width of the blocks, a multiple of `heads`.
         blocks: Number of blocks.
         heads: Attention heads.
         kernel: Frames that a depthwise convolution sees; odd.
         dropout: Probability of dropping an output of a layer of a block.
+        response_db: Standard deviation of a random frequency response that each recording is
+            filtered with in training, at points between which it is linear in mel; microphones and
+            codecs differ by such.
         masked_bands: Width of the band of mel bins that is masked in training, at most.
         masked_frames: Length of each of two stretches of frames masked in training, at most
             (Park et al., *SpecAugment*, 2019).
@@ -215,16 +222,19 @@ class LogMelEncoder(SpeechEncoder):
         *,
         n_mels: int = 64,
         hop: int = 256,
+        range_db: float = 40.0,
         width: int = 96,
         blocks: int = 3,
         heads: int = 4,
         kernel: int = 15,
         dropout: float = 0.1,
+        response_db: float = 0.0,
         masked_bands: int = 0,
         masked_frames: int = 0,
     ) -> None:
         super().__init__()
         self.width, self.hop = width, hop
+        self.range_db, self.response_db = range_db, response_db
         self.masked_bands, self.masked_frames = masked_bands, masked_frames
         self.bank: Tensor
         self.window: Tensor
@@ -253,7 +263,7 @@ class LogMelEncoder(SpeechEncoder):
         return self.norm(rows), inside
 
     def log_mel(self, samples: Tensor, lengths: Tensor | None = None) -> Encoded:
-        """Natural logarithm of mel energies, minus their mean over the recording.
+        """Mel levels from -2, at `range_db` below the loudest of the recording, to 2, the loudest.
 
         Args:
             samples: As for `forward`.
@@ -265,14 +275,26 @@ class LogMelEncoder(SpeechEncoder):
         power: Tensor = _Power.apply(  # type: ignore[no-untyped-call]
             samples, self.window, self.hop
         )
-        levels = torch.log(torch.matmul(power, self.bank.T) + 1e-6)
+        mel = torch.matmul(power, self.bank.T)
         counts = None if lengths is None else (lengths - _N_FFT) // self.hop + 1
-        inside = None if counts is None else _inside(counts, levels.shape[1])
-        mean = mean_inside(levels, inside).mean(dim=1)
-        return levels - mean[:, None, None], inside
+        inside = None if counts is None else _inside(counts, mel.shape[1])
+        if self.training and self.response_db:
+            mel = mel * self._responses(len(mel), mel.device)
+        loudest = _zeroed(mel, inside).amax(dim=(1, 2), keepdim=True).clamp(min=_SILENCE)
+        lowest = 10.0 ** (-self.range_db / 10.0)
+        levels = torch.log((mel / loudest).clamp(min=lowest))
+        return 2.0 - levels * (4.0 / math.log(lowest)), inside
+
+    def _responses(self, n: int, device: torch.device) -> Tensor:
+        """Random frequency responses as factors of power, shape `[n, 1, n_mels]`."""
+        points = self.response_db * torch.randn(n, 1, _RESPONSE_POINTS, device=device)
+        response = nn.functional.interpolate(
+            points, size=len(self.bank), mode="linear", align_corners=True
+        )
+        return torch.pow(10.0, response / 10.0)
 
     def _masked(self, rows: Tensor) -> Tensor:
-        """Rows with a random band and two random stretches of each recording set to 0."""
+        """Levels with a random band and two random stretches of each recording set to 0."""
         n, n_frames, n_mels = rows.shape
         hidden = _stretch(n, n_mels, self.masked_bands, rows.device)[:, None]
         for _ in range(2):

@@ -90,11 +90,14 @@ class LogMelNetwork(Data):
         kind: `log-mel`.
         n_mels: Mel bands.
         hop: Samples between frames.
+        range_db: Dynamic range of the levels.
         width: Width of the blocks, a multiple of `heads`.
         blocks: Number of blocks.
         heads: Attention heads.
         kernel: Frames that a depthwise convolution sees; odd.
         dropout: Probability of dropping an output of a layer of a block.
+        response_db: Standard deviation of the random frequency response that a recording is
+            filtered with in training; 0 for none.
         masked_bands: Width of the masked band of mel bins, at most; 0 for none.
         masked_frames: Length of each of two masked stretches of frames, at most; 0 for none.
     """
@@ -102,11 +105,13 @@ class LogMelNetwork(Data):
     kind: Literal["log-mel"]
     n_mels: int = Field(default=64, ge=8, le=128)
     hop: int = Field(default=256, ge=80, le=512)
+    range_db: float = Field(default=40.0, ge=10.0, le=100.0)
     width: int = Field(default=96, ge=8, le=1024)
     blocks: int = Field(default=3, ge=1, le=16)
     heads: int = Field(default=4, ge=1, le=16)
     kernel: int = Field(default=15, ge=1, le=63)
     dropout: float = Field(default=0.1, ge=0.0, lt=1.0)
+    response_db: float = Field(default=0.0, ge=0.0, le=20.0)
     masked_bands: int = Field(default=0, ge=0, le=64)
     masked_frames: int = Field(default=0, ge=0, le=400)
 
