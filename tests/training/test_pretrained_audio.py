@@ -11,9 +11,9 @@ from safetensors.torch import load_file, save_file
 
 from audio_toys import EMOTIONS, configuration, make_classifier, make_dimensional, preprocessor
 from serkit.errors import ModelError
-from serkit.training import pretrained_audio
+from serkit.training.audio_configuration import FAMILIES, WAVEFORM_FAMILIES
 from serkit.training.hub import CardHead, head_of, opened
-from serkit.training.pretrained_audio import FAMILIES, load_audio
+from serkit.training.pretrained_audio import load_audio
 
 
 @pytest.fixture(scope="session")
@@ -352,4 +352,4 @@ def test_every_family_is_one_of_transformers():
     from transformers.models.auto.modeling_auto import MODEL_FOR_AUDIO_CLASSIFICATION_MAPPING_NAMES
 
     assert set(FAMILIES) < set(MODEL_FOR_AUDIO_CLASSIFICATION_MAPPING_NAMES)
-    assert len(pretrained_audio.WAVEFORM_FAMILIES) == len(FAMILIES) - 2
+    assert len(WAVEFORM_FAMILIES) == len(FAMILIES) - 2

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import serkit
-from serkit.audio import MIN_WINDOW_S, WINDOW_S
+from serkit.audio import MAX_WINDOW_S, MIN_WINDOW_S, WINDOW_S
 from serkit.corpora import ADDED_EMOTIONS, EMOTIONS, label_of, published_in
 from serkit.errors import ModelError
 from serkit.runtime import DIMENSIONS, ModelCard, Origin, TrainingCorpus, Waveform
@@ -88,7 +88,7 @@ def card_of(
             sounds off.
 
     Raises:
-        ModelError: The classifier takes no windows of this length.
+        ModelError: Windows may not be of this length, or the classifier takes none so long.
     """
     longest_s = pretrained.longest_s
     fitting = WINDOW_S if longest_s is None else min(WINDOW_S, longest_s / _LONGEST_SHARE)
@@ -98,6 +98,10 @@ def card_of(
             f"{pretrained.name} takes sounds of at most {longest_s:g} s, and windows last up to "
             f"{_LONGEST_SHARE:g} times their length; expected windows of {MIN_WINDOW_S:g} to "
             f"{longest_s / _LONGEST_SHARE:g} s"
+        )
+    if not MIN_WINDOW_S <= window_s <= MAX_WINDOW_S:
+        raise ModelError(
+            f"the window is {window_s:g} s; expected {MIN_WINDOW_S:g} to {MAX_WINDOW_S:g} s"
         )
     head = pretrained.head
     return ModelCard(
