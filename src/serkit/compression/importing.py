@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import serkit
-from serkit.audio import MAX_WINDOW_S, MIN_WINDOW_S, WINDOW_S
+from serkit.audio import MIN_WINDOW_S, WINDOW_S
 from serkit.corpora import ADDED_EMOTIONS, EMOTIONS, label_of, published_in
 from serkit.errors import ModelError
 from serkit.runtime import DIMENSIONS, ModelCard, Origin, TrainingCorpus, Waveform
+from serkit.runtime.card_description import check_card, describe_card
 from serkit.text import printable, shortened, shown
 from serkit.training.pretrained_audio import PretrainedAudio
 
@@ -88,7 +90,8 @@ def card_of(
             sounds off.
 
     Raises:
-        ModelError: Windows may not be of this length, or the classifier takes none so long.
+        ModelError: A model cannot have windows of this length or so many labels, or the classifier
+            takes no windows so long.
     """
     longest_s = pretrained.longest_s
     fitting = WINDOW_S if longest_s is None else min(WINDOW_S, longest_s / _LONGEST_SHARE)
@@ -99,12 +102,8 @@ def card_of(
             f"{_LONGEST_SHARE:g} times their length; expected windows of {MIN_WINDOW_S:g} to "
             f"{longest_s / _LONGEST_SHARE:g} s"
         )
-    if not MIN_WINDOW_S <= window_s <= MAX_WINDOW_S:
-        raise ModelError(
-            f"the window is {window_s:g} s; expected {MIN_WINDOW_S:g} to {MAX_WINDOW_S:g} s"
-        )
     head = pretrained.head
-    return ModelCard(
+    card = ModelCard(
         name=name,
         labels=naming.labels,
         dimensions=naming.dimensions,
@@ -114,6 +113,7 @@ def card_of(
         created_with=serkit.__version__,
         origin=Origin(pretrained.name, pretrained.architecture, head.licence, head.base_model),
     )
+    return check_card(json.loads(json.dumps(describe_card(card))))
 
 
 def _translated(name: str) -> str:

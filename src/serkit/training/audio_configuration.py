@@ -32,11 +32,14 @@ WAVEFORM_FAMILIES = (
 )
 """Values of `model_type` whose input is the waveform."""
 
+TRAINED_FAMILIES = ("hubert", "wav2vec2", "wavlm", "unispeech", "unispeech-sat")
+"""Those of `WAVEFORM_FAMILIES` in which the padding of a batch has no influence on the results."""
+
 FAMILIES = (*WAVEFORM_FAMILIES, "whisper", "audio-spectrogram-transformer")
 """All values of `model_type` that can be loaded."""
 
 _PREPROCESSOR, _PROCESSOR = "preprocessor_config.json", "processor_config.json"
-_MAX_LAYERS = 256
+_MAX_LAYERS, _MAX_WIDTH = 256, 1 << 16
 
 
 def extractor_of(repository: Repository) -> dict[str, Any]:
@@ -90,6 +93,17 @@ def family_of(
         if key in values and not is_int(values[key], 1, _MAX_LAYERS):
             raise ModelError(
                 f"{repository.name}: {key} is {shown(values[key], 80)}; expected 1 to {_MAX_LAYERS}"
+            )
+    for key in ("conv_dim", "conv_kernel", "conv_stride"):
+        one = values.get(key)
+        if one is not None and (
+            not isinstance(one, list)
+            or not 1 <= len(one) <= _MAX_LAYERS
+            or not all(is_int(size, 1, _MAX_WIDTH) for size in one)
+        ):
+            raise ModelError(
+                f"{repository.name}: {key} is {shown(one, 80)}; expected 1 to {_MAX_LAYERS} "
+                f"numbers from 1 to {_MAX_WIDTH}"
             )
     rate = extractor.get("sampling_rate", SAMPLE_RATE)
     if rate != SAMPLE_RATE:

@@ -12,6 +12,7 @@ from serkit.errors import MissingExtraError, ModelError
 from serkit.text import one_line, printable, shortened, shown
 from serkit.training.audio_configuration import (
     CONFIG,
+    TRAINED_FAMILIES,
     WAVEFORM_FAMILIES,
     extractor_of,
     family_of,
@@ -29,6 +30,9 @@ from serkit.training.pretrained_weights import (
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
+_MAX_NAME = 100
+"""Characters of the name of an output, at most."""
+
 _SETTINGS = ("*.json", "README.md")
 # Weight normalisation of PyTorch before 2.0.
 _OLD_NAMES = {
@@ -37,7 +41,9 @@ _OLD_NAMES = {
 }
 _DENSE_HEAD = {"classifier.dense.weight", "classifier.out_proj.weight"}
 # Heads of classifiers, of pre-training and of speech recognition.
-_HEAD = re.compile(r"(classifier|projector|lm_head|quantizer|project_hid|project_q)\.")
+_HEAD = re.compile(
+    r"(classifier|projector|lm_head|quantizer|project_hid|project_q)\.|layer_weights$"
+)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -116,7 +122,7 @@ def load_audio(id_or_folder: str, *, allow_pickle: bool = False) -> PretrainedAu
 
 
 def load_encoder(id_or_folder: str) -> nn.Module:
-    """Load a waveform transformer without a head, to be trained further.
+    """Load a transformer of `TRAINED_FAMILIES` without a head, to be trained further.
 
     As `load_audio`, but for safetensors alone; the head of a classifier is left out. SpecAugment,
     which transformers applies in training by default, is switched off.
@@ -132,7 +138,7 @@ def load_encoder(id_or_folder: str) -> nn.Module:
     transformers = _library("speech", "training a speech transformer")
     repository = opened(id_or_folder, *_SETTINGS)
     values = repository.json(CONFIG)
-    family = family_of(repository, values, {}, WAVEFORM_FAMILIES)
+    family = family_of(repository, values, {}, TRAINED_FAMILIES)
     with _named(repository.name):
         config = _configured(transformers, family, values)
         config.apply_spec_augment = False
@@ -196,6 +202,7 @@ def _of_transformers(
         None,
         config=config,
         state_dict=state,
+        dtype="float32",  # not that of the configuration
         attn_implementation="eager",
         ignore_mismatched_sizes=True,
         output_loading_info=True,
@@ -218,7 +225,9 @@ def _with_dense_head(
             f"{name}: a head of two layers on {config.model_type} with {shown(pooling, 40)} "
             "pooling; expected a waveform model with mean pooling"
         )
-    base = AutoModel.from_config(config, attn_implementation="eager")  # type: ignore[no-untyped-call]
+    base: Any = AutoModel.from_config(  # type: ignore[no-untyped-call]
+        config, attn_implementation="eager", dtype="float32"
+    )
     network = DenseHead(base.base_model_prefix, base, config.hidden_size, config.num_labels)
     found = {_renamed(key): value for key, value in state.items()}
     wanted = network.state_dict()
@@ -273,5 +282,11 @@ def _labels(name: str, config: Any, last: Any) -> tuple[str, ...]:
     if len(table) != n_outputs or not all(labels) or len(set(labels)) != n_outputs:
         raise ModelError(
             f"{name}: id2label is {shown(table)}; expected {n_outputs} different names"
+        )
+    longest = max(labels, key=len)
+    if len(longest) > _MAX_NAME:
+        raise ModelError(
+            f"{name}: an output is named {shown(longest, 80)}; expected at most {_MAX_NAME} "
+            "characters"
         )
     return labels
