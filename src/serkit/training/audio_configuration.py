@@ -95,14 +95,14 @@ def family_of(
                 f"{repository.name}: {key} is {shown(values[key], 80)}; expected 1 to {_MAX_LAYERS}"
             )
     for key in ("conv_dim", "conv_kernel", "conv_stride"):
-        one = values.get(key)
-        if one is not None and (
-            not isinstance(one, list)
-            or not 1 <= len(one) <= _MAX_LAYERS
-            or not all(is_int(size, 1, _MAX_WIDTH) for size in one)
+        sizes = values.get(key)
+        if sizes is not None and (
+            not isinstance(sizes, list)
+            or not 1 <= len(sizes) <= _MAX_LAYERS
+            or not all(is_int(size, 1, _MAX_WIDTH) for size in sizes)
         ):
             raise ModelError(
-                f"{repository.name}: {key} is {shown(one, 80)}; expected 1 to {_MAX_LAYERS} "
+                f"{repository.name}: {key} is {shown(sizes, 80)}; expected 1 to {_MAX_LAYERS} "
                 f"numbers from 1 to {_MAX_WIDTH}"
             )
     rate = extractor.get("sampling_rate", SAMPLE_RATE)

@@ -51,7 +51,8 @@ class Checkpoint:
 
     Attributes:
         path: The file.
-        training: Digest of the recipe, the data, the frozen weights and the seed; another training is not resumed.
+        training: Digest of the recipe, the data, the frozen weights and the seed; another training
+            is not resumed.
     """
 
     path: Path
