@@ -75,6 +75,19 @@ class Chart:
             f"<title>{escape(name)}</title></circle>"
         )
 
+    def cell(
+        self, x: float, y: float, width: float, height: float, share: float, text: str
+    ) -> None:
+        """Add a rectangle with a text, the darker the larger a share from 0 to 1."""
+        light = ' fill="#fff"' if share > 0.6 else ""
+        place = f'x="{x:.1f}" y="{y:.1f}" width="{width:.1f}" height="{height:.1f}"'
+        self._marks.append(
+            f'<rect {place} class="paper" fill="#fff"/>'
+            f'<rect {place} fill="#2f81c4" fill-opacity="{share:.2f}"/>'
+            f'<text x="{x + width / 2:.1f}" y="{y + height / 2 + 4:.1f}" '
+            f'text-anchor="middle"{light}>{escape(text)}</text>'
+        )
+
     def legend(self, number: int, colour: str, name: str) -> None:
         """Add a line of the legend, numbered from 0."""
         y = TOP + 20 * (number + 1)

@@ -18,6 +18,9 @@ from page.markdown import (
 )
 from page.names import corpus_name
 from page.section import Results, Section
+from page.speech_plots import confusion_plot, folds_plot
+
+SLUG = "speech"
 
 _FIGURES = {"wa": "WA", "ua": "UA", "macro_f1": "macro F1"}
 
@@ -37,7 +40,30 @@ def section(results: Results) -> Section:
         "## A log-mel network from scratch: does an anchor help?",
         missing("python benchmarks/cross_corpus.py") if student is None else _student(student),
     )
-    return Section("Networks on waveforms and cross-corpus training", "speech", text)
+    return Section(
+        "Networks on waveforms and cross-corpus training", SLUG, text, _pictures(paper, student)
+    )
+
+
+def _pictures(paper: dict[str, Any] | None, student: dict[str, Any] | None) -> dict[str, str]:
+    pictures = {}
+    if paper is not None:
+        pictures[f"{SLUG}-iemocap.svg"] = folds_plot(
+            paper["iemocap"], paper["with_crema_d"], "IEMOCAP: does CREMA-D help?"
+        )
+        pictures[f"{SLUG}-figure-1.svg"] = confusion_plot(
+            paper["ravdess"], "Trained on IEMOCAP and CREMA-D, tested on RAVDESS"
+        )
+    if student is not None:
+        for row in student["rows"]:
+            pictures[f"{SLUG}-{row['corpus']}.svg"] = folds_plot(
+                row["alone"], row["anchored"], f"{corpus_name(row['corpus'])}: does CREMA-D help?"
+            )
+        for run in student["crossed"]:
+            pictures[f"{SLUG}-crossed-{run['tested']}.svg"] = confusion_plot(
+                run, f"Trained on CREMA-D, tested on {corpus_name(run['tested'])}"
+            )
+    return pictures
 
 
 def _paper(result: dict[str, Any]) -> str:
@@ -51,6 +77,7 @@ def _paper(result: dict[str, Any]) -> str:
             "Mean ± standard deviation over the folds."
         ),
         _over_folds(alone, anchored, result["paper"]),
+        f"![UA and F1 without and with CREMA-D]({SLUG}-iemocap.svg)",
         _difference(result["difference"]),
         table(["recordings", *weights], rows),
         paragraph(
@@ -60,6 +87,7 @@ def _paper(result: dict[str, Any]) -> str:
             f"{percent(result['paper']['production']['ua'])}."
         ),
         "### Tested on RAVDESS (Figure 1)",
+        f"![Confusion on RAVDESS]({SLUG}-figure-1.svg)",
         _crossed(result["ravdess"], result["paper"]["ravdess"], 1),
         conditions(result),
     )
@@ -91,11 +119,13 @@ def _student(result: dict[str, Any]) -> str:
                 "folds:"
             ),
             _over_folds(alone, anchored, {}),
+            f"![UA and F1 without and with CREMA-D]({SLUG}-{row['corpus']}.svg)",
             _difference(row["difference"]),
         ]
     for run in result["crossed"]:
         parts += [
             f"### Trained on CREMA-D, tested on {corpus_name(run['tested'])}",
+            f"![Confusion on {corpus_name(run['tested'])}]({SLUG}-crossed-{run['tested']}.svg)",
             _crossed(run, result["paper"].get(run["tested"]), result["seeds_crossed"]),
         ]
     return blocks(*parts, conditions(result))

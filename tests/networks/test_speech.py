@@ -5,8 +5,11 @@ import pytest
 import torch
 from transformers import HubertForSequenceClassification
 
+from audio_toys import make_classifier
+from serkit.errors import ModelError
 from serkit.features import mel_filter_bank
 from serkit.networks import LogMelEncoder, SpeechClassifier, TransformerEncoder
+from serkit.training.audio_configuration import TRAINED_FAMILIES
 from serkit.training.pretrained_audio import load_encoder
 
 from transformers_toys import make_hubert
@@ -47,6 +50,27 @@ def test_padding_has_no_influence(folders):
                 alone = network(torch.from_numpy(one)[None])
                 for several, single in zip(together, alone, strict=True):
                     torch.testing.assert_close(several[i], single[0], atol=1e-5, rtol=1e-4)
+
+
+@pytest.mark.filterwarnings("ignore:Support for mismatched key_padding_mask")  # of WavLM
+@pytest.mark.parametrize("family", TRAINED_FAMILIES)
+def test_padding_has_no_influence_in_any_family(tmp_path, family):
+    folder = make_classifier(tmp_path / family, family, use_weighted_layer_sum=True)
+    network = SpeechClassifier(TransformerEncoder(load_encoder(str(folder))), 4).eval()
+    assert not [one for one in network.modules() if isinstance(one, torch.nn.BatchNorm1d)]
+    one = torch.from_numpy(sounds()[1])[None]
+    padded = torch.cat((one, torch.zeros(1, 7000)), 1)
+    longer = torch.from_numpy(sounds()[2])[None, : padded.shape[1]]
+    with torch.no_grad():
+        together, _ = network(torch.cat((longer, padded)), torch.tensor([16_000, 9000]))
+        alone, _ = network(one)
+    torch.testing.assert_close(together[1], alone[0], atol=1e-5, rtol=1e-4)
+
+
+def test_families_that_padding_has_an_influence_in_are_refused(tmp_path):
+    folder = make_classifier(tmp_path / "sew", "sew")
+    with pytest.raises(ModelError, match="model_type is 'sew'; expected a model of sound of one"):
+        load_encoder(str(folder))
 
 
 def test_it_is_the_classifier_of_transformers(folders):

@@ -11,9 +11,9 @@ from safetensors.torch import load_file, save_file
 
 from audio_toys import EMOTIONS, configuration, make_classifier, make_dimensional, preprocessor
 from serkit.errors import ModelError
-from serkit.training import pretrained_audio
+from serkit.training.audio_configuration import FAMILIES, WAVEFORM_FAMILIES
 from serkit.training.hub import CardHead, head_of, opened
-from serkit.training.pretrained_audio import FAMILIES, load_audio
+from serkit.training.pretrained_audio import load_audio
 
 
 @pytest.fixture(scope="session")
@@ -83,8 +83,12 @@ def test_shards_and_names_of_earlier_versions(folder):
         load_audio(str(folder))
 
 
-def test_half_precision_is_widened(folder):
-    weights(folder, lambda state: state.update({k: v.half() for k, v in state.items()}))
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+@pytest.mark.parametrize("make", [make_classifier, make_dimensional])
+def test_half_precision_is_widened(tmp_path, make, dtype):
+    folder = make(tmp_path / "half")
+    weights(folder, lambda state: state.update({k: v.to(dtype) for k, v in state.items()}))
+    configuration(folder, dtype=str(dtype).removeprefix("torch."))
     found = load_audio(str(folder)).network.state_dict()
     assert {value.dtype for value in found.values()} == {torch.float32}
 
@@ -174,7 +178,13 @@ BAD_CONFIGURATION = {
         {"id2label": {"0": "a", "1": "a", "2": "b", "3": "c"}},
         "id2label is .*; expected 4",
     ),
+    "long name": (
+        {"id2label": {"0": "a" * 1000, "1": "b", "2": "c", "3": "d"}},
+        "an output is named 'aaa.*; expected at most 100 characters",
+    ),
     "gap": ({"id2label": {"0": "a", "2": "b", "3": "c", "9": "d"}}, "id2label is .*; expected 4 d"),
+    "layers of convolutions": ({"conv_dim": [1] * 1000}, "conv_dim is .*; expected 1 to 256 numbe"),
+    "stride": ({"conv_stride": [0] * 7}, "conv_stride is .*; expected 1 to 256 numbers from 1"),
     "nonsense": ({"hidden_size": "x"}, "cannot be loaded: "),
 }
 
@@ -352,4 +362,4 @@ def test_every_family_is_one_of_transformers():
     from transformers.models.auto.modeling_auto import MODEL_FOR_AUDIO_CLASSIFICATION_MAPPING_NAMES
 
     assert set(FAMILIES) < set(MODEL_FOR_AUDIO_CLASSIFICATION_MAPPING_NAMES)
-    assert len(pretrained_audio.WAVEFORM_FAMILIES) == len(FAMILIES) - 2
+    assert len(WAVEFORM_FAMILIES) == len(FAMILIES) - 2

@@ -9,12 +9,12 @@ import typer
 
 from serkit.cli.models import name_of
 from serkit.cli.options import AsJson, print_json
+from serkit.cli.packing import Bits, packing
 from serkit.cli.progress import tracker
 from serkit.cli.streams import complain, say
 from serkit.errors import MissingExtraError, ModelError
 
 if TYPE_CHECKING:
-    from serkit.compression.onnx_integers import Packing
     from serkit.evaluation.importing import Imported
 
 
@@ -29,13 +29,7 @@ def import_model(
     int8: Annotated[
         bool, typer.Option("--int8", help="Weights and activations of 8 bits.")
     ] = False,
-    bits: Annotated[
-        str | None,
-        typer.Option(
-            metavar="N|search",
-            help="--int8: bits of the weights in the file, 1 to 7, or by a search (minutes).",
-        ),
-    ] = None,
+    bits: Bits = None,
     label: Annotated[
         list[str] | None,
         typer.Option(metavar="THEIRS=OURS", help="Name of an output in serkit; repeatable."),
@@ -84,7 +78,7 @@ def import_model(
     inside = list(folder.iterdir()) if folder.is_dir() else []
     refuse_unwritable(out, sources=[*inside, *files_of(calibrate or [])])
     changes, scale = _changes(label or []), _range(value_range)
-    packed = _packing(bits, int8=int8)
+    packed = packing(bits, int8=int8)
     pretrained = load_audio(source, allow_pickle=allow_pickle)
     imported = import_classifier(
         pretrained, name=name or name_of(out), changes=changes, value_range=scale,
@@ -100,21 +94,6 @@ def import_model(
             _print_table(imported)
     for warning in _warnings(imported, calibrated=bool(calibrate)):
         complain(f"warning: {warning}")
-
-
-def _packing(bits: str | None, *, int8: bool) -> Packing | None:
-    """What chooses the weights of less than 8 bits; None for 8 bits."""
-    from serkit.compression.onnx_integers import in_bits, search_by_agreement
-
-    if bits is None:
-        return None
-    if not int8:
-        raise ModelError("--bits needs --int8")
-    if bits == "search":
-        return search_by_agreement
-    if bits not in map(str, range(1, 8)):
-        raise ModelError(f"--bits is {bits!r:.40}; expected 1 to 7, or search")
-    return lambda graph, _: in_bits(graph, int(bits))
 
 
 def _changes(specs: list[str]) -> dict[str, str]:

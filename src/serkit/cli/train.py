@@ -9,6 +9,7 @@ import typer
 
 from serkit.cli.models import name_of
 from serkit.cli.options import Encoder, Jobs, MaxClip
+from serkit.cli.packing import Bits
 from serkit.cli.progress import tracker
 from serkit.cli.streams import complain, say
 from serkit.cli.train_speech import EpochBar, log_line, train_speech
@@ -68,6 +69,7 @@ def train(
         str | None,
         typer.Option(metavar="P", help="Speech recipe: fp32, fp16 or int8; default: fp16."),
     ] = None,
+    bits: Bits = None,
     teacher: Annotated[
         str | None,
         typer.Option(metavar="MODEL", help="Speech recipe: model to learn from as well."),
@@ -123,8 +125,8 @@ def train(
         raise RecipeError("--commercial-use needs --licence")
     loaded = load_any_recipe(recipe)
     of_speech = {
-        "anchor": anchor, "precision": precision, "teacher": teacher, "unlabelled": unlabelled,
-        "workers": workers, "tensorboard": tensorboard,
+        "anchor": anchor, "precision": precision, "bits": bits, "teacher": teacher,
+        "unlabelled": unlabelled, "workers": workers, "tensorboard": tensorboard,
     }  # fmt: skip
     if isinstance(loaded, SpeechRecipe):
         _refuse({"encoder": encoder, "full-precision": full_precision}, loaded.name, "this recipe")
@@ -132,7 +134,8 @@ def train(
             loaded, out, corpus or [], anchor or [], seed=seed, log=log, jobs=jobs, cache=cache,
             figures=figures, max_clip_s=max_clip_s or MAX_CLIP_S, name=name or name_of(out),
             licence=licence, commercial_use=commercial_use, precision=precision or "fp16",
-            teacher=teacher, unlabelled=unlabelled, workers=workers or 0, tensorboard=tensorboard,
+            bits=bits, teacher=teacher, unlabelled=unlabelled, workers=workers or 0,
+            tensorboard=tensorboard,
         )  # fmt: skip
         return
     _refuse(of_speech, loaded.name, "a recipe without an encoder of waveforms")

@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from serkit.cli.packing import packing
 from serkit.cli.progress import tracker
 from serkit.cli.streams import complain, say
 
@@ -33,6 +34,7 @@ def train_speech(
     licence: str | None,
     commercial_use: bool,
     precision: str,
+    bits: str | None,
     teacher: str | None,
     unlabelled: Path | None,
     workers: int,
@@ -63,6 +65,7 @@ def train_speech(
     from serkit.training.speech.processes import Processes
 
     check_precision(precision)
+    packed = packing(bits, int8=precision == "int8")
     if unlabelled is not None and teacher is None:
         raise RecipeError("--unlabelled needs --teacher, the model that labels the recordings")
     teaches = (
@@ -111,34 +114,35 @@ def train_speech(
             board.add(epoch)
 
     checkpoint = out.with_name(f"{out.name}.checkpoint")
-    with EpochBar(plan.optimiser.max_epochs, keep) as on_epoch:
-        try:
+    try:
+        with EpochBar(plan.optimiser.max_epochs, keep) as on_epoch:
             model = fit_final_speech(
                 plan, data, corpora, seed=seed, teacher=teaches, unlabelled=more,
                 learn=partial(
                     learn_speech, workers=workers, checkpoint=checkpoint, on_epoch=on_epoch
                 ),
             )  # fmt: skip
-        except KeyboardInterrupt:
-            if checkpoint.exists():
-                complain(f"{checkpoint} keeps {len(lines)} epochs; the same command resumes them")
-            raise
-    if plan.acceptance:
-        card_figures = accept(
-            plan, data, jobs=jobs, track=lambda name: tracker(f"Evaluating: {name}")
-        )
-        model = model.with_card(figures=card_figures)
+        if plan.acceptance:
+            card_figures = accept(
+                plan, data, jobs=jobs, track=lambda name: tracker(f"Evaluating: {name}")
+            )
+            model = model.with_card(figures=card_figures)
+    except KeyboardInterrupt:
+        if checkpoint.exists():
+            epochs = "1 epoch" if len(lines) == 1 else f"{len(lines)} epochs"
+            complain(f"{checkpoint} keeps {epochs}; the same command goes on from there")
+        raise
     if not processes.first:
         return
     model = model.with_card(name=name)
-    exported = export_speech(model, precision=precision, recordings=data)
+    exported = export_speech(model, precision=precision, packed=packed, recordings=data)
     if log is not None:
         write_atomically(log, "".join(lines))
     size = save_classifier(exported, model.card, out)
     checkpoint.unlink(missing_ok=True)
     say(
-        f"{out}: {size} bytes, {model.n_parameters} parameters, {precision}, {len(data)} "
-        f"recordings; largest difference to torch {exported.difference:.2g}"
+        f"{out}: {size} bytes, {exported.description.n_parameters} parameters, {precision}, "
+        f"{len(data)} recordings; largest difference to torch {exported.difference:.2g}"
     )
 
 

@@ -36,7 +36,7 @@ from serkit.runtime.onnx_backend import (
     output_widths,
 )
 from serkit.runtime.onnx_session import OnnxSession
-from serkit.text import printable, shortened
+from serkit.text import one_line, printable, shortened
 from serkit.training.pretrained_audio import PretrainedAudio
 
 Array = NDArray[np.float32]
@@ -215,8 +215,14 @@ def _cut(sound: Array, window_s: float) -> list[Array]:
 
 
 def _by_torch(network: nn.Module, sound: Array) -> tuple[Array, Array]:
-    with torch.no_grad():
-        outputs, embeddings = network(torch.from_numpy(sound)[None])
+    try:
+        with torch.no_grad():
+            outputs, embeddings = network(torch.from_numpy(sound)[None])
+    except RuntimeError as error:  # as for kernels longer than the sound
+        raise ModelError(
+            f"the network cannot be run on {len(sound) / SAMPLE_RATE:g} s of sound: "
+            f"{shortened(printable(one_line(error)), 300)}"
+        ) from error
     return outputs.numpy(), embeddings.numpy()
 
 

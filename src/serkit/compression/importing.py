@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -10,6 +11,7 @@ from serkit.audio import MIN_WINDOW_S, WINDOW_S
 from serkit.corpora import ADDED_EMOTIONS, EMOTIONS, label_of, published_in
 from serkit.errors import ModelError
 from serkit.runtime import DIMENSIONS, ModelCard, Origin, TrainingCorpus, Waveform
+from serkit.runtime.card_description import check_card, describe_card
 from serkit.text import printable, shortened, shown
 from serkit.training.pretrained_audio import PretrainedAudio
 
@@ -88,7 +90,8 @@ def card_of(
             sounds off.
 
     Raises:
-        ModelError: The classifier takes no windows of this length.
+        ModelError: A model cannot have windows of this length or so many labels, or the classifier
+            takes no windows so long.
     """
     longest_s = pretrained.longest_s
     fitting = WINDOW_S if longest_s is None else min(WINDOW_S, longest_s / _LONGEST_SHARE)
@@ -100,7 +103,7 @@ def card_of(
             f"{longest_s / _LONGEST_SHARE:g} s"
         )
     head = pretrained.head
-    return ModelCard(
+    card = ModelCard(
         name=name,
         labels=naming.labels,
         dimensions=naming.dimensions,
@@ -110,6 +113,7 @@ def card_of(
         created_with=serkit.__version__,
         origin=Origin(pretrained.name, pretrained.architecture, head.licence, head.base_model),
     )
+    return check_card(json.loads(json.dumps(describe_card(card))))
 
 
 def _translated(name: str) -> str:

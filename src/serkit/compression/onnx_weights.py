@@ -1,7 +1,7 @@
 """Weights of an ONNX graph as integers of 1 to 8 bits.
 
-Below 8 bits they are packed as in `docs/model-format.md`, and operators of the graph itself unpack
-them to 8 bits; ONNX Runtime does so once, when it loads the graph.
+Below 8 bits they are stored as bit planes, and operators of the graph itself unpack them to 8 bits;
+ONNX Runtime does so once, when it loads the graph.
 """
 
 from __future__ import annotations
@@ -19,9 +19,6 @@ FRONT_END = "front_end."
 
 LEAST = 1024
 """Weights of fewer values stay as they are."""
-
-_PER_GROUP = 8
-"""Codes of b bits that fill b bytes."""
 
 
 @dataclass(slots=True, eq=False)
@@ -71,59 +68,44 @@ class IntegerWeights:
         step = np.where(packed.scale > 0.0, packed.scale, np.float32(1.0)).astype(np.float32)
         # Levels are odd halves of a step, so twice the level is an integer, of 8 bits at most.
         self.constants[f"{name}.scale"] = step / np.float32(2.0)
-        self._unpack(name, packed, rows.shape, axis)
+        self._unpack(name, np.moveaxis(packed.codes.reshape(rows.shape), 0, axis), packed.bits)
 
-    def _unpack(self, name: str, weight: PackedWeight, shape: tuple[int, ...], axis: int) -> None:
-        """Operators from packed codes to `NAME.codes`."""
+    def _unpack(self, name: str, codes: NDArray[np.uint8], bits: int) -> None:
+        """Operators from bit planes to `NAME.codes`, of twice the level of each code.
+
+        ONNX Runtime keeps the results of all operators on constants until a graph is loaded. Hence
+        no result here has more than a byte per bit: a convolution over the planes adds the bits.
+        """
         from onnx import TensorProto, helper
-
-        bits = weight.bits
-        n_codes = int(np.prod(shape))
-        n_groups = -(-n_codes // _PER_GROUP)
-        padded = np.zeros(n_groups * bits, np.uint8)
-        padded[: len(weight.packed)] = weight.packed
-        self.constants[f"{name}.packed"] = padded.reshape(n_groups, bits)
-        most = (1 << bits) - 1
-
-        def number(value: int) -> str:
-            self.constants[f"int32.{value}"] = np.array(value, np.int32)
-            return f"int32.{value}"
 
         def node(operator: str, inputs: list[str], output: str, **attributes: Any) -> str:
             self.nodes.append(helper.make_node(operator, inputs, [output], **attributes))
             return output
 
-        wide = node("Cast", [f"{name}.packed"], f"{name}.wide", to=TensorProto.INT32)
-        columns = [f"{name}.byte{i}" for i in range(bits)]
-        self.constants[f"ones.{bits}"] = np.ones(bits, np.int64)
-        self.nodes.append(helper.make_node("Split", [wide, f"ones.{bits}"], columns, axis=1))
-        codes = []
-        for i in range(_PER_GROUP):
-            byte, shift = divmod(i * bits, 8)
-            value = columns[byte]
-            if shift + bits > 8:
-                above = node("Mul", [columns[byte + 1], number(256)], f"{name}.above{i}")
-                value = node("Add", [value, above], f"{name}.both{i}")
-            if shift:
-                value = node("Div", [value, number(1 << shift)], f"{name}.down{i}")
-            codes.append(node("Mod", [value, number(1 << bits)], f"{name}.code{i}"))
-        joined = node("Concat", codes, f"{name}.groups", axis=1)
-        self.constants["shape.flat"] = np.array([-1], np.int64)
-        flat = node("Reshape", [joined, "shape.flat"], f"{name}.flat")
-        if n_groups * _PER_GROUP != n_codes:
-            self.constants["start.0"] = np.array([0], np.int64)
-            self.constants[f"end.{n_codes}"] = np.array([n_codes], np.int64)
-            flat = node("Slice", [flat, "start.0", f"end.{n_codes}"], f"{name}.used")
-        twice = node("Mul", [flat, number(2)], f"{name}.twice")
-        centred = node("Sub", [twice, number(most)], f"{name}.centred")
-        small = node("Cast", [centred], f"{name}.small", to=TensorProto.INT8)
-        self.constants[f"{name}.shape"] = np.array(shape, np.int64)
-        if axis == 0:
-            node("Reshape", [small, f"{name}.shape"], f"{name}.codes")
-            return
-        rows = node("Reshape", [small, f"{name}.shape"], f"{name}.rows")
-        order = [*range(1, axis + 1), 0, *range(axis + 1, len(shape))]
-        node("Transpose", [rows], f"{name}.codes", perm=order)
+        planes = [np.packbits(codes.ravel() >> i & 1, bitorder="little") for i in range(bits)]
+        values = np.arange(256, dtype=np.uint8)[:, None]
+        self.constants |= {
+            f"{name}.packed": np.stack(planes)[None],  # [1, bits, n_bytes]
+            "bits.table": np.unpackbits(values, axis=1, bitorder="little").astype(np.int8),
+            "bits.one": np.array(1.0, np.float32),
+            "bits.two": np.array(2.0, np.float32),
+            "bits.zero": np.array(0, np.int8),
+            f"bits.{bits}": (1 << np.arange(bits)).astype(np.int8).reshape(1, bits, 1, 1),
+            f"bits.{bits}.least": np.array(1 - (1 << bits), np.int8),
+            f"{name}.shape": np.array(codes.shape, np.int64),
+        }
+        index = node("Cast", [f"{name}.packed"], f"{name}.index", to=TensorProto.INT32)
+        looked_up = node("Gather", ["bits.table", index], f"{name}.bits", axis=0)
+        scaled = [looked_up, "bits.one", "bits.zero", f"bits.{bits}", "bits.two", "bits.zero"]
+        found = node(
+            "QLinearConv", [*scaled, "bits.one", f"bits.{bits}.least"], f"{name}.rows"
+        )  # [1, 1, n_bytes, 8]
+        if codes.size % 8:
+            flat = {"bits.flat": [-1], "bits.start": [0], f"{name}.size": [codes.size]}
+            self.constants |= {key: np.array(value, np.int64) for key, value in flat.items()}
+            found = node("Reshape", [found, "bits.flat"], f"{name}.flat")
+            found = node("Slice", [found, "bits.start", f"{name}.size"], f"{name}.used")
+        node("Reshape", [found, f"{name}.shape"], f"{name}.codes")
 
 
 def replace_nodes(graph: Any, nodes: list[Any], weights: IntegerWeights) -> None:
@@ -131,12 +113,13 @@ def replace_nodes(graph: Any, nodes: list[Any], weights: IntegerWeights) -> None
     from onnx import numpy_helper
 
     used = {name for node in nodes for name in node.input}
-    kept = [tensor for tensor in graph.initializer if tensor.name in used]
-    new = [
-        numpy_helper.from_array(np.asarray(values), name)
+    new = {
+        name: numpy_helper.from_array(np.asarray(values), name)
         for name, values in weights.constants.items()
         if name in used
-    ]
+    }
+    # Constants that an earlier call has added too are replaced by the same values.
+    kept = [one for one in graph.initializer if one.name in used and one.name not in new]
     del graph.node[:], graph.initializer[:], graph.value_info[:]
     graph.node.extend(nodes)
-    graph.initializer.extend([*kept, *new])
+    graph.initializer.extend([*kept, *new.values()])

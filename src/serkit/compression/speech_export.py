@@ -12,6 +12,7 @@ from serkit.compression.classifier_export import (
     export_network,
     shipped_speech,
 )
+from serkit.compression.onnx_integers import Packing
 from serkit.errors import ModelError
 from serkit.runtime.onnx_backend import PRECISIONS, GraphDescription
 from serkit.training.speech import Recordings, SpeechModel
@@ -22,13 +23,18 @@ _MOST_SOUNDS = 32
 
 
 def export_speech(
-    model: SpeechModel, *, precision: str = "fp32", recordings: Recordings | None = None
+    model: SpeechModel,
+    *,
+    precision: str = "fp32",
+    packed: Packing | None = None,
+    recordings: Recordings | None = None,
 ) -> ExportedClassifier:
     """Export a trained network, and compare it with torch.
 
     Args:
         model: The network; weight normalisation is replaced by the weights that it computes.
         precision: `fp32`, `fp16` (stored weights) or `int8` (weights and activations).
+        packed: With `int8`, as for `export_classifier`.
         recordings: Recordings to calibrate int8 and to compare on, of which some are used; a
             shipped sentence if None.
 
@@ -45,7 +51,7 @@ def export_speech(
         sounds = [recordings.samples(i) for i in chosen.tolist()]
     network = model.network.eval()
     wanted = GraphDescription(network.embedding_width, model.n_parameters, precision)
-    return export_network(network, model.card, wanted, sounds=sounds)
+    return export_network(network, model.card, wanted, packed=packed, sounds=sounds)
 
 
 def check_precision(precision: str) -> None:

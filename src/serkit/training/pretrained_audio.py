@@ -3,47 +3,37 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from serkit.audio import SAMPLE_RATE
 from serkit.errors import MissingExtraError, ModelError
-from serkit.plain import is_int
 from serkit.text import one_line, printable, shortened, shown
-from serkit.training.hub import CardHead, Repository, opened
+from serkit.training.audio_configuration import (
+    CONFIG,
+    TRAINED_FAMILIES,
+    WAVEFORM_FAMILIES,
+    extractor_of,
+    family_of,
+    front_end_of,
+)
+from serkit.training.hub import CardHead, opened
+from serkit.training.pretrained_weights import (
+    MAX_WEIGHT_BYTES,
+    Difference,
+    read_weights,
+    too_large,
+    weight_files,
+)
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-WAVEFORM_FAMILIES = (
-    "hubert",
-    "wav2vec2",
-    "wavlm",
-    "data2vec-audio",
-    "unispeech",
-    "unispeech-sat",
-    "wav2vec2-conformer",
-    "sew",
-    "sew-d",
-)
-"""Values of `model_type` whose input is the waveform."""
+_MAX_NAME = 100
+"""Characters of the name of an output, at most."""
 
-FAMILIES = (*WAVEFORM_FAMILIES, "whisper", "audio-spectrogram-transformer")
-"""All values of `model_type` that can be loaded."""
-
-MAX_WEIGHT_BYTES = 2_000_000_000
-"""Weights in float32, at most: an ONNX file has at most 2 GiB."""
-
-_CONFIG, _PREPROCESSOR, _PROCESSOR = (
-    "config.json",
-    "preprocessor_config.json",
-    "processor_config.json",
-)
-_SAFE, _PICKLED = "model.safetensors", "pytorch_model.bin"
-_MAX_LAYERS = 256
-_MAX_SHARDS = 64
+_SETTINGS = ("*.json", "README.md")
 # Weight normalisation of PyTorch before 2.0.
 _OLD_NAMES = {
     ".weight_g": ".parametrizations.weight.original0",
@@ -51,9 +41,9 @@ _OLD_NAMES = {
 }
 _DENSE_HEAD = {"classifier.dense.weight", "classifier.out_proj.weight"}
 # Heads of classifiers, of pre-training and of speech recognition.
-_HEAD = re.compile(r"(classifier|projector|lm_head|quantizer|project_hid|project_q)\.")
-# Replaces masked frames in training, and is not used otherwise.
-_UNUSED = re.compile(r"(^|\.)masked_spec_embed$")
+_HEAD = re.compile(
+    r"(classifier|projector|lm_head|quantizer|project_hid|project_q)\.|layer_weights$"
+)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -103,36 +93,21 @@ def load_audio(id_or_folder: str, *, allow_pickle: bool = False) -> PretrainedAu
             or its weights are not those of its configuration.
         MissingExtraError: transformers or torch is not installed.
     """
-    try:
-        import transformers
-        from torch import nn  # noqa: F401  # transformers imports without it
-    except ImportError as error:
-        raise MissingExtraError(error.name or "torch", "import", "importing a model") from error
-    transformers.utils.logging.set_verbosity_error()  # type: ignore[no-untyped-call]
-    transformers.utils.logging.disable_progress_bar()  # type: ignore[no-untyped-call]
-    repository = opened(id_or_folder, "*.json", "README.md")
-    values, extractor = repository.json(_CONFIG), _extractor(repository)
-    family = _family(repository, values, extractor)
-    try:
-        config = transformers.AutoConfig.for_model(
-            family, **{key: value for key, value in values.items() if key != "model_type"}
-        )
-        front_end, longest_s = _front_end(family, extractor, config)
-        weights = _weight_files(id_or_folder, repository, allow_pickle=allow_pickle)
-        state = _states(weights)
+    transformers = _library("import", "importing a model")
+    repository = opened(id_or_folder, *_SETTINGS)
+    values, extractor = repository.json(CONFIG), extractor_of(repository)
+    family = family_of(repository, values, extractor)
+    with _named(repository.name):
+        config = _configured(transformers, family, values)
         _check_size(repository.name, config)
+        front_end, longest_s = front_end_of(family, extractor, config)
+        state = read_weights(weight_files(id_or_folder, repository, allow_pickle=allow_pickle))
         if state.keys() >= _DENSE_HEAD:
             network, difference = _with_dense_head(repository.name, config, state)
         else:
             classes = transformers.AutoModelForAudioClassification
             network, difference = _of_transformers(config, state, classes)
         difference.check(repository.name, type(network).__name__)
-    except (ModelError, MissingExtraError):
-        raise
-    except Exception as error:  # of many types: of configurations, of safetensors, of PyTorch
-        raise ModelError(
-            f"{repository.name} cannot be loaded: {shortened(printable(one_line(error)), 300)}"
-        ) from error
     last = _last_layer(network)
     return PretrainedAudio(
         name=repository.name,
@@ -147,7 +122,7 @@ def load_audio(id_or_folder: str, *, allow_pickle: bool = False) -> PretrainedAu
 
 
 def load_encoder(id_or_folder: str) -> nn.Module:
-    """Load a waveform transformer without a head, to be trained further.
+    """Load a transformer of `TRAINED_FAMILIES` without a head, to be trained further.
 
     As `load_audio`, but for safetensors alone; the head of a classifier is left out. SpecAugment,
     which transformers applies in training by default, is switched off.
@@ -160,236 +135,50 @@ def load_encoder(id_or_folder: str) -> nn.Module:
         ModelError: As `load_audio`.
         MissingExtraError: transformers or torch is not installed.
     """
+    transformers = _library("speech", "training a speech transformer")
+    repository = opened(id_or_folder, *_SETTINGS)
+    values = repository.json(CONFIG)
+    family = family_of(repository, values, {}, TRAINED_FAMILIES)
+    with _named(repository.name):
+        config = _configured(transformers, family, values)
+        config.apply_spec_augment = False
+        _check_size(repository.name, config)
+        state = read_weights(weight_files(id_or_folder, repository, allow_pickle=False))
+        without_head = {name: one for name, one in state.items() if not _HEAD.match(name)}
+        network, difference = _of_transformers(config, without_head, transformers.AutoModel)
+        difference.check(repository.name, type(network).__name__)
+    return network
+
+
+def _library(extra: str, purpose: str) -> Any:
+    """The library `transformers`, silent."""
     try:
+        import torch  # noqa: F401  # transformers imports without it
         import transformers
-        from torch import nn  # noqa: F401  # transformers imports without it
     except ImportError as error:
-        raise MissingExtraError(
-            error.name or "torch", "speech", "training a speech transformer"
-        ) from error
+        raise MissingExtraError(error.name or "torch", extra, purpose) from error
     transformers.utils.logging.set_verbosity_error()  # type: ignore[no-untyped-call]
     transformers.utils.logging.disable_progress_bar()  # type: ignore[no-untyped-call]
-    repository = opened(id_or_folder, "*.json", "README.md")
-    values = repository.json(_CONFIG)
-    family = _family(repository, values, {}, WAVEFORM_FAMILIES)
+    return transformers
+
+
+@contextmanager
+def _named(name: str) -> Iterator[None]:
+    """Errors of libraries as errors of the model."""
     try:
-        config = transformers.AutoConfig.for_model(
-            family, **{key: value for key, value in values.items() if key != "model_type"}
-        )
-        config.apply_spec_augment = False
-        weights = _weight_files(id_or_folder, repository, allow_pickle=False)
-        state = {k: v for k, v in _states(weights).items() if not _HEAD.match(k)}
-        _check_size(repository.name, config)
-        network, difference = _of_transformers(config, state, transformers.AutoModel)
-        difference.check(repository.name, type(network).__name__)
+        yield
     except (ModelError, MissingExtraError):
         raise
     except Exception as error:  # of many types: of configurations, of safetensors, of PyTorch
         raise ModelError(
-            f"{repository.name} cannot be loaded: {shortened(printable(one_line(error)), 300)}"
+            f"{name} cannot be loaded: {shortened(printable(one_line(error)), 300)}"
         ) from error
-    return network
 
 
-def _extractor(repository: Repository) -> dict[str, Any]:
-    """The configuration of the feature extractor."""
-    if repository.file(_PREPROCESSOR) is None and repository.file(_PROCESSOR) is not None:
-        values = repository.json(_PROCESSOR).get("feature_extractor")
-        if isinstance(values, dict):
-            return values
-    return repository.json(_PREPROCESSOR)
-
-
-def _family(
-    repository: Repository,
-    values: Mapping[str, Any],
-    extractor: Mapping[str, Any],
-    known: Sequence[str] = FAMILIES,
-) -> str:
-    """The `model_type`, after checks of both configurations."""
-    for name, one in ((_CONFIG, values), (_PREPROCESSOR, extractor)):
-        if "auto_map" in one:
-            raise ModelError(
-                f"{repository.name}: {name} asks for code of the repository (auto_map), which "
-                "serkit never runs; expected an architecture of the library transformers"
-            )
-    if values.get("quantization_config") is not None:
-        raise ModelError(
-            f"{repository.name}: the weights are quantised; expected those of float16 or float32"
-        )
-    family = values.get("model_type")
-    if not isinstance(family, str) or family not in known:
-        raise ModelError(
-            f"{repository.name}: model_type is {shown(family, 80)}; expected a model of sound of "
-            f"one of {', '.join(known)}"
-        )
-    for key in ("num_hidden_layers", "encoder_layers"):
-        if key in values and not is_int(values[key], 1, _MAX_LAYERS):
-            raise ModelError(
-                f"{repository.name}: {key} is {shown(values[key], 80)}; expected 1 to {_MAX_LAYERS}"
-            )
-    rate = extractor.get("sampling_rate", SAMPLE_RATE)
-    if rate != SAMPLE_RATE:
-        raise ModelError(
-            f"{repository.name}: its sampling rate is {shown(rate, 40)} Hz; expected {SAMPLE_RATE}"
-        )
-    return family
-
-
-def _front_end(
-    family: str, extractor: Mapping[str, Any], config: Any
-) -> tuple[nn.Module, float | None]:
-    """Preprocessing as in the feature extractor, and the longest sound it takes, in seconds."""
-    from torch import nn
-
-    from serkit.networks.audio import KaldiLogMel, Normaliser, WhisperLogMel
-
-    def require(key: str, expected: Any, default: Any) -> None:
-        found = extractor.get(key, default)
-        if found != expected:
-            raise ModelError(
-                f"{key} of its feature extractor is {shown(found)}; expected {expected}"
-            )
-
-    if family == "whisper":
-        n_frames = 2 * int(config.max_source_positions)
-        for key, expected, default in (
-            ("n_fft", 400, 400),
-            ("hop_length", 160, 160),
-            ("feature_size", config.num_mel_bins, 80),
-            ("chunk_length", n_frames // 100, 30),
-            ("dither", 0.0, 0.0),
-        ):
-            require(key, expected, default)
-        return WhisperLogMel(config.num_mel_bins, n_frames), n_frames / 100
-    if family == "audio-spectrogram-transformer":
-        require("num_mel_bins", config.num_mel_bins, 128)
-        require("max_length", config.max_length, 1024)
-        mean, std = extractor.get("mean", -4.2677393), extractor.get("std", 4.5689974)
-        if not extractor.get("do_normalize", True):
-            mean, std = 0.0, 0.5
-        front_end = KaldiLogMel(config.num_mel_bins, config.max_length, float(mean), float(std))
-        return front_end, config.max_length / 100
-    require("feature_size", 1, 1)
-    return Normaliser() if extractor.get("do_normalize", True) else nn.Identity(), None
-
-
-def _weight_files(source: str, repository: Repository, *, allow_pickle: bool) -> list[Path]:
-    """The files of the weights, downloaded if need be."""
-    if repository.is_snapshot:
-        repository = opened(source, "*.json", "README.md", "model*.safetensors")
-    found = _shards(repository, _SAFE)
-    if found:
-        return found
-    if not allow_pickle:
-        pickled = repository.file(_PICKLED) or repository.file(f"{_PICKLED}.index.json")
-        why = f"its weights are pickled ({_PICKLED})" if pickled else f"it has no {_SAFE}"
-        raise ModelError(
-            f"{repository.name}: {why}; expected {_SAFE}: unpickling can run code. Convert the "
-            "weights where you trust them, or add --allow-pickle to serkit import"
-        )
-    if repository.is_snapshot:
-        repository = opened(source, "*.json", "README.md", "pytorch_model*.bin")
-    found = _shards(repository, _PICKLED)
-    if not found:
-        raise ModelError(f"{repository.name}: has neither {_SAFE} nor {_PICKLED}")
-    return found
-
-
-def _shards(repository: Repository, name: str) -> list[Path]:
-    """The file of a name, or the files in its index; empty if there is none."""
-    whole = repository.file(name)
-    if whole is not None:
-        return [whole]
-    if repository.file(f"{name}.index.json") is None:
-        return []
-    stem, _, suffix = name.rpartition(".")
-    names = repository.json(f"{name}.index.json").get("weight_map")
-    pattern = re.compile(rf"{re.escape(stem)}-\d{{5}}-of-\d{{5}}\.{suffix}")
-    shards = sorted(set(map(str, names.values()))) if isinstance(names, dict) else []
-    if not shards or len(shards) > _MAX_SHARDS or not all(map(pattern.fullmatch, shards)):
-        raise ModelError(
-            f"{repository.name}: {name}.index.json names {shown(shards)}; expected 1 to "
-            f"{_MAX_SHARDS} files such as {stem}-00001-of-00002.{suffix}"
-        )
-    files = [repository.file(shard) for shard in shards]
-    missing = [shard for shard, file in zip(shards, files, strict=True) if file is None]
-    if missing:
-        raise ModelError(
-            f"{repository.name}: {missing[0]} is missing; get the whole folder, or import the "
-            "model online to resume the download"
-        )
-    return [file for file in files if file is not None]
-
-
-def _states(files: list[Path]) -> dict[str, Tensor]:
-    """All tensors of some files, in float32."""
-    import torch
-    from safetensors.torch import load_file
-
-    size = sum(file.stat().st_size for file in files)
-    if size > MAX_WEIGHT_BYTES:
-        raise _too_large(files[0].parent.name, size)
-    state: dict[str, Tensor] = {}
-    for file in files:
-        if file.suffix == ".safetensors":
-            found = load_file(file)
-        else:
-            found = torch.load(file, map_location="cpu", weights_only=True)
-        if not isinstance(found, dict) or not all(
-            isinstance(name, str) and isinstance(value, torch.Tensor)
-            for name, value in found.items()
-        ):
-            raise ModelError(f"{file}: is no table of tensors by name")
-        state |= {n: v.float() if v.is_floating_point() else v for n, v in found.items()}
-    broken = [name for name, value in state.items() if not torch.isfinite(value).all()]
-    if broken:
-        raise ModelError(f"{files[0]}: {shown(broken[0], 80)} has values that are not finite")
-    return state
-
-
-def _too_large(name: str, size: int) -> ModelError:
-    return ModelError(
-        f"{name}: its weights take {size / 1e9:.2f} GB; expected at most "
-        f"{MAX_WEIGHT_BYTES / 1e9:.0f} GB in float32, as an ONNX file has at most 2 GiB"
-    )
-
-
-@dataclass(frozen=True, slots=True)
-class _Difference:
-    """The tensors of a file against those of a network.
-
-    Attributes:
-        missing: Names in the network alone.
-        extra: Names in the file alone.
-        other: Names of tensors of other shapes, with both shapes.
-    """
-
-    missing: list[str]
-    extra: list[str]
-    other: list[tuple[str, list[int], list[int]]]
-
-    def check(self, name: str, architecture: str) -> None:
-        """Refuse any difference but in tensors that are not used.
-
-        Raises:
-            ModelError: Tensors are missing, unexpected, or of another shape.
-        """
-        missing, extra = (
-            sorted(key for key in keys if not _UNUSED.search(key))
-            for keys in (self.missing, self.extra)
-        )
-        if missing or extra:
-            raise ModelError(
-                f"{name}: the weights are not those of {architecture}: missing "
-                f"{_listed(missing)}; unexpected {_listed(extra)}. Expected a fine-tuned "
-                "classifier of this architecture, head included"
-            )
-        for key, found, expected in self.other:
-            raise ModelError(
-                f"{name}: {printable(key)} has shape {found}; expected {expected}, as in its "
-                "configuration"
-            )
+def _configured(transformers: Any, family: str, values: Mapping[str, Any]) -> Any:
+    """A configuration as `transformers` reads it."""
+    others = {key: value for key, value in values.items() if key != "model_type"}
+    return transformers.AutoConfig.for_model(family, **others)
 
 
 def _check_size(name: str, config: Any) -> None:
@@ -401,29 +190,30 @@ def _check_size(name: str, config: Any) -> None:
         network = AutoModelForAudioClassification.from_config(config)  # type: ignore[no-untyped-call]
     size = 4 * sum(one.numel() for one in network.parameters())
     if size > MAX_WEIGHT_BYTES:
-        raise _too_large(name, size)
+        raise too_large(name, size)
 
 
 def _of_transformers(
     config: Any, state: dict[str, Tensor], classes: Any
-) -> tuple[nn.Module, _Difference]:
+) -> tuple[nn.Module, Difference]:
     """A network of `transformers`, which knows the names of earlier versions."""
     kind: Any = classes._model_mapping[type(config)]
     network, info = kind.from_pretrained(
         None,
         config=config,
         state_dict=state,
+        dtype="float32",  # not that of the configuration
         attn_implementation="eager",
         ignore_mismatched_sizes=True,
         output_loading_info=True,
     )
     other = [(key, list(found), list(wanted)) for key, found, wanted in info["mismatched_keys"]]
-    return network, _Difference(list(info["missing_keys"]), list(info["unexpected_keys"]), other)
+    return network, Difference(list(info["missing_keys"]), list(info["unexpected_keys"]), other)
 
 
 def _with_dense_head(
     name: str, config: Any, state: Mapping[str, Tensor]
-) -> tuple[nn.Module, _Difference]:
+) -> tuple[nn.Module, Difference]:
     """A `DenseHead`, whose class is not part of `transformers`."""
     from transformers import AutoModel
 
@@ -435,7 +225,9 @@ def _with_dense_head(
             f"{name}: a head of two layers on {config.model_type} with {shown(pooling, 40)} "
             "pooling; expected a waveform model with mean pooling"
         )
-    base = AutoModel.from_config(config, attn_implementation="eager")  # type: ignore[no-untyped-call]
+    base: Any = AutoModel.from_config(  # type: ignore[no-untyped-call]
+        config, attn_implementation="eager", dtype="float32"
+    )
     network = DenseHead(base.base_model_prefix, base, config.hidden_size, config.num_labels)
     found = {_renamed(key): value for key, value in state.items()}
     wanted = network.state_dict()
@@ -449,7 +241,7 @@ def _with_dense_head(
         (key, list(found[key].shape), list(wanted[key].shape))
         for key in sorted(wanted.keys() & found.keys() - fitting.keys())
     ]
-    return network, _Difference(
+    return network, Difference(
         list(wanted.keys() - found.keys()), list(found.keys() - wanted.keys()), other
     )
 
@@ -459,11 +251,6 @@ def _renamed(name: str) -> str:
         if name.endswith(old):
             return name.removesuffix(old) + new
     return name
-
-
-def _listed(names: list[str]) -> str:
-    shown_names = shortened(", ".join(map(printable, names[:4])), 300)
-    return shown_names + f" and {len(names) - 4} more" * (len(names) > 4) or "none"
 
 
 def _last_layer(network: nn.Module) -> str:
@@ -495,5 +282,11 @@ def _labels(name: str, config: Any, last: Any) -> tuple[str, ...]:
     if len(table) != n_outputs or not all(labels) or len(set(labels)) != n_outputs:
         raise ModelError(
             f"{name}: id2label is {shown(table)}; expected {n_outputs} different names"
+        )
+    longest = max(labels, key=len)
+    if len(longest) > _MAX_NAME:
+        raise ModelError(
+            f"{name}: an output is named {shown(longest, 80)}; expected at most {_MAX_NAME} "
+            "characters"
         )
     return labels

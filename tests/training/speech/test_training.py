@@ -2,6 +2,7 @@
 
 import errno
 import os
+import shutil
 
 import numpy as np
 import pytest
@@ -141,6 +142,17 @@ def test_frozen_weights_are_not_in_the_checkpoint(hubert, parts, tmp_path):
         learn_speech(plan, *parts, checkpoint=file)
         sizes.append(file.stat().st_size)
     assert sizes[1] < sizes[0] / 4
+
+
+def test_a_checkpoint_is_of_its_frozen_weights(hubert, parts, tmp_path):
+    """The folder of the pretrained weights has changed since the interruption."""
+    folder = shutil.copytree(hubert, tmp_path / "hubert")
+    recipe, file = of_hubert(folder), tmp_path / "toy.checkpoint"
+    with pytest.raises(Interrupted):
+        learn_speech(recipe, *parts, checkpoint=file, on_epoch=interrupting(1))
+    make_hubert(folder, seed=1)
+    with pytest.raises(RecipeError, match="checkpoint of another training"):
+        learn_speech(recipe, *parts, checkpoint=file)
 
 
 def test_a_teacher_teaches_without_labels(parts):

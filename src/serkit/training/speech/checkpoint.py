@@ -51,7 +51,8 @@ class Checkpoint:
 
     Attributes:
         path: The file.
-        training: Digest of the recipe, the data and the seed; another training is not resumed.
+        training: Digest of the recipe, the data, the frozen weights and the seed; another training
+            is not resumed.
     """
 
     path: Path
@@ -89,8 +90,8 @@ class Checkpoint:
             values = contents.description
             if values.get("training") != self.training:
                 raise RecipeError(
-                    f"{self.path} is the checkpoint of another training (recipe, data, teacher or "
-                    "seed differ); remove it, or name another output"
+                    f"{self.path} is the checkpoint of another training (recipe, data, teacher, "
+                    "pretrained weights or seed differ); remove it, or name another output"
                 )
             try:
                 epochs = tuple(Epoch(**line) for line in values["log"])

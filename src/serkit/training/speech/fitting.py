@@ -92,7 +92,7 @@ def learn_speech(
     network = build(recipe, seed=seed)
     kept = None
     if checkpoint is not None or checkpoints is not None:
-        digest = _digest(recipe, training, validation, seed, teacher)
+        digest = _digest(network, recipe, training, validation, seed, teacher)
         path = checkpoint or (checkpoints or Path()) / f"{digest}.safetensors"
         kept = Checkpoint(path, digest)
     lesson = Lesson(training, validation, teacher)
@@ -113,14 +113,18 @@ def learn_speech(
 
 
 def _digest(
+    network: SpeechClassifier,
     recipe: SpeechRecipe,
     training: Recordings,
     validation: Recordings,
     seed: int,
     teacher: Array | None,
 ) -> str:
-    """Hash of all that determines a training, except the pretrained weights."""
+    """Hash of all that determines a training and that a checkpoint does not hold."""
     digest = hashlib.blake2b(json.dumps([recipe.to_dict(), seed]).encode(), digest_size=16)
+    for name, parameter in network.named_parameters():
+        if not parameter.requires_grad:
+            digest.update(name.encode() + parameter.numpy().tobytes())
     for part in (training, validation):
         digest.update("\n".join(part.hashes).encode() + part.targets.tobytes())
     if teacher is not None:

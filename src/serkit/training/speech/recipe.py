@@ -70,7 +70,7 @@ class WaveformAugmentation(Data):
 
 
 class Transformer(Data):
-    """A pretrained transformer of the HuBERT family.
+    """A pretrained transformer of the HuBERT family: HuBERT, wav2vec 2.0, WavLM or UniSpeech.
 
     Attributes:
         kind: `transformer`.

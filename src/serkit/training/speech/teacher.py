@@ -59,7 +59,7 @@ class Teacher:
         if missing:
             raise RecipeError(
                 f"the teacher {self.card.name} does not know {', '.join(missing)}; its labels are "
-                f"{', '.join(self.recognizer.labels)}"
+                f"{', '.join(self.recognizer.labels) or 'none, as it has dimensions only'}"
             )
         rows: Iterable[Array] = (self._row(labels, recordings, i) for i in range(len(recordings)))
         found = list(self.track(rows, len(recordings)) if self.track else rows)
