@@ -78,7 +78,7 @@ def import_model(
     inside = list(folder.iterdir()) if folder.is_dir() else []
     refuse_unwritable(out, sources=[*inside, *files_of(calibrate or [])])
     changes, scale = _changes(label or []), _range(value_range)
-    packed = packing(bits, int8=int8)
+    packed = packing(bits, int8=int8, option="--int8")
     pretrained = load_audio(source, allow_pickle=allow_pickle)
     imported = import_classifier(
         pretrained, name=name or name_of(out), changes=changes, value_range=scale,

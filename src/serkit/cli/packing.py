@@ -20,12 +20,13 @@ Bits = Annotated[
 ]
 
 
-def packing(bits: str | None, *, int8: bool) -> Packing | None:
+def packing(bits: str | None, *, int8: bool, option: str) -> Packing | None:
     """What chooses the weights of less than 8 bits; None for 8 bits.
 
     Args:
         bits: A number, `search`, or None.
         int8: Whether the model is one of integers.
+        option: What makes it one, for the message.
 
     Raises:
         ModelError: It is something else, or the model is not one of integers.
@@ -35,7 +36,7 @@ def packing(bits: str | None, *, int8: bool) -> Packing | None:
     if bits is None:
         return None
     if not int8:
-        raise ModelError("--bits needs int8")
+        raise ModelError(f"--bits needs {option}")
     if bits == "search":
         return search_by_agreement
     if bits not in map(str, range(1, 8)):

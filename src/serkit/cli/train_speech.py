@@ -65,7 +65,7 @@ def train_speech(
     from serkit.training.speech.processes import Processes
 
     check_precision(precision)
-    packed = packing(bits, int8=precision == "int8")
+    packed = packing(bits, int8=precision == "int8", option="--precision int8")
     if unlabelled is not None and teacher is None:
         raise RecipeError("--unlabelled needs --teacher, the model that labels the recordings")
     teaches = (
