@@ -28,6 +28,7 @@ _FIGURES = {"wa": "WA", "ua": "UA", "macro_f1": "macro F1"}
 def section(results: Results) -> Section:
     """Tables I and II and Figure 1 of Ismail, and the same questions asked of a small network."""
     paper, student = results.get("distilhubert"), results.get("cross_corpus")
+    bits = results.get("student_bits")
     text = blocks(
         paragraph(
             "Networks on waveforms, trained by the recipes `distilhubert-mobile-ser/*` and "
@@ -39,6 +40,8 @@ def section(results: Results) -> Section:
         missing("python benchmarks/distilhubert.py") if paper is None else _paper(paper),
         "## A log-mel network from scratch: does an anchor help?",
         missing("python benchmarks/cross_corpus.py") if student is None else _student(student),
+        "## What fewer bits cost",
+        missing("python benchmarks/student_bits.py") if bits is None else _bits(bits),
     )
     return Section(
         "Networks on waveforms and cross-corpus training", SLUG, text, _pictures(paper, student)
@@ -129,6 +132,33 @@ def _student(result: dict[str, Any]) -> str:
             _crossed(run, result["paper"].get(run["tested"]), result["seeds_crossed"]),
         ]
     return blocks(*parts, conditions(result))
+
+
+def _bits(result: dict[str, Any]) -> str:
+    rows = [
+        [
+            row["name"],
+            f"{row['bytes'] / 1e3:.0f}",
+            with_interval(row["ua"], row["ua_interval"]),
+            ""
+            if row["name"] == result["reference"]
+            else points(row["difference"], row["difference_interval"]),
+            f"{row['ms']:.1f}",
+        ]
+        for row in result["rows"]
+    ]
+    return blocks(
+        paragraph(
+            f"The same recipe ({result['parameters']:,} parameters), trained on "
+            f"{corpus_name(result['corpus'])} and tested on {result['utterances']} recordings of "
+            f"{plural(result['speakers'], 'other speaker')} (first fold of "
+            f"`{result['protocol']}`, one seed). Ranges and the search by layer importance saw "
+            "validation speakers only. Intervals are over speakers; the time is the median for "
+            f"{result['timed_s']:g} s of sound on one thread."
+        ),
+        table(["weights", "kB", "UA, %", f"points to {result['reference']}", "ms"], rows),
+        conditions(result),
+    )
 
 
 def _headline(run: Mapping[str, Any], key: str) -> str:

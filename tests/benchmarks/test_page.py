@@ -485,5 +485,11 @@ def test_networks_on_waveforms(results):
     assert row_of(ravdess, "arousal: high, low") == ["90.0, 60.0", "70.0"]
     assert row_of(ravdess, "valence") == ["90.0, 60.0", "no error"]
     assert "UA 46.2 %, WA 43.3 %" in ravdess
-    assert "paper" not in emodb
+    assert "paper" not in emodb.split("## What fewer bits cost")[0]
+    assert row_of(emodb, "int8, weights of 4 bits") == [
+        "200",
+        "60.0 (55.0 to 65.0)",
+        "-1.2 (-2.0 to +0.4)",
+        "5.1",
+    ]
     assert "+3.0 (+1.0 to +5.0) points, p 0.0123 (sign flips over 24 speakers)" in student
