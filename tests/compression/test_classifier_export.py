@@ -18,7 +18,7 @@ from audio_toys import (
 )
 from serkit.audio import read
 from serkit.compression.classifier_export import export_classifier, save_classifier, with_card
-from serkit.compression.importing import card_of, named
+from serkit.compression.imported_card import card_of, named
 from serkit.compression.onnx_integers import in_bits
 from serkit.errors import ModelError
 from serkit.runtime import OnnxBackend, Recognizer

@@ -80,8 +80,8 @@ def export_classifier(
         card: Its card, whose labels or dimensions are its outputs.
         value_range: For dimensions, the values of the classifier that are -1 and 1.
         int8: Whether weights and activations have 8 bits.
-        packed: With `int8`, chooses the weights of less than 8 bits; see `in_bits` and
-            `search_weights`.
+        packed: With `int8`, chooses the weights of less than 8 bits, as `in_bits` and
+            `search_by_agreement`.
         sounds: Speech to compare on, and to calibrate int8, mono at 16 kHz; a shipped sentence if
             empty.
 
