@@ -218,7 +218,7 @@ def _by_torch(network: nn.Module, sound: Array) -> tuple[Array, Array]:
     try:
         with torch.no_grad():
             outputs, embeddings = network(torch.from_numpy(sound)[None])
-    except RuntimeError as error:  # as for kernels longer than the sound
+    except (RuntimeError, ValueError) as error:  # as for kernels longer than the sound
         raise ModelError(
             f"the network cannot be run on {len(sound) / SAMPLE_RATE:g} s of sound: "
             f"{shortened(printable(one_line(error)), 300)}"
