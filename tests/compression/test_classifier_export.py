@@ -13,6 +13,7 @@ from audio_toys import (
     EMOTIONS,
     KINDS,
     SPEECH,
+    configuration,
     make_classifier,
     make_dimensional,
     scores_by_transformers,
@@ -228,7 +229,8 @@ def test_windows_fit_the_longest_sound(tmp_path):
 
 
 def test_a_network_for_longer_sounds_is_refused(tmp_path):
-    folder = make_classifier(tmp_path / "m", conv_stride=(60_000, *(2,) * 6))
+    folder = make_classifier(tmp_path / "m")
+    configuration(folder, conv_stride=[60_000, *[2] * 6])
     with pytest.raises(ModelError, match=r"cannot be run on 0\.1 s of sound: "):
         imported(folder)
 
