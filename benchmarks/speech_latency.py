@@ -121,7 +121,7 @@ def log_mel_frames(width: int) -> Any:
 def export(folder: Path, path: Path, *, log_mel: bool = False, **options: Any) -> dict[str, Any]:
     """Export as `serkit import` does; size and differences."""
     from serkit.compression.classifier_export import export_classifier, save_classifier
-    from serkit.compression.importing import card_of, named
+    from serkit.compression.imported_card import card_of, named
     from serkit.training.pretrained_audio import load_audio
 
     pretrained = load_audio(str(folder))

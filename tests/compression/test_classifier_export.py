@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import onnx
@@ -12,16 +13,18 @@ from audio_toys import (
     EMOTIONS,
     KINDS,
     SPEECH,
+    configuration,
     make_classifier,
     make_dimensional,
     scores_by_transformers,
 )
 from serkit.audio import read
 from serkit.compression.classifier_export import export_classifier, save_classifier, with_card
-from serkit.compression.importing import card_of, named
+from serkit.compression.imported_card import card_of, named
 from serkit.compression.onnx_integers import in_bits
 from serkit.errors import ModelError
 from serkit.runtime import OnnxBackend, Recognizer
+from serkit.training.hub import CardHead
 from serkit.training.pretrained_audio import load_audio
 
 RATE = 16_000
@@ -223,6 +226,22 @@ def test_windows_fit_the_longest_sound(tmp_path):
     assert card_of(pretrained, naming, name="m").window_s == 4.8  # 6 s by 1.25
     with pytest.raises(ModelError, match=r"at most 6 s.*; expected windows of 0.5 to 4.8 s"):
         card_of(pretrained, naming, name="m", window_s=5.0)
+
+
+def test_a_network_for_longer_sounds_is_refused(tmp_path):
+    folder = make_classifier(tmp_path / "m")
+    configuration(folder, conv_stride=[60_000, *[2] * 6])
+    with pytest.raises(ModelError, match=r"cannot be run on 0\.1 s of sound: "):
+        imported(folder)
+
+
+def test_more_labels_than_a_model_may_have_are_refused():
+    with pytest.raises(ModelError, match=r"labels is .*; expected 2 to 1024 different names"):
+        card_of(
+            SimpleNamespace(name="m", longest_s=None, architecture="A", head=CardHead()),
+            named([f"label {i}" for i in range(2000)], {}),
+            name="m",
+        )
 
 
 def test_names_are_translated_kept_and_changed():

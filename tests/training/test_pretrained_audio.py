@@ -161,6 +161,12 @@ def test_weights_of_another_architecture(folder, tmp_path):
         load_audio(str(folder))
 
 
+def test_a_model_too_large_for_the_memory_is_not_read(folder, monkeypatch):
+    monkeypatch.setattr("serkit.training.pretrained_audio.available_bytes", lambda: 1_000_000)
+    with pytest.raises(ModelError, match=r"MB of weights need about .* GB of memory, and 0\.0 GB"):
+        load_audio(str(folder))
+
+
 def test_what_is_not_used_may_be_missing(folder):
     weights(folder, without("wav2vec2.masked_spec_embed"))
     assert load_audio(str(folder)).labels == EMOTIONS

@@ -80,8 +80,8 @@ def export_classifier(
         card: Its card, whose labels or dimensions are its outputs.
         value_range: For dimensions, the values of the classifier that are -1 and 1.
         int8: Whether weights and activations have 8 bits.
-        packed: With `int8`, chooses the weights of less than 8 bits; see `in_bits` and
-            `search_weights`.
+        packed: With `int8`, chooses the weights of less than 8 bits, as `in_bits` and
+            `search_by_agreement`.
         sounds: Speech to compare on, and to calibrate int8, mono at 16 kHz; a shipped sentence if
             empty.
 
@@ -218,7 +218,7 @@ def _by_torch(network: nn.Module, sound: Array) -> tuple[Array, Array]:
     try:
         with torch.no_grad():
             outputs, embeddings = network(torch.from_numpy(sound)[None])
-    except RuntimeError as error:  # as for kernels longer than the sound
+    except (RuntimeError, ValueError) as error:  # as for kernels longer than the sound
         raise ModelError(
             f"the network cannot be run on {len(sound) / SAMPLE_RATE:g} s of sound: "
             f"{shortened(printable(one_line(error)), 300)}"

@@ -13,7 +13,7 @@ from serkit.adaptation import fit_temperature
 from serkit.adaptation.holdout import HoldOut
 from serkit.audio import SAMPLE_RATE
 from serkit.compression.classifier_export import ExportedClassifier, export_classifier, with_card
-from serkit.compression.importing import card_of, named
+from serkit.compression.imported_card import card_of, named
 from serkit.compression.onnx_integers import Packing
 from serkit.corpora import Corpus, Utterance, load_labelled
 from serkit.errors import AudioError, CorpusError, ModelError

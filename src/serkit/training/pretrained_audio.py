@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from serkit.errors import MissingExtraError, ModelError
+from serkit.memory import available_bytes
 from serkit.text import one_line, printable, shortened, shown
 from serkit.training.audio_configuration import (
     CONFIG,
@@ -29,6 +30,9 @@ from serkit.training.pretrained_weights import (
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
+
+_MEMORY_FACTOR = 13
+"""Memory that an import takes, by the size of the weights: the network, graphs and sessions."""
 
 _MAX_NAME = 100
 """Characters of the name of an output, at most."""
@@ -99,7 +103,7 @@ def load_audio(id_or_folder: str, *, allow_pickle: bool = False) -> PretrainedAu
     family = family_of(repository, values, extractor)
     with _named(repository.name):
         config = _configured(transformers, family, values)
-        _check_size(repository.name, config)
+        _check_size(repository.name, config, memory=_MEMORY_FACTOR)
         front_end, longest_s = front_end_of(family, extractor, config)
         state = read_weights(weight_files(id_or_folder, repository, allow_pickle=allow_pickle))
         if state.keys() >= _DENSE_HEAD:
@@ -181,8 +185,14 @@ def _configured(transformers: Any, family: str, values: Mapping[str, Any]) -> An
     return transformers.AutoConfig.for_model(family, **others)
 
 
-def _check_size(name: str, config: Any) -> None:
-    """Refuse a network that would be too large, before it is allocated."""
+def _check_size(name: str, config: Any, *, memory: int = 1) -> None:
+    """Refuse a network that is too large for a file or for the memory, before it is allocated.
+
+    Args:
+        name: Its name, for messages.
+        config: Its configuration.
+        memory: Memory that its use takes, by the size of its weights.
+    """
     import torch
     from transformers import AutoModelForAudioClassification
 
@@ -191,6 +201,13 @@ def _check_size(name: str, config: Any) -> None:
     size = 4 * sum(one.numel() for one in network.parameters())
     if size > MAX_WEIGHT_BYTES:
         raise too_large(name, size)
+    free = available_bytes()
+    if free is not None and memory * size > free:
+        raise ModelError(
+            f"{name}: its {size / 1e6:.0f} MB of weights need about {memory * size / 1e9:.1f} GB "
+            f"of memory, and {free / 1e9:.1f} GB are available; end other programs, or use a "
+            "larger machine"
+        )
 
 
 def _of_transformers(
