@@ -203,6 +203,7 @@ def test_unknown_names_are_kept_with_a_warning(tmp_path):
         (["--label", "nothing=x"], "no output 'nothing' to rename; the outputs are ang, hap"),
         (["--label", "ang=happy"], "the outputs ang and hap are both named happy"),
         (["--range", "1"], "--range is '1'; expected LOW,HIGH such as 1,7"),
+        (["--range", "1,7"], "has the labels angry, happy"),
         (["--window", "0.1"], "window_s is 0.1; expected 0.5 to 60"),
         (["--window", "900"], "window_s is 900.0; expected 0.5 to 60"),
         (["--calibrate", "nothing"], "unknown corpus 'nothing'"),

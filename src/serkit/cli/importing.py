@@ -35,11 +35,13 @@ def import_model(
         typer.Option(metavar="THEIRS=OURS", help="Name of an output in serkit; repeatable."),
     ] = None,
     value_range: Annotated[
-        str,
+        str | None,
         typer.Option(
-            "--range", metavar="LOW,HIGH", help="Range of a model of arousal, valence, dominance."
+            "--range",
+            metavar="LOW,HIGH",
+            help="Range of a model of arousal, valence, dominance; default: 0,1.",
         ),
-    ] = "0,1",
+    ] = None,
     window_s: Annotated[
         float | None,
         typer.Option("--window", metavar="S", help="Length of a window in seconds; default: 8."),
@@ -106,7 +108,9 @@ def _changes(specs: list[str]) -> dict[str, str]:
     return changes
 
 
-def _range(text: str) -> tuple[float, float]:
+def _range(text: str | None) -> tuple[float, float] | None:
+    if text is None:
+        return None
     try:
         low, high = map(float, text.split(","))
     except ValueError:

@@ -69,7 +69,7 @@ def import_classifier(
     *,
     name: str,
     changes: Mapping[str, str] | None = None,
-    value_range: tuple[float, float] = (0.0, 1.0),
+    value_range: tuple[float, float] | None = None,
     window_s: float | None = None,
     int8: bool = False,
     packed: Packing | None = None,
@@ -84,7 +84,7 @@ def import_classifier(
         pretrained: The classifier; it must not be used afterwards.
         name: Name of the model.
         changes: Names of outputs to use instead of the usual ones.
-        value_range: For dimensions, the values that are -1 and 1.
+        value_range: For dimensions, the values that are -1 and 1; None for 0 and 1.
         window_s: As for `card_of`.
         int8: As for `export_classifier`; calibrated on the same half of the speakers.
         packed: As for `export_classifier`.
@@ -94,13 +94,18 @@ def import_classifier(
         track: Wrapper of the answers that shows progress: `track(answers, total)`.
 
     Raises:
-        ModelError: The names clash, the classifier cannot be exported, or has no categories to
-            calibrate.
+        ModelError: The names clash, the classifier cannot be exported, has no categories to
+            calibrate, or no dimensions with a range.
         CorpusError: A corpus cannot be read, or has none of the labels.
         ProtocolError: The corpora have too few speakers.
     """
     naming = named(pretrained.labels, changes or {})
     card = card_of(pretrained, naming, name=name, window_s=window_s)
+    if value_range is not None and not card.dimensions:
+        raise ModelError(
+            f"{pretrained.name} has the labels {', '.join(card.labels)}, not dimensions; leave "
+            "--range out"
+        )
     loaded: Sequence[Corpus] = ()
     calibrating: list[Utterance] = []
     tested: list[Utterance] = []
@@ -115,7 +120,12 @@ def import_classifier(
     rng = np.random.default_rng(seed)
     sounds = [read_utterance(u) for u in _some(calibrating, _MAX_SOUNDS, rng)]
     exported = export_classifier(
-        pretrained, card, value_range=value_range, int8=int8, packed=packed, sounds=sounds
+        pretrained,
+        card,
+        value_range=value_range or (0.0, 1.0),
+        int8=int8,
+        packed=packed,
+        sounds=sounds,
     )
     outcome = None
     if corpora:
