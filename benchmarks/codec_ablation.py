@@ -162,7 +162,7 @@ def context_bits(basis: Basis) -> Bits:
         context = RowContext(basis.context, step_level(quality), kinds)
         cost = np.zeros(sizes.shape)
         for row in range(BLOCK_FRAMES):
-            cost[:, row] = basis.costs[context.classes(), np.minimum(sizes[:, row], LARGEST)]
+            cost[:, row] = basis.costs[context.classes(N_MELS), np.minimum(sizes[:, row], LARGEST)]
             context.take(sizes[:, row])
         # Rows after the last nonzero one, and components beyond the limits, are not sent.
         cost *= np.arange(N_MELS) < basis.limits[quality][:, None]

@@ -48,7 +48,8 @@ def quantised(
         quality: 0 to 15.
 
     Returns:
-        The multiples and the classes of their magnitudes, both `[n_blocks, 32, 80]`.
+        The multiples and the classes of their magnitudes, both `[n_blocks, 32, 80]`; classes up to
+        the limit of each row, and to the last row that is not zero.
     """
     scaled = values / np.float32(STEPS[quality])
     sizes = np.abs(scaled)
@@ -61,14 +62,26 @@ def quantised(
     magnitudes = np.zeros(values.shape, np.int64)
     classes = np.zeros(values.shape, np.int64)
     context = RowContext(basis.context, step_level(quality), kinds)
-    for row, limit in enumerate(basis.limits[quality].tolist()):
-        classes[:, row] = context.classes()
+    limits = basis.limits[quality].tolist()
+    for row in range(_last_row(basis, sizes, limits)):
+        limit = limits[row]
         here = (slice(None), slice(None), row, slice(limit))
-        price = prices[classes[:, row, :limit] * (LARGEST + 1) + symbols[here]]
+        chosen = context.classes(limit)
+        price = prices.take(chosen * (LARGEST + 1) + symbols[here])
         best = (errors[here] + price).astype(np.float32).argmin(axis=0)
-        magnitudes[:, row, :limit] = np.take_along_axis(candidates[here], best[None], axis=0)[0]
+        classes[:, row, :limit] = chosen
+        magnitudes[:, row, :limit] = (lower[:, row, :limit] + best - 1) * (best > 0)
         context.take(magnitudes[:, row])
     return np.where(scaled < 0, -magnitudes, magnitudes), classes
+
+
+def _last_row(basis: Basis, sizes: Array, limits: Sequence[int]) -> int:
+    """A row from which on zero is the best candidate everywhere, whatever the class."""
+    # One is better if (1 - size)^2 + price of one < size^2 + price of zero.
+    saved = float((basis.costs[:, 0] - basis.costs[:, 1]).max()) * _LAMBDA
+    possible = sizes > 0.5 * (1.0 - saved) - 1e-3
+    rows = [i for i, limit in enumerate(limits) if possible[:, i, :limit].any()]
+    return rows[-1] + 1 if rows else 0
 
 
 def encode_blocks(basis: Basis, groups: Sequence[Sequence[Array]], quality: int) -> list[bytes]:
@@ -249,7 +262,7 @@ def _read_rows(basis: Basis, payloads: Sequence[_Payload]) -> None:
         context = RowContext(basis.context, step_level(quality), kinds)
         for row in range(max(payload.lengths[block] for payload, block in members)):
             limit = int(basis.limits[quality, row])
-            classes = context.classes()[:, :limit].tolist()
+            classes = context.classes(limit).tolist()
             for row_classes, (payload, block) in zip(classes, members, strict=True):
                 if row < payload.lengths[block]:
                     payload.read_row(basis, block, row, row_classes)

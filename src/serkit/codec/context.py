@@ -136,23 +136,23 @@ class RowContext:
         self._inputs = np.ones((n_blocks, N_MELS, N_INPUTS + 1), np.float32)
         self._inputs[:, :, -3] = step_level
 
-    def inputs(self) -> Floats:
-        """Inputs for the next row, shape `[n_blocks, 80, 25]`; overwritten by the next call."""
-        out = self._inputs
+    def inputs(self, n: int = N_MELS) -> Floats:
+        """Inputs for the next row, shape `[n_blocks, n, 25]`; overwritten by the next call."""
+        out = self._inputs[:, :n]
         start = 0
         for neighbours in self._neighbours:
             width = neighbours.shape[-1]
-            out[:, :, start : start + width] = neighbours
+            out[:, :, start : start + width] = neighbours[:, :n]
             start += width
         out[:, :, start : start + 5] = np.floor(self._sums * np.float32(0.25))[:, None]
-        out[:, :, -5] = self._decayed
-        out[:, :, -4] = self._prior[:, self._row]
+        out[:, :, -5] = self._decayed[:, :n]
+        out[:, :, -4] = self._prior[:, self._row, :n]
         out[:, :, -2] = self._row
         return out
 
-    def classes(self) -> Integers:
-        """Classes of the next row, shape `[n_blocks, 80]`."""
-        return self._model.classes(self.inputs(), self._prior_in_steps[:, self._row])
+    def classes(self, n: int) -> Integers:
+        """Classes of the first `n` coefficients of the next row, shape `[n_blocks, n]`."""
+        return self._model.classes(self.inputs(n), self._prior_in_steps[:, self._row, :n])
 
     def take(self, magnitudes: Integers) -> None:
         """Advance by a coded row.
