@@ -250,6 +250,18 @@ def _fit_context(
     )
 
 
+def _classes(
+    context: ContextModel, magnitudes: NDArray[np.int64], kinds: NDArray[np.int64], quality: int
+) -> NDArray[np.int64]:
+    """Class of each coefficient, of rows that are not coded as well; shape `[n, 32, 80]`."""
+    rows = RowContext(context, step_level(quality), kinds)
+    classes = np.empty_like(magnitudes)
+    for row in range(BLOCK_FRAMES):
+        classes[:, row] = rows.classes(N_MELS)
+        rows.take(magnitudes[:, row])
+    return classes
+
+
 def _fit_tables(
     basis: Basis, values: Array, kinds: NDArray[np.int64], rng: np.random.Generator
 ) -> Basis:
@@ -261,8 +273,8 @@ def _fit_tables(
     for quality in range(N_QUALITIES):
         chosen = rng.choice(len(values), min(_TABLE_BLOCKS, len(values)), replace=False)
         part = values[chosen]
-        multiples, classes = quantised(unlimited, part, kinds[chosen], quality)
-        magnitudes = np.abs(multiples)
+        magnitudes = np.abs(quantised(unlimited, part, kinds[chosen], quality)[0])
+        classes = _classes(basis.context, magnitudes, kinds[chosen], quality)
         present = (magnitudes > 0).mean(axis=0) > _RARE
         limits[quality] = [int(np.flatnonzero(row)[-1]) + 1 if row.any() else 0 for row in present]
         inside = np.arange(N_MELS) < limits[quality][:, None]
