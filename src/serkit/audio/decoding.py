@@ -71,11 +71,13 @@ class Decoded:
         n_channels: Channels of the recording.
         blocks: Consecutive mono blocks at that rate, float32, shape `[n_samples]`. Raises
             `TruncatedError` after the last block of a truncated file.
+        announced_s: Duration according to the headers, in seconds; 0 if they do not say.
     """
 
     rate: int
     n_channels: int
     blocks: Iterator[Samples]
+    announced_s: float = 0.0
 
 
 def decode(file: BinaryIO, resources: ExitStack, channel: int | None = None) -> Decoded:
@@ -151,9 +153,9 @@ def _by_libsndfile(
     except soundfile.LibsndfileError as error:
         raise _NotKnownError(error.error_string.rstrip(".")) from error
     n_frames = BLOCK_FRAMES * _MOST_BLOCK_CHANNELS // max(_MOST_BLOCK_CHANNELS, sound.channels)
+    announced = 0 if sound.frames >= _UNKNOWN_LENGTH else sound.frames
 
     def blocks() -> Iterator[Samples]:
-        announced = 0 if sound.frames >= _UNKNOWN_LENGTH else sound.frames
         done, reason = 0, ""
         while not reason:
             pieces = []
@@ -173,7 +175,7 @@ def _by_libsndfile(
         done_s, announced_s = done / sound.samplerate, announced / sound.samplerate
         _require_whole(done_s, announced_s, share, reason, tolerated_s=_TOLERATED_S)
 
-    return Decoded(sound.samplerate, sound.channels, blocks())
+    return Decoded(sound.samplerate, sound.channels, blocks(), announced / sound.samplerate)
 
 
 def _unnamed(file: BinaryIO) -> Any:
@@ -293,7 +295,7 @@ def _by_ffmpeg(
         tolerated_s = _TOLERATED_S + _TOLERATED_SHARE * announced_s
         _require_whole(done / rate, announced_s, share, cause, tolerated_s=tolerated_s)
 
-    return Decoded(rate, track.codec_context.channels, blocks())
+    return Decoded(rate, track.codec_context.channels, blocks(), announced_s)
 
 
 def _announced_s(container: Container, opened: Any, track: Any) -> float:

@@ -1,0 +1,78 @@
+"""Messages between the server and its decoding workers, over a socket.
+
+A message is its kind (one byte), the length of its content (4 bytes, little-endian) and the
+content. Nothing is pickled: a worker that was taken over by a recording can send wrong samples, but
+run no code in the server.
+"""
+
+from __future__ import annotations
+
+import socket
+import struct
+from enum import IntEnum
+
+_HEADER = struct.Struct("<BI")
+
+MAX_BYTES = 1 << 28
+"""Content of a message at most."""
+
+
+class Kind(IntEnum):
+    """Kinds of messages.
+
+    Attributes:
+        RECORDING: To a worker: the number of a channel or -1 (`<i`), and the bytes of a file.
+        PAYLOADS: To a worker: packets, each after its length (`<I`).
+        SAMPLES: The next samples, float32, little-endian.
+        FRAMES: The number of frames interpolated so far (`<I`), and frames `[80, n]`, float32.
+        TRUNCATED: How much of the recording could be read, as text.
+        AUDIO_ERROR: The message of an `AudioError`.
+        PACKET_ERROR: The message of a `PacketError`.
+        TOO_LONG: The message of a `TooLongError`.
+        DONE: The end; 1 if the last packet of a stream was there, else 0.
+    """
+
+    RECORDING = 0
+    PAYLOADS = 1
+    SAMPLES = 2
+    FRAMES = 3
+    TRUNCATED = 4
+    AUDIO_ERROR = 5
+    PACKET_ERROR = 6
+    TOO_LONG = 7
+    DONE = 8
+
+
+def send(sock: socket.socket, kind: Kind, *parts: bytes | memoryview) -> None:
+    """Send a message whose content is the concatenation of parts."""
+    header = _HEADER.pack(kind, sum(len(part) for part in parts))
+    if sum(map(len, parts)) < 1 << 16:
+        sock.sendall(b"".join((header, *parts)))
+        return
+    sock.sendall(header)
+    for part in parts:
+        sock.sendall(part)
+
+
+def receive(sock: socket.socket) -> tuple[Kind, bytearray]:
+    """The kind and content of the next message.
+
+    Raises:
+        EOFError: The other side has gone.
+        ValueError: It sent no message.
+    """
+    number, length = _HEADER.unpack(_exactly(sock, _HEADER.size))
+    if length > MAX_BYTES:
+        raise ValueError(f"a message of {length} bytes; expected at most {MAX_BYTES}")
+    return Kind(number), _exactly(sock, length)
+
+
+def _exactly(sock: socket.socket, length: int) -> bytearray:
+    content = bytearray(length)
+    rest = memoryview(content)
+    while rest:
+        n_read = sock.recv_into(rest)
+        if not n_read:
+            raise EOFError
+        rest = rest[n_read:]
+    return content
