@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from serkit.serving.refusals import error_object
+
+_BODY = json.dumps(error_object("connections", "too many connections; try again later"))
 _FULL = (
-    b"HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/json\r\nRetry-After: 5\r\n"
-    b"Connection: close\r\nContent-Length: 84\r\n\r\n"
-    b'{"error": {"code": "connections", "message": "too many connections; try again later"}}'
-)
+    "HTTP/1.1 503 Service Unavailable\r\n"
+    "Content-Type: application/json\r\n"
+    f"Content-Length: {len(_BODY)}\r\n"
+    "Retry-After: 5\r\n"
+    "Connection: close\r\n"
+    f"\r\n{_BODY}"
+).encode()
 
 
 def limited(most: int, header_timeout_s: float, on_full: Any) -> type[asyncio.Protocol]:

@@ -48,7 +48,7 @@ _BODY: dict[str, Any] = {
 }
 
 
-def authorised(request: Request) -> str:
+async def authorised(request: Request) -> str:
     """Who asks.
 
     Raises:
@@ -257,7 +257,7 @@ async def metrics(request: Request) -> Response:
     """Latencies by stage, queues, batches, refusals and streams."""
     service = request.app.state.service
     if not service.settings.open_metrics:
-        authorised(request)
+        await authorised(request)
     return Response(service.metrics.text(), media_type=CONTENT_TYPE)
 
 

@@ -51,7 +51,7 @@ class Settings(BaseSettings):
         description="shipped models or paths of model files; without ?model= the first that takes "
         "the input answers",
     )
-    asr: str = Field("none", description="speech recogniser for the text, or none")
+    asr: Literal["none"] = Field("none", description="recogniser of the text; none for sound alone")
     threads: int = Field(0, ge=0, description="threads of an ONNX model; 0 for one per core")
     tokens: Path | None = Field(
         None, description="file of bearer tokens, one per line; needed unless the host is loopback"

@@ -319,7 +319,7 @@ class _Connection:
             try:
                 async with asyncio.timeout(self._seconds):
                     await self._websocket.close(code)
-            except (RuntimeError, TimeoutError):
+            except (WebSocketDisconnect, RuntimeError, TimeoutError):
                 return
 
     async def _send(self, text: str) -> None:
