@@ -45,12 +45,9 @@ def process(*settings, **options):
 
 @pytest.mark.parametrize("sig", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_drains_the_server(coded, sig):
-    """What was accepted is answered, streams get their end, and the process ends with 0 bytes lost."""
-    with process("drain_delay_s=1.5", "decoders=1", "models=tiny,tiny-mel") as (
-        server,
-        port,
-        lines,
-    ):
+    """What was accepted is answered, streams get their end, and the process ends."""
+    settings = ("drain_delay_s=1.5", "decoders=1", "models=tiny,tiny-mel")
+    with process(*settings) as (server, port, lines):
         url = f"http://127.0.0.1:{port}"
         asked = f"ws://127.0.0.1:{port}/v1/stream"
         with (
@@ -137,7 +134,7 @@ def test_a_stream_survives_the_death_of_its_server(coded):
 def test_tls(tmp_path):
     key, certificate = tmp_path / "key.pem", tmp_path / "cert.pem"
     made = subprocess.run(
-        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
+        ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes",
          "-keyout", key, "-out", certificate, "-days", "1", "-subj", "/CN=localhost",
          "-addext", "subjectAltName=IP:127.0.0.1"],
         capture_output=True, check=False,
