@@ -34,7 +34,6 @@ class Metrics:
         refusals: Requests and streams that were refused, by reason.
         streams: Open streams.
         stream_seconds: From a message of a stream to its events.
-        events: Events sent, by kind.
         decoder_deaths: Decoding processes that died or were killed.
         pending: Requests in work or waiting.
         draining: 1 while the server ends.
@@ -65,7 +64,6 @@ class Metrics:
             "serkit_stream_seconds", "From a message of a stream to its events", buckets=_SECONDS,
             registry=registry,
         )  # fmt: skip
-        self.events = Counter("serkit_stream_events", "Events sent", ["kind"], registry=registry)
         self.decoder_deaths = Counter(
             "serkit_decoder_deaths", "Decoding processes that died or were killed",
             registry=registry,
