@@ -120,7 +120,7 @@ def test_every_setting_is_in_the_manual():
     for name, shown in rows.items():
         default = fields[name].default
         text = ", ".join(default) if isinstance(default, tuple) else f"{default}"
-        assert shown.strip("`") == {"None": "", "False": "off"}.get(text, text), name
+        assert shown.strip("` ") == {"None": "", "False": "off"}.get(text, text), name
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """WS /v1/stream gives the events of `Recognizer.stream`, across broken connections too."""
 
+import io
 import json
 
 import numpy as np
@@ -239,3 +240,57 @@ def test_an_idle_stream_is_told_so():
             assert [event["code"] for event in events_of(client)] == ["idle"]
         with server.stream(input="packets", session="slow") as (_, ready):
             assert ready["resumed"]
+
+
+def opus(samples, form):
+    """The bytes of an Ogg or WebM file as a browser records it."""
+    av = pytest.importorskip("av")
+    out = io.BytesIO()
+    with av.open(out, "w", format=form, options={"live": "1"} if form == "webm" else {}) as file:
+        track = file.add_stream("libopus", rate=16_000)
+        track.layout = "mono"
+        frame = av.AudioFrame.from_ndarray(samples[None], format="flt", layout="mono")
+        frame.sample_rate, frame.pts = 16_000, 0
+        for part in (frame, None):
+            for packet in track.encode(part):
+                file.mux(packet)
+    return out.getvalue()
+
+
+@pytest.mark.parametrize("form", ["ogg", "webm"])
+@pytest.mark.parametrize("size", [700, 100_000])
+def test_a_file_as_it_is_recorded(running, note, form, size):
+    content = opus(note, form)
+    with running.stream(input="opus", timeline=HOP, session=f"{form}{size}") as (client, _):
+        for start in range(0, len(content), size):
+            client.send(content[start : start + size])
+        client.send(END)
+        events = events_of(client)
+    stream = serkit.load("tiny").stream(TimelineSettings(hop_s=1.0))
+    decoded = np.concatenate(list(decode(io.BytesIO(content), form)))
+    expected = numbered(stream.push(decoded, rate=48_000) + stream.finish())
+    assert [one["event"] for one in events] == [one["event"] for one in expected]
+    assert events == expected
+
+
+def decode(file, form):
+    """Mono at 48 kHz, by PyAV itself."""
+    import av
+
+    with av.open(file, format="ogg" if form == "ogg" else "matroska") as opened:
+        for frame in opened.decode(audio=0):
+            yield frame.to_ndarray().reshape(-1)
+
+
+def test_a_damaged_file_ends_its_stream(running):
+    with running.stream(input="opus") as (client, _):
+        client.send(b"RIFF" + bytes(60))
+        (error,) = events_of(client)
+    assert error["fatal"] and error["code"] == "audio" and "Ogg or WebM" in error["message"]
+
+
+def test_too_many_files():
+    with started(max_opus_streams=1, session_s=0.0, models="tiny") as server:
+        with server.stream(input="opus"), server.stream(input="opus") as (_, error):
+            assert (error["code"], error["fatal"]) == ("overloaded", True)
+        assert not server.service.pipeline.decoders._live

@@ -30,7 +30,7 @@ from serkit.features.whisper import N_MELS
 from serkit.runtime.decoded import DecodedPackets, DecodedSound
 from serkit.serving.decoding_worker import CHANNEL, LENGTH
 from serkit.serving.messages import Kind, receive, send
-from serkit.serving.refusals import DeadlineError, RefusedError
+from serkit.serving.refusals import DeadlineError, RefusedError, overloaded
 
 Array = NDArray[np.float32]
 
@@ -50,6 +50,7 @@ class Decoders:
         n: Number of processes.
         max_s: Longest recording in seconds.
         memory_mb: Address space of a process in MB.
+        most_live: Live recordings at once, each with a process of its own.
         on_death: Called when a process has died or was killed.
     """
 
@@ -59,6 +60,7 @@ class Decoders:
         *,
         max_s: float,
         memory_mb: int,
+        most_live: int = 0,
         on_death: Callable[[], object] = lambda: None,
     ) -> None:
         self._arguments = [str(max_s), str(memory_mb)]
@@ -66,6 +68,8 @@ class Decoders:
         self._on_death = on_death
         self._idle: queue.LifoQueue[_Worker | None] = queue.LifoQueue()
         self._busy: set[_Worker | None] = set()
+        self._most_live = most_live
+        self._live: set[_Worker] = set()
         self._lock = threading.Lock()
         self._closed = False
         for _ in range(n):
@@ -132,11 +136,32 @@ class Decoders:
             raise _died()
         return found
 
+    def live(self, *, timeout_s: float) -> LiveDecoder:
+        """A process for one live recording.
+
+        Args:
+            timeout_s: Longest time for one chunk.
+
+        Raises:
+            RefusedError: There are too many, or the process did not start.
+        """
+        with self._lock:
+            if self._closed or len(self._live) >= self._most_live:
+                raise overloaded(f"{len(self._live)} encoded streams are open; try again later", 5)
+            worker = _Worker(self._arguments, self._most_bytes)
+            self._live.add(worker)
+        return LiveDecoder(worker, timeout_s, self._ended)
+
+    def _ended(self, worker: _Worker) -> None:
+        with self._lock:
+            self._live.discard(worker)
+        worker.kill()
+
     def close(self) -> None:
         """End all processes."""
         with self._lock:
             self._closed = True
-            busy = list(self._busy)
+            busy = [*self._busy, *self._live]
         for worker in busy:
             if worker is not None:
                 worker.kill()
@@ -189,6 +214,65 @@ class Decoders:
             self._idle.put(worker)
 
 
+class LiveDecoder:
+    """A live recording in a process of its own; used by one thread at a time.
+
+    Args:
+        worker: The process.
+        timeout_s: Longest time for one chunk.
+        on_end: Called with the process at the end.
+    """
+
+    def __init__(
+        self, worker: _Worker, timeout_s: float, on_end: Callable[[_Worker], object]
+    ) -> None:
+        self._worker = worker
+        self._timeout_s = timeout_s
+        self._on_end = on_end
+        self._begun = False
+
+    def push(self, chunk: bytes) -> list[tuple[Array, int]]:
+        """Take the next bytes; the samples that are ready, and their rate.
+
+        Raises:
+            AudioError: The recording is damaged, and has ended.
+            RefusedError: The process died, or took too long.
+        """
+        if not self._begun:
+            self._begun = True
+            self._asked(Kind.LIVE, b"")
+        return self._asked(Kind.CHUNK, chunk) if chunk else []
+
+    def finish(self) -> list[tuple[Array, int]]:
+        """End the recording; the remaining samples.
+
+        Raises:
+            AudioError: As `push`.
+            RefusedError: As `push`.
+        """
+        return self._asked(Kind.END, b"") if self._begun else []
+
+    def close(self) -> None:
+        """End the process."""
+        self._on_end(self._worker)
+
+    def _asked(self, kind: Kind, content: bytes) -> list[tuple[Array, int]]:
+        try:
+            answers = self._worker.ask(kind, [content], time.monotonic() + self._timeout_s)
+        except TimeoutError:
+            raise DeadlineError(self._timeout_s) from None
+        except (EOFError, OSError, ValueError):
+            raise _died() from None
+        ready = []
+        for answered, content_of in answers:
+            if answered is Kind.AUDIO_ERROR:
+                raise AudioError(content_of.decode(errors="replace"))
+            if answered is Kind.LIVE_SAMPLES:
+                (rate,) = LENGTH.unpack_from(content_of)
+                ready.append((np.frombuffer(content_of, "<f4", offset=LENGTH.size), rate))
+        return ready
+
+
 class _Worker:
     """A decoding process.
 
@@ -236,7 +320,7 @@ class _Worker:
             n_bytes += len(answer[1])
             if n_bytes > self._most_bytes:
                 raise ValueError(f"answers of {n_bytes} bytes")
-            if answer[0] is Kind.DONE or (answer[0] in _ERRORS and kind is Kind.RECORDING):
+            if answer[0] is Kind.DONE or (answer[0] in _ERRORS and kind is not Kind.PAYLOADS):
                 return answers
 
     def kill(self) -> None:

@@ -11,15 +11,18 @@ import io
 import socket
 import struct
 import sys
+from contextlib import ExitStack
+from typing import BinaryIO, cast
 
 import numpy as np
 
 from serkit.audio import TooLongError, stream
+from serkit.audio.decoding import TruncatedError, decode_live
 from serkit.codec import Decoding, read_packet, split
 from serkit.codec.frontend import BLOCK_FRAMES
 from serkit.codec.packets import FRAMES_PER_SECOND, Packet, StoredBytes
 from serkit.codec.payloads import decode_payloads
-from serkit.errors import AudioError, PacketError
+from serkit.errors import AudioError, MissingExtraError, PacketError
 from serkit.runtime.sources import is_packets
 from serkit.serving.messages import Kind, receive, send
 
@@ -36,6 +39,9 @@ def main() -> None:
             kind, content = receive(sock)
             if kind is Kind.PAYLOADS:
                 _decode_payloads(sock, bytes(content))
+                continue
+            if kind is Kind.LIVE:
+                _decode_live(sock)
                 continue
             (channel,) = CHANNEL.unpack_from(content)
             recording = bytes(content[CHANNEL.size :])
@@ -91,6 +97,40 @@ def _decode_packets(sock: socket.socket, recording: bytes, max_s: float) -> None
         frames = np.ascontiguousarray(block, "<f4").tobytes()
         send(sock, Kind.FRAMES, LENGTH.pack(decoding.concealed), frames)
     send(sock, Kind.DONE, bytes([decoding.complete]))
+
+
+class _Chunks:
+    """The chunks of a live recording as a file; it tells the server when it needs the next."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        self._socket = sock
+        self._rest = b""
+        self._ended = False
+
+    def read(self, size: int = -1) -> bytes:
+        while not self._rest and not self._ended:
+            send(self._socket, Kind.DONE)
+            kind, content = receive(self._socket)
+            self._ended = kind is Kind.END
+            self._rest = bytes(content)
+        size = len(self._rest) if size < 0 else size
+        taken, self._rest = self._rest[:size], self._rest[size:]
+        return taken
+
+
+def _decode_live(sock: socket.socket) -> None:
+    try:
+        with ExitStack() as resources:
+            decoded = decode_live(cast("BinaryIO", _Chunks(sock)), resources)
+            for block in decoded.blocks:
+                samples = block.astype("<f4", copy=False).tobytes()
+                send(sock, Kind.LIVE_SAMPLES, LENGTH.pack(decoded.rate), samples)
+    except TruncatedError as error:  # what was decoded has been sent
+        send(sock, Kind.TRUNCATED, str(error).encode())
+    except (AudioError, MissingExtraError) as error:
+        send(sock, Kind.AUDIO_ERROR, str(error).encode())
+        return
+    send(sock, Kind.DONE)
 
 
 def _n_frames(packet: Packet) -> int:

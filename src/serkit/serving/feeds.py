@@ -11,6 +11,7 @@ from serkit.errors import AudioError, PacketError
 from serkit.runtime import LiveStream
 from serkit.runtime.events import Event
 from serkit.runtime.timeline_text import event_object, overall_object
+from serkit.serving.decoding import Array, LiveDecoder
 from serkit.serving.sessions import error_event
 
 MAX_ERRORS = 100
@@ -34,6 +35,9 @@ class _Feed:
     def finish(self) -> list[dict[str, Any]]:
         """End the stream."""
         return _objects(self._stream.finish())
+
+    def close(self) -> None:
+        """Give back what it holds."""
 
     def overall(self) -> dict[str, Any]:
         """The answer so far."""
@@ -92,6 +96,38 @@ class PcmFeed(_Feed):
             return _objects(self._stream.push(samples, rate=self._rate))
         except AudioError as error:
             return [self._dropped("audio", error)]
+
+
+class OpusFeed(_Feed):
+    """Chunks of an Ogg or WebM file that is being recorded; a damaged one ends the stream.
+
+    Args:
+        stream: The stream.
+        decoder: The process that decodes it.
+    """
+
+    def __init__(self, stream: LiveStream, decoder: LiveDecoder) -> None:
+        super().__init__(stream)
+        self._decoder = decoder
+
+    def push(self, chunk: bytes) -> list[dict[str, Any]]:
+        """Take the next bytes."""
+        return self._pushed(self._decoder.push(chunk))
+
+    def finish(self) -> list[dict[str, Any]]:
+        """End the stream."""
+        events = self._pushed(self._decoder.finish())
+        self._decoder.close()
+        return events + super().finish()
+
+    def close(self) -> None:
+        """End the process."""
+        self._decoder.close()
+
+    def _pushed(self, parts: list[tuple[Array, int]]) -> list[dict[str, Any]]:
+        return _objects(
+            [event for part, rate in parts for event in self._stream.push(part, rate=rate)]
+        )
 
 
 def _objects(events: list[Event]) -> list[dict[str, Any]]:

@@ -29,7 +29,12 @@ class Kind(IntEnum):
         AUDIO_ERROR: The message of an `AudioError`.
         PACKET_ERROR: The message of a `PacketError`.
         TOO_LONG: The message of a `TooLongError`.
-        DONE: The end; 1 if the last packet of a stream was there, else 0.
+        DONE: The end; 1 if the last packet of a stream was there, else 0. Of a live recording:
+            nothing more can be decoded from what was sent.
+        LIVE: To a worker: a live recording begins.
+        CHUNK: To a worker: the next bytes of it.
+        END: To a worker: it has ended.
+        LIVE_SAMPLES: The sampling rate (`<I`), and the next samples at that rate, float32.
     """
 
     RECORDING = 0
@@ -41,6 +46,10 @@ class Kind(IntEnum):
     PACKET_ERROR = 6
     TOO_LONG = 7
     DONE = 8
+    LIVE = 9
+    CHUNK = 10
+    END = 11
+    LIVE_SAMPLES = 12
 
 
 def send(sock: socket.socket, kind: Kind, *parts: bytes | memoryview) -> None:

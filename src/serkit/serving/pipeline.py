@@ -19,7 +19,7 @@ from serkit.runtime import LiveStream, Recognizer, TimelineSettings, load_backen
 from serkit.runtime.decoded import DecodedPackets, DecodedSound
 from serkit.runtime.timeline_text import overall_object, timeline_object
 from serkit.serving.batching import BatchedClassifier, Batcher
-from serkit.serving.decoding import Decoders
+from serkit.serving.decoding import Decoders, LiveDecoder
 from serkit.serving.limits import Deadline
 from serkit.serving.metrics import Metrics
 from serkit.serving.refusals import RefusedError
@@ -97,6 +97,7 @@ class Pipeline:
             settings.decoders or os.cpu_count() or 1,
             max_s=settings.max_duration_s,
             memory_mb=settings.decoder_memory_mb,
+            most_live=settings.max_opus_streams,
             on_death=metrics.decoder_deaths.inc,
         )
         self._payloads: Batcher[bytes, Array] = Batcher(
@@ -159,6 +160,14 @@ class Pipeline:
             None if question.detector == OFF else question.detector,
             payloads=self._decoded_payloads,
         )
+
+    def live_decoder(self) -> LiveDecoder:
+        """A process that decodes a live recording.
+
+        Raises:
+            RefusedError: There are too many.
+        """
+        return self.decoders.live(timeout_s=self._timeout_s)
 
     def model_for(self, name: str | None, *, packets: bool) -> Recognizer:
         """A model by name, or the first for an input.

@@ -24,6 +24,9 @@ class Feed(Protocol):
     def overall(self) -> dict[str, Any]:
         """The answer so far; the stream goes on."""
 
+    def close(self) -> None:
+        """Give back what it holds."""
+
 
 class Session:
     """A stream, the number of chunks it has taken, and the events its client may not have.
@@ -86,6 +89,10 @@ class Session:
     def overall(self) -> dict[str, Any]:
         """The answer so far, in any thread."""
         return self._feed.overall()
+
+    def close(self) -> None:
+        """Give back what the stream holds."""
+        self._feed.close()
 
     def after(self, number: int) -> list[tuple[int, str]]:
         """The events after a number.
@@ -159,7 +166,7 @@ class Sessions:
                 )
             return session, True
         if session is not None:
-            del self._sessions[key]
+            self._drop(key)
         self._make_room()
         session = Session(start(), described, self._most_bytes)
         self._sessions[key] = session
@@ -178,7 +185,10 @@ class Sessions:
         oldest = time.monotonic() - self._seconds
         for key, session in list(self._sessions.items()):
             if session.connection is None and (session.failed or session.idle_since < oldest):
-                del self._sessions[key]
+                self._drop(key)
+
+    def _drop(self, key: tuple[str, str]) -> None:
+        self._sessions.pop(key).close()
 
     def _make_room(self) -> None:
         running = sum(not one.ended for one in self._sessions.values())
@@ -188,10 +198,10 @@ class Sessions:
             if session.connection is not None:
                 continue
             if session.ended and done > 0:
-                del self._sessions[key]
+                self._drop(key)
                 done -= 1
             elif not session.ended and too_many > 0:
-                del self._sessions[key]
+                self._drop(key)
                 too_many -= 1
         if too_many > 0:
             raise overloaded(f"{running} streams are open; try again later", 5)

@@ -67,6 +67,9 @@ class Settings(BaseSettings):
     max_streams: int = Field(
         512, ge=0, le=65536, description="streams, with those that wait for their client to return"
     )
+    max_opus_streams: int = Field(
+        16, ge=0, le=1024, description="streams of Ogg or WebM, each with a process that decodes it"
+    )
     max_stream_s: float = Field(14400.0, gt=0, description="longest stream")
     max_chunk_kb: int = Field(256, ge=1, le=4096, description="largest message of a stream, in KB")
     deadline_s: float = Field(30.0, gt=0, le=3600, description="longest time of a request")

@@ -19,7 +19,7 @@ from serkit.audio.reading import MAX_RATE, MIN_RATE
 from serkit.errors import SerkitError
 from serkit.plain import from_json
 from serkit.runtime import TimelineSettings
-from serkit.serving.feeds import PacketFeed, PcmFeed
+from serkit.serving.feeds import OpusFeed, PacketFeed, PcmFeed
 from serkit.serving.logs import log
 from serkit.serving.metrics import Metrics
 from serkit.serving.pipeline import Pipeline, Question
@@ -84,7 +84,7 @@ class Start(BaseModel):
     type: Literal["start"]
     session: Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]{1,100}$")] | None = None
     last_event: Annotated[int, Field(ge=0, lt=1 << 53)] = 0
-    input: Literal["packets", "pcm"]
+    input: Literal["packets", "pcm", "opus"]
     encoding: Literal["s16le", "f32le"] = "s16le"
     rate: Annotated[int, Field(ge=MIN_RATE, le=MAX_RATE)] = 16_000
     channels: Annotated[int, Field(ge=1, le=MAX_CHANNELS)] = 1
@@ -249,6 +249,8 @@ class Streams:
         stream = self._pipeline.stream(question, packets=packets)
         if packets:
             return PacketFeed(stream)
+        if start.input == "opus":
+            return OpusFeed(stream, self._pipeline.live_decoder())
         return PcmFeed(stream, start.encoding, start.rate, start.channels)
 
     def _check_size(self, chunk: bytes) -> None:
