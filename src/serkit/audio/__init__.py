@@ -3,7 +3,14 @@
 from serkit.audio.formats import SUFFIXES
 from serkit.audio.hashing import ContentHash, content_hash
 from serkit.audio.preprocessing import normalise_peak, pre_emphasis, trim
-from serkit.audio.reading import SAMPLE_RATE, Source, channel_count, read, stream
+from serkit.audio.reading import (
+    SAMPLE_RATE,
+    Source,
+    TooLongError,
+    channel_count,
+    read,
+    stream,
+)
 from serkit.audio.windows import MAX_WINDOW_S, MIN_WINDOW_S, WINDOW_S, windows
 
 __all__ = [
@@ -14,6 +21,7 @@ __all__ = [
     "WINDOW_S",
     "ContentHash",
     "Source",
+    "TooLongError",
     "channel_count",
     "content_hash",
     "normalise_peak",

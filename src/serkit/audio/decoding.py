@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from serkit.audio.formats import (
     AAC,
     HEAD_BYTES,
+    MATROSKA,
     MP3,
     OGG,
     WAV,
@@ -28,7 +29,7 @@ from serkit.audio.formats import (
 )
 from serkit.audio.lengths import chunks_fit, present_share
 from serkit.errors import AudioError, MissingExtraError
-from serkit.text import one_line
+from serkit.text import one_line, shown
 
 Samples = NDArray[np.float32]
 
@@ -71,11 +72,13 @@ class Decoded:
         n_channels: Channels of the recording.
         blocks: Consecutive mono blocks at that rate, float32, shape `[n_samples]`. Raises
             `TruncatedError` after the last block of a truncated file.
+        announced_s: Duration according to the headers, in seconds; 0 if they do not say.
     """
 
     rate: int
     n_channels: int
     blocks: Iterator[Samples]
+    announced_s: float = 0.0
 
 
 def decode(file: BinaryIO, resources: ExitStack, channel: int | None = None) -> Decoded:
@@ -104,7 +107,7 @@ def decode(file: BinaryIO, resources: ExitStack, channel: int | None = None) -> 
     if container is None or (container is WAV and not chunks_fit(file)):
         raise AudioError(f"not recognised as audio ({reason})")
     file.seek(0)
-    return _by_ffmpeg(file, container, share, reason, resources, channel)
+    return _by_ffmpeg(_Nameless(file), container, share, reason, resources, channel)
 
 
 def mono(block: Samples, channel: int | None = None) -> Samples:
@@ -151,9 +154,9 @@ def _by_libsndfile(
     except soundfile.LibsndfileError as error:
         raise _NotKnownError(error.error_string.rstrip(".")) from error
     n_frames = BLOCK_FRAMES * _MOST_BLOCK_CHANNELS // max(_MOST_BLOCK_CHANNELS, sound.channels)
+    announced = 0 if sound.frames >= _UNKNOWN_LENGTH else sound.frames
 
     def blocks() -> Iterator[Samples]:
-        announced = 0 if sound.frames >= _UNKNOWN_LENGTH else sound.frames
         done, reason = 0, ""
         while not reason:
             pieces = []
@@ -173,7 +176,7 @@ def _by_libsndfile(
         done_s, announced_s = done / sound.samplerate, announced / sound.samplerate
         _require_whole(done_s, announced_s, share, reason, tolerated_s=_TOLERATED_S)
 
-    return Decoded(sound.samplerate, sound.channels, blocks())
+    return Decoded(sound.samplerate, sound.channels, blocks(), announced / sound.samplerate)
 
 
 def _unnamed(file: BinaryIO) -> Any:
@@ -232,8 +235,41 @@ class _Nameless:
         return self._file.tell()
 
 
+class _Live:
+    """A stream without a name that is read once, behind bytes that were read from it."""
+
+    def __init__(self, head: bytes, file: BinaryIO) -> None:
+        self._head = head
+        self._file = file
+
+    def read(self, size: int = -1) -> bytes:
+        """The next bytes; the head alone at first."""
+        head, self._head = self._head, b""
+        return head or self._file.read(size)
+
+
+def decode_live(file: BinaryIO, resources: ExitStack) -> Decoded:
+    """Open a recording that is still being made, by FFmpeg.
+
+    Args:
+        file: An Ogg or WebM stream, at its beginning; `read` waits for what has not arrived. It is
+            asked for more only when nothing can be decoded from what it gave.
+        resources: As for `decode`.
+
+    Raises:
+        AudioError: The stream is not one of these, or has no audio; or, as its blocks are read, it
+            is damaged.
+        MissingExtraError: FFmpeg's library is not installed.
+    """
+    head = file.read(HEAD_BYTES)
+    container = container_of(head)
+    if container not in (OGG, MATROSKA):
+        raise AudioError(f"a stream that begins with {shown(head[:4])}; expected Ogg or WebM")
+    return _by_ffmpeg(_Live(head, file), container, 1.0, "live", resources, None)
+
+
 def _by_ffmpeg(
-    file: BinaryIO,
+    file: _Nameless | _Live,
     container: Container,
     share: float,
     reason: str,
@@ -248,7 +284,7 @@ def _by_ffmpeg(
     try:
         opened = resources.enter_context(
             av.open(
-                _Nameless(file),
+                file,
                 mode="r",
                 format=container.demuxer,
                 metadata_errors="replace",
@@ -293,7 +329,7 @@ def _by_ffmpeg(
         tolerated_s = _TOLERATED_S + _TOLERATED_SHARE * announced_s
         _require_whole(done / rate, announced_s, share, cause, tolerated_s=tolerated_s)
 
-    return Decoded(rate, track.codec_context.channels, blocks())
+    return Decoded(rate, track.codec_context.channels, blocks(), announced_s)
 
 
 def _announced_s(container: Container, opened: Any, track: Any) -> float:

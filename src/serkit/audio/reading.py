@@ -37,6 +37,10 @@ OnTruncated = Callable[[str], object]
 """Called with one line that says how much of a recording could be read."""
 
 
+class TooLongError(AudioError):
+    """A recording is longer than the caller allows."""
+
+
 def read(source: Source, *, on_truncated: OnTruncated | None = None) -> Samples:
     """Read a whole recording.
 
@@ -59,7 +63,11 @@ def read(source: Source, *, on_truncated: OnTruncated | None = None) -> Samples:
 
 
 def stream(
-    source: Source, *, on_truncated: OnTruncated | None = None, channel: int | None = None
+    source: Source,
+    *,
+    on_truncated: OnTruncated | None = None,
+    channel: int | None = None,
+    max_s: float | None = None,
 ) -> Iterator[Samples]:
     """Read a recording block by block, in memory that does not grow with its length.
 
@@ -67,22 +75,27 @@ def stream(
         source: As for `read`.
         on_truncated: As for `read`.
         channel: Number of the channel to read, from 0; None for the mean of all.
+        max_s: Longest recording in seconds; None for any. A longer one is refused by its headers,
+            or else when so much of it has been read.
 
     Yields:
         Consecutive blocks, mono float32 at 16 kHz; concatenated, exactly the result of `read`.
 
     Raises:
         AudioError: As `read`; damage is reported when it is reached. Or there is no such channel.
+        TooLongError: The recording is longer than `max_s`.
     """
-    empty = True
+    n_samples = 0
     with ExitStack() as resources:
         decoded = _open(source, resources, channel)
         _check_rate(decoded.rate)
         blocks = _checked(_up_to_damage(decoded.blocks, on_truncated), decoded.rate)
+        _refuse_long(decoded.announced_s, max_s)
         for block in resampled(blocks, decoded.rate):
-            empty = False
+            n_samples += len(block)
+            _refuse_long(n_samples / SAMPLE_RATE, max_s)
             yield block
-    if empty:
+    if not n_samples:
         raise AudioError("the recording holds no samples, or too few for one at 16 kHz")
 
 
@@ -117,6 +130,13 @@ def mono_samples(array: NDArray[Any], rate: int, *, start_s: float = 0.0) -> Sam
     _check_rate(decoded.rate)
     parts = list(_checked(decoded.blocks, decoded.rate, start_s))
     return np.concatenate(parts) if parts else np.zeros(0, np.float32)
+
+
+def _refuse_long(seconds: float, max_s: float | None) -> None:
+    if max_s is not None and seconds > max_s:
+        raise TooLongError(
+            f"the recording lasts {seconds:,.1f} s or more; expected at most {max_s:g} s"
+        )
 
 
 def _check_rate(rate: int) -> None:

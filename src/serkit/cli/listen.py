@@ -6,7 +6,7 @@ import contextlib
 import json
 import sys
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Annotated, Any, Protocol
+from typing import TYPE_CHECKING, Annotated, Protocol
 
 import typer
 
@@ -132,8 +132,10 @@ class _JsonLines:
     """A JSON object per event."""
 
     def show(self, events: list[Event], now_s: float) -> None:
+        from serkit.runtime.timeline_text import event_object
+
         for event in events:
-            typer.echo(json.dumps(_object(event)))
+            typer.echo(json.dumps(event_object(event)))
         sys.stdout.flush()
 
 
@@ -205,17 +207,3 @@ def _last_line(event: EndEvent) -> str:
     if overall.label is None:
         return f"overall: none: {overall.reason}"
     return f"overall: {overall.label} {overall.scores[overall.label]:.2f}"
-
-
-def _object(event: Event) -> dict[str, Any]:
-    from serkit.runtime.timeline_text import overall_object, segment_object, window_object
-
-    values: dict[str, Any] = {"event": event.kind}
-    if event.kind == "voice":
-        return values | {"time_s": round(event.time_s, 6), "voiced": event.voiced}
-    if event.kind == "partial":
-        return values | {"label": event.label} | window_object(event.window)
-    if event.kind == "segment":
-        return values | segment_object(event.segment)
-    duration_s = round(event.overall.duration_s, 6)
-    return values | {"duration_s": duration_s} | overall_object(event.overall)

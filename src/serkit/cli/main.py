@@ -15,6 +15,7 @@ from serkit.cli.importing import import_model
 from serkit.cli.listen import listen
 from serkit.cli.predict import predict
 from serkit.cli.quantize import quantize
+from serkit.cli.serve import serve
 from serkit.cli.streams import complain, keep_libraries_quiet, say
 from serkit.cli.timeline import timeline
 from serkit.cli.train import train
@@ -32,6 +33,7 @@ app.command("predict")(predict)
 app.command("timeline")(timeline)
 app.command("listen")(listen)
 app.command("vad")(vad)
+app.command("serve")(serve)
 app.command("train")(train)
 app.command("quantize")(quantize)
 app.command("export")(export)

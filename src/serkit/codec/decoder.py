@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +16,9 @@ from serkit.codec.payloads import decode_payloads
 from serkit.features.whisper import N_MELS
 
 Array = NDArray[np.float32]
+
+PayloadDecoder = Callable[[Sequence[Packet]], Sequence[Array]]
+"""The frames of packets, each on its own; see `decode_payloads`."""
 
 
 class Decoder:
@@ -29,6 +33,8 @@ class Decoder:
     Args:
         basis: The shipped basis if None.
         reorder: Number of later packets to wait for a missing one.
+        payloads: Decodes payloads, such as together with those of other streams; None to decode
+            them here, with `basis`.
 
     Attributes:
         concealed: Frames interpolated so far.
@@ -36,8 +42,14 @@ class Decoder:
             packet has arrived.
     """
 
-    def __init__(self, *, basis: Basis | None = None, reorder: int = 4) -> None:
-        self._basis = basis
+    def __init__(
+        self,
+        *,
+        basis: Basis | None = None,
+        reorder: int = 4,
+        payloads: PayloadDecoder | None = None,
+    ) -> None:
+        self._payloads = payloads or partial(decode_payloads, basis=basis)
         self._reorder = reorder
         self._waiting: dict[int, Array] = {}
         self._order = PacketOrder()
@@ -90,7 +102,7 @@ class Decoder:
             PacketError: As `push`, for any of the packets; none of them is taken.
         """
         read = [read_packet(packet) for packet in packets]
-        decoded = decode_payloads(read, self._basis)
+        decoded = self._payloads(read)
         starts = self._place(read, decoded)
         ready: list[Array] = []
         for start, packet, frames in zip(starts, read, decoded, strict=True):
@@ -106,7 +118,7 @@ class Decoder:
         """End the stream and return the remaining frames."""
         return _joined(self._ready(patient=False))
 
-    def _place(self, packets: list[Packet], decoded: list[Array]) -> list[int]:
+    def _place(self, packets: list[Packet], decoded: Sequence[Array]) -> list[int]:
         """The start of each packet; the state changes only if all are accepted."""
         order = self._order
         ends = [start + frames.shape[1] for start, frames in self._waiting.items()]

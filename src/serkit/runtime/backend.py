@@ -32,28 +32,31 @@ class Outputs:
     distances: Array | None
     dimensions: Array | None = None
 
-
-class Backend(Protocol):
-    """A loaded model file of any format, which computes its own input from windows of sound."""
-
-    @staticmethod
-    def reads(path: str | os.PathLike[str]) -> bool:
-        """Whether a file is of its format, by the first bytes."""
+    def __getitem__(self, index: int) -> Outputs:
+        """The results for one window, as those of one."""
+        one = slice(index, index + 1)
+        return Outputs(
+            self.logits[one],
+            self.embeddings[one],
+            None if self.distances is None else self.distances[one],
+            None if self.dimensions is None else self.dimensions[one],
+        )
 
     @classmethod
-    def load(
-        cls, path: str | os.PathLike[str], *, threads: int = 0, providers: Sequence[str] = ()
-    ) -> Self:
-        """Load a file.
+    def joined(cls, parts: Sequence[Outputs]) -> Outputs:
+        """The results of one model for several windows as one, in their order."""
+        distances = [part.distances for part in parts if part.distances is not None]
+        dimensions = [part.dimensions for part in parts if part.dimensions is not None]
+        return cls(
+            np.concatenate([part.logits for part in parts]),
+            np.concatenate([part.embeddings for part in parts]),
+            np.concatenate(distances) if distances else None,
+            np.concatenate(dimensions) if dimensions else None,
+        )
 
-        Args:
-            path: The file.
-            threads: Threads of one computation; 0 for the default of the library.
-            providers: Accelerators by name, the preferred one first; empty for the CPU.
 
-        Raises:
-            ModelError: The file is missing or damaged, or the backend has no such option.
-        """
+class Classifier(Protocol):
+    """A loaded model, which computes its own input from windows of sound."""
 
     @property
     def card(self) -> ModelCard:
@@ -83,4 +86,27 @@ class Backend(Protocol):
         Args:
             windows: Each mono at 16 kHz, shape `[n_samples]`; or, if `card.input` is a
                 `LogMelRecipe`, `log10` mel energies, shape `[80, n_frames]`; float32.
+        """
+
+
+class Backend(Classifier, Protocol):
+    """A loaded model file of any format."""
+
+    @staticmethod
+    def reads(path: str | os.PathLike[str]) -> bool:
+        """Whether a file is of its format, by the first bytes."""
+
+    @classmethod
+    def load(
+        cls, path: str | os.PathLike[str], *, threads: int = 0, providers: Sequence[str] = ()
+    ) -> Self:
+        """Load a file.
+
+        Args:
+            path: The file.
+            threads: Threads of one computation; 0 for the default of the library.
+            providers: Accelerators by name, the preferred one first; empty for the CPU.
+
+        Raises:
+            ModelError: The file is missing or damaged, or the backend has no such option.
         """

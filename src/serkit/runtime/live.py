@@ -24,6 +24,8 @@ from serkit.runtime.tracker import Tracker
 
 if TYPE_CHECKING:
     from serkit.audio.voice import VoiceDetector
+    from serkit.codec.decoder import PayloadDecoder
+    from serkit.runtime.prediction import Prediction
     from serkit.runtime.recognizer import Recognizer
 
 Array = NDArray[np.float32]
@@ -43,6 +45,7 @@ class LiveStream:
         settings: How to cut, smooth and sum up.
         detector: Detects voice, or its name, see `serkit.audio.voice`; None to classify everything.
             Packets hold no sound to detect voice in, and are classified entirely.
+        payloads: As for `Decoder`.
 
     Raises:
         AudioError: The hop is out of range.
@@ -54,10 +57,13 @@ class LiveStream:
         model: Recognizer,
         settings: TimelineSettings | None = None,
         detector: VoiceDetector | str | None = "bands",
+        *,
+        payloads: PayloadDecoder | None = None,
     ) -> None:
         self._model = model
         self._settings = TimelineSettings() if settings is None else settings
         self._detector = detector_named(detector)
+        self._payloads = payloads
         self._input: _Sound | _Packets | None = None
         self._ended = False
         _Sound(model, self._settings, self._detector)  # refuses settings before the first sample
@@ -106,7 +112,7 @@ class LiveStream:
                 f"{self._model.name} takes sound; choose a model that takes log-mel for packets"
             )
         if self._input is None:
-            self._input = _Packets(self._model, self._settings)
+            self._input = _Packets(self._model, self._settings, self._payloads)
         return self._input.push(packet)
 
     def finish(self) -> list[Event]:
@@ -123,6 +129,12 @@ class LiveStream:
         if self._input is None:
             self._input = _Sound(self._model, self._settings, self._detector)
         return self._input.finish()
+
+    def overall(self) -> Prediction:
+        """One answer for the windows that were classified so far; the stream goes on."""
+        if self._input is None:
+            self._input = _Sound(self._model, self._settings, self._detector)
+        return self._input.overall()
 
     def _require_open(self) -> None:
         if self._ended:
@@ -170,8 +182,10 @@ class _Sound:
             for block in self._frames.flush():
                 events += self._tracker.push(scaled(block), **self._listener.heard())
         events += self._tracker.finish(self._listener.finish())
-        cautions = () if self._check is None else self._check.cautions()
-        return [*events, _end(self._tracker, cautions)]
+        return [*events, EndEvent(self.overall())]
+
+    def overall(self) -> Prediction:
+        return self._tracker.overall(() if self._check is None else self._check.cautions())
 
     def _take(self, samples: Array) -> list[Event]:
         if self._check is not None:
@@ -188,10 +202,12 @@ class _Sound:
 class _Packets:
     """Packets -> events."""
 
-    def __init__(self, model: Recognizer, settings: TimelineSettings) -> None:
+    def __init__(
+        self, model: Recognizer, settings: TimelineSettings, payloads: PayloadDecoder | None
+    ) -> None:
         from serkit.codec import Decoder
 
-        self._decoder = Decoder()
+        self._decoder = Decoder(payloads=payloads)
         self._tracker = Tracker(
             model, settings, FRAMES_PER_SECOND, voice=False, losses=self._losses
         )
@@ -202,10 +218,13 @@ class _Packets:
 
     def finish(self) -> list[Event]:
         events = [*self._take(self._decoder.flush()), *self._tracker.finish()]
+        return [*events, EndEvent(self.overall())]
+
+    def overall(self) -> Prediction:
         lost = lost_frames(self._decoder.concealed, self._n_frames)
         cautions = lost or last_missing(self._decoder.peak is not None)
         cautions += short(self._n_frames / FRAMES_PER_SECOND)
-        return [*events, _end(self._tracker, cautions)]
+        return self._tracker.overall(cautions)
 
     def _take(self, frames: Array) -> list[Event]:
         self._n_frames += frames.shape[1]
@@ -217,10 +236,6 @@ class _Packets:
             self._decoder.concealed,
         )
         return lost_frames(new, self._n_frames)
-
-
-def _end(tracker: Tracker, cautions: tuple[Caution, ...]) -> EndEvent:
-    return EndEvent(tracker.overall(cautions))
 
 
 def _takes_log_mel(model: Recognizer) -> bool:

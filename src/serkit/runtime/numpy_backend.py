@@ -102,8 +102,15 @@ class NumpyBackend:
         return self.model.facts
 
     def outputs(self, windows: Sequence[Array]) -> Outputs:
-        """Classify windows, as `Backend.outputs`."""
-        features = stacked([self._features(window) for window in windows])
+        """Classify windows, as `Backend.outputs`.
+
+        Each runs through the network alone: BLAS rounds products of several rows differently, and
+        the answer to a window must not depend on its neighbours in a batch.
+        """
+        return Outputs.joined([self._outputs_of(window) for window in windows])
+
+    def _outputs_of(self, window: Array) -> Outputs:
+        features = stacked([self._features(window)])
         # Extreme features, such as those of noise, may overflow; the model clips them.
         with np.errstate(over="ignore", invalid="ignore"):
             logits, embeddings = self.model.logits_and_embeddings(features)

@@ -16,7 +16,7 @@ from serkit.adaptation.profile_file import load_profile, save_profile, update_pr
 from serkit.adaptation.profile_store import SUFFIX, ProfileStore
 from serkit.audio import Source
 from serkit.errors import ProfileError
-from serkit.runtime.backend import Backend, Outputs
+from serkit.runtime.backend import Classifier, Outputs
 from serkit.runtime.recognizer import Examined, Recognizer
 
 Array = NDArray[np.float32]
@@ -248,7 +248,7 @@ class Profile:
         return state
 
 
-def owner_of(backend: Backend) -> Owner:
+def owner_of(backend: Classifier) -> Owner:
     """What a profile keeps of its model."""
     card = backend.card
     return Owner(card.name, backend.digest, card.labels, backend.embedding_width)

@@ -11,10 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from serkit.adaptation import softmax
-from serkit.audio import ContentHash, Source, windows
+from serkit.audio import ContentHash, windows
 from serkit.errors import AudioError, ModelError, PacketError
 from serkit.runtime.affect import affect_of
-from serkit.runtime.backend import Backend, Outputs
+from serkit.runtime.backend import Classifier, Outputs
 from serkit.runtime.card import ModelCard
 from serkit.runtime.decision import (
     check_confidence,
@@ -23,6 +23,7 @@ from serkit.runtime.decision import (
     distance_cautions,
     scores_of,
 )
+from serkit.runtime.decoded import Recording
 from serkit.runtime.prediction import MIN_DURATION_S, SILENT, Prediction, Window
 from serkit.runtime.sources import Stream, is_silent, opened, window_cautions
 
@@ -118,7 +119,7 @@ class Recognizer:
         profile: The profile; None for anybody.
     """
 
-    def __init__(self, backend: Backend, profile: Profile | None = None) -> None:
+    def __init__(self, backend: Classifier, profile: Profile | None = None) -> None:
         self.backend = backend
         self.profile = profile
 
@@ -142,7 +143,7 @@ class Recognizer:
 
     def __call__(
         self,
-        source: Source,
+        source: Recording,
         *,
         labels: Sequence[str] | None = None,
         min_confidence: float | None = None,
@@ -156,7 +157,8 @@ class Recognizer:
 
         Args:
             source: A path, the bytes of a file, a binary file or `(array, rate)`; or, for a model
-                that takes log-mel, packets of the codec (`.smel`).
+                that takes log-mel, packets of the codec (`.smel`); or what one of them was decoded
+                to.
             labels: Restrict the prediction to these labels; the probabilities are renormalised.
             min_confidence: Return no label below this probability.
             on_seconds: Progress callback; takes the length in seconds of each window.
@@ -198,7 +200,7 @@ class Recognizer:
         return Prediction(label, scores, duration_s, self.name, reason, cautions, affect)
 
     def windows(
-        self, source: Source, *, labels: Sequence[str] | None = None, hop_s: float | None = None
+        self, source: Recording, *, labels: Sequence[str] | None = None, hop_s: float | None = None
     ) -> Iterator[Window]:
         """Classify the windows of a recording as it is read, in constant memory.
 
@@ -239,7 +241,7 @@ class Recognizer:
 
     def timeline(
         self,
-        source: Source,
+        source: Recording,
         settings: TimelineSettings | None = None,
         *,
         detector: VoiceDetector | str | None = "bands",
@@ -295,7 +297,7 @@ class Recognizer:
 
         return LiveStream(self, settings, detector)
 
-    def embed(self, source: Source, *, hop_s: float | None = None) -> NDArray[np.float32]:
+    def embed(self, source: Recording, *, hop_s: float | None = None) -> NDArray[np.float32]:
         """The embeddings of the windows of a recording: the input of the model's last layer.
 
         Args:
@@ -319,7 +321,7 @@ class Recognizer:
 
     def predict_many(
         self,
-        sources: Iterable[Source],
+        sources: Iterable[Recording],
         *,
         labels: Sequence[str] | None = None,
         min_confidence: float | None = None,
@@ -364,7 +366,7 @@ class Recognizer:
         profile.check_model(self)
         return Recognizer(self.backend, profile)
 
-    def examine(self, source: Source) -> Examined:
+    def examine(self, source: Recording) -> Examined:
         """What a profile learns from: the outputs of the model, without a profile.
 
         Args:

@@ -17,7 +17,7 @@ from serkit.audio import SAMPLE_RATE, Source, stream, windows
 from serkit.errors import AudioError, PacketError
 from serkit.features import mel_filter_bank, power_spectrum, power_to_db
 from serkit.files import open_file, write_atomically
-from serkit.runtime.backend import Backend
+from serkit.runtime.backend import Classifier
 from serkit.runtime.png import png
 from serkit.runtime.pooling import Pooled
 from serkit.runtime.prediction import Prediction
@@ -59,7 +59,7 @@ def write_report(
     path: Path,
     answers: Iterable[tuple[str, Prediction | Exception]],
     *,
-    backend: Backend,
+    backend: Classifier,
     on_seconds: OnSeconds | None = None,
 ) -> None:
     """Write a self-contained HTML page; the recordings are read again for their pictures.

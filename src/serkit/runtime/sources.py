@@ -21,6 +21,7 @@ from serkit.features.whisper import scaled
 from serkit.files import open_file
 from serkit.runtime.card import ModelCard
 from serkit.runtime.caution import Caution
+from serkit.runtime.decoded import DecodedPackets, DecodedSound, Recording
 from serkit.runtime.sound_check import SoundCheck, short
 
 Array = NDArray[np.float32]
@@ -65,7 +66,7 @@ class Stream:
 
 @contextmanager
 def opened(
-    source: Source,
+    source: Recording,
     card: ModelCard,
     *,
     hear: Callable[[Array], object] | None = None,
@@ -75,7 +76,8 @@ def opened(
     """Open a recording, either sound or packets of the codec, as the input of a model.
 
     Args:
-        source: A path, the bytes of a file, a binary file or `(array, rate)`.
+        source: A path, the bytes of a file, a binary file, `(array, rate)`, or what one of them
+            was decoded to.
         card: The card of the model, which takes sound or log-mel.
         hear: Called with each block of 16 kHz samples before what is made of it; packets hold none.
         check: Whether the cautions tell the quality of sound; it takes as long as the model.
@@ -88,23 +90,29 @@ def opened(
     """
     takes_log_mel = isinstance(card.input, LogMelRecipe)
     with ExitStack() as resources:
-        packets = _packets(source, resources)
-        if packets is None:
-            sound = _sound(source, check=check, channel=channel)
-            if hear is not None:
-                sound = sound.watched(hear)
-            yield _as_log_mel(sound) if takes_log_mel else sound
-        elif takes_log_mel:
-            yield _decoded(packets)
+        if isinstance(source, DecodedPackets):
+            packets: StoredBytes | DecodedPackets = source
         else:
+            stored = _packets(source, resources)
+            if stored is None:
+                sound = _sound(source, check=check, channel=channel)
+                if hear is not None:
+                    sound = sound.watched(hear)
+                yield _as_log_mel(sound) if takes_log_mel else sound
+                return
+            packets = stored
+        if not takes_log_mel:
             raise AudioError(
                 f"the recording holds packets of serkit's codec, but {card.name} takes sound; "
                 "choose a model that takes log-mel"
             )
+        yield _frames(packets)
 
 
-def is_packets(source: Source) -> bool:
+def is_packets(source: Recording) -> bool:
     """Whether a recording begins as a packet of the codec does, damaged or not."""
+    if isinstance(source, DecodedPackets):
+        return True
     with ExitStack() as resources:
         return _packets(source, resources) is not None
 
@@ -133,7 +141,7 @@ def window_check(window: Array) -> SoundCheck | None:
     return check
 
 
-def _packets(source: Source, resources: ExitStack) -> StoredBytes | None:
+def _packets(source: Source | DecodedSound, resources: ExitStack) -> StoredBytes | None:
     """The content of a source whose first byte is that of a packet, as of no audio format."""
     file: BinaryIO
     if isinstance(source, str | os.PathLike):
@@ -143,7 +151,7 @@ def _packets(source: Source, resources: ExitStack) -> StoredBytes | None:
             return None
     elif isinstance(source, bytes | bytearray | memoryview):
         file = io.BytesIO(source)
-    elif isinstance(source, tuple) or not hasattr(source, "seek"):
+    elif isinstance(source, tuple | DecodedSound) or not hasattr(source, "seek"):
         return None
     else:
         file = source
@@ -155,7 +163,7 @@ def _packets(source: Source, resources: ExitStack) -> StoredBytes | None:
     return content if first in FIRST_BYTES else None
 
 
-def _sound(source: Source, *, check: bool, channel: int | None) -> Stream:
+def _sound(source: Source | DecodedSound, *, check: bool, channel: int | None) -> Stream:
     truncated: list[Caution] = []
     quality = SoundCheck()
     reported = 0
@@ -169,7 +177,10 @@ def _sound(source: Source, *, check: bool, channel: int | None) -> Stream:
         reported = len(truncated)
         return new
 
-    blocks = stream(source, on_truncated=on_truncated, channel=channel)
+    if isinstance(source, DecodedSound):
+        blocks = source.blocks(on_truncated)
+    else:
+        blocks = stream(source, on_truncated=on_truncated, channel=channel)
     if not check:
         return Stream(blocks, SAMPLE_RATE, lambda: tuple(truncated), losses)
     return Stream(
@@ -184,10 +195,10 @@ def _as_log_mel(sound: Stream) -> Stream:
     return replace(sound, blocks=blocks, rate=FRAMES_PER_SECOND)
 
 
-def _decoded(content: StoredBytes) -> Stream:
+def _frames(packets: StoredBytes | DecodedPackets) -> Stream:
     from serkit.codec.decoding import Decoding
 
-    decoding = Decoding(content)
+    decoding = packets if isinstance(packets, DecodedPackets) else Decoding(packets)
     n_frames = n_reported = 0
 
     def blocks() -> Iterator[Array]:

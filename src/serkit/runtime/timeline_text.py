@@ -11,6 +11,7 @@ from typing import Any
 
 from serkit.errors import SerkitError
 from serkit.runtime.caution import Caution
+from serkit.runtime.events import Event
 from serkit.runtime.prediction import Prediction, Window
 from serkit.runtime.timeline import Segment, Timeline
 from serkit.text import printable
@@ -211,21 +212,38 @@ def overall_object(overall: Prediction) -> dict[str, Any]:
     return values if overall.reason is None else {**values, "reason": overall.reason}
 
 
+def timeline_object(timeline: Timeline) -> dict[str, Any]:
+    """A timeline as JSON values."""
+    voiced = timeline.voiced
+    return {
+        **_channel_object(timeline),
+        "model": timeline.model,
+        "duration_s": round(timeline.duration_s, _DIGITS),
+        "overall": overall_object(timeline.overall),
+        "shares": _rounded(timeline.shares),
+        "segments": [segment_object(segment) for segment in timeline.segments],
+        "windows": [window_object(window) for window in timeline.windows],
+        "voiced": voiced and [[round(s, _DIGITS) for s in stretch] for stretch in voiced],
+    }
+
+
+def event_object(event: Event) -> dict[str, Any]:
+    """An event of a stream as JSON values."""
+    values: dict[str, Any] = {"event": event.kind}
+    if event.kind == "voice":
+        return values | {"time_s": round(event.time_s, _DIGITS), "voiced": event.voiced}
+    if event.kind == "partial":
+        return values | {"label": event.label} | window_object(event.window)
+    if event.kind == "segment":
+        return values | segment_object(event.segment)
+    duration_s = round(event.overall.duration_s, _DIGITS)
+    return values | {"duration_s": duration_s} | overall_object(event.overall)
+
+
 def _object(file: str, answer: Timeline | Exception) -> dict[str, Any]:
     if isinstance(answer, Exception):
         return {"file": file, "error": str(answer)}
-    voiced = answer.voiced
-    return {
-        "file": file,
-        **_channel_object(answer),
-        "model": answer.model,
-        "duration_s": round(answer.duration_s, _DIGITS),
-        "overall": overall_object(answer.overall),
-        "shares": _rounded(answer.shares),
-        "segments": [segment_object(segment) for segment in answer.segments],
-        "windows": [window_object(window) for window in answer.windows],
-        "voiced": voiced and [[round(s, _DIGITS) for s in stretch] for stretch in voiced],
-    }
+    return {"file": file, **timeline_object(answer)}
 
 
 def _channel_object(timeline: Timeline) -> dict[str, int]:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from serkit.audio import Source
 from serkit.features import LogMelRecipe
+from serkit.runtime.decoded import Recording
 from serkit.runtime.events import Event, PartialEvent, SegmentEvent, VoiceEvent
 from serkit.runtime.listener import Listener, detector_named
 from serkit.runtime.sources import opened
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 def timeline(
     model: Recognizer,
-    source: Source,
+    source: Recording,
     settings: TimelineSettings | None = None,
     *,
     detector: VoiceDetector | str | None = "bands",

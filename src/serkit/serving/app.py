@@ -1,0 +1,206 @@
+"""The application: routes, and what is common to all requests."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
+from functools import partial
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.middleware.cors import CORSMiddleware
+from starlette.requests import Request
+from starlette.responses import JSONResponse
+
+from serkit import __version__
+from serkit.errors import SerkitError
+from serkit.serving.envelope import Envelope
+from serkit.serving.idempotency import Answers
+from serkit.serving.limits import Admission, ByteBudget, Deadline
+from serkit.serving.metrics import Metrics
+from serkit.serving.pipeline import Pipeline, Transcriber
+from serkit.serving.refusals import RefusedError, error_object, refusal_of
+from serkit.serving.routes import router
+from serkit.serving.settings import Settings
+from serkit.serving.streams import Streams
+from serkit.serving.tokens import Tokens
+from serkit.text import shown
+
+_WORKERS = 8
+_STREAM_WORKERS = 32
+
+
+class Service:
+    """All that the requests of one server share.
+
+    Args:
+        settings: Of the server.
+        transcriber: Gives the text too; None for the sound alone.
+
+    Attributes:
+        draining: Whether the server ends; then it is not ready.
+
+    Raises:
+        SerkitError: A model or the file of tokens cannot be loaded.
+    """
+
+    def __init__(self, settings: Settings, transcriber: Transcriber | None = None) -> None:
+        self.settings = settings
+        self.metrics = Metrics()
+        self.tokens = Tokens(settings.tokens)
+        self.pipeline = Pipeline(settings, self.metrics, transcriber=transcriber)
+        n_workers = settings.workers or _WORKERS
+        self.admission = Admission(settings.max_pending, n_workers)
+        self.bodies = ByteBudget(settings.max_pending * settings.max_body_bytes)
+        self.answers = Answers(settings.idempotency_s, int(settings.idempotency_mb * 1e6))
+        self._executor = ThreadPoolExecutor(n_workers, "request")
+        self._stream_executor = ThreadPoolExecutor(_STREAM_WORKERS, "stream")
+        self.streams = Streams(settings, self.pipeline, self.metrics, self._stream_executor)
+        self.draining = False
+        self.metrics.pending.set_function(lambda: self.admission.pending)
+
+    async def work(self, compute: Callable[[Deadline], bytes]) -> bytes:
+        """Compute an answer in a thread, within the deadline.
+
+        Raises:
+            RefusedError: There is no place, or no time.
+            SerkitError: The request is wrong.
+        """
+        self.admission.enter()
+        begun = time.monotonic()
+        deadline = Deadline(self.settings.deadline_s)
+        loop = asyncio.get_running_loop()
+        try:
+            running = loop.run_in_executor(self._executor, compute, deadline)
+        except BaseException:
+            self.admission.leave(0.0)
+            raise
+        # The thread keeps its place until it has noticed that its time is over.
+        running.add_done_callback(partial(self._left, begun))
+        async with _in_time(deadline):
+            return await asyncio.shield(running)
+
+    def _left(self, begun: float, running: asyncio.Future[bytes]) -> None:
+        self.admission.leave(time.monotonic() - begun)
+        if not running.cancelled():
+            running.exception()  # of a request that has been answered already, nobody asks for it
+
+    async def drain(self) -> None:
+        """Stop being ready, and send the clients of streams elsewhere."""
+        self.draining = True
+        self.metrics.draining.set(1)
+        await asyncio.sleep(self.settings.drain_delay_s)
+        await self.streams.drain()
+
+    def close(self) -> None:
+        """Finish what is in work, and end all threads and processes."""
+        self._executor.shutdown()
+        self._stream_executor.shutdown()
+        self.pipeline.close()
+
+
+@asynccontextmanager
+async def _in_time(deadline: Deadline) -> AsyncIterator[None]:
+    try:
+        async with asyncio.timeout(deadline.rest_s):
+            yield
+    except TimeoutError:
+        deadline.check()
+        raise
+
+
+def create_app(settings: Settings, *, transcriber: Transcriber | None = None) -> Any:
+    """The server as an ASGI application; its `state.service` is a `Service`.
+
+    Args:
+        settings: Of the server.
+        transcriber: Gives the text too; None for the sound alone.
+
+    Raises:
+        SerkitError: As `Service`.
+    """
+    service = Service(settings, transcriber)
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        try:
+            yield
+        finally:
+            await asyncio.to_thread(service.close)
+
+    app = FastAPI(
+        title="serkit",
+        summary="Speech emotion recognition: recordings and streams in, emotion out.",
+        version=__version__,
+        lifespan=lifespan,
+        docs_url=None,  # they load scripts from elsewhere
+        redoc_url=None,
+        openapi_tags=[
+            {"name": "recordings", "description": "A recording in, an answer out."},
+            {"name": "operation", "description": "State of the server."},
+        ],
+    )
+    app.state.service = service
+    app.include_router(router)
+    for kind, handler in _HANDLERS.items():
+        app.add_exception_handler(kind, handler)
+    if settings.cors_origins:
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=list(settings.cors_origins),
+            allow_methods=["GET", "POST"],
+            allow_headers=["Authorization", "Content-Type", "Idempotency-Key", "X-Request-Id"],
+            expose_headers=["X-Request-Id", "Retry-After", "Idempotent-Replayed"],
+        )
+    if settings.telemetry:
+        from serkit.serving.telemetry import instrument
+
+        instrument(app)
+    app.add_middleware(Envelope, service=service)
+    return app
+
+
+async def _refused(request: Request, error: Exception) -> JSONResponse:
+    refusal = refusal_of(error)
+    request.app.state.service.metrics.refusals.labels(refusal.code).inc()
+    headers = refusal.headers
+    if request.method == "POST" and not request.scope.get("serkit.body_read"):
+        headers["Connection"] = "close"  # the rest of the body is not read
+    return JSONResponse(
+        error_object(refusal.code, str(refusal)), status_code=refusal.status, headers=headers
+    )
+
+
+async def _invalid(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, RequestValidationError)  # noqa: S101 - registered for it alone
+    first = error.errors()[0]
+    name = ".".join(map(str, first["loc"][1:]))
+    message = f"{name} is {shown(first.get('input'), 80)}: {first['msg']}"
+    return await _refused(request, RefusedError(422, "parameter", message))
+
+
+async def _http(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, HTTPException)  # noqa: S101
+    code = {404: "not_found", 405: "method"}.get(error.status_code, "request")
+    response = await _refused(request, RefusedError(error.status_code, code, str(error.detail)))
+    response.headers.update(error.headers or {})
+    return response
+
+
+async def _failed(request: Request, error: Exception) -> JSONResponse:
+    logging.getLogger("serkit.serving").error("request failed", exc_info=error)
+    return await _refused(request, error)
+
+
+_HANDLERS: dict[type[Exception], Callable[[Request, Exception], Awaitable[JSONResponse]]] = {
+    SerkitError: _refused,
+    RequestValidationError: _invalid,
+    HTTPException: _http,
+    Exception: _failed,
+}

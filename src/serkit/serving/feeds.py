@@ -1,0 +1,134 @@
+"""Chunks of a stream -> events, as JSON values."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from serkit.codec import split
+from serkit.errors import AudioError, PacketError
+from serkit.runtime import LiveStream
+from serkit.runtime.events import Event
+from serkit.runtime.timeline_text import event_object, overall_object
+from serkit.serving.decoding import Array, LiveDecoder
+from serkit.serving.sessions import error_event
+
+MAX_ERRORS = 100
+"""Damaged chunks of a stream at most."""
+
+ENCODINGS: dict[str, np.dtype[Any]] = {"s16le": np.dtype("<i2"), "f32le": np.dtype("<f4")}
+"""Encodings of PCM by name."""
+
+
+class _Feed:
+    """The common part of all feeds.
+
+    Args:
+        stream: The stream.
+    """
+
+    def __init__(self, stream: LiveStream) -> None:
+        self._stream = stream
+        self._n_errors = 0
+
+    def finish(self) -> list[dict[str, Any]]:
+        """End the stream."""
+        return _objects(self._stream.finish())
+
+    def close(self) -> None:
+        """Give back what it holds."""
+
+    def overall(self) -> dict[str, Any]:
+        """The answer so far."""
+        overall = self._stream.overall()
+        return {"duration_s": round(overall.duration_s, 6), **overall_object(overall)}
+
+    def _dropped(self, code: str, error: Exception) -> dict[str, Any]:
+        """The event of a damaged chunk.
+
+        Raises:
+            Exception: There were too many.
+        """
+        self._n_errors += 1
+        if self._n_errors > MAX_ERRORS:
+            raise error
+        return error_event(code, str(error))
+
+
+class PacketFeed(_Feed):
+    """Chunks of one or more packets of the codec."""
+
+    def push(self, chunk: bytes) -> list[dict[str, Any]]:
+        """Take the packets of a chunk; what follows a damaged one is dropped with it."""
+        events: list[dict[str, Any]] = []
+        try:
+            for packet in split(chunk):
+                events += _objects(self._stream.push_packet(packet))
+        except PacketError as error:
+            events.append(self._dropped("packet", error))
+        return events
+
+
+class PcmFeed(_Feed):
+    """Chunks of samples.
+
+    Args:
+        stream: The stream.
+        encoding: `s16le` or `f32le`.
+        rate: Sampling rate in Hz.
+        n_channels: Channels, interleaved.
+    """
+
+    def __init__(self, stream: LiveStream, encoding: str, rate: int, n_channels: int) -> None:
+        super().__init__(stream)
+        self._type = ENCODINGS[encoding]
+        self._rate = rate
+        self._n_channels = n_channels
+
+    def push(self, chunk: bytes) -> list[dict[str, Any]]:
+        """Take the samples of a chunk; one that is damaged is dropped."""
+        try:
+            size = self._type.itemsize * self._n_channels
+            if len(chunk) % size:
+                raise AudioError(f"a chunk of {len(chunk)} bytes; expected a multiple of {size}")
+            samples = np.frombuffer(chunk, self._type).reshape(-1, self._n_channels)
+            return _objects(self._stream.push(samples, rate=self._rate))
+        except AudioError as error:
+            return [self._dropped("audio", error)]
+
+
+class OpusFeed(_Feed):
+    """Chunks of an Ogg or WebM file that is being recorded; a damaged one ends the stream.
+
+    Args:
+        stream: The stream.
+        decoder: The process that decodes it.
+    """
+
+    def __init__(self, stream: LiveStream, decoder: LiveDecoder) -> None:
+        super().__init__(stream)
+        self._decoder = decoder
+
+    def push(self, chunk: bytes) -> list[dict[str, Any]]:
+        """Take the next bytes."""
+        return self._pushed(self._decoder.push(chunk))
+
+    def finish(self) -> list[dict[str, Any]]:
+        """End the stream."""
+        events = self._pushed(self._decoder.finish())
+        self._decoder.close()
+        return events + super().finish()
+
+    def close(self) -> None:
+        """End the process."""
+        self._decoder.close()
+
+    def _pushed(self, parts: list[tuple[Array, int]]) -> list[dict[str, Any]]:
+        return _objects(
+            [event for part, rate in parts for event in self._stream.push(part, rate=rate)]
+        )
+
+
+def _objects(events: list[Event]) -> list[dict[str, Any]]:
+    return [event_object(event) for event in events]

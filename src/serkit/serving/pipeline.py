@@ -1,0 +1,269 @@
+"""What the server answers: decoded recordings and streams through models, and perhaps to text."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from serkit.codec.frontend import log_mel_of
+from serkit.codec.packets import Packet
+from serkit.errors import SerkitError
+from serkit.features import LogMelRecipe
+from serkit.features.whisper import scaled
+from serkit.runtime import LiveStream, Recognizer, TimelineSettings, load_backend
+from serkit.runtime.decoded import DecodedPackets, DecodedSound
+from serkit.runtime.timeline_text import overall_object, timeline_object
+from serkit.serving.batching import BatchedClassifier, Batcher
+from serkit.serving.decoding import Decoders, LiveDecoder
+from serkit.serving.limits import Deadline
+from serkit.serving.metrics import Metrics
+from serkit.serving.refusals import RefusedError
+from serkit.serving.settings import Settings
+from serkit.text import shown
+
+Array = NDArray[np.float32]
+
+OFF = "off"
+"""Name of the detector that classifies everything."""
+
+
+class Transcript(Protocol):
+    """The text of a recording."""
+
+    @property
+    def text(self) -> str:
+        """What was said."""
+
+    @property
+    def language(self) -> str | None:
+        """Its language, as ISO 639-1; None if unknown."""
+
+
+class Transcriber(Protocol):
+    """A recogniser of speech."""
+
+    def transcribe(self, log_mel: Array) -> Transcript:
+        """The text of a recording, from its log-mel in Whisper's scale, `[80, n_frames]`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What is asked about a recording.
+
+    Attributes:
+        model: Name of the model; None for the first that takes the input.
+        labels: Restrict the answer to these labels; None for all.
+        min_confidence: Give no label below this probability.
+        channel: Number of the channel, from 0; None for the mean of all.
+        detector: Of voice, for a timeline: `bands`, `silero` or `off`.
+        settings: Of a timeline.
+    """
+
+    model: str | None = None
+    labels: tuple[str, ...] | None = None
+    min_confidence: float | None = None
+    channel: int | None = None
+    detector: str = "bands"
+    settings: TimelineSettings = field(default_factory=TimelineSettings)
+
+
+class Pipeline:
+    """Models, decoding processes and queues; it answers in any number of threads.
+
+    Args:
+        settings: Of the server.
+        metrics: Of the server.
+        transcriber: Gives the text too; None for the sound alone.
+
+    Raises:
+        SerkitError: A model cannot be loaded, or two have the same name.
+    """
+
+    def __init__(
+        self, settings: Settings, metrics: Metrics, *, transcriber: Transcriber | None = None
+    ) -> None:
+        self._metrics = metrics
+        self._transcriber = transcriber
+        self._timeout_s = settings.deadline_s
+        self._batchers: list[Batcher[Any, Any]] = []
+        self.transcriber_problem: str | None = None
+        self.models: Mapping[str, Recognizer] = self._loaded(settings)
+        self.decoders = Decoders(
+            settings.decoders or os.cpu_count() or 1,
+            max_s=settings.max_duration_s,
+            memory_mb=settings.decoder_memory_mb,
+            most_live=settings.max_opus_streams,
+            on_death=metrics.decoder_deaths.inc,
+        )
+        self._payloads: Batcher[bytes, Array] = Batcher(
+            lambda packets: self.decoders.payloads(packets, timeout_s=self._timeout_s),
+            **self._options("packets", settings),
+        )
+        self._add("packets", self._payloads)
+
+    @property
+    def modalities(self) -> list[str]:
+        """What the answers are made from."""
+        return ["acoustic"] if self._transcriber is None else ["acoustic", "text"]
+
+    def recognize(self, content: bytes, question: Question, deadline: Deadline) -> dict[str, Any]:
+        """One answer for a recording, as JSON values.
+
+        Raises:
+            SerkitError: The recording or the question is wrong, or the time is over.
+        """
+        recording = self._decoded(content, question, deadline)
+        model = self.model_for(question.model, packets=isinstance(recording, DecodedPackets))
+        prediction = model(
+            recording,
+            labels=question.labels,
+            min_confidence=question.min_confidence,
+            on_seconds=deadline.check,
+        )
+        answer = {
+            **overall_object(prediction),
+            "duration_s": round(prediction.duration_s, 6),
+            "model": prediction.model,
+        }
+        return answer | self._text(recording)
+
+    def timeline(self, content: bytes, question: Question, deadline: Deadline) -> dict[str, Any]:
+        """Emotion over time in a recording, as JSON values.
+
+        Raises:
+            SerkitError: As `recognize`.
+        """
+        recording = self._decoded(content, question, deadline)
+        model = self.model_for(question.model, packets=isinstance(recording, DecodedPackets))
+        timeline = model.timeline(
+            recording,
+            question.settings,
+            detector=None if question.detector == OFF else question.detector,
+            on_seconds=deadline.check,
+        )
+        return timeline_object(timeline) | self._text(recording)
+
+    def stream(self, question: Question, *, packets: bool) -> LiveStream:
+        """A new stream of sound or packets.
+
+        Raises:
+            SerkitError: The question is wrong.
+        """
+        return LiveStream(
+            self.model_for(question.model, packets=packets),
+            question.settings,
+            None if question.detector == OFF else question.detector,
+            payloads=self._decoded_payloads,
+        )
+
+    def live_decoder(self) -> LiveDecoder:
+        """A process that decodes a live recording.
+
+        Raises:
+            RefusedError: There are too many.
+        """
+        return self.decoders.live(timeout_s=self._timeout_s)
+
+    def model_for(self, name: str | None, *, packets: bool) -> Recognizer:
+        """A model by name, or the first for an input.
+
+        Raises:
+            RefusedError: There is none.
+        """
+        if name is not None:
+            if name not in self.models:
+                raise RefusedError(
+                    404,
+                    "model_unknown",
+                    f"no model {shown(name, 80)}; expected one of {', '.join(self.models)}",
+                )
+            ranked = [self.models[name]]
+        else:
+            ranked = sorted(self.models.values(), key=lambda one: packets != takes_log_mel(one))
+        model = ranked[0]
+        if packets and not takes_log_mel(model):
+            raise RefusedError(
+                422,
+                "model",
+                f"{model.name} takes sound; choose a model that takes log-mel for packets",
+            )
+        return model
+
+    def close(self) -> None:
+        """Finish what is in the queues, and end the decoding processes."""
+        for batcher in self._batchers:
+            batcher.close()
+        self.decoders.close()
+
+    def _decoded(
+        self, content: bytes, question: Question, deadline: Deadline
+    ) -> DecodedSound | DecodedPackets:
+        with self._metrics.stage("decode"):
+            return self.decoders.recording(
+                content, channel=question.channel, timeout_s=deadline.rest_s
+            )
+
+    def _decoded_payloads(self, packets: Sequence[Packet]) -> list[Array]:
+        coded = [packet.to_bytes() for packet in packets]
+        return self._payloads.results(coded, timeout_s=self._timeout_s)
+
+    def _text(self, recording: DecodedSound | DecodedPackets) -> dict[str, Any]:
+        """The text of a recording, and what the answer is made from.
+
+        A recogniser that fails costs the text; the answer from the sound goes out.
+        """
+        if self._transcriber is None:
+            return {"modalities": ["acoustic"]}
+        try:
+            with self._metrics.stage("text"):
+                found = self._transcriber.transcribe(_log_mel(recording))
+        except Exception as error:
+            self.transcriber_problem = type(error).__name__
+            return {"modalities": ["acoustic"], "text": None, "language": None}
+        self.transcriber_problem = None
+        return {"modalities": self.modalities, "text": found.text, "language": found.language}
+
+    def _loaded(self, settings: Settings) -> dict[str, Recognizer]:
+        models: dict[str, Recognizer] = {}
+        for name in settings.models:
+            backend = load_backend(name, threads=settings.threads)
+            named = backend.card.name
+            if named in models:
+                raise SerkitError(f"two models are named {shown(named)}; expected one of each name")
+            batched = BatchedClassifier(
+                backend, timeout_s=self._timeout_s, **self._options(named, settings)
+            )
+            self._add(named, batched.batcher)
+            models[named] = Recognizer(batched)
+        return models
+
+    def _options(self, queue: str, settings: Settings) -> dict[str, Any]:
+        """Of the `Batcher` of a queue."""
+        return {
+            "name": queue,
+            "most": settings.batch_max,
+            "wait_s": settings.batch_wait_ms / 1000.0 if settings.batch_max > 1 else 0.0,
+            "most_waiting": max(1024, 4 * (settings.max_pending + settings.max_streams)),
+            "watch": self._metrics.watch(queue),
+        }
+
+    def _add(self, queue: str, batcher: Batcher[Any, Any]) -> None:
+        self._batchers.append(batcher)
+        self._metrics.watch_depth(queue, lambda: batcher.depth)
+
+
+def takes_log_mel(model: Recognizer) -> bool:
+    """Whether a model can answer to packets."""
+    return isinstance(model.card.input, LogMelRecipe)
+
+
+def _log_mel(recording: DecodedSound | DecodedPackets) -> Array:
+    """Log-mel in Whisper's scale, `[80, n_frames]`."""
+    if isinstance(recording, DecodedPackets):
+        return np.concatenate([frames for frames, _ in recording.parts], axis=1)
+    return scaled(log_mel_of(np.concatenate(recording.parts)))
