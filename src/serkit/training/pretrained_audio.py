@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 from serkit.audio import SAMPLE_RATE
 from serkit.errors import MissingExtraError, ModelError
+from serkit.hub import CardHead, Repository, opened
 from serkit.plain import is_int
 from serkit.text import one_line, printable, shortened, shown
-from serkit.training.hub import CardHead, Repository, opened
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -43,7 +43,6 @@ _CONFIG, _PREPROCESSOR, _PROCESSOR = (
 )
 _SAFE, _PICKLED = "model.safetensors", "pytorch_model.bin"
 _MAX_LAYERS = 256
-_MAX_SHARDS = 64
 # Weight normalisation of PyTorch before 2.0.
 _OLD_NAMES = {
     ".weight_g": ".parametrizations.weight.original0",
@@ -278,7 +277,7 @@ def _weight_files(source: str, repository: Repository, *, allow_pickle: bool) ->
     """The files of the weights, downloaded if need be."""
     if repository.is_snapshot:
         repository = opened(source, "*.json", "README.md", "model*.safetensors")
-    found = _shards(repository, _SAFE)
+    found = repository.parts(_SAFE)
     if found:
         return found
     if not allow_pickle:
@@ -290,36 +289,10 @@ def _weight_files(source: str, repository: Repository, *, allow_pickle: bool) ->
         )
     if repository.is_snapshot:
         repository = opened(source, "*.json", "README.md", "pytorch_model*.bin")
-    found = _shards(repository, _PICKLED)
+    found = repository.parts(_PICKLED)
     if not found:
         raise ModelError(f"{repository.name}: has neither {_SAFE} nor {_PICKLED}")
     return found
-
-
-def _shards(repository: Repository, name: str) -> list[Path]:
-    """The file of a name, or the files in its index; empty if there is none."""
-    whole = repository.file(name)
-    if whole is not None:
-        return [whole]
-    if repository.file(f"{name}.index.json") is None:
-        return []
-    stem, _, suffix = name.rpartition(".")
-    names = repository.json(f"{name}.index.json").get("weight_map")
-    pattern = re.compile(rf"{re.escape(stem)}-\d{{5}}-of-\d{{5}}\.{suffix}")
-    shards = sorted(set(map(str, names.values()))) if isinstance(names, dict) else []
-    if not shards or len(shards) > _MAX_SHARDS or not all(map(pattern.fullmatch, shards)):
-        raise ModelError(
-            f"{repository.name}: {name}.index.json names {shown(shards)}; expected 1 to "
-            f"{_MAX_SHARDS} files such as {stem}-00001-of-00002.{suffix}"
-        )
-    files = [repository.file(shard) for shard in shards]
-    missing = [shard for shard, file in zip(shards, files, strict=True) if file is None]
-    if missing:
-        raise ModelError(
-            f"{repository.name}: {missing[0]} is missing; get the whole folder, or import the "
-            "model online to resume the download"
-        )
-    return [file for file in files if file is not None]
 
 
 def _states(files: list[Path]) -> dict[str, Tensor]:
