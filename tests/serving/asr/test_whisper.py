@@ -199,6 +199,14 @@ def test_a_link_out_of_a_folder_is_not_followed(backend, whisper, converted, tmp
 
 
 @pytest.mark.parametrize("backend", ["faster-whisper", "transformers"])
+def test_a_tokenizer_that_is_too_large(backend, whisper, converted, tmp_path):
+    folder = copied(whisper if backend == "transformers" else converted, tmp_path)
+    os.truncate(folder / "tokenizer.json", (32 << 20) + 1)
+    with pytest.raises(ModelError, match="has 33,554,433 bytes; expected at most"):
+        load_asr(f"{backend}={folder}")
+
+
+@pytest.mark.parametrize("backend", ["faster-whisper", "transformers"])
 def test_an_id_is_not_downloaded_unless_told(backend, monkeypatch, tmp_path):
     import huggingface_hub
 

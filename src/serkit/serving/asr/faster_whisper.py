@@ -70,7 +70,7 @@ class FasterWhisper:
             extra="asr",
             download=download,
         )
-        if not any(repository.file(name) for name in _VOCABULARIES):
+        if not set(map(repository.file, _VOCABULARIES)) - {None}:
             raise ModelError(f"{repository.name} has no {_VOCABULARIES[0]}")
         try:
             self._model: Any = WhisperModel(

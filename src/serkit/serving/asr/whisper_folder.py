@@ -39,14 +39,14 @@ def whisper_folder(
 
     Args:
         source: A folder, or an id on the Hugging Face hub.
-        required: Files that it must have.
+        required: Files that it must have, `tokenizer.json` among them.
         patterns: Names of the files to download, `*` for any characters.
         extra: The extra that has huggingface_hub.
         download: Whether an id may be downloaded; if not, it must be in the cache.
 
     Raises:
-        ModelError: There is no such folder, a file is missing or a link out of it, or the model
-            wants other features than Whisper's.
+        ModelError: There is no such folder, a file is missing, too large or a link out of it, or
+            the model wants other features than Whisper's.
         MissingExtraError: huggingface_hub is not installed.
     """
     repository = opened(source, *patterns, download=download, extra=extra)
@@ -55,6 +55,12 @@ def whisper_folder(
             raise ModelError(
                 f"{repository.name} has no {name}; expected a folder with {', '.join(required)}"
             )
+    size = (repository.folder / TOKENIZER).stat().st_size
+    if size > MAX_TOKENIZER_BYTES:
+        raise ModelError(
+            f"{repository.name}: {TOKENIZER} has {size:,} bytes; expected at most "
+            f"{MAX_TOKENIZER_BYTES:,}"
+        )
     if repository.file(_PREPROCESSOR) is not None:
         _check_front_end(repository.name, repository.json(_PREPROCESSOR))
     return repository
