@@ -35,7 +35,7 @@ class ToyAsr:
         if order == FAIL:
             raise TranscriptionError("toy failed")
         if order == BREAK:
-            raise ZeroDivisionError
+            raise ZeroDivisionError("secret")
         if order == STOP:
             os.kill(os.getpid(), signal.SIGSTOP)
         segment = TranscriptSegment(0.0, log_mel.shape[1] / 100, f" {log_mel.shape[1]} frames")

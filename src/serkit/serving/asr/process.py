@@ -10,6 +10,7 @@ import contextlib
 import json
 import math
 import signal
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -76,7 +77,7 @@ class AsrProcess:
         self._start_timeout_s = start_timeout_s
         self._lock = threading.Lock()
         self._losses = 0
-        self._retry_at = 0.0
+        self._retry_at: float | None = None
         self._closed = False
         self._process, self._connection = self._started()
         self._ready = False
@@ -99,8 +100,20 @@ class AsrProcess:
 
     @property
     def ready(self) -> bool:
-        """Whether the next request finds a loaded recogniser, without waiting for a restart."""
-        return self._ready and not self._closed and self._process.is_alive()
+        """Whether the next request finds a loaded recogniser, without waiting for a restart.
+
+        To be asked now and then, as by a readiness probe: it starts a process whose time has come.
+        """
+        if self._closed or not self._lock.acquire(blocking=False):
+            return self._ready and not self._closed  # busy: at work, or being restarted
+        try:
+            with contextlib.suppress(TranscriptionError):
+                self._recover(time.monotonic())
+        except (EOFError, OSError, ValueError):
+            self._lose()
+        finally:
+            self._lock.release()
+        return self._ready
 
     @property
     def pid(self) -> int | None:
@@ -165,10 +178,7 @@ class AsrProcess:
         """The answer of the process, which is restarted first if need be."""
         if self._closed:
             raise TranscriptionError("speech recognition is closed")
-        if not self._process.is_alive() and self._ready:
-            self._lose()  # it died between two requests
-        if not self._ready:
-            self._wait_for_restart(deadline)
+        self._recover(deadline)
         request = {"language": language, "n_frames": log_mel.shape[1]}
         # A pipe has no deadline for writing: a process that does not read is killed.
         watch = threading.Timer(deadline - time.monotonic(), self._process.kill)
@@ -180,14 +190,26 @@ class AsrProcess:
             watch.cancel()
         return self._receive(deadline)
 
-    def _wait_for_restart(self, deadline: float) -> None:
-        if not self._process.is_alive():
+    def _recover(self, deadline: float) -> None:
+        """Start the process if it has died, and wait until it has loaded.
+
+        Raises:
+            TranscriptionError: It is started again later, or still loads.
+            EOFError: It died while it loaded; also OSError.
+            ValueError: It loaded something else.
+        """
+        if self._ready and not self._process.is_alive():
+            self._lose()  # it died between two requests
+        if self._ready:
+            return
+        if self._retry_at is not None:
             wait_s = self._retry_at - time.monotonic()
             if wait_s > 0.0:
                 raise TranscriptionError(
                     f"speech recognition died {self._losses} times in a row; it is started again "
                     f"in {math.ceil(wait_s)} s"
                 )
+            self._retry_at = None
             self._process, self._connection = self._started()
         if not self._connection.poll(max(0.0, deadline - time.monotonic())):
             if time.monotonic() < self._load_by:
@@ -235,9 +257,9 @@ class AsrProcess:
         """Replace the process; after several losses in a row, only later."""
         self._stop()
         self._losses += 1
-        wait_s = min(_MAX_WAIT_S, 2.0 ** (self._losses - _FREE_LOSSES))
-        if self._losses > _FREE_LOSSES:
-            self._retry_at = time.monotonic() + wait_s
+        more = self._losses - _FREE_LOSSES
+        if more > 0:
+            self._retry_at = time.monotonic() + min(_MAX_WAIT_S, 2.0 ** min(more, 10))
         elif not self._closed:
             self._process, self._connection = self._started()
 
@@ -257,7 +279,7 @@ def _serve(connection: Connection, load: Callable[[], Asr | None]) -> None:
     def send(message: dict[str, Any]) -> None:
         connection.send_bytes(json.dumps(message).encode())
 
-    with contextlib.suppress(EOFError, OSError):
+    try:
         try:
             asr = load()
             if asr is None:
@@ -274,6 +296,14 @@ def _serve(connection: Connection, load: Callable[[], Asr | None]) -> None:
                 send(asdict(asr.transcribe(log_mel, language=request["language"])))
             except (AudioError, TranscriptionError) as error:
                 send(_error(error))
+    except (EOFError, OSError):
+        return  # the server has gone
+    except Exception as error:
+        # Its message may hold what was said. Written before the pipe closes, on which the server
+        # kills this process.
+        name = type(error).__name__
+        print(f"the process of speech recognition fails: {name}", file=sys.stderr, flush=True)
+        sys.exit(1)
 
 
 def _without_core_dump() -> None:

@@ -86,20 +86,19 @@ class Transcript:
 
 
 class Asr(Protocol):
-    """A speech recogniser that takes log-mel frames.
-
-    Attributes:
-        name: Backend and model, for people.
-        n_mels: Mel bands that it takes: 80, or 128 for large-v3.
-        languages: Codes of the languages it knows.
-    """
+    """A speech recogniser that takes log-mel frames."""
 
     @property
-    def name(self) -> str: ...  # noqa: D102
+    def name(self) -> str:
+        """Backend and model, for people."""
+
     @property
-    def n_mels(self) -> int: ...  # noqa: D102
+    def n_mels(self) -> int:
+        """Mel bands that it takes: 80, or 128 for large-v3."""
+
     @property
-    def languages(self) -> tuple[str, ...]: ...  # noqa: D102
+    def languages(self) -> tuple[str, ...]:
+        """Codes of the languages it knows."""
 
     def transcribe(self, log_mel: Array, *, language: str | None = None) -> Transcript:
         """Transcribe a recording.
