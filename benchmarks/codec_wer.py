@@ -1,13 +1,14 @@
-"""WER on coded speech.
+"""WER on coded speech, as AMSER's figure 1.
 
 The cost of coding is the difference to uncoded log-mel; the cost of log-mel and its preview is the
 difference of uncoded log-mel to the original. pocketsphinx recognises sound, of log-mel the
 Griffin-Lim preview. Whisper recognises the decoded log-mel. The shipped basis was not learned on
-any of the speakers.
+any of the speakers of `transcribed`.
 
-Needs transcribed clips (a folder `transcribed` with `transcripts.tsv`: file, speaker, text), PyAV,
-pocketsphinx and jiwer, and for Whisper a folder with its weights as transformers saves them:
-SERKIT_CORPORA=/folder [SERKIT_WHISPER=/folder/whisper-base] python benchmarks/codec_wer.py
+Needs PyAV, pocketsphinx, jiwer and transformers, and a corpus of transcribed English:
+`transcribed=FOLDER` (with `transcripts.tsv`: file, speaker, text; the default, in SERKIT_CORPORA),
+`librispeech=LibriSpeech/test-clean` or `common_voice=cv-corpus/en`:
+python benchmarks/codec_wer.py [CORPUS=FOLDER] [--clips N] [--whisper faster-whisper=FOLDER]
 """
 
 from __future__ import annotations
@@ -16,10 +17,12 @@ import os
 
 os.environ["OMP_NUM_THREADS"] = "1"
 
-import csv
+import argparse
+import io
+import json
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -32,24 +35,29 @@ from serkit.codec import (
     decode,
     encode_basis,
     encode_low_rank,
-    griffin_lim,
     log_mel_of,
     normalised,
     shipped_basis,
+    write_at_rate,
 )
+from serkit.corpora import TranscribedClip, load_transcribed
 from serkit.metrics import clustered_intervals
+from serkit.serving.asr import Asr, load_asr
+from serkit.serving.asr.pocketsphinx import Pocketsphinx
 from serkit.training import worker_pool
 
-from harness import machine, versions, write_result
+from harness import RESULTS, machine, versions, write_result
 from peers.opus import OPUS_KBPS, RATE, through_opus
-from peers.recognisers import pocketsphinx_text, whisper_text
-from peers.wer import WordErrors, word_errors
+from peers.wer import WordErrors, normaliser, word_errors
 
 Array = NDArray[np.float32]
 
 QUALITIES = (2, 4, 5, 7, 9)
+BASIS_KBPS = (1.0, 1.5, 2.0, 3.0)
 SVDQ_ERROR = 0.09
-SVD_RATIO = 0.125
+SVD_RATIOS = (0.0625, 0.125, 0.25, 0.5, 1.0)
+# With fewer speakers a bootstrap over them has too few distinct resamples.
+MIN_SPEAKERS = 5
 REPEATED = 8
 ORIGINAL, UNCODED = "original, 16-bit PCM", "log-mel, not coded"
 
@@ -67,14 +75,6 @@ class Received:
     size: int | None
     log_mel: Array
     sound: Array | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Clip:
-    """A recording and its transcript."""
-
-    path: Path
-    text: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +102,13 @@ def packets(encode: Callable[[Array], bytes], samples: Array) -> Received:
     return Received(len(stream), decode(stream).log_mel)
 
 
+def basis_at(kbps: float, samples: Array) -> bytes:
+    """Packets of the mode `basis` at a rate."""
+    out = io.BytesIO()
+    write_at_rate(out, lambda: [samples], kbps)
+    return out.getvalue()
+
+
 def opus(kbps: int, samples: Array) -> Received:
     """Opus."""
     size, sound = through_opus(samples, kbps)
@@ -115,46 +122,57 @@ CONDITIONS: dict[str, Callable[[Array], Received]] = {
         f"basis, quality {quality}": partial(packets, partial(encode_basis, quality=quality))
         for quality in QUALITIES
     },
+    **{f"basis, {kbps:g} kbit/s": partial(packets, partial(basis_at, kbps)) for kbps in BASIS_KBPS},
     f"svdq, error {SVDQ_ERROR}": partial(packets, partial(encode_low_rank, rmse=SVDQ_ERROR)),
-    f"svd (AMSER), r/k {100 * SVD_RATIO:g} %": partial(
-        packets, partial(encode_low_rank, ratio=SVD_RATIO)
-    ),
+    **{
+        f"svd (AMSER), r/k {100 * ratio:g} %": partial(
+            packets, partial(encode_low_rank, ratio=ratio)
+        )
+        for ratio in SVD_RATIOS
+    },
     **{f"Opus, {kbps} kbit/s": partial(opus, kbps) for kbps in OPUS_KBPS},
 }
 
 
-def transcribed(folder: Path) -> list[Clip]:
-    """The clips listed in `transcripts.tsv`.
-
-    Raises:
-        SystemExit: The list is missing.
-    """
-    table = folder / "transcripts.tsv"
-    if not table.is_file():
-        raise SystemExit(f"{table} is missing; set SERKIT_CORPORA to the folder of corpora")
-    with table.open(encoding="utf-8", newline="") as file:
-        rows = csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE)
-        return [Clip(folder / row["file"], row["text"]) for row in rows]
+@cache
+def recogniser(spec: str) -> Asr:
+    """A recogniser, loaded once per process."""
+    asr = load_asr(spec)
+    if asr is None:
+        raise SystemExit("--whisper is none; expected faster-whisper=FOLDER or transformers=FOLDER")
+    return asr
 
 
-def hear(whisper: Path | None, task: tuple[Clip, str]) -> Heard:
+@cache
+def pocketsphinx() -> Pocketsphinx:
+    """pocketsphinx, loaded once per process."""
+    return Pocketsphinx()
+
+
+def hear(whisper: str | None, task: tuple[TranscribedClip, str]) -> Heard:
     """Code a clip and recognise the result."""
     clip, condition = task
-    received = CONDITIONS[condition](read(clip.path))
-    sound = griffin_lim(received.log_mel) if received.sound is None else received.sound
+    received = CONDITIONS[condition](read(clip.audio))
+    if received.sound is None:
+        text = pocketsphinx().transcribe(received.log_mel).text
+    else:
+        text = pocketsphinx().transcribe_sound(received.sound)
     return Heard(
         received.size,
-        pocketsphinx_text(sound),
-        whisper_text(received.log_mel, whisper) if whisper else None,
+        text,
+        recogniser(whisper).transcribe(received.log_mel, language="en").text if whisper else None,
     )
 
 
-def figures(errors: dict[str, list[WordErrors]], condition: str) -> dict[str, Any]:
-    """WER, and its differences to the original and to uncoded log-mel, with intervals over clips.
+def figures(
+    errors: dict[str, list[WordErrors]], condition: str, clusters: Sequence[int]
+) -> dict[str, Any]:
+    """WER, and its differences to the original and to uncoded log-mel, with intervals.
 
     Args:
         errors: Errors per clip, by condition.
         condition: The condition to report.
+        clusters: What each clip is resampled with: the number of its speaker, or its own.
     """
 
     def of(name: str) -> list[int]:
@@ -162,32 +180,51 @@ def figures(errors: dict[str, list[WordErrors]], condition: str) -> dict[str, An
 
     spoken = [clip.spoken for clip in errors[condition]]
     by_clip = np.array([of(condition), of(ORIGINAL), of(UNCODED), spoken]).T
+    by_cluster = np.zeros((max(clusters) + 1, by_clip.shape[1]), by_clip.dtype)
+    np.add.at(by_cluster, list(clusters), by_clip)
 
     def metrics(total: NDArray[Any]) -> Sequence[float]:
         wer, original, log_mel = total[:3] / total[3]
         return [wer, wer - original, wer - log_mel]
 
-    intervals = clustered_intervals(metrics, by_clip)
+    intervals = clustered_intervals(metrics, by_cluster)
     names = ("wer", "against_original", "against_log_mel")
     return {
         name: {"value": value, "interval": [i.low, i.high] if i else None}
         for name, value, i in zip(names, metrics(by_clip.sum(axis=0)), intervals, strict=True)
     } | {
         kind: sum(asdict(clip)[kind] for clip in errors[condition])
-        for kind in ("substituted", "deleted", "inserted")
+        for kind in ("substituted", "deleted", "inserted", "correct")
     }
+
+
+def clustered(clips: Sequence[TranscribedClip]) -> tuple[str, list[int]]:
+    """Whether intervals resample speakers or clips, and the number of each clip's cluster."""
+    speakers = list(dict.fromkeys(clip.speaker for clip in clips))
+    if len(speakers) < MIN_SPEAKERS:
+        return "clips", list(range(len(clips)))
+    return "speakers", [speakers.index(clip.speaker) for clip in clips]
 
 
 def main() -> None:
     """Recognise every clip under every condition."""
-    folder = Path(os.environ.get("SERKIT_CORPORA", ".")) / "transcribed"
-    whisper = Path(os.environ["SERKIT_WHISPER"]) if os.environ.get("SERKIT_WHISPER") else None
-    clips = transcribed(folder)
+    options = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    default = f"transcribed={Path(os.environ.get('SERKIT_CORPORA', '.')) / 'transcribed'}"
+    options.add_argument("corpus", nargs="?", default=default, help="NAME=FOLDER")
+    options.add_argument("--clips", type=int, help="number of clips, spread evenly")
+    options.add_argument("--whisper", help="faster-whisper=FOLDER or transformers=FOLDER")
+    asked = options.parse_args()
+    corpus = load_transcribed(asked.corpus)
+    if corpus.language != "en":
+        raise SystemExit(f"the language is {corpus.language}; the recognisers are measured on en")
+    n_clips = min(asked.clips or len(corpus.clips), len(corpus.clips))
+    places = np.linspace(0, len(corpus.clips) - 1, n_clips).round().astype(int)
+    clips = [corpus.clips[i] for i in places]
     tasks = [(clip, condition) for condition in CONDITIONS for clip in clips]
     # Some are recognised again in reverse order, to check that the result is repeatable.
     again = [(clip, UNCODED) for clip in reversed(clips[:REPEATED])]
     with worker_pool(os.cpu_count() or 1) as pool:
-        texts = pool.map(partial(hear, whisper), tasks + again, chunksize=2)
+        texts = pool.map(partial(hear, asked.whisper), tasks + again, chunksize=2)
         recognised_clips = list(track(texts, "Recognising", len(tasks) + len(again)))
     by_condition = {
         condition: recognised_clips[i * len(clips) : (i + 1) * len(clips)]
@@ -195,44 +232,52 @@ def main() -> None:
     }
     if recognised_clips[len(tasks) :] != by_condition[UNCODED][:REPEATED][::-1]:
         raise SystemExit("two runs on the same speech differ; the figures are not repeatable")
-    seconds = sum(len(read(clip.path)) for clip in clips) / RATE
+    seconds = sum(len(read(clip.audio)) for clip in clips) / RATE
     recognised = {
         "pocketsphinx": {
             c: [h.pocketsphinx for h in answers] for c, answers in by_condition.items()
         }
     }
-    if whisper:
+    if asked.whisper:
         recognised["whisper"] = {
             c: [h.whisper or "" for h in answers] for c, answers in by_condition.items()
         }
+    normalise = normaliser(Path(asked.whisper.partition("=")[2]) if asked.whisper else None)
     errors = {
         name: {
-            condition: [word_errors(clip.text, t) for clip, t in zip(clips, texts, strict=True)]
+            condition: [
+                word_errors(clip.text, text, normalise)
+                for clip, text in zip(clips, texts, strict=True)
+            ]
             for condition, texts in texts_by_condition.items()
         }
         for name, texts_by_condition in recognised.items()
     }
+    over, clusters = clustered(clips)
     rows = []
     for condition, answers in by_condition.items():
         sizes = [h.size for h in answers if h.size is not None]
         rows.append(
             {"speech": condition, "kbps": 8e-3 * sum(sizes) / seconds if sizes else None}
-            | {name: figures(by_clip, condition) for name, by_clip in errors.items()}
+            | {name: figures(found, condition, clusters) for name, found in errors.items()}
         )
-    packages = ["serkit", "numpy", "av", "pocketsphinx", "jiwer"]
-    write_result(
-        "codec_wer",
-        {
-            "machine": machine(),
-            "versions": versions(packages + (["torch", "transformers"] if whisper else [])),
-            "clips": len(clips),
-            "seconds": seconds,
-            "words": sum(e.spoken for e in errors["pocketsphinx"][ORIGINAL]),
-            "basis": shipped_basis().digest.hex(),
-            "whisper": whisper.name if whisper else None,
-            "rows": rows,
-        },
-    )
+    packages = ["serkit", "numpy", "av", "pocketsphinx", "jiwer", "transformers"]
+    result = {
+        "machine": machine(),
+        "versions": versions(packages + (["faster-whisper"] if asked.whisper else [])),
+        "clips": len(clips),
+        "of_clips": len(corpus.clips),
+        "speakers": len({clip.speaker for clip in clips}),
+        "intervals_over": over,
+        "seconds": seconds,
+        "words": sum(e.spoken for e in errors["pocketsphinx"][ORIGINAL]),
+        "basis": shipped_basis().digest.hex(),
+        "whisper": recogniser(asked.whisper).name if asked.whisper else None,
+        "rows": rows,
+    }
+    path = RESULTS / "codec_wer.json"
+    measured = json.loads(path.read_text())["corpora"] if path.exists() else {}
+    write_result("codec_wer", {"corpora": measured | {corpus.name: result}})
 
 
 if __name__ == "__main__":

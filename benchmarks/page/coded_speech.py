@@ -19,6 +19,27 @@ from page.markdown import (
 from page.names import corpus_name
 from page.section import Results, Section
 
+# Title, what is known about the corpus, and the argument of the benchmark, in the order of the
+# page. The published figures are those of AMSER's abstract.
+WORD_CORPORA = {
+    "transcribed": (
+        "Read English",
+        "LJSpeech, LibriVox and LibriSpeech, most of it of one speaker; the shipped basis was not "
+        "learned on any of them.",
+        "",
+    ),
+    "librispeech": (
+        "LibriSpeech",
+        "AMSER reports 4.68 % with Whisper.",
+        "librispeech=LibriSpeech/test-clean",
+    ),
+    "common_voice": (
+        "Common Voice",
+        "AMSER reports 10.69 % with Whisper.",
+        "common_voice=cv-corpus/en",
+    ),
+}
+
 
 def section(results: Results) -> Section:
     """UA and WER per codec and rate."""
@@ -32,7 +53,8 @@ def _overview(results: Results) -> str:
         return ""
     curve, emotions = results["rate_distortion"]["tables"][-1], results["codec_ua"]
     ua = {row["name"]: row["ua"] for row in emotions["rows"]}
-    wer = {row["speech"].removeprefix("original, "): row for row in results["codec_wer"]["rows"]}
+    read = results["codec_wer"]["corpora"].get("transcribed", {"rows": []})
+    wer = {row["speech"].removeprefix("original, "): row for row in read["rows"]}
     rows = []
     for row in curve["rows"]:
         name = setting_name(row)
@@ -108,9 +130,35 @@ def _ua(row: dict[str, Any]) -> str:
 
 def _words(results: Results) -> str:
     heading = "## Words"
-    result = results.get("codec_wer")
-    if result is None:
+    if "codec_wer" not in results:
         return blocks(heading, missing("python benchmarks/codec_wer.py"))
+    measured = results["codec_wer"]["corpora"]
+    return blocks(
+        heading,
+        paragraph(
+            "Word error rate (WER) on coded speech, the question of AMSER's figure 1: substituted, "
+            "deleted and inserted words by the number of words spoken. The paper's equation 5 "
+            "writes the latter as S + D + C, where every word spoken is either substituted, "
+            "deleted or correct. Texts are compared after Whisper's normaliser of English without "
+            "its table of British spellings, unless a folder of Whisper has it."
+        ),
+        paragraph(
+            "pocketsphinx has its English model. Log-mel, coded or not, is converted to sound for "
+            "it by the Griffin-Lim preview; the row of uncoded log-mel shows the cost of the "
+            "preview alone. Opus and PCM are recognised from their own sound; of Opus only the "
+            "packets are counted. Whisper takes the decoded log-mel itself. Intervals are paired "
+            "for differences."
+        ),
+        *(_corpus(name, measured.get(name)) for name in WORD_CORPORA),
+    )
+
+
+def _corpus(name: str, result: dict[str, Any] | None) -> str:
+    title, told, option = WORD_CORPORA[name]
+    heading = f"### {title}"
+    command = f"python benchmarks/codec_wer.py {option}".strip()
+    if result is None:
+        return blocks(heading, paragraph(told), missing(command))
     rows = []
     for row in result["rows"]:
         sphinx, whisper = row["pocketsphinx"], row.get("whisper")
@@ -131,28 +179,25 @@ def _words(results: Results) -> str:
         "speech", "kbit/s", "WER %", "difference to the original", "difference to log-mel",
         "Whisper, WER %", "Whisper, difference to log-mel",
     ]  # fmt: skip
-    whisper = (
-        f"Whisper is `{result['whisper']}` and takes the decoded log-mel directly."
+    some = f" of {result['of_clips']}" if result["clips"] < result["of_clips"] else ""
+    over = result["intervals_over"]
+    text = (
+        f"{result['clips']}{some} clips of {plural(result['speakers'], 'speaker')}, "
+        f"{result['words']} words, {result['seconds'] / 60:.1f} minutes. {told} Intervals resample "
+        + (over if over == "speakers" else f"{over} and do not cover other speakers")
+        + "."
+    )
+    whisper_line = (
+        f"Whisper is `{result['whisper']}`."
         if result["whisper"]
-        else "The Whisper columns are empty because its weights were not available; with a folder "
-        "of weights as transformers saves them, run "
-        "`SERKIT_WHISPER=/folder/whisper-base python benchmarks/codec_wer.py`."
+        else "The Whisper columns are empty, as its weights were not available here: "
+        f"`{command} --whisper faster-whisper=FOLDER`."
     )
     return blocks(
         heading,
-        paragraph(
-            f"Word error rate of pocketsphinx with its English model on {result['clips']} clips of "
-            f"read English ({result['words']} words, {result['seconds'] / 60:.1f} minutes, most "
-            "of one speaker). Log-mel, coded or not, is converted to sound by the Griffin-Lim "
-            "preview; the second row shows the cost of the preview alone. Opus and PCM are "
-            "recognised from their own sound; of Opus only the packets are counted. The shipped "
-            "basis was not learned on any of the speakers. Texts are compared in lower case, split "
-            "at all characters but letters, digits and apostrophes inside a word; numbers stay as "
-            "written. Intervals resample clips, paired for differences, and do not cover other "
-            "speakers."
-        ),
+        paragraph(text),
         table(header, rows),
-        paragraph(whisper),
+        paragraph(whisper_line),
         conditions(result),
     )
 

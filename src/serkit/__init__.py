@@ -26,6 +26,7 @@ if TYPE_CHECKING:
         ProtocolError,
         RecipeError,
         SerkitError,
+        TranscriptionError,
     )
     from serkit.features import FeatureRecipe
     from serkit.runtime import (
@@ -54,6 +55,7 @@ _EXPORTS: dict[str, tuple[str, ...]] = {
         "ProtocolError",
         "RecipeError",
         "SerkitError",
+        "TranscriptionError",
     ),
     "serkit.features": ("FeatureRecipe",),
     "serkit.runtime": (
@@ -103,6 +105,7 @@ __all__ = [
     "SerkitError",
     "Timeline",
     "TimelineSettings",
+    "TranscriptionError",
     "Window",
     "available_models",
     "load",

@@ -10,6 +10,7 @@
     ├── ProtocolError      an evaluation would leak or cannot be run
     ├── ProfileError       a user's profile is damaged or does not fit the model
     ├── RecipeError        a feature or training recipe is invalid
+    ├── TranscriptionError speech recognition failed or took too long
     └── MissingExtraError  an optional dependency is not installed
 
 A message says what is wrong, what was expected and what to do.
@@ -48,6 +49,10 @@ class ProfileError(SerkitError, ValueError):
 
 class RecipeError(SerkitError, ValueError):
     """A feature or training recipe is invalid."""
+
+
+class TranscriptionError(SerkitError, RuntimeError):
+    """Speech recognition failed, took too long, or does not know the language."""
 
 
 class MissingExtraError(SerkitError, ImportError):

@@ -196,7 +196,7 @@ def test_codec(results):
     ablation = files["results/codec.md"].split("## ")[3]
     assert row_of(ablation, "+ cosine transform") == ["3.00", "-25 %", "5.00", ""]
     speech = files["results/coded-speech.md"]
-    overview, emotions, words = speech.split("## ")[1:]
+    overview, emotions, words = speech.split("\n## ")[1:]
     assert row_of(overview, "basis, quality 4") == [
         "1.50", "0.105", "76.0", "76.5", "33.3", "1.41",
     ]  # fmt: skip
@@ -493,3 +493,23 @@ def test_networks_on_waveforms(results):
         "5.1",
     ]
     assert "+3.0 (+1.0 to +5.0) points, p 0.0123 (sign flips over 24 speakers)" in student
+
+
+def test_words_of_corpora_measured_and_not(results):
+    text = site(results)["results/coded-speech.md"]
+    read, not_measured = text.split("### LibriSpeech")
+    assert row_of(read[read.index("### Read English") :], "basis, quality 4") == [
+        "1.41", "33.3 (29.3 to 37.3)", "+5.5 (+3.5 to +7.5)", "+5.5 (+3.5 to +7.5)", "", "",
+    ]  # fmt: skip
+    command = "codec_wer.py librispeech=LibriSpeech/test-clean"
+    assert f"*Not measured yet:* `python benchmarks/{command}`" in not_measured
+    assert "codec_wer.py --whisper faster-whisper=FOLDER" in " ".join(read.split())
+    entry = results["codec_wer"]["corpora"]["transcribed"]
+    results["codec_wer"]["corpora"]["librispeech"] = entry | {
+        "clips": 20, "speakers": 12, "intervals_over": "speakers", "whisper": "a Whisper",
+        "rows": [row | {"whisper": row["pocketsphinx"]} for row in entry["rows"]],
+    }  # fmt: skip
+    text = site(results)["results/coded-speech.md"].split("### LibriSpeech")[1]
+    assert "20 of 41 clips of 12 speakers" in text and "Intervals resample speakers." in text
+    assert row_of(text, "basis, quality 4")[-2:] == ["33.3 (29.3 to 37.3)", "+5.5 (+3.5 to +7.5)"]
+    assert "Whisper is `a Whisper`." in text

@@ -23,8 +23,8 @@ from serkit.compression.classifier_export import export_classifier, save_classif
 from serkit.compression.imported_card import card_of, named
 from serkit.compression.onnx_integers import in_bits
 from serkit.errors import ModelError
+from serkit.hub import CardHead
 from serkit.runtime import OnnxBackend, Recognizer
-from serkit.training.hub import CardHead
 from serkit.training.pretrained_audio import load_audio
 
 RATE = 16_000

@@ -11,8 +11,8 @@ from safetensors.torch import load_file, save_file
 
 from audio_toys import EMOTIONS, configuration, make_classifier, make_dimensional, preprocessor
 from serkit.errors import ModelError
+from serkit.hub import CardHead, head_of, opened
 from serkit.training.audio_configuration import FAMILIES, WAVEFORM_FAMILIES
-from serkit.training.hub import CardHead, head_of, opened
 from serkit.training.pretrained_audio import load_audio
 
 

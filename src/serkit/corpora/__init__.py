@@ -16,6 +16,7 @@ from serkit.corpora.registry import (
 from serkit.corpora.stretches import Stretch, pieces
 from serkit.corpora.survey import Stats, Survey, audio_files, count, inspect
 from serkit.corpora.texts import as_texts, dialogues, text_hash, text_key, without_tested
+from serkit.corpora.transcribed import TranscribedClip, TranscribedCorpus, load_transcribed
 from serkit.corpora.utterances import Corpus, CorpusInfo, Oddity, Utterance
 
 __all__ = [
@@ -28,6 +29,8 @@ __all__ = [
     "Stats",
     "Stretch",
     "Survey",
+    "TranscribedClip",
+    "TranscribedCorpus",
     "Utterance",
     "as_texts",
     "audio_files",
@@ -40,6 +43,7 @@ __all__ = [
     "label_of",
     "load",
     "load_labelled",
+    "load_transcribed",
     "merge",
     "names",
     "pieces",

@@ -57,7 +57,12 @@ def decoded(content: bytes) -> str:
 
 
 def rows_of(
-    path: Path, root: Path, columns: Sequence[str], oddities: list[Oddity]
+    path: Path,
+    root: Path,
+    columns: Sequence[str],
+    oddities: list[Oddity],
+    *,
+    tabs: bool = False,
 ) -> Iterator[tuple[int, Mapping[str, str]]]:
     """Rows of a published CSV file.
 
@@ -66,12 +71,16 @@ def rows_of(
         root: The corpus's folder.
         columns: Names of the columns to read, not case-sensitive.
         oddities: List that an unreadable file, missing columns and incomplete rows are added to.
+        tabs: Whether cells are separated by tabs, with quotation marks as part of the text.
 
     Yields:
         The line in which a row starts, and its stripped cells by column.
     """
     try:
-        table = csv.reader(io.StringIO(decoded(content_of(path, root)), newline=""))
+        file = io.StringIO(decoded(content_of(path, root)), newline="")
+        table = (
+            csv.reader(file, delimiter="\t", quoting=csv.QUOTE_NONE) if tabs else csv.reader(file)
+        )
         header = [name.strip().lower() for name in next(table, [])]
         missing = [name for name in columns if name.lower() not in header]
         if missing:

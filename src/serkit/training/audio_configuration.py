@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 from serkit.audio import SAMPLE_RATE
 from serkit.errors import ModelError
+from serkit.hub import Repository
 from serkit.plain import is_int
 from serkit.text import shown
-from serkit.training.hub import Repository
 
 if TYPE_CHECKING:
     from torch import nn

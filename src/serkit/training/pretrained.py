@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from serkit.errors import MissingExtraError, ModelError
+from serkit.hub import Repository, name_of, opened
 from serkit.text import one_line, printable, shortened, shown
-from serkit.training.hub import Repository, name_of, opened
 
 if TYPE_CHECKING:
     from torch import nn

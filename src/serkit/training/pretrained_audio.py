@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from serkit.errors import MissingExtraError, ModelError
+from serkit.hub import CardHead, opened
 from serkit.memory import available_bytes
 from serkit.text import one_line, printable, shortened, shown
 from serkit.training.audio_configuration import (
@@ -19,7 +20,6 @@ from serkit.training.audio_configuration import (
     family_of,
     front_end_of,
 )
-from serkit.training.hub import CardHead, opened
 from serkit.training.pretrained_weights import (
     MAX_WEIGHT_BYTES,
     Difference,

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from serkit.errors import ModelError
+from serkit.hub import Repository, opened
 from serkit.text import printable, shortened, shown
-from serkit.training.hub import Repository, opened
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -18,7 +18,6 @@ MAX_WEIGHT_BYTES = 2_000_000_000
 """Weights in float32, at most: an ONNX file has at most 2 GiB."""
 
 _SAFE, _PICKLED = "model.safetensors", "pytorch_model.bin"
-_MAX_SHARDS = 64
 # Replaces masked frames in training, and is not used otherwise.
 _UNUSED = re.compile(r"(^|\.)masked_spec_embed$")
 
@@ -36,7 +35,7 @@ def weight_files(source: str, repository: Repository, *, allow_pickle: bool) -> 
     """
     if repository.is_snapshot:
         repository = opened(source, "*.json", "README.md", "model*.safetensors")
-    found = _shards(repository, _SAFE)
+    found = repository.parts(_SAFE)
     if found:
         return found
     if not allow_pickle:
@@ -48,36 +47,10 @@ def weight_files(source: str, repository: Repository, *, allow_pickle: bool) -> 
         )
     if repository.is_snapshot:
         repository = opened(source, "*.json", "README.md", "pytorch_model*.bin")
-    found = _shards(repository, _PICKLED)
+    found = repository.parts(_PICKLED)
     if not found:
         raise ModelError(f"{repository.name}: has neither {_SAFE} nor {_PICKLED}")
     return found
-
-
-def _shards(repository: Repository, name: str) -> list[Path]:
-    """The file of a name, or the files in its index; empty if there is none."""
-    whole = repository.file(name)
-    if whole is not None:
-        return [whole]
-    if repository.file(f"{name}.index.json") is None:
-        return []
-    stem, _, suffix = name.rpartition(".")
-    names = repository.json(f"{name}.index.json").get("weight_map")
-    pattern = re.compile(rf"{re.escape(stem)}-\d{{5}}-of-\d{{5}}\.{suffix}")
-    shards = sorted(set(map(str, names.values()))) if isinstance(names, dict) else []
-    if not shards or len(shards) > _MAX_SHARDS or not all(map(pattern.fullmatch, shards)):
-        raise ModelError(
-            f"{repository.name}: {name}.index.json names {shown(shards)}; expected 1 to "
-            f"{_MAX_SHARDS} files such as {stem}-00001-of-00002.{suffix}"
-        )
-    files = [repository.file(shard) for shard in shards]
-    missing = [shard for shard, file in zip(shards, files, strict=True) if file is None]
-    if missing:
-        raise ModelError(
-            f"{repository.name}: {missing[0]} is missing; get the whole folder, or import the "
-            "model online to resume the download"
-        )
-    return [file for file in files if file is not None]
 
 
 def read_weights(files: list[Path]) -> dict[str, Tensor]:

@@ -14,6 +14,7 @@ from serkit.text import one_line, printable, shortened, shown
 
 _MAX_README = 1 << 20
 _MAX_JSON = 1 << 20
+_MAX_PARTS = 64
 _ID = re.compile(r"[A-Za-z0-9][\w.-]{0,95}(/[A-Za-z0-9][\w.-]{0,95})?")
 
 
@@ -83,6 +84,38 @@ class Repository:
             raise ModelError(f"{path}: is {shown(values, 80)}; expected a JSON object")
         return values
 
+    def parts(self, name: str) -> list[Path]:
+        """The file of a name, or the files in its index; empty if there is neither.
+
+        Args:
+            name: Name of a file of weights, such as `model.safetensors`.
+
+        Raises:
+            ModelError: The index is malformed, or a file of it is missing or a link to elsewhere.
+        """
+        whole = self.file(name)
+        if whole is not None:
+            return [whole]
+        if self.file(f"{name}.index.json") is None:
+            return []
+        stem, _, suffix = name.rpartition(".")
+        names = self.json(f"{name}.index.json").get("weight_map")
+        pattern = re.compile(rf"{re.escape(stem)}-\d{{5}}-of-\d{{5}}\.{suffix}")
+        parts = sorted(set(map(str, names.values()))) if isinstance(names, dict) else []
+        if not parts or len(parts) > _MAX_PARTS or not all(map(pattern.fullmatch, parts)):
+            raise ModelError(
+                f"{self.name}: {name}.index.json names {shown(parts)}; expected 1 to "
+                f"{_MAX_PARTS} files such as {stem}-00001-of-00002.{suffix}"
+            )
+        files = [self.file(part) for part in parts]
+        missing = [part for part, file in zip(parts, files, strict=True) if file is None]
+        if missing:
+            raise ModelError(
+                f"{self.name}: {missing[0]} is missing; get the whole folder, or import the "
+                "model online to resume the download"
+            )
+        return [file for file in files if file is not None]
+
     def head(self) -> CardHead:
         """The head of its model card; empty if there is none, or it is malformed."""
         path = self.file("README.md")
@@ -94,7 +127,7 @@ class Repository:
             return CardHead()
 
 
-def opened(source: str, *patterns: str) -> Repository:
+def opened(source: str, *patterns: str, download: bool = True, extra: str = "import") -> Repository:
     """The folder of a model; an id is downloaded, or taken from the cache of the hub.
 
     A download that was interrupted is resumed. Without a network, or with `HF_HUB_OFFLINE`, the
@@ -103,6 +136,8 @@ def opened(source: str, *patterns: str) -> Repository:
     Args:
         source: A folder, or an id on the Hugging Face hub.
         patterns: Names of the files to download, `*` for any characters.
+        download: Whether an id may be downloaded; if not, the cache is used as it is.
+        extra: The extra that has huggingface_hub.
 
     Raises:
         ModelError: There is no such folder, and the hub has no such model or cannot be reached.
@@ -121,14 +156,17 @@ def opened(source: str, *patterns: str) -> Repository:
         from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
     except ImportError as error:
         raise MissingExtraError(
-            error.name or "huggingface_hub", "import", "downloading a model"
+            error.name or "huggingface_hub", extra, "downloading a model"
         ) from error
     try:
-        snapshot = Path(snapshot_download(source, allow_patterns=list(patterns)))
+        snapshot = Path(
+            snapshot_download(source, allow_patterns=list(patterns), local_files_only=not download)
+        )
     except LocalEntryNotFoundError:
+        why = ", and the Hugging Face hub cannot be reached; download it elsewhere"
         raise ModelError(
-            f"{source} is not in the cache, and the Hugging Face hub cannot be reached; download "
-            "it elsewhere and give its folder, or try again online"
+            f"{source} is not in the cache{why if download else '; download it first'} and give "
+            f"its folder{', or try again online' if download else ''}"
         ) from None
     except (HfHubHTTPError, OSError, ValueError) as error:
         raise ModelError(
