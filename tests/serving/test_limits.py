@@ -88,7 +88,7 @@ def test_a_full_server_says_when_to_return(blocked):
 
 
 def test_an_answer_that_would_come_too_late(blocked):
-    with started(deadline_s=0.3, workers=1, models="tiny") as server:
+    with started(deadline_s=4.0, workers=1, models="tiny") as server:
         assert code_of(server.http.post("/v1/recognize", content=PLAIN)) == (504, "deadline")
         blocked.go_on.set()
         until_answered(server)
@@ -141,7 +141,7 @@ def test_a_decoder_that_died_idle_is_replaced(running):
 
 
 def test_a_decoder_that_takes_too_long_is_ended():
-    with started(deadline_s=2.0, models="tiny") as server:
+    with started(deadline_s=6.0, models="tiny") as server:
         (process,) = server.service.pipeline.decoders.process_ids
         os.kill(process, signal.SIGSTOP)
         assert code_of(server.http.post("/v1/recognize", content=PLAIN)) == (504, "deadline")

@@ -43,10 +43,17 @@ def process(*settings, **options):
             reader.join()
 
 
+def n_accepted(http):
+    """Timelines that are in work or answered."""
+    lines = [line.split() for line in http.get("/metrics").text.splitlines()]
+    names = ("serkit_requests_pending", 'serkit_requests_total{route="/v1/timeline"')
+    return sum(float(line[-1]) for line in lines if line[0].startswith(names))
+
+
 @pytest.mark.parametrize("sig", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_drains_the_server(coded, sig):
     """What was accepted is answered, streams get their end, and the process ends."""
-    settings = ("drain_delay_s=1.5", "decoders=1", "models=tiny,tiny-mel")
+    settings = ("drain_delay_s=4", "decoders=1", "models=tiny,tiny-mel")
     with process(*settings) as (server, port, lines):
         url = f"http://127.0.0.1:{port}"
         asked = f"ws://127.0.0.1:{port}/v1/stream"
@@ -68,9 +75,11 @@ def test_a_signal_drains_the_server(coded, sig):
             ]
             for thread in asking:
                 thread.start()
-            time.sleep(0.2)
+            while n_accepted(http) < 6:
+                time.sleep(0.05)
             server.send_signal(sig)
-            time.sleep(0.3)
+            while http.get("/readyz").status_code == 200:
+                time.sleep(0.05)
             assert http.get("/readyz").status_code == 503
             assert http.get("/healthz").status_code == 200
             for thread in asking:
