@@ -1,4 +1,4 @@
-"""The bits of a trained speech network: bytes, accuracy on new speakers, and time.
+"""The bits of a trained speech network: bytes, and accuracy on new speakers.
 
 The recipe `speech/log-mel-student` is trained on CREMA-D (four emotions, speakers of one fold in
 five kept for testing) and exported in float32, float16, int8, and int8 with weights of 2 to 6 bits
@@ -22,7 +22,6 @@ from numpy.typing import NDArray
 from rich.progress import track
 
 import serkit
-from serkit.audio import SAMPLE_RATE
 from serkit.compression.classifier_export import save_classifier
 from serkit.compression.onnx_integers import Packing, in_bits, search_by_agreement
 from serkit.compression.speech_export import export_speech
@@ -44,11 +43,10 @@ from serkit.training.speech import (
     make_recordings,
 )
 
-from harness import machine, median_ms, versions, write_result
+from harness import machine, versions, write_result
 
 CORPUS = "crema_d"
 PROTOCOL = "speaker-folds"
-TIMED_S = 4.0
 
 PACKINGS: dict[str, tuple[str, Packing | None]] = {
     "float32": ("fp32", None),
@@ -68,13 +66,6 @@ def answers(path: Path, test: Recordings) -> NDArray[np.int64]:
     backend = serkit.load(str(path)).backend
     sounds = (read_utterance(utterance, max_clip_s=MAX_CLIP_S) for utterance in test.utterances)
     return np.array([backend.outputs([sound]).logits[0].argmax() for sound in sounds])
-
-
-def time_ms(path: Path) -> float:
-    """Median time of `TIMED_S` of sound on one thread."""
-    backend = serkit.load(str(path)).backend
-    sound = np.random.default_rng(0).normal(0.0, 0.1, round(TIMED_S * SAMPLE_RATE))
-    return median_ms(lambda: backend.outputs([sound.astype(np.float32)]), runs=30)
 
 
 def figures(
@@ -129,7 +120,7 @@ def main() -> None:
             )
             size = save_classifier(exported, model.card, path)
             found[name] = answers(path, test)
-            rows.append({"name": name, "bytes": size, "ms": time_ms(path)})
+            rows.append({"name": name, "bytes": size})
             print(rows[-1], flush=True)
     for row in rows:
         row |= figures(test, found[row["name"]], found[REFERENCE], len(recipe.labels))
@@ -143,7 +134,6 @@ def main() -> None:
             "parameters": model.n_parameters,
             "utterances": len(test),
             "speakers": len({u.speaker for u in test.utterances}),
-            "timed_s": TIMED_S,
             "reference": REFERENCE,
             "rows": rows,
         },

@@ -143,7 +143,6 @@ def _bits(result: dict[str, Any]) -> str:
             ""
             if row["name"] == result["reference"]
             else points(row["difference"], row["difference_interval"]),
-            f"{row['ms']:.1f}",
         ]
         for row in result["rows"]
     ]
@@ -153,10 +152,9 @@ def _bits(result: dict[str, Any]) -> str:
             f"{corpus_name(result['corpus'])} and tested on {result['utterances']} recordings of "
             f"{plural(result['speakers'], 'other speaker')} (first fold of "
             f"`{result['protocol']}`, one seed). Ranges and the search by layer importance saw "
-            "validation speakers only. Intervals are over speakers; the time is the median for "
-            f"{result['timed_s']:g} s of sound on one thread."
+            "validation speakers only. Intervals are over speakers."
         ),
-        table(["weights", "kB", "UA, %", f"points to {result['reference']}", "ms"], rows),
+        table(["weights", "kB", "UA, %", f"points to {result['reference']}"], rows),
         conditions(result),
     )
 
