@@ -61,21 +61,18 @@ class PaddedBatchNorm(nn.BatchNorm2d):
         mask = inside(counts, maps.shape[3])[:, None, None].to(maps.dtype)
         if not self.training:
             return super().forward(maps).relu() * mask
-        zeroed = maps * mask
         total = (mask.sum() * maps.shape[2]).clamp(min=1.0)
+        zeroed = maps * mask
         mean = zeroed.sum(dim=(0, 2, 3)) / total
-        # All maps are 0 in the padding, so each of its places adds the squared mean.
-        n_padding = maps.shape[0] * maps.shape[2] * maps.shape[3] - total
-        centred = zeroed - mean[:, None, None]
-        squares = centred.square().sum(dim=(0, 2, 3)) - n_padding * mean.square()
-        variance = (squares / total).clamp(min=0.0)
+        square = zeroed.square().sum(dim=(0, 2, 3)) / total
+        variance = (square - mean.square()).clamp(min=0.0)
         with torch.no_grad():
             for running, new in ((self.running_mean, mean), (self.running_var, variance)):
                 if running is not None:
                     running.lerp_(new.to(running.dtype), self.momentum or 0.1)
         scale = self.weight * torch.rsqrt(variance + self.eps)
-        shifted = centred * scale[:, None, None] + self.bias[:, None, None]
-        return shifted.relu() * mask
+        shift = self.bias - mean * scale
+        return torch.addcmul(shift[:, None, None], maps, scale[:, None, None]).relu() * mask
 
 
 class Recurrent(nn.Module):

@@ -26,6 +26,7 @@ class Acoustic(FusionNetwork):
         n_labels: Number of classes.
         n_mels: Mel bands.
         text_width: Ignored.
+        stride: Frames that are averaged to one.
         channels: Output channels of each Conv-BatchNorm-ReLU block.
         width: Units of the LSTM.
         dropout: Probability of dropping an input of the last layer.
@@ -37,12 +38,15 @@ class Acoustic(FusionNetwork):
         *,
         n_mels: int = 80,
         text_width: int = 1,
+        stride: int = 1,
         channels: Sequence[int] = (32, 64, 128),
         width: int = 256,
         dropout: float = 0.1,
     ) -> None:
         super().__init__(width)
-        self.encode_speech = SpectrogramEncoder(n_mels, channels, width)
+        self.encode_speech = nn.Sequential(
+            AveragedFrames(stride), SpectrogramEncoder(n_mels, channels, width)
+        )
         self.encode_text = nn.Identity()
         self.without_text = nn.Identity()  # type: ignore[assignment]
         self.dropout = nn.Dropout(dropout)
@@ -67,6 +71,7 @@ class CoAttention(FusionNetwork):
         n_labels: Number of classes.
         n_mels: Mel bands.
         text_width: Width of the text vectors: 1024 for RoBERTa-large.
+        stride: Frames that are averaged to one.
         channels: Output channels of each Conv-BatchNorm-ReLU block.
         width: Width of the LSTM and of all attention.
         heads: Attention heads.
@@ -81,6 +86,7 @@ class CoAttention(FusionNetwork):
         *,
         n_mels: int = 80,
         text_width: int = 1024,
+        stride: int = 1,
         channels: Sequence[int] = (32, 64, 128),
         width: int = 256,
         heads: int = 4,
@@ -89,7 +95,9 @@ class CoAttention(FusionNetwork):
         **missing: float,
     ) -> None:
         super().__init__(width, **missing)
-        self.encode_speech = SpectrogramEncoder(n_mels, channels, width)
+        self.encode_speech = nn.Sequential(
+            AveragedFrames(stride), SpectrogramEncoder(n_mels, channels, width)
+        )
         self.encode_text = Projection(text_width, width)
         self.first = nn.ModuleList(
             AttentionBlock(width, heads, guided=False, dropout=dropout) for _ in range(layers)

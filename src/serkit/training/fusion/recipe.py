@@ -90,7 +90,8 @@ class Fusion(Data):
         kind: `amser`; its peers `umons`, `xu`, `yoon-dual` and `yoon-multihop`; or `acoustic`,
             AMSER's acoustic branch alone.
         channels: Output channels of each Conv-BatchNorm-ReLU block (`amser`, `acoustic`).
-        stride: Frames that are averaged to one (the peers).
+        stride: Frames that are averaged to one, first of all; by default 1 for `amser` and
+            `acoustic`, 8 for `umons`, 4 for the others.
         width: Width of all layers.
         heads: Attention heads (`amser`, `umons`).
         layers: Layers of attention (`amser`, `umons`).
@@ -117,7 +118,6 @@ class Fusion(Data):
         convolves = self.kind in ("amser", "acoustic")
         for name, fits in (
             ("channels", convolves),
-            ("stride", not convolves),
             ("heads", attends),
             ("layers", attends),
         ):
