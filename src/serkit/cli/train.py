@@ -133,7 +133,8 @@ def train(
         raise RecipeError("--commercial-use needs --licence")
     loaded = load_any_recipe(recipe)
     of_speech = {
-        "teacher": teacher, "unlabelled": unlabelled, "workers": workers, "tensorboard": tensorboard,
+        "teacher": teacher, "unlabelled": unlabelled, "workers": workers,
+        "tensorboard": tensorboard,
     }  # fmt: skip
     if isinstance(loaded, SpeechRecipe):
         _refuse({"encoder": encoder, "full-precision": full_precision}, loaded.name, "this recipe")
