@@ -66,6 +66,9 @@ def test_a_recipe_becomes_an_onnx_model_with_its_figures(corpus):
     assert [c.utterances for c in model.card.corpora] == [32]
     numbers = [json.loads(line)["number"] for line in log.read_text().splitlines()]
     assert numbers == list(range(1, 9))
+    card = run("models", "show", out)
+    assert card.returncode == 0, card.stderr
+    assert "log-mel of speech" in card.stdout and "fp16" in card.stdout
     shown = run("predict", corpus / "0-sad-0.wav", "--model", out)
     assert shown.returncode == 2
     assert "speech_and_text; expected a waveform" in shown.stderr

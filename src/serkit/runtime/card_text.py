@@ -56,7 +56,7 @@ def card_as_text(model: Described) -> str:
         "temperature": f"{card.temperature:.3f}",
         "created with": f"serkit {card.created_with}",
         "typical": _typical(card.typical),
-        **({} if isinstance(card.input, TextRecipe) else of_sound),
+        **({} if isinstance(card.input, TextRecipe | SpeechAndText) else of_sound),
         **({} if card.origin is None else _origin(card.origin)),
     }
     width = max(map(len, rows))

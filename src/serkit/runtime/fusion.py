@@ -96,6 +96,15 @@ class FusionModel:
             len(content),
         )
 
+    @staticmethod
+    def reads(path: str | os.PathLike[str]) -> bool:
+        """Whether a file is such a model, by its description."""
+        try:
+            described(Path(path), read_model(Path(path)), SpeechAndText)
+        except ModelError:
+            return False
+        return True
+
     @classmethod
     def load(
         cls, path: str | os.PathLike[str], *, threads: int = 1, providers: Sequence[str] = ()
