@@ -24,11 +24,11 @@ from typing import Any
 from rich.progress import track
 
 from serkit.evaluation import Outcome, compare, evaluate, find_protocol
+from serkit.training import load_any_recipe
 from serkit.training.feature_cache import FeatureCache
 from serkit.training.speech import (
     Recordings,
     SpeechRecipe,
-    load_any_recipe,
     load_recordings,
     make_recordings,
 )

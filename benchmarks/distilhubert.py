@@ -29,11 +29,11 @@ from serkit.evaluation import (
     guarded_folds,
     protocol_of,
 )
+from serkit.training import load_any_recipe
 from serkit.training.feature_cache import FeatureCache
 from serkit.training.speech import (
     Recordings,
     SpeechRecipe,
-    load_any_recipe,
     load_recordings,
     make_recordings,
 )

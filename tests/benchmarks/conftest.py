@@ -810,6 +810,40 @@ def distilhubert():
     }  # fmt: skip
 
 
+def fusion():
+    def figure(value):
+        return {"value": value, "interval": [value - 0.05, value + 0.05]}
+
+    kinds = ("acoustic", "amser", "umons", "xu", "yoon-dual", "yoon-multihop")
+    codings = ("svd 12.5 %", "svd 100 %", "basis 4")
+    rows = [
+        {
+            "kind": kind, "coding": coding, "text": text,
+            "ua": figure(0.51), "accuracy": figure(0.52), "weighted_f1": figure(0.53),
+            "to_full": figure(-0.01), "to_acoustic": figure(0.02),
+        }
+        for kind in kinds
+        for text in ((False,) if kind == "acoustic" else (True, False))
+        for coding in codings
+    ]  # fmt: skip
+    paper = {"amser": (0.698, 0.697), "umons": (0.67, 0.66), "xu": (0.63, 0.62), "yoon": (0.5, 0.4)}
+    return {
+        "paper": dict.fromkeys(codings[:2], paper),
+        "encoder": "all-MiniLM-L6-v2",
+        "text_width": 384,
+        "optimiser": {"learning_rate": 0.002},
+        "parameters": [{"kind": kind, "full": 1_234_567, "reduced": 89_000} for kind in kinds],
+        "tables": [
+            {
+                "corpus": "crema_d", "protocol": "five folds over speakers", "folds": [2, 5],
+                "tested": 980, "test_speakers": 12, "seeds": 1, "every": 3, "utterances": 2450,
+                "speakers": 31, "texts": 12, "labels": 6, "epochs": 20, "steps_100": 0.171,
+                "codings": [{"name": name, "kbps": 1.5} for name in codings], "rows": rows,
+            }
+        ],
+    }  # fmt: skip
+
+
 @pytest.fixture
 def results():
     """All results, each with at least one row of each kind."""
@@ -870,6 +904,7 @@ def results():
         },
         "codec_ua": emotions(),
         "codec_wer": words(),
+        "fusion": MACHINE | fusion(),
         "cold_start": {
             "runs": 21,
             "ratio": 2.31,

@@ -209,6 +209,17 @@ def test_codec(results):
     assert row_of(words, "log-mel")[2] == "-2.7 (-4.7 to -0.7)"
 
 
+def test_fusion(results):
+    page = site(results)["results/fusion.md"]
+    text = " ".join(page.split())
+    assert "| svd 12.5 % | 69.8 | 67.0 | 63.0 | 50.0 | not measured |" in page
+    assert "| basis 4 | 1.50 | 52.0 (47.0 to 57.0) |" in page
+    assert "every third actor, 6 classes" in text and "2 of 5 folds, 12 test speakers" in text
+    assert "| svd 100 % | 51.0 (46.0 to 56.0) | -1.0 (-6.0 to +4.0) | 51.0" in page
+    assert "is 17.1 % on CREMA-D (chance: 16.7 %)" in text
+    assert "| AMSER | 1,234,567 | 89,000 |" in page
+
+
 def test_transmission(results):
     page = site(results)["results/transmission.md"]
     # Speed-up 400 / 160; radio energy 200 of 1000 J; with 30 s at 2 W, 260 of 1000 J.

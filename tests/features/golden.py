@@ -14,8 +14,7 @@ from serkit.features import (
     LogMelRecipe,
 )
 from serkit.runtime import features_of
-from serkit.training import Recipe, shipped_recipes
-from serkit.training.speech import load_any_recipe
+from serkit.training import Recipe, load_any_recipe, shipped_recipes
 
 FILE = Path(__file__).with_name("golden.npz")
 COMMAND = "python tools/golden_features.py"

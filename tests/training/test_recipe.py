@@ -4,8 +4,14 @@ import pytest
 
 from serkit.errors import RecipeError
 from serkit.runtime import ModelCard
-from serkit.training import Network, Recipe, fitting, load_recipe, shipped_recipes
-from serkit.training.speech import load_any_recipe
+from serkit.training import (
+    Network,
+    Recipe,
+    fitting,
+    load_any_recipe,
+    load_recipe,
+    shipped_recipes,
+)
 
 from toys import make_recipe
 

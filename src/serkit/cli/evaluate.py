@@ -17,6 +17,7 @@ from serkit.errors import CorpusError, MissingExtraError, ProtocolError, RecipeE
 if TYPE_CHECKING:
     from serkit.evaluation import Outcome
     from serkit.training import Dataset
+    from serkit.training.fusion import FusionData
     from serkit.training.speech import Recordings
 
 
@@ -191,10 +192,16 @@ def _test_recipe(
     """Name and outcome of a recipe."""
     try:
         from serkit.evaluation import evaluate, find_protocol, protocol_of, require_free
-        from serkit.training import FeatureCache, load_utterances, make_dataset
-        from serkit.training.speech import (
-            SpeechRecipe,
+        from serkit.training import (
+            FeatureCache,
             load_any_recipe,
+            load_utterances,
+            make_dataset,
+        )
+        from serkit.training.fusion import FusionRecipe, make_fusion_data
+        from serkit.training.speech import (
+            RecordingsRecipe,
+            SpeechRecipe,
             load_recordings,
             make_recordings,
         )
@@ -211,17 +218,25 @@ def _test_recipe(
         raise ProtocolError("a recipe needs --protocol, such as --protocol loso")
     only_train = tuple(sorted({u.corpus for spec in anchors for u in load(spec).utterances}))
     store = FeatureCache.default() if cache else None
-    data: Dataset | Recordings
+    data: Dataset | Recordings | FusionData
+    if isinstance(recipe, RecordingsRecipe) and only_train:
+        recipe = recipe.model_copy(update={"anchors": only_train})
     if isinstance(recipe, SpeechRecipe):
         if texts is not None:
             raise RecipeError(f"the recipe {recipe.name} takes no text; leave the encoder out")
-        if only_train:
-            recipe = recipe.model_copy(update={"anchors": only_train})
         split = protocol_of(recipe, protocol)
         _, utterances = load_recordings(recipe, specs, anchors)
         data = make_recordings(
             recipe, utterances, jobs=jobs, cache=store, track=tracker("Reading recordings"),
             max_clip_s=max_clip_s,
+        )  # fmt: skip
+    elif isinstance(recipe, FusionRecipe):
+        recipe = recipe.bound_to(texts)
+        split = protocol_of(recipe, protocol)
+        _, utterances = load_recordings(recipe, specs, anchors)
+        data = make_fusion_data(
+            recipe, utterances, jobs=jobs, cache=store, track=tracker("Coding log-mel"),
+            max_clip_s=max_clip_s, encoder=texts,
         )  # fmt: skip
     else:
         recipe = recipe.bound_to(texts)

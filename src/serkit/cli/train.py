@@ -12,6 +12,7 @@ from serkit.cli.options import Encoder, Jobs, MaxClip
 from serkit.cli.packing import Bits
 from serkit.cli.progress import tracker
 from serkit.cli.streams import complain, say
+from serkit.cli.train_fusion import train_fusion
 from serkit.cli.train_speech import EpochBar, log_line, train_speech
 from serkit.errors import CorpusError, RecipeError
 
@@ -26,7 +27,10 @@ def train(
     out: Annotated[
         Path,
         typer.Option(
-            "--out", "-o", metavar="FILE", help="Model file to write; of a speech recipe, F.onnx."
+            "--out",
+            "-o",
+            metavar="FILE",
+            help="Model file to write; of a speech or fusion recipe, F.onnx.",
         ),
     ],
     corpus: Annotated[
@@ -62,12 +66,16 @@ def train(
     anchor: Annotated[
         list[str] | None,
         typer.Option(
-            metavar="NAME[=PATH]", help="Speech recipe: anchor instead of the recipe's; repeatable."
+            metavar="NAME[=PATH]",
+            help="Speech or fusion recipe: anchor instead of the recipe's; repeatable.",
         ),
     ] = None,
     precision: Annotated[
         str | None,
-        typer.Option(metavar="P", help="Speech recipe: fp32, fp16 or int8; default: fp16."),
+        typer.Option(
+            metavar="P",
+            help="Speech recipe: fp32, fp16 or int8; fusion: fp32, fp16; default: fp16.",
+        ),
     ] = None,
     bits: Bits = None,
     teacher: Annotated[
@@ -107,11 +115,13 @@ def train(
             MAX_CLIP_S,
             FeatureCache,
             extract_dataset,
+            load_any_recipe,
             load_rated,
             load_utterances,
             make_dataset,
         )
-        from serkit.training.speech import SpeechRecipe, load_any_recipe
+        from serkit.training.fusion import FusionRecipe
+        from serkit.training.speech import SpeechRecipe
     except ModuleNotFoundError as error:
         from serkit.errors import MissingExtraError
 
@@ -125,8 +135,8 @@ def train(
         raise RecipeError("--commercial-use needs --licence")
     loaded = load_any_recipe(recipe)
     of_speech = {
-        "anchor": anchor, "precision": precision, "bits": bits, "teacher": teacher,
-        "unlabelled": unlabelled, "workers": workers, "tensorboard": tensorboard,
+        "bits": bits, "teacher": teacher, "unlabelled": unlabelled, "workers": workers,
+        "tensorboard": tensorboard,
     }  # fmt: skip
     if isinstance(loaded, SpeechRecipe):
         _refuse({"encoder": encoder, "full-precision": full_precision}, loaded.name, "this recipe")
@@ -139,6 +149,17 @@ def train(
         )  # fmt: skip
         return
     _refuse(of_speech, loaded.name, "a recipe without an encoder of waveforms")
+    if isinstance(loaded, FusionRecipe):
+        _refuse({"full-precision": full_precision}, loaded.name, "this recipe")
+        train_fusion(
+            loaded, out, corpus or [], anchor or [], seed=seed, log=log, jobs=jobs, cache=cache,
+            figures=figures, max_clip_s=max_clip_s or MAX_CLIP_S, name=name or name_of(out),
+            licence=licence, commercial_use=commercial_use, precision=precision or "fp16",
+            encoder=encoder,
+        )  # fmt: skip
+        return
+    of_onnx = {"anchor": anchor, "precision": precision}
+    _refuse(of_onnx, loaded.name, "a recipe of a model in NumPy")
     texts = TextEncoder.load(encoder, threads=jobs) if encoder is not None else None
     plan = loaded.bound_to(texts)
     left_out: dict[str, Any] = {"quantisation": None} if full_precision else {}

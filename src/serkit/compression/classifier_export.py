@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import io
 import math
-import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import as_file, files
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -22,8 +19,9 @@ from serkit.adaptation import softmax
 from serkit.audio import SAMPLE_RATE, read
 from serkit.compression.onnx_integers import Packing, in_integers
 from serkit.compression.onnx_precision import in_precision
+from serkit.compression.onnx_tracing import traced
 from serkit.container import METADATA_KEY
-from serkit.errors import MissingExtraError, ModelError
+from serkit.errors import ModelError
 from serkit.files import write_atomically
 from serkit.networks import FeatureEncoder, fits
 from serkit.networks.audio import AudioClassifier
@@ -40,8 +38,6 @@ from serkit.text import one_line, printable, shortened
 from serkit.training.pretrained_audio import PretrainedAudio
 
 Array = NDArray[np.float32]
-
-_OPSET = 17
 
 _TOLERANCE = 1e-3
 """Largest difference of an exported output to that of torch, by the largest magnitude."""
@@ -132,12 +128,8 @@ def export_network(
     expected = [_by_torch(network, probe) for probe in probes]
     graph = _traced(network, list(widths))
     found = _by_onnx(graph, widths, probes)
-    difference = _difference(found, expected)
-    if not difference <= _TOLERANCE:
-        raise ModelError(
-            f"the exported graph of {card.name} differs from torch by {difference:.2g} of "
-            f"its outputs; expected at most {_TOLERANCE:g}: the architecture cannot be exported"
-        )
+    difference = difference_of(found, expected)
+    require_equal(card.name, difference)
     if wanted.precision == "fp16":
         graph = in_precision(graph, "fp16")
     elif wanted.precision == "int8":
@@ -148,7 +140,7 @@ def export_network(
         graph = in_integers(graph, windows, packed=packed(graph, windows) if packed else None)
     if wanted.precision != "fp32":
         found = _by_onnx(graph, widths, probes)
-        difference = _difference(found, expected)
+        difference = difference_of(found, expected)
         if not math.isfinite(difference):
             raise ModelError(f"{card.name} has outputs that are not finite in {wanted.precision}")
     moved = [
@@ -238,13 +230,26 @@ def _by_onnx(graph: bytes, widths: Mapping[str, int], sounds: Sequence[Array]) -
     return [session.run(samples=sound[None]) for sound in sounds]
 
 
-def _difference(found: Sequence[Sequence[Array]], expected: Sequence[Sequence[Array]]) -> float:
+def difference_of(found: Sequence[Sequence[Array]], expected: Sequence[Sequence[Array]]) -> float:
     """Largest difference of any output by its largest magnitude, but at least 1."""
     return max(
         float(np.abs(one - other).max() / max(1.0, np.abs(other).max()))
         for ours, theirs in zip(found, expected, strict=True)
         for one, other in zip(ours, theirs, strict=True)
     )
+
+
+def require_equal(name: str, difference: float) -> None:
+    """Refuse an exported graph that differs from torch.
+
+    Raises:
+        ModelError: It does.
+    """
+    if not difference <= _TOLERANCE:
+        raise ModelError(
+            f"the exported graph of {name} differs from torch by {difference:.2g} of its outputs; "
+            f"expected at most {_TOLERANCE:g}: the architecture cannot be exported"
+        )
 
 
 def _fold_weight_norm(network: nn.Module) -> None:
@@ -276,28 +281,5 @@ def _rescale(last: nn.Linear, low: float, high: float) -> None:
 
 def _traced(network: nn.Module, outputs: Sequence[str]) -> bytes:
     """The network as ONNX with float32 weights, for sounds of any number and length."""
-    try:
-        import onnx  # noqa: F401  # torch's exporter reports its absence less clearly
-    except ImportError:
-        raise MissingExtraError("onnx", "import", "exporting a model") from None
-    buffer: Any = io.BytesIO()
-    axes = {name: {0: "n"} for name in outputs}
-    try:
-        # The exporter by tracing: it keeps the names of the outputs, and lengths stay variable.
-        with warnings.catch_warnings(), torch.no_grad():
-            warnings.simplefilter("ignore")
-            torch.onnx.export(
-                network,
-                (torch.randn(2, SAMPLE_RATE) * 0.1,),
-                buffer,
-                input_names=[INPUT],
-                output_names=list(outputs),
-                dynamic_axes={INPUT: {0: "n", 1: "n_samples"}, **axes},
-                opset_version=_OPSET,
-                dynamo=False,
-            )
-    except Exception as error:  # of many types, for layers without an ONNX form
-        raise ModelError(
-            f"the network cannot be exported to ONNX: {shortened(printable(error), 300)}"
-        ) from error
-    return bytes(buffer.getvalue())
+    axes = {INPUT: {0: "n", 1: "n_samples"}} | {name: {0: "n"} for name in outputs}
+    return traced(network, (torch.randn(2, SAMPLE_RATE) * 0.1,), [INPUT], outputs, axes)

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from serkit.evaluation.dimensions import dimension_figures, with_dimensions
     from serkit.evaluation.final import (
         fit_final,
+        fit_final_fusion,
         fit_final_speech,
         learned_from,
         under_licence,
@@ -54,6 +55,7 @@ _EXPORTS: dict[str, tuple[str, ...]] = {
     "serkit.evaluation.dimensions": ("dimension_figures", "with_dimensions"),
     "serkit.evaluation.final": (
         "fit_final",
+        "fit_final_fusion",
         "fit_final_speech",
         "learned_from",
         "under_licence",
@@ -116,6 +118,7 @@ __all__ = [
     "find_protocol",
     "fit_acceptance",
     "fit_final",
+    "fit_final_fusion",
     "fit_final_speech",
     "guard",
     "guarded_folds",

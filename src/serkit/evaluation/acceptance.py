@@ -11,12 +11,13 @@ from serkit.corpora import Utterance, base_name
 from serkit.errors import ProtocolError
 from serkit.evaluation.outcome import FoldResult
 from serkit.evaluation.protocols import Protocol, find_protocol
-from serkit.evaluation.run import AnyRecipe, Data, evaluate, split_utterances
+from serkit.evaluation.run import Data, evaluate, split_utterances
 from serkit.evaluation.summary import summary
-from serkit.training import Acceptance, Recipe
-from serkit.training.speech import SpeechRecipe
+from serkit.training import Acceptance, AnyRecipe, Recipe
+from serkit.training.fusion import FusionRecipe
+from serkit.training.speech import RecordingsRecipe, SpeechRecipe
 
-RecipeT = TypeVar("RecipeT", Recipe, SpeechRecipe)
+RecipeT = TypeVar("RecipeT", Recipe, SpeechRecipe, FusionRecipe)
 
 
 def protocol_of(recipe: AnyRecipe, name: str) -> Protocol:
@@ -25,7 +26,7 @@ def protocol_of(recipe: AnyRecipe, name: str) -> Protocol:
     Raises:
         ProtocolError: No protocol has this name.
     """
-    anchors = recipe.anchors if isinstance(recipe, SpeechRecipe) else ()
+    anchors = recipe.anchors if isinstance(recipe, RecordingsRecipe) else ()
     return find_protocol(name).anchored([base_name(anchor) for anchor in anchors])
 
 

@@ -12,18 +12,20 @@ from serkit.corpora import Corpus, base_name
 from serkit.errors import CorpusError
 from serkit.evaluation.folds import Fold, Index
 from serkit.evaluation.leak_guard import guard_final, without_copies
-from serkit.evaluation.run import AnyRecipe, Data
+from serkit.evaluation.run import Data
 from serkit.runtime import Model, Sketch, TrainingCorpus
-from serkit.training import Dataset, Epoch, Recipe, fit, speakers_of, typical_of
+from serkit.training import AnyRecipe, Dataset, Epoch, Recipe, fit, speakers_of, typical_of
+from serkit.training.fusion import FusionData, FusionRecipe, TrainedFusion, learn_fusion
 from serkit.training.speech import (
     Recordings,
+    RecordingsRecipe,
     SpeechModel,
     SpeechRecipe,
     Teacher,
     learn_speech,
 )
 
-AnyModel = TypeVar("AnyModel", Model, SpeechModel)
+AnyModel = TypeVar("AnyModel", Model, SpeechModel, TrainedFusion)
 
 UNKNOWN = "unknown"
 """The licence of a corpus without a stated one."""
@@ -103,9 +105,38 @@ def fit_final_speech(
     return learned_from(model, corpora, data)
 
 
+def fit_final_fusion(
+    recipe: FusionRecipe,
+    data: FusionData,
+    corpora: Sequence[Corpus],
+    *,
+    seed: int = 0,
+    on_epoch: Callable[[Epoch], None] | None = None,
+) -> TrainedFusion:
+    """`fit_final` of a network on log-mel and text.
+
+    Args:
+        recipe: The recipe, bound to its encoder; its anchors are only trained on.
+        data: Log-mel and text of all utterances.
+        corpora: Their corpora, for the card.
+        seed: Seed of the training and of the hold-out.
+        on_epoch: Called with each line of the training log.
+
+    Returns:
+        The model, with its training corpora on the card.
+
+    Raises:
+        ProtocolError: As `fit_final`.
+    """
+    training, validation = _parts(recipe, data, seed)
+    parts = data.rows(training), data.rows(validation)
+    model = learn_fusion(recipe, *parts, seed=seed, on_epoch=on_epoch)
+    return learned_from(model, corpora, data)
+
+
 def _parts(recipe: AnyRecipe, data: Data, seed: int) -> tuple[Index, Index]:
     """Indices of the training and of the validation part; anchors are in the former."""
-    anchors = recipe.anchors if isinstance(recipe, SpeechRecipe) else ()
+    anchors = recipe.anchors if isinstance(recipe, RecordingsRecipe) else ()
     held = {base_name(anchor) for anchor in anchors}
     is_anchor = np.array([u.corpus in held for u in data.utterances])
     everything = np.flatnonzero(~is_anchor)

@@ -21,12 +21,12 @@ from serkit.evaluation.leak_guard import guard, require_classes, without_copies
 from serkit.evaluation.outcome import FoldResult, Outcome
 from serkit.evaluation.protocols import Protocol
 from serkit.evaluation.run_folder import RunFolder
-from serkit.training import Dataset, Recipe, one_thread
+from serkit.training import AnyRecipe, Dataset, one_thread
+from serkit.training.fusion import FusionData, FusionRecipe, learn_fusion
 from serkit.training.speech import Recordings, SpeechRecipe, learn_speech
 
-AnyRecipe = Recipe | SpeechRecipe
-Data = Dataset | Recordings
-"""What a recipe of either kind is trained on."""
+Data = Dataset | Recordings | FusionData
+"""What a recipe of any kind is trained on."""
 
 Track = Callable[[Iterable[FoldResult], int], Iterable[FoldResult]]
 Task = tuple[int, Fold]
@@ -64,7 +64,8 @@ def evaluate(
 
     Args:
         recipe: The recipe.
-        data: Features of all utterances; for a recipe of a network on waveforms, their recordings.
+        data: Features of all utterances; for a recipe of a network on waveforms, their recordings;
+            for one on log-mel and text, both of these.
         protocol: The protocol that splits them; the leak guard checks every fold first.
         seeds: Seeds of the splits, if the protocol is random, and of the trainings.
         jobs: Number of local processes.
@@ -124,9 +125,9 @@ def learner_of(recipe: AnyRecipe, folder: Path | None = None) -> Learner:
         recipe: The recipe.
         folder: Folder of the run, for the checkpoints of networks on waveforms; None for none.
     """
-    if isinstance(recipe, Recipe):
-        return learn_by_recipe
-    return partial(learn_speech, checkpoints=None if folder is None else folder / "checkpoints")
+    if isinstance(recipe, SpeechRecipe):
+        return partial(learn_speech, checkpoints=None if folder is None else folder / "checkpoints")
+    return learn_fusion if isinstance(recipe, FusionRecipe) else learn_by_recipe
 
 
 def guarded_folds(data: Data, protocol: Protocol, hold_out: HoldOut, *, seed: int) -> list[Fold]:

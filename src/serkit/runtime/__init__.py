@@ -6,7 +6,8 @@ from serkit.runtime.backend import Backend, Outputs
 from serkit.runtime.card import DIMENSIONS, ModelCard, Origin, TrainingCorpus
 from serkit.runtime.caution import CODES, Caution
 from serkit.runtime.events import EndEvent, Event, PartialEvent, SegmentEvent, VoiceEvent
-from serkit.runtime.inputs import Embedding, Input, Waveform, features_of
+from serkit.runtime.fusion import FusionModel, FusionPrediction
+from serkit.runtime.inputs import Embedding, Input, SpeechAndText, Waveform, features_of
 from serkit.runtime.layers import (
     GRU,
     LAYERS,
@@ -66,6 +67,8 @@ __all__ = [
     "EncoderDescription",
     "EndEvent",
     "Event",
+    "FusionModel",
+    "FusionPrediction",
     "Input",
     "Layer",
     "LiveStream",
@@ -84,6 +87,7 @@ __all__ = [
     "SegmentEvent",
     "Sketch",
     "SoundCheck",
+    "SpeechAndText",
     "TextEncoder",
     "TextPrediction",
     "TextRecipe",

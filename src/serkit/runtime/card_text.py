@@ -9,7 +9,7 @@ from serkit.errors import ModelError
 from serkit.features import FeatureRecipe, LogMelRecipe
 from serkit.runtime.card import ModelCard, Origin, TrainingCorpus
 from serkit.runtime.card_description import describe_card
-from serkit.runtime.inputs import Embedding, Input, Waveform
+from serkit.runtime.inputs import Embedding, Input, SpeechAndText, Waveform
 from serkit.runtime.text_input import TextRecipe
 from serkit.runtime.typical import Typical
 from serkit.text import printable
@@ -56,7 +56,7 @@ def card_as_text(model: Described) -> str:
         "temperature": f"{card.temperature:.3f}",
         "created with": f"serkit {card.created_with}",
         "typical": _typical(card.typical),
-        **({} if isinstance(card.input, TextRecipe) else of_sound),
+        **({} if isinstance(card.input, TextRecipe | SpeechAndText) else of_sound),
         **({} if card.origin is None else _origin(card.origin)),
     }
     width = max(map(len, rows))
@@ -134,6 +134,8 @@ def _input(value: Input) -> str:
                 f"text: {value.n_features} numbers per line{name}{lines}, computed by the encoder "
                 f"{value.encoder} ({value.digest[:16]}) from {value.max_tokens} tokens"
             )
+        case SpeechAndText():
+            return f"log-mel of speech, {_input(value.text)}" if value.text else "log-mel of speech"
         case Embedding():
             return f"embedding of {value.width} numbers, computed by {value.model}"
         case Waveform():

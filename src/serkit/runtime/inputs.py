@@ -117,7 +117,33 @@ class Embedding:
         return cls(values["model"], values["width"])
 
 
-Input = FeatureRecipe | LogMelRecipe | TextRecipe | Waveform | Embedding
+@dataclass(frozen=True, slots=True)
+class SpeechAndText:
+    """Log-mel as Whisper's encoder takes it, and vectors of the text.
+
+    Attributes:
+        text: The text; None for log-mel alone.
+    """
+
+    text: TextRecipe | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """As plain JSON values."""
+        return {"text": None if self.text is None else self.text.to_dict()}
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> SpeechAndText:
+        """The input that `to_dict` wrote.
+
+        Raises:
+            RecipeError: A key is missing or unknown, or a value is invalid.
+        """
+        if not isinstance(values, Mapping) or set(values) != {"text"}:
+            raise RecipeError(f"speech_and_text is {shown(values)}; expected text")
+        return cls(None if values["text"] is None else TextRecipe.from_dict(values["text"]))
+
+
+Input = FeatureRecipe | LogMelRecipe | TextRecipe | Waveform | Embedding | SpeechAndText
 
 INPUTS: dict[str, type[Input]] = {
     "features": FeatureRecipe,
@@ -125,6 +151,7 @@ INPUTS: dict[str, type[Input]] = {
     "text": TextRecipe,
     "waveform": Waveform,
     "embedding": Embedding,
+    "speech_and_text": SpeechAndText,
 }
 """All kinds of input, by their keys on a card."""
 

@@ -18,7 +18,7 @@ from serkit.errors import ModelError
 from serkit.files import write_atomically
 from serkit.runtime.card import ModelCard
 from serkit.runtime.card_description import check_card, describe_card
-from serkit.runtime.inputs import Embedding, Waveform, kind_of
+from serkit.runtime.inputs import Embedding, SpeechAndText, Waveform, kind_of
 from serkit.runtime.layers import Dense
 from serkit.runtime.model import Model
 from serkit.runtime.network_description import (
@@ -140,10 +140,10 @@ def load_model(path: str | os.PathLike[str]) -> Model:
 def _input_of(card: ModelCard) -> tuple[int, float | None]:
     """Width of the network's input, and frames per second of sound if the input is frames."""
     recipe = card.input
-    if isinstance(recipe, Waveform):
+    if isinstance(recipe, Waveform | SpeechAndText):
         raise ModelError(
-            f"the input of {card.name} is a waveform; expected features, log-mel, text or an "
-            "embedding"
+            f"the input of {card.name} is {kind_of(recipe)}; expected features, log-mel, text or "
+            "an embedding"
         )
     if isinstance(recipe, Embedding):
         return recipe.width, None

@@ -31,7 +31,7 @@ from serkit.plain import is_int
 from serkit.runtime.backend import Outputs
 from serkit.runtime.card import ModelCard
 from serkit.runtime.card_description import check_card, describe_card
-from serkit.runtime.inputs import MAX_WIDTH, Waveform, kind_of
+from serkit.runtime.inputs import MAX_WIDTH, SpeechAndText, Waveform, kind_of
 from serkit.runtime.model_file import FORMAT
 from serkit.runtime.onnx_file import digest_of_graph, looks_like_onnx, metadata_of
 from serkit.runtime.onnx_session import OnnxSession
@@ -125,7 +125,7 @@ class OnnxBackend:
         providers: Sequence[str] = (),
     ) -> None:
         try:
-            self._card, self._graph = _described(path, content)
+            self._card, self._graph = described(path, content, Waveform)
             self._widths = output_widths(self._card, self._graph)
             self._session = OnnxSession(
                 content,
@@ -142,7 +142,7 @@ class OnnxBackend:
         self._path = path
         self._providers = tuple(providers)
         self._file_bytes = len(content)
-        self._digest = _digest(self._card, content)
+        self._digest = digest_of(self._card, content)
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Another process reads the file again, which must not have changed."""
@@ -169,12 +169,7 @@ class OnnxBackend:
             MissingExtraError: ONNX Runtime is not installed.
         """
         path = Path(path)
-        try:
-            _check_memory(path)
-            content = read_bounded(path, MAX_FILE_BYTES)
-        except OSError as error:
-            raise ModelError(f"{path}: {one_line(error)}") from error
-        return cls(path, content, threads=threads, providers=providers)
+        return cls(path, read_model(path), threads=threads, providers=providers)
 
     @property
     def card(self) -> ModelCard:
@@ -246,8 +241,32 @@ def output_widths(card: ModelCard, graph: GraphDescription) -> dict[str, int]:
     return {name: width for name, width in widths.items() if width}
 
 
-def _described(path: Path, content: bytes) -> tuple[ModelCard, GraphDescription]:
-    """The card and the description of the graph in the metadata of a file."""
+def read_model(path: Path) -> bytes:
+    """The content of an ONNX file.
+
+    Raises:
+        ModelError: It is missing, larger than 2 GiB, or too large for the memory available.
+    """
+    try:
+        _check_memory(path)
+        return read_bounded(path, MAX_FILE_BYTES)
+    except OSError as error:
+        raise ModelError(f"{path}: {one_line(error)}") from error
+
+
+def described(
+    path: Path, content: bytes, kind: type[Waveform] | type[SpeechAndText]
+) -> tuple[ModelCard, GraphDescription]:
+    """The card and the description of the graph in the metadata of a file.
+
+    Args:
+        path: The file, for messages.
+        content: Its content.
+        kind: Expected kind of input.
+
+    Raises:
+        ModelError: There is no description, it is damaged, or its input is of another kind.
+    """
     text = metadata_of(content).get(METADATA_KEY)
     if text is None:
         raise ModelError(
@@ -260,12 +279,17 @@ def _described(path: Path, content: bytes) -> tuple[ModelCard, GraphDescription]
         )
     values = parse_description(path, text, FORMAT)
     card = check_card(values)
-    if not isinstance(card.input, Waveform):
-        raise ModelError(f"the input of {card.name} is {kind_of(card.input)}; expected a waveform")
+    if not isinstance(card.input, kind):
+        hint = ": give it to the server" if isinstance(card.input, SpeechAndText) else ""
+        wanted = "a waveform" if kind is Waveform else "speech and text"
+        raise ModelError(
+            f"the input of {card.name} is {kind_of(card.input)}; expected {wanted}{hint}"
+        )
     return card, GraphDescription.from_dict(values.get("graph"))
 
 
-def _digest(card: ModelCard, content: bytes) -> str:
+def digest_of(card: ModelCard, content: bytes) -> str:
+    """Hash of the graph, input, labels and temperature of a file."""
     digest = hashlib.blake2b(digest_of_graph(content), digest_size=16)
     described = {
         "labels": card.labels,

@@ -14,6 +14,7 @@ from typing import overload
 from serkit.audio import Source
 from serkit.errors import ModelError
 from serkit.runtime.backend import Backend
+from serkit.runtime.fusion import FusionModel
 from serkit.runtime.model import Model
 from serkit.runtime.model_file import load_model
 from serkit.runtime.numpy_backend import NumpyBackend
@@ -130,8 +131,8 @@ def load_backend(
         return backend.load(path, threads=threads, providers=providers)
 
 
-def load_described(name_or_path: str | os.PathLike[str]) -> Backend | Model:
-    """Load a model to show its card; a model of text needs no encoder for that.
+def load_described(name_or_path: str | os.PathLike[str]) -> Backend | Model | FusionModel:
+    """Load a model of any kind to show its card; a model of text needs no encoder for that.
 
     Args:
         name_or_path: As for `load`.
@@ -140,6 +141,8 @@ def load_described(name_or_path: str | os.PathLike[str]) -> Backend | Model:
         ModelError: As `load`.
     """
     with _located(name_or_path) as path:
+        if FusionModel.reads(path):
+            return FusionModel.load(path)
         backend = _backend_of(path) or NumpyBackend
         return load_model(path) if backend is NumpyBackend else backend.load(path)
 

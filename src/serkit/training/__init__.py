@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     )
     from serkit.training.feature_cache import FeatureCache
     from serkit.training.fitting import fit
+    from serkit.training.kinds import AnyRecipe, load_any_recipe
     from serkit.training.loop import Epoch
     from serkit.training.recipe import (
         Acceptance,
@@ -64,6 +65,7 @@ _EXPORTS: dict[str, tuple[str, ...]] = {
     ),
     "serkit.training.feature_cache": ("FeatureCache",),
     "serkit.training.fitting": ("fit",),
+    "serkit.training.kinds": ("AnyRecipe", "load_any_recipe"),
     "serkit.training.loop": ("Epoch",),
     "serkit.training.recipe": (
         "Acceptance",
@@ -90,6 +92,7 @@ __getattr__ = lazily(__name__, _EXPORTS)
 __all__ = [
     "MAX_CLIP_S",
     "Acceptance",
+    "AnyRecipe",
     "Augmentation",
     "Dataset",
     "Dimensions",
@@ -107,6 +110,7 @@ __all__ = [
     "extract_dataset",
     "fit",
     "fit_dimensions",
+    "load_any_recipe",
     "load_rated",
     "load_recipe",
     "load_utterances",

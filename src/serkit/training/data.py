@@ -255,13 +255,52 @@ def embed_dataset(
         RecipeError: This is not the encoder of the recipe.
         ModelError: The encoder fails.
     """
+    lines = [recipe.line(u.text or "", u.speaker) for u in utterances]
+    embeddings = embed_lines(recipe, lines, encoder=encoder, cache=cache, track=track)
+    groups = [index for index, _ in dialogues(utterances)]
+    order = np.array([i for index in groups for i in index], np.int64)
+    rows = embeddings[order]
+    features = np.zeros((len(utterances), recipe.n_features), np.float32)
+    features[order] = with_context(rows, [len(index) for index in groups], recipe.context)
+    return Dataset(
+        features=features,
+        copies=features[None][:0],
+        targets=np.array([list(labels).index(u.label) for u in utterances], np.int64),
+        utterances=tuple(utterances),
+        hashes=tuple(map(text_hash, utterances)),
+    )
+
+
+def embed_lines(
+    recipe: TextRecipe,
+    lines: Sequence[str],
+    *,
+    encoder: TextEncoder | None,
+    cache: FeatureCache | None = None,
+    track: Track | None = None,
+) -> NDArray[np.float32]:
+    """Embed lines of text; each distinct one once.
+
+    Args:
+        recipe: Names the encoder.
+        lines: The lines, as the encoder takes them.
+        encoder: The encoder of the recipe.
+        cache: As for `embed_dataset`.
+        track: As for `make_dataset`.
+
+    Returns:
+        Shape `[n, width]`, float32.
+
+    Raises:
+        RecipeError: This is not the encoder of the recipe.
+        ModelError: The encoder fails.
+    """
     if encoder is None or encoder.digest != recipe.digest:
         raise RecipeError(
             f"the recipe takes embeddings of the encoder {recipe.encoder or '(not chosen yet)'} "
             f"({recipe.digest[:16]}), not of {encoder.name if encoder else 'none'}; give the "
             "folder of that encoder"
         )
-    lines = [recipe.line(u.text or "", u.speaker) for u in utterances]
     distinct = list(dict.fromkeys(lines))
 
     def compute() -> list[NDArray[np.float32]]:
@@ -277,18 +316,7 @@ def embed_dataset(
         content = hashlib.blake2b(json.dumps(distinct).encode(), digest_size=16).hexdigest()
         (embeddings,) = cache.get(content, {"text encoder": encoder.digest}, compute)
     number = {line: i for i, line in enumerate(distinct)}
-    groups = [index for index, _ in dialogues(utterances)]
-    order = np.array([i for index in groups for i in index], np.int64)
-    rows = embeddings[[number[lines[i]] for i in order.tolist()]]
-    features = np.zeros((len(utterances), recipe.n_features), np.float32)
-    features[order] = with_context(rows, [len(index) for index in groups], recipe.context)
-    return Dataset(
-        features=features,
-        copies=features[None][:0],
-        targets=np.array([list(labels).index(u.label) for u in utterances], np.int64),
-        utterances=tuple(utterances),
-        hashes=tuple(map(text_hash, utterances)),
-    )
+    return embeddings[[number[line] for line in lines]]
 
 
 def read_utterance(utterance: Utterance, *, max_clip_s: float = MAX_CLIP_S) -> Samples:

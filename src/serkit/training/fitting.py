@@ -150,7 +150,7 @@ def _projected(rows: Array, pca: PCA) -> Array:
 def _closed_form(
     solver: Ridge | ExtremeLearning, training: Examples, n_labels: int, seed: int
 ) -> list[Layer]:
-    if isinstance(training.features, Sequences):
+    if not isinstance(training.features, np.ndarray):
         raise RecipeError(
             f"{solver.name} takes vectors, but the recipe keeps frames; use functionals"
         )

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from copy import deepcopy
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -14,7 +15,10 @@ from torch import Tensor, nn
 
 from serkit.errors import RecipeError
 from serkit.features import Features, Sequences
+from serkit.training.batches import bucketed
 from serkit.training.recipe import Optimiser
+
+_VALIDATED_AT_ONCE = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,18 +40,39 @@ class Epoch:
     best: bool
 
 
+class Batches(Protocol):
+    """Inputs of recordings of different lengths, put together batch by batch."""
+
+    @property
+    def n_variants(self) -> int:
+        """Number of variants of a training recording."""
+
+    @property
+    def lengths(self) -> NDArray[np.int64]:
+        """Length of each recording; those of about one length share a batch."""
+
+    def batch(self, index: Tensor, variants: Tensor | None) -> tuple[Tensor, ...]:
+        """The arguments of the network.
+
+        Args:
+            index: Indices of the recordings, shape `[n]`.
+            variants: Variant of each; None for that of validation.
+        """
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Examples:
     """Training examples.
 
     Attributes:
         features: Standardised features of the recordings, then of their augmented copies; vectors
-            `[n_variants, n, n_features]`, float32, or frames of `[n_variants, n]` recordings.
+            `[n_variants, n, n_features]`, float32, or frames of `[n_variants, n]` recordings; or
+            batches of what the network takes, which are not for mixup.
         targets: Class indices, shape `[n]`.
         weights: Weight of each recording, mean 1, shape `[n]`, float32.
     """
 
-    features: Features
+    features: Features | Batches
     targets: NDArray[np.int64]
     weights: NDArray[np.float32]
 
@@ -87,11 +112,10 @@ def train(
     steps = make(
         network.parameters(), lr=optimiser.learning_rate, weight_decay=optimiser.weight_decay
     )
-    features = _Rows.of(training.features)
+    features = _batches_of(training.features)
     targets = torch.from_numpy(training.targets)
     weights = torch.from_numpy(training.weights)
-    balanced = bool((weights == weights[0]).all())
-    n_variants, n = features.values.shape[:2]
+    n_variants, n = features.n_variants, len(targets)
     n_steps = -(-n // optimiser.batch_size) * optimiser.max_epochs
     schedule = (
         torch.optim.lr_scheduler.OneCycleLR(
@@ -108,16 +132,12 @@ def train(
     for number in range(1, optimiser.max_epochs + 1):
         network.train()
         total = 0.0
-        order = (
-            torch.randperm(n, generator=generator)
-            if balanced
-            else torch.multinomial(weights, n, replacement=True, generator=generator)
-        )
-        for batch in torch.split(order, optimiser.batch_size):
+        for batch in _divided(features, weights, optimiser.batch_size, generator):
             variant = torch.randint(n_variants, batch.shape, generator=generator)
+            inputs = features.batch(batch, variant)
             loss = _batch_loss(
                 network,
-                features.at(variant, batch, device),
+                _on(device, inputs),
                 targets[batch].to(device),
                 optimiser,
                 generator,
@@ -155,43 +175,69 @@ def _refuse_diverged(loss: float, epoch: int, optimiser: Optimiser) -> None:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Rows:
-    """Features in torch.
+    """Features in torch, all in memory.
 
     Attributes:
-        values: Shape `[..., n_features]` or `[..., n_features, n_frames]`.
-        lengths: Number of frames of each recording, shape `[...]`; None for vectors.
+        values: Shape `[n_variants, n, n_features]` or `[n_variants, n, n_features, n_frames]`.
+        lengths: Number of frames of each recording, shape `[n_variants, n]`; None for vectors.
     """
 
     values: Tensor
     lengths: Tensor | None
 
-    @classmethod
-    def of(cls, features: Features) -> _Rows:
-        if isinstance(features, Sequences):
-            return cls(torch.from_numpy(features.values), torch.from_numpy(features.lengths))
-        return cls(torch.from_numpy(features), None)
+    @property
+    def n_variants(self) -> int:
+        """Number of variants of a recording."""
+        return self.values.shape[0]
 
-    def at(self, variant: int | Tensor, batch: Tensor | slice, device: torch.device) -> _Rows:
-        """The given variant of each recording of a batch."""
-        lengths = None if self.lengths is None else self.lengths[variant, batch].to(device)
-        return _Rows(self.values[variant, batch].to(device), lengths)
+    def batch(self, index: Tensor, variants: Tensor | None) -> tuple[Tensor | None, ...]:
+        """As of `Batches`; the first variant is that of validation."""
+        chosen = 0 if variants is None else variants
+        lengths = None if self.lengths is None else self.lengths[chosen, index]
+        return self.values[chosen, index], lengths
+
+
+def _batches_of(features: Features | Batches) -> Batches | _Rows:
+    if isinstance(features, Sequences):
+        return _Rows(torch.from_numpy(features.values), torch.from_numpy(features.lengths))
+    if isinstance(features, np.ndarray):
+        return _Rows(torch.from_numpy(features), None)
+    return features
+
+
+def _divided(
+    features: Batches | _Rows, weights: Tensor, size: int, generator: torch.Generator
+) -> Iterable[Tensor]:
+    """Indices of the batches of an epoch."""
+    if not (weights == weights[0]).all():
+        order = torch.multinomial(weights, len(weights), replacement=True, generator=generator)
+    elif isinstance(features, _Rows):
+        order = torch.randperm(len(weights), generator=generator)
+    else:
+        return bucketed(torch.from_numpy(features.lengths), size, generator)
+    return torch.split(order, size)
+
+
+def _on(device: torch.device, inputs: Iterable[Tensor | None]) -> list[Tensor | None]:
+    return [one if one is None else one.to(device) for one in inputs]
 
 
 def _batch_loss(
     network: nn.Module,
-    rows: _Rows,
+    inputs: list[Tensor | None],
     targets: Tensor,
     optimiser: Optimiser,
     generator: torch.Generator,
 ) -> Tensor:
-    features = rows.values
+    features, *others = inputs
+    assert features is not None  # noqa: S101  # only what comes after it may be missing
     if optimiser.noise:
         noise = torch.randn(features.shape, generator=generator).to(features.device)
         features = features + optimiser.noise * noise
 
     smoothing = optimiser.label_smoothing
     if not optimiser.mixup:
-        logits = network(features, rows.lengths)
+        logits = network(features, *others)
         return nn.functional.cross_entropy(logits, targets, label_smoothing=smoothing)
     rng = np.random.default_rng(int(torch.randint(1 << 62, (), generator=generator)))
     drawn = rng.beta(optimiser.mixup, optimiser.mixup, len(targets))
@@ -200,8 +246,9 @@ def _batch_loss(
     by_row = share.reshape(-1, *[1] * (features.ndim - 1))
     mixed = by_row * features + (1 - by_row) * features[other]
     # Two recordings are mixed up to the end of the shorter.
-    lengths = None if rows.lengths is None else torch.minimum(rows.lengths, rows.lengths[other])
-    logits = network(mixed, lengths)
+    (lengths,) = others
+    shorter = None if lengths is None else torch.minimum(lengths, lengths[other])
+    logits = network(mixed, shorter)
     first, second = (
         nn.functional.cross_entropy(logits, labels, reduction="none", label_smoothing=smoothing)
         for labels in (targets, targets[other])
@@ -213,9 +260,15 @@ def _validate(
     network: nn.Module, validation: Examples, device: torch.device
 ) -> tuple[float, float]:
     network.eval()
+    features = _batches_of(validation.features)
+    n = len(validation.targets)
+    size = n if isinstance(features, _Rows) else _VALIDATED_AT_ONCE
     with torch.no_grad():
-        rows = _Rows.of(validation.features).at(0, slice(None), device)
-        logits = network(rows.values, rows.lengths).cpu()
+        parts = [
+            network(*_on(device, features.batch(index, None))).cpu()
+            for index in torch.split(torch.arange(n), size)
+        ]
+    logits = torch.cat(parts)
     targets = torch.from_numpy(validation.targets)
     losses = nn.functional.cross_entropy(logits, targets, reduction="none")
     weights = torch.from_numpy(validation.weights)

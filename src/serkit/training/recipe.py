@@ -464,10 +464,11 @@ def load_recipe(name_or_path: str | os.PathLike[str]) -> Recipe:
         RecipeError: The recipe does not exist or is invalid.
     """
     name, values = read_recipe(name_or_path)
-    if isinstance(values, dict) and "encoder" in values:
+    others = {"encoder": "waveforms", "fusion": "log-mel and text"}
+    for key in others.keys() & (values if isinstance(values, dict) else {}):
         raise RecipeError(
-            f"{name} is the recipe of a network on waveforms (it has an encoder); expected one "
-            "with features, log_mel or text, as serkit train and serkit evaluate alone take both"
+            f"{name} is the recipe of a network on {others[key]} (it has the key {key}); expected "
+            "one with features, log_mel or text, as only serkit train and serkit evaluate take all"
         )
     return checked(Recipe, name, values)
 

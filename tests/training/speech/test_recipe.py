@@ -4,8 +4,9 @@ import pytest
 import yaml
 
 from serkit.errors import RecipeError
-from serkit.training import Recipe, load_recipe, shipped_recipes
-from serkit.training.speech import SpeechRecipe, load_any_recipe
+from serkit.training import Recipe, load_any_recipe, load_recipe, shipped_recipes
+from serkit.training.fusion import FusionRecipe
+from serkit.training.speech import SpeechRecipe
 
 PAPER = "distilhubert-mobile-ser"
 
@@ -42,7 +43,9 @@ def test_every_shipped_recipe_is_of_one_kind():
     kinds = {name: type(load_any_recipe(name)) for name in shipped_recipes()}
     of_speech = {name for name, kind in kinds.items() if kind is SpeechRecipe}
     assert of_speech == {name for name in kinds if name.split("/")[0] in (PAPER, "speech")}
-    assert set(kinds.values()) == {Recipe, SpeechRecipe}
+    of_fusion = {name for name, kind in kinds.items() if kind is FusionRecipe}
+    assert of_fusion == {name for name in kinds if name.split("/")[0] == "amser"}
+    assert set(kinds.values()) == {Recipe, SpeechRecipe, FusionRecipe}
 
 
 def test_what_cannot_train_a_network_on_waveforms_says_so():

@@ -27,7 +27,7 @@ def augmented(samples: Samples, plan: WaveformAugmentation, seed: int) -> Sample
         seed: Seed, below 2**32.
 
     Returns:
-        A new array of the same shape, float32.
+        A new array, float32; its length changes with the tempo.
 
     Raises:
         MissingExtraError: audiomentations is not installed.
@@ -54,9 +54,19 @@ def _transform(plan: WaveformAugmentation) -> Any:
     if plan.noise is not None:
         low, high = plan.noise
         steps.append(audiomentations.AddGaussianNoise(min_amplitude=low, max_amplitude=high, p=p))
+    if plan.snr_db is not None:
+        low, high = plan.snr_db
+        steps.append(audiomentations.AddGaussianSNR(min_snr_db=low, max_snr_db=high, p=p))
     if plan.pitch_semitones:
         most = plan.pitch_semitones
         steps.append(audiomentations.PitchShift(min_semitones=-most, max_semitones=most, p=p))
+    if plan.stretch > 1.0:
+        slowest, fastest = 1.0 / plan.stretch, plan.stretch
+        steps.append(
+            audiomentations.TimeStretch(
+                min_rate=slowest, max_rate=fastest, leave_length_unchanged=False, p=p
+            )
+        )
     if plan.polarity:
         steps.append(audiomentations.PolarityInversion(p=p))
     return audiomentations.Compose(steps) if steps else None

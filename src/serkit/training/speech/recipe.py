@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
@@ -10,7 +9,7 @@ from pydantic import Field, model_validator
 from serkit.adaptation import HoldOut
 from serkit.audio import MAX_WINDOW_S, SAMPLE_RATE
 from serkit.text import shortened
-from serkit.training.recipe import Acceptance, Data, Recipe, checked, read_recipe
+from serkit.training.recipe import Acceptance, Data
 
 MIN_CLIP_S = 0.1
 """Shortest input; shorter recordings are padded with silence."""
@@ -47,14 +46,18 @@ class WaveformAugmentation(Data):
     Attributes:
         gain_db: Range of the gain in dB; None for none.
         noise: Range of the amplitude of Gaussian noise; None for none.
+        snr_db: Range of the signal-to-noise ratio of Gaussian noise in dB; None for none.
         pitch_semitones: Largest shift of the pitch in semitones, up or down; 0 for none.
+        stretch: Largest factor of a change of tempo at the same pitch, up or down; 1 for none.
         polarity: Whether to invert the polarity.
         probability: Probability of each change.
     """
 
     gain_db: tuple[float, float] | None = (-18.0, 6.0)
     noise: tuple[float, float] | None = (0.001, 0.015)
+    snr_db: tuple[float, float] | None = None
     pitch_semitones: float = Field(default=2.0, ge=0.0, le=12.0)
+    stretch: float = Field(default=1.0, ge=1.0, le=2.0)
     polarity: bool = True
     probability: float = Field(default=0.5, gt=0.0, le=1.0)
 
@@ -63,6 +66,7 @@ class WaveformAugmentation(Data):
         for name, pair, low, high in (
             ("gain_db", self.gain_db, -120.0, 40.0),
             ("noise", self.noise, 1e-6, 1.0),
+            ("snr_db", self.snr_db, -20.0, 100.0),
         ):
             if pair is not None and not low <= pair[0] <= pair[1] <= high:
                 raise ValueError(f"{name} is {list(pair)}; expected a range in {low:g} to {high:g}")
@@ -190,8 +194,8 @@ class Distillation(Data):
     weight: float = Field(default=0.5, gt=0.0, le=1.0)
 
 
-class SpeechRecipe(Data):
-    """A training recipe of a network on waveforms.
+class RecordingsRecipe(Data):
+    """What recipes of networks on whole recordings have in common.
 
     Attributes:
         name: Name of the model.
@@ -200,13 +204,6 @@ class SpeechRecipe(Data):
         anchors: Names of the corpora that are in the training part of every split only.
         labels: The classes; recordings with other labels are ignored.
         merges: Classes to rename first, such as excited to happy.
-        encoder: The encoder.
-        head: The head.
-        preprocessing: Preprocessing of recordings.
-        augmentation: Augmentation of the training recordings; None for none.
-        optimiser: The training of the weights.
-        loss: The loss.
-        distillation: Weight and temperature of a teacher's soft targets, if a teacher is given.
         validation: As in `serkit.training.Recipe`.
         validation_share: As in `serkit.training.Recipe`.
         acceptance: Protocols whose figures the card shows.
@@ -218,19 +215,12 @@ class SpeechRecipe(Data):
     anchors: tuple[str, ...] = ()
     labels: tuple[Annotated[str, Field(min_length=1)], ...] = Field(min_length=2)
     merges: dict[str, str] = Field(default_factory=dict)
-    encoder: Annotated[Transformer | LogMelNetwork, Field(discriminator="kind")]
-    head: Head = Head()
-    preprocessing: Preprocessing = Preprocessing()
-    augmentation: WaveformAugmentation | None = None
-    optimiser: Schedule = Schedule()
-    loss: Loss = Loss()
-    distillation: Distillation = Distillation()
     validation: Literal["speaker", "session", "utterance"] = "speaker"
     validation_share: float = Field(default=0.15, gt=0.0, lt=1.0)
     acceptance: tuple[Acceptance, ...] = ()
 
     @model_validator(mode="after")
-    def _fits_together(self) -> Self:
+    def _names_fit_together(self) -> Self:
         if len(set(self.labels)) < len(self.labels):
             named = ", ".join(map(repr, self.labels))
             raise ValueError(f"labels are {shortened(named, 200)}; expected distinct names")
@@ -259,16 +249,23 @@ class SpeechRecipe(Data):
         return self.model_dump(mode="json")
 
 
-def load_any_recipe(name_or_path: str | os.PathLike[str]) -> Recipe | SpeechRecipe:
-    """Read a recipe of either kind: with `encoder`, it is of a network on waveforms.
+class SpeechRecipe(RecordingsRecipe):
+    """A training recipe of a network on waveforms.
 
-    Args:
-        name_or_path: As for `serkit.training.load_recipe`.
-
-    Raises:
-        RecipeError: The recipe does not exist or is invalid.
+    Attributes:
+        encoder: The encoder.
+        head: The head.
+        preprocessing: Preprocessing of recordings.
+        augmentation: Augmentation of the training recordings; None for none.
+        optimiser: The training of the weights.
+        loss: The loss.
+        distillation: Weight and temperature of a teacher's soft targets, if a teacher is given.
     """
-    name, values = read_recipe(name_or_path)
-    if isinstance(values, dict) and "encoder" in values:
-        return checked(SpeechRecipe, name, values)
-    return checked(Recipe, name, values)
+
+    encoder: Annotated[Transformer | LogMelNetwork, Field(discriminator="kind")]
+    head: Head = Head()
+    preprocessing: Preprocessing = Preprocessing()
+    augmentation: WaveformAugmentation | None = None
+    optimiser: Schedule = Schedule()
+    loss: Loss = Loss()
+    distillation: Distillation = Distillation()

@@ -14,7 +14,7 @@ from serkit.corpora import Corpus, Utterance
 from serkit.runtime.inputs import Waveform
 from serkit.training.data import MAX_CLIP_S, read_utterance, select_utterances
 from serkit.training.feature_cache import FeatureCache
-from serkit.training.speech.recipe import MIN_CLIP_S, Preprocessing, SpeechRecipe
+from serkit.training.speech.recipe import MIN_CLIP_S, Preprocessing, RecordingsRecipe, SpeechRecipe
 from serkit.training.workers import in_processes
 
 Samples = NDArray[np.float32]
@@ -123,7 +123,7 @@ def waveform_of(plan: Preprocessing) -> Waveform:
 
 
 def load_recordings(
-    recipe: SpeechRecipe, specs: Sequence[str] = (), anchors: Sequence[str] = ()
+    recipe: RecordingsRecipe, specs: Sequence[str] = (), anchors: Sequence[str] = ()
 ) -> tuple[tuple[Corpus, ...], tuple[Utterance, ...]]:
     """Read the corpora of a recipe and keep the utterances with its labels.
 

@@ -1,0 +1,28 @@
+"""Networks on log-mel and text vectors: AMSER's co-attention and the networks it is compared with.
+
+Lu et al., *AMSER* (2024), IV.B and Tables I and II.
+"""
+
+from serkit.networks.fusion.models import (
+    FUSIONS,
+    Acoustic,
+    Alignment,
+    CoAttention,
+    DualEncoder,
+    JointEncoding,
+    MultiHop,
+    make_fusion,
+)
+from serkit.networks.fusion.network import FusionNetwork
+
+__all__ = [
+    "FUSIONS",
+    "Acoustic",
+    "Alignment",
+    "CoAttention",
+    "DualEncoder",
+    "FusionNetwork",
+    "JointEncoding",
+    "MultiHop",
+    "make_fusion",
+]
