@@ -3,7 +3,15 @@
 from serkit.training.speech import SpeechRecipe
 
 LABELS = ("angry", "happy", "neutral", "sad")
-ENCODER = {"kind": "log-mel", "width": 24, "blocks": 1, "heads": 2, "kernel": 5, "hop": 400}
+ENCODER = {
+    "kind": "log-mel",
+    "width": 24,
+    "blocks": 1,
+    "heads": 2,
+    "kernel": 5,
+    "hop": 400,
+    "range_db": 80,
+}
 
 
 def make_speech_recipe(**changes):

@@ -50,9 +50,9 @@ def holds(pattern):
 
 
 COMMANDS = [
-    (("predict", *["long.flac"] * 20, "--format", "json"), after, 1.5),
-    (("predict", *["long.flac"] * 20, "--report", "out/report.html"), after, 1.5),
-    (("corpus", "stats", "manifest=long.csv"), after, 1.5),
+    (("predict", *["long.flac"] * 20, "--format", "json"), after, 3.0),
+    (("predict", *["long.flac"] * 20, "--report", "out/report.html"), after, 3.0),
+    (("corpus", "stats", "manifest=long.csv"), after, 3.0),
     (("encode", "long.flac", "-o", "out/long.smel"), holds, "out/.*"),
     (("train", "models/tiny", "--corpus", "manifest=clips.csv",
       "-o", "out/model.safetensors"), holds, "cache/**/*.npy"),

@@ -79,7 +79,7 @@ def test_evaluation_is_resumed(corpus):
     first = command("evaluate", corpus, *where)
     assert first.returncode == 0, first.stderr
     (row,) = json.loads(first.stdout)["corpora"]
-    assert row["ua"]["value"] > 0.9
+    assert row["figures"]["ua"]["value"] > 0.9
     stamps = {path: path.stat().st_mtime_ns for path in (corpus / "run").rglob("*.npz")}
     assert len(stamps) == 4
     assert command("evaluate", corpus, *where).stdout == first.stdout

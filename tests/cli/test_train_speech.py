@@ -20,6 +20,7 @@ RECIPE = {
     "labels": ["happy", "sad"],
     "encoder": {
         "kind": "log-mel", "width": 8, "blocks": 1, "heads": 1, "kernel": 3, "hop": 400,
+        "range_db": 80,
         "dropout": 0.0,
     },
     "optimiser": {"learning_rate": 0.02, "batch_size": 8, "max_epochs": 6, "patience": None},

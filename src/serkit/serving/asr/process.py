@@ -76,6 +76,7 @@ class AsrProcess:
         self._timeout_s = timeout_s
         self._start_timeout_s = start_timeout_s
         self._lock = threading.Lock()
+        self._stopping = threading.Lock()
         self._losses = 0
         self._retry_at: float | None = None
         self._closed = False
@@ -264,10 +265,11 @@ class AsrProcess:
             self._process, self._connection = self._started()
 
     def _stop(self) -> None:
-        self._ready = False
-        self._process.kill()
-        self._process.join(_PATIENCE_S)
-        self._connection.close()
+        with self._stopping:  # a thread that closes it meets one whose process has died
+            self._ready = False
+            self._process.kill()
+            self._process.join(_PATIENCE_S)
+            self._connection.close()
 
 
 def _serve(connection: Connection, load: Callable[[], Asr | None]) -> None:
