@@ -164,6 +164,28 @@ def hear(whisper: str | None, task: tuple[TranscribedClip, str]) -> Heard:
     )
 
 
+def heard(
+    whisper: str | None, tasks: Sequence[tuple[TranscribedClip, str]], kept: Path | None
+) -> list[Heard]:
+    """All answers, in the order of the tasks.
+
+    Args:
+        whisper: Spec of the recogniser; None for pocketsphinx alone.
+        tasks: Clips and conditions.
+        kept: File that answers are appended to, a line each; those in it are not computed again.
+    """
+    lines = kept.read_text().splitlines() if kept and kept.exists() else []
+    answers = [Heard(**json.loads(line)) for line in lines]
+    rest = tasks[len(answers) :]
+    with worker_pool(os.cpu_count() or 1) as pool:
+        for answer in track(pool.map(partial(hear, whisper), rest), "Recognising", len(rest)):
+            answers.append(answer)
+            if kept:
+                with kept.open("a") as file:
+                    file.write(json.dumps(asdict(answer)) + "\n")
+    return answers
+
+
 def figures(
     errors: dict[str, list[WordErrors]], condition: str, clusters: Sequence[int]
 ) -> dict[str, Any]:
@@ -212,6 +234,7 @@ def main() -> None:
     default = f"transcribed={Path(os.environ.get('SERKIT_CORPORA', '.')) / 'transcribed'}"
     options.add_argument("corpus", nargs="?", default=default, help="NAME=FOLDER")
     options.add_argument("--clips", type=int, help="number of clips, spread evenly")
+    options.add_argument("--answers", type=Path, help="file of answers, to continue a stopped run")
     options.add_argument("--whisper", help="faster-whisper=FOLDER or transformers=FOLDER")
     asked = options.parse_args()
     corpus = load_transcribed(asked.corpus)
@@ -223,9 +246,7 @@ def main() -> None:
     tasks = [(clip, condition) for condition in CONDITIONS for clip in clips]
     # Some are recognised again in reverse order, to check that the result is repeatable.
     again = [(clip, UNCODED) for clip in reversed(clips[:REPEATED])]
-    with worker_pool(os.cpu_count() or 1) as pool:
-        texts = pool.map(partial(hear, asked.whisper), tasks + again, chunksize=2)
-        recognised_clips = list(track(texts, "Recognising", len(tasks) + len(again)))
+    recognised_clips = heard(asked.whisper, tasks + again, asked.answers)
     by_condition = {
         condition: recognised_clips[i * len(clips) : (i + 1) * len(clips)]
         for i, condition in enumerate(CONDITIONS)
