@@ -100,6 +100,30 @@ def test_a_signal_drains_the_server(coded, sig):
     assert not any("127.0.0.1" in json.dumps(line) for line in requests)
 
 
+def test_no_line_of_the_log_has_a_token_or_what_was_said(tmp_path):
+    token = "0123456789abcdef"
+    (tmp_path / "tokens").write_text(token + "\n")
+    settings = ("decoders=1", "models=tiny", "log_level=debug", f"tokens={tmp_path / 'tokens'}")
+    headers = {"Authorization": f"Bearer {token}"}
+    with process(*settings) as (server, port, lines):
+        url = f"127.0.0.1:{port}/v1"
+        said = httpx.post(f"http://{url}/recognize", content=NOTE, headers=headers, timeout=60)
+        assert said.status_code == 200
+        asked = websockets.sync.client.connect(
+            f"ws://{url}/stream", additional_headers=headers, proxy=None
+        )
+        with asked as stream:
+            stream.send(json.dumps({"type": "start", "input": "pcm", "rate": 16_000}))
+            stream.recv()
+        server.send_signal(signal.SIGTERM)
+        server.wait(60)
+    told = json.dumps(lines)
+    assert {"request", "stream"} <= {line["event"] for line in lines}
+    assert token not in told
+    assert said.json()["label"] not in told
+    assert "127.0.0.1" not in told
+
+
 def test_a_killed_server_leaves_no_process():
     with process("decoders=2") as (server, _, _):
         children = Path(f"/proc/{server.pid}/task/{server.pid}/children").read_text().split()
