@@ -66,7 +66,7 @@ from serkit.training.pretrained import load_pretrained
 from serkit.training.speech import load_recordings
 from serkit.training.workers import in_processes
 
-from harness import machine, versions, write_result
+from harness import RESULTS, machine, versions, write_result
 from meld import MINILM, folder_of_minilm
 
 RUNS = Path(__file__).parents[1] / "runs" / "fusion"
@@ -310,10 +310,12 @@ def n_parameters(kind: str, **sizes: Any) -> int:
 
 
 def main() -> None:
-    """The corpora on the command line, or both."""
+    """The corpora on the command line, or both; the figures of others are kept."""
     texts = encoder()
-    names = sys.argv[1:] or list(CORPORA)
-    tables = [measured(corpus, texts) for corpus in names]
+    path = RESULTS / "fusion.json"
+    old = json.loads(path.read_text())["tables"] if path.exists() and sys.argv[1:] else []
+    tables = {one["corpus"]: one for one in old}
+    tables |= {corpus: measured(corpus, texts) for corpus in sys.argv[1:] or CORPORA}
     reduced = {
         kind: {k: v for k, v in REDUCED[kind].items() if not k.startswith("missing")}
         for kind in KINDS
@@ -337,7 +339,7 @@ def main() -> None:
                 }
                 for kind in FUSIONS
             ],
-            "tables": tables,
+            "tables": [tables[corpus] for corpus in CORPORA if corpus in tables],
         },
     )
 
