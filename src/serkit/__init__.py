@@ -26,6 +26,7 @@ if TYPE_CHECKING:
         ProtocolError,
         RecipeError,
         SerkitError,
+        ServerError,
     )
     from serkit.features import FeatureRecipe
     from serkit.runtime import (
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
         load,
     )
     from serkit.runtime.profile import Profile
+    from serkit.serving.client import AsyncClient, Client
 
 # Imported on first access; the subpackages are attributes too.
 _EXPORTS: dict[str, tuple[str, ...]] = {
@@ -54,6 +56,7 @@ _EXPORTS: dict[str, tuple[str, ...]] = {
         "ProtocolError",
         "RecipeError",
         "SerkitError",
+        "ServerError",
     ),
     "serkit.features": ("FeatureRecipe",),
     "serkit.runtime": (
@@ -69,6 +72,7 @@ _EXPORTS: dict[str, tuple[str, ...]] = {
     ),
     # Not in `serkit.runtime`, whose import needs no profiles.
     "serkit.runtime.profile": ("Profile",),
+    "serkit.serving.client": ("AsyncClient", "Client"),
 }
 _ROOMS = (
     "adaptation",
@@ -86,8 +90,10 @@ _ROOMS = (
 )
 
 __all__ = [
+    "AsyncClient",
     "AudioError",
     "Caution",
+    "Client",
     "CorpusError",
     "FeatureRecipe",
     "MissingExtraError",
@@ -101,6 +107,7 @@ __all__ = [
     "Recognizer",
     "Segment",
     "SerkitError",
+    "ServerError",
     "Timeline",
     "TimelineSettings",
     "Window",
