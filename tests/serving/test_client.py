@@ -1,11 +1,8 @@
 """serkit.Client against a real server: its answers are those of the device's own models."""
 
-import asyncio
-import io
 from pathlib import Path
 
 import pytest
-import soundfile
 
 import serkit
 from serkit.codec import encode_basis

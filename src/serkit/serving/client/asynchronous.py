@@ -16,12 +16,18 @@ from serkit.errors import MissingExtraError, SerkitError, ServerError
 from serkit.runtime import Prediction, Recognizer, Timeline, TimelineSettings
 from serkit.serving.client.address import address_of
 from serkit.serving.client.answers import Answer, Meter, Way
-from serkit.serving.client.coding import STREAM_MODES, body_of, checked_mode, content_of, stream_coder
+from serkit.serving.client.coding import (
+    STREAM_MODES,
+    body_of,
+    checked_mode,
+    content_of,
+    stream_coder,
+)
 from serkit.serving.client.device import Device
 from serkit.serving.client.energy import radio_named
-from serkit.serving.client.parsing import object_of, prediction_of, text_of, timeline_of
 from serkit.serving.client.failures import away, refusal
 from serkit.serving.client.options import options_of
+from serkit.serving.client.parsing import object_of, prediction_of, text_of, timeline_of
 from serkit.serving.client.retries import Retries, retry_after
 from serkit.serving.client.streaming import AsyncClientStream
 
@@ -91,7 +97,11 @@ class AsyncClient:
         self._radio = radio_named(radio)
         self._http = self._httpx.AsyncClient(
             base_url=self._address.base,
-            headers={**self._address.headers, "User-Agent": "serkit", "Accept-Encoding": "identity"},
+            headers={
+                **self._address.headers,
+                "User-Agent": "serkit",
+                "Accept-Encoding": "identity",
+            },
             timeout=self._httpx.Timeout(timeout_s, connect=min(_CONNECT_S, timeout_s)),
         )
 
@@ -222,9 +232,7 @@ class AsyncClient:
             if not (error.away and self._fallback):
                 raise
             instead = first or await self._of_device(on_device)
-            costs = (
-                (*instead.costs, meter.cost()) if first else (meter.cost(), *instead.costs)
-            )
+            costs = (*instead.costs, meter.cost()) if first else (meter.cost(), *instead.costs)
             return replace(instead, reason=str(error), costs=costs)
         costs = (*(first.costs if first else ()), meter.cost())
         return Answer(result, "server", None, costs, modalities, text, language)

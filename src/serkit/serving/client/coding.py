@@ -79,7 +79,9 @@ def content_of(source: Any) -> bytes:
         return bytes(source)
     content: bytes = source.read(_MAX_BYTES + 1)
     if len(content) > _MAX_BYTES:
-        raise AudioError(f"the recording has more than {_MAX_BYTES:,} bytes; expected a shorter one")
+        raise AudioError(
+            f"the recording has more than {_MAX_BYTES:,} bytes; expected a shorter one"
+        )
     return content
 
 

@@ -9,7 +9,6 @@ from serkit.serving.client.parsing import object_of
 from serkit.serving.client.retries import WORTH_REPEATING
 from serkit.text import one_line, printable, shortened
 
-
 _PASSING = frozenset(
     {"overloaded", "stopping", "deadline", "internal", "idle", "connections", "decoder_died"}
 )
@@ -18,7 +17,9 @@ _PASSING = frozenset(
 def away(error: BaseException) -> ServerError:
     """The error of a connection that failed."""
     reason = "it did not answer in time" if isinstance(error, TimeoutError) else one_line(error)
-    return ServerError(f"the server is away: {reason}; is it running, and the address right?", away=True)
+    return ServerError(
+        f"the server is away: {reason}; is it running, and the address right?", away=True
+    )
 
 
 def refusal(status: int, content: bytes, retry_after_s: float | None) -> ServerError:

@@ -124,9 +124,7 @@ class AsyncClientStream:
             self._running.cancel()
             await asyncio.gather(self._running, return_exceptions=True)
 
-    async def push(
-        self, samples: NDArray[Any], *, rate: int = SAMPLE_RATE
-    ) -> list[StreamEvent]:
+    async def push(self, samples: NDArray[Any], *, rate: int = SAMPLE_RATE) -> list[StreamEvent]:
         """Take the next samples.
 
         Args:
