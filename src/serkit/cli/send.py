@@ -91,7 +91,8 @@ def send(
         if not stream:
             _send_all(client, audio or [], as_json)
             return
-        for name in audio or [None]:
+        files: list[str | None] = [*audio] if audio else [None]
+        for name in files:
             chunks = microphone(device) if name is None else as_if_live(name, speed)
             with client.stream() as opened:
                 _follow(opened, chunks, as_json)

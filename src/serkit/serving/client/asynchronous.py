@@ -216,7 +216,7 @@ class AsyncClient:
         """The answer of the device if it is sure, of the server, or of the device instead."""
         chosen = self._mode if mode is None else checked_mode(mode)
         audio = _repeatable(audio)
-        first = None
+        first: Answer[Result] | None = None
         if self._when_unsure is not None:
             first = await self._of_device(on_device)
             scores = overall(first.result).scores
@@ -231,8 +231,10 @@ class AsyncClient:
         except ServerError as error:
             if not (error.away and self._fallback):
                 raise
-            instead = first or await self._of_device(on_device)
-            costs = (*instead.costs, meter.cost()) if first else (meter.cost(), *instead.costs)
+            instead = await self._of_device(on_device) if first is None else first
+            costs = (
+                (meter.cost(), *instead.costs) if first is None else (*first.costs, meter.cost())
+            )
             return replace(instead, reason=str(error), costs=costs)
         costs = (*(first.costs if first else ()), meter.cost())
         return Answer(result, "server", None, costs, modalities, text, language)

@@ -47,6 +47,6 @@ def fatal(values: dict[str, Any]) -> ServerError:
     return ServerError(
         f"the server refuses: {shortened(printable(values.get('message', code)), 500)}",
         code=code if isinstance(code, str) else None,
-        retry_after_s=float(seconds) if type(seconds) in (int, float) else None,
+        retry_after_s=float(seconds) if isinstance(seconds, int | float) else None,
         away=code in _PASSING,
     )

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, TypeVar, cast
+from typing import Any, cast
 
 from serkit.errors import ServerError
 from serkit.plain import from_json
@@ -12,8 +11,6 @@ from serkit.runtime.affect import Affect, AffectSource
 from serkit.runtime.caution import Code
 from serkit.runtime.events import EndEvent, Event, PartialEvent, SegmentEvent, VoiceEvent
 from serkit.text import shortened, shown
-
-T = TypeVar("T")
 
 _MAX_TEXT = 1 << 20
 
@@ -136,11 +133,11 @@ def _affect(values: dict[str, Any]) -> Affect:
     source = values.get("affect")
     if source not in (None, "learned", "circumplex"):
         raise _wrong("affect", source)
-    dimensions = (
+    arousal, valence, dominance = (
         None if values.get(name) is None else number(values, name)
         for name in ("arousal", "valence", "dominance")
     )
-    return Affect(*dimensions, source=cast("AffectSource | None", source))
+    return Affect(arousal, valence, dominance, cast("AffectSource | None", source))
 
 
 def _warnings(values: dict[str, Any]) -> tuple[Caution, ...]:
@@ -156,11 +153,15 @@ def _objects(values: dict[str, Any], name: str) -> list[dict[str, Any]]:
 
 
 def _object(value: Any) -> dict[str, Any]:
-    return _checked(value, lambda one: isinstance(one, dict), "object")
+    if not isinstance(value, dict):
+        raise _wrong("object", value)
+    return value
 
 
 def _list(value: Any, name: str) -> list[Any]:
-    return _checked(value, lambda one: isinstance(one, list), name)
+    if not isinstance(value, list):
+        raise _wrong(name, value)
+    return value
 
 
 def number(values: dict[str, Any], name: str) -> float:
@@ -169,7 +170,10 @@ def number(values: dict[str, Any], name: str) -> float:
     Raises:
         ServerError: It is none, or missing.
     """
-    return float(_checked(values.get(name), lambda one: type(one) in (int, float), name))
+    value = values.get(name)
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise _wrong(name, value)
+    return float(value)
 
 
 def text(values: dict[str, Any], name: str) -> str:
@@ -178,9 +182,10 @@ def text(values: dict[str, Any], name: str) -> str:
     Raises:
         ServerError: It is none, or missing.
     """
-    return _checked(
-        values.get(name), lambda one: isinstance(one, str) and len(one) <= _MAX_TEXT, name
-    )
+    value = values.get(name)
+    if not isinstance(value, str) or len(value) > _MAX_TEXT:
+        raise _wrong(name, value)
+    return value
 
 
 def text_or_none(values: dict[str, Any], name: str) -> str | None:
@@ -190,12 +195,6 @@ def text_or_none(values: dict[str, Any], name: str) -> str | None:
         ServerError: It is something else.
     """
     return None if values.get(name) is None else text(values, name)
-
-
-def _checked(value: Any, good: Callable[[Any], bool], name: str) -> Any:
-    if not good(value):
-        raise _wrong(name, value)
-    return value
 
 
 def _wrong(name: str, value: Any) -> ServerError:
