@@ -42,6 +42,7 @@ export class Timeline {
     time.textContent = `${tenths(one.start_s)} – ${tenths(one.end_s)}`;
     const name = document.createElement("b");
     name.textContent = one.label ?? one.reason ?? "no answer";
+    if (one.label === null) name.className = "silent";
     const p = document.createElement("span");
     p.textContent = one.label === null ? "" : percent(one.confidence);
     item.append(key, time, name, p);
