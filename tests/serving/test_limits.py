@@ -43,6 +43,13 @@ def hours_in_a_megabyte():
     return bytes(content)
 
 
+def until_answered(server):
+    """Ask until there is an answer in time: the machine of the tests may be busy."""
+    until = time.monotonic() + 120
+    while server.http.post("/v1/recognize", content=PLAIN).status_code != 200:
+        assert time.monotonic() < until
+
+
 class Blocked:
     """Holds the answers of a server until it is told to go on."""
 
@@ -84,9 +91,7 @@ def test_an_answer_that_would_come_too_late(blocked):
     with started(deadline_s=0.3, workers=1, models="tiny") as server:
         assert code_of(server.http.post("/v1/recognize", content=PLAIN)) == (504, "deadline")
         blocked.go_on.set()
-        while server.service.admission.pending:
-            time.sleep(0.01)
-        assert server.http.post("/v1/recognize", content=PLAIN).status_code == 200
+        until_answered(server)
 
 
 @pytest.mark.parametrize("chunked", [False, True])
@@ -136,15 +141,13 @@ def test_a_decoder_that_died_idle_is_replaced(running):
 
 
 def test_a_decoder_that_takes_too_long_is_ended():
-    with started(deadline_s=1.0, models="tiny") as server:
+    with started(deadline_s=2.0, models="tiny") as server:
         (process,) = server.service.pipeline.decoders.process_ids
         os.kill(process, signal.SIGSTOP)
         assert code_of(server.http.post("/v1/recognize", content=PLAIN)) == (504, "deadline")
         while server.service.pipeline.decoders.process_ids in ([], [process]):
             time.sleep(0.01)
-        deadline = time.monotonic() + 20
-        while server.http.post("/v1/recognize", content=PLAIN).status_code != 200:
-            assert time.monotonic() < deadline
+        until_answered(server)
         with pytest.raises(ProcessLookupError):
             os.kill(process, 0)
 

@@ -29,7 +29,7 @@ from serkit.errors import AudioError, PacketError
 from serkit.features.whisper import N_MELS
 from serkit.runtime.decoded import DecodedPackets, DecodedSound
 from serkit.serving.decoding_worker import CHANNEL, LENGTH
-from serkit.serving.messages import Kind, receive, send
+from serkit.serving.messages import Kind, reader, receive, send
 from serkit.serving.refusals import DeadlineError, RefusedError, overloaded
 
 Array = NDArray[np.float32]
@@ -284,6 +284,7 @@ class _Worker:
     def __init__(self, arguments: Sequence[str], most_bytes: int) -> None:
         self._most_bytes = most_bytes
         self._socket, theirs = socket.socketpair()
+        self._messages = reader(self._socket)
         with theirs:
             self.process = subprocess.Popen(  # noqa: S603 - our own module
                 [sys.executable, "-m", "serkit.serving.decoding_worker", *arguments],
@@ -315,7 +316,7 @@ class _Worker:
         answers, n_bytes = [], 0
         while True:
             self._socket.settimeout(_rest(latest))
-            answer = receive(self._socket)
+            answer = receive(self._messages)
             answers.append(answer)
             n_bytes += len(answer[1])
             if n_bytes > self._most_bytes:
@@ -325,6 +326,7 @@ class _Worker:
 
     def kill(self) -> None:
         """End the process."""
+        self._messages.close()
         self._socket.close()
         self.process.kill()
         self.process.wait()

@@ -24,7 +24,7 @@ from serkit.codec.packets import FRAMES_PER_SECOND, Packet, StoredBytes
 from serkit.codec.payloads import decode_payloads
 from serkit.errors import AudioError, MissingExtraError, PacketError
 from serkit.runtime.sources import is_packets
-from serkit.serving.messages import Kind, receive, send
+from serkit.serving.messages import Kind, message, reader, receive, send
 
 CHANNEL = struct.Struct("<i")
 LENGTH = struct.Struct("<I")
@@ -34,14 +34,18 @@ def main() -> None:
     """Answer requests until the server closes the socket."""
     max_s, memory_mb = map(float, sys.argv[1:3])
     _limit(int(memory_mb * 1e6))
-    with socket.socket(fileno=0) as sock, contextlib.suppress(EOFError, ConnectionError):
+    with (
+        socket.socket(fileno=0) as sock,
+        reader(sock) as requests,
+        contextlib.suppress(EOFError, ConnectionError),
+    ):
         while True:
-            kind, content = receive(sock)
+            kind, content = receive(requests)
             if kind is Kind.PAYLOADS:
                 _decode_payloads(sock, bytes(content))
                 continue
             if kind is Kind.LIVE:
-                _decode_live(sock)
+                _decode_live(sock, requests)
                 continue
             (channel,) = CHANNEL.unpack_from(content)
             recording = bytes(content[CHANNEL.size :])
@@ -102,15 +106,16 @@ def _decode_packets(sock: socket.socket, recording: bytes, max_s: float) -> None
 class _Chunks:
     """The chunks of a live recording as a file; it tells the server when it needs the next."""
 
-    def __init__(self, sock: socket.socket) -> None:
+    def __init__(self, sock: socket.socket, requests: io.BufferedReader) -> None:
         self._socket = sock
+        self._requests = requests
         self._rest = b""
         self._ended = False
 
     def read(self, size: int = -1) -> bytes:
         while not self._rest and not self._ended:
             send(self._socket, Kind.DONE)
-            kind, content = receive(self._socket)
+            kind, content = receive(self._requests)
             self._ended = kind is Kind.END
             self._rest = bytes(content)
         size = len(self._rest) if size < 0 else size
@@ -118,10 +123,10 @@ class _Chunks:
         return taken
 
 
-def _decode_live(sock: socket.socket) -> None:
+def _decode_live(sock: socket.socket, requests: io.BufferedReader) -> None:
     try:
         with ExitStack() as resources:
-            decoded = decode_live(cast("BinaryIO", _Chunks(sock)), resources)
+            decoded = decode_live(cast("BinaryIO", _Chunks(sock, requests)), resources)
             for block in decoded.blocks:
                 samples = block.astype("<f4", copy=False).tobytes()
                 send(sock, Kind.LIVE_SAMPLES, LENGTH.pack(decoded.rate), samples)
@@ -154,13 +159,14 @@ def _decode_payloads(sock: socket.socket, content: bytes) -> None:
         decoded: list[np.ndarray | PacketError] = list(decode_payloads(packets))
     except PacketError:
         decoded = [_alone(packet) for packet in packets]
+    answers = []
     for frames in decoded:
         if isinstance(frames, PacketError):
-            send(sock, Kind.PACKET_ERROR, str(frames).encode())
+            answers.append(message(Kind.PACKET_ERROR, str(frames).encode()))
         else:
             values = np.ascontiguousarray(frames, "<f4").tobytes()
-            send(sock, Kind.FRAMES, LENGTH.pack(0), values)
-    send(sock, Kind.DONE, b"\1")
+            answers.append(message(Kind.FRAMES, LENGTH.pack(0), values))
+    sock.sendall(b"".join((*answers, message(Kind.DONE, b"\1"))))
 
 
 def _alone(packet: Packet) -> np.ndarray | PacketError:

@@ -10,6 +10,8 @@ from __future__ import annotations
 import socket
 import struct
 from enum import IntEnum
+from io import BufferedReader
+from typing import cast
 
 _HEADER = struct.Struct("<BI")
 
@@ -52,36 +54,36 @@ class Kind(IntEnum):
     LIVE_SAMPLES = 12
 
 
+def message(kind: Kind, *parts: bytes | memoryview) -> bytes:
+    """A message whose content is the concatenation of parts."""
+    return b"".join((_HEADER.pack(kind, sum(map(len, parts))), *parts))
+
+
 def send(sock: socket.socket, kind: Kind, *parts: bytes | memoryview) -> None:
-    """Send a message whose content is the concatenation of parts."""
-    header = _HEADER.pack(kind, sum(len(part) for part in parts))
-    if sum(map(len, parts)) < 1 << 16:
-        sock.sendall(b"".join((header, *parts)))
-        return
-    sock.sendall(header)
-    for part in parts:
-        sock.sendall(part)
+    """Send a `message`."""
+    sock.sendall(message(kind, *parts))
 
 
-def receive(sock: socket.socket) -> tuple[Kind, bytearray]:
-    """The kind and content of the next message.
+def reader(sock: socket.socket) -> BufferedReader:
+    """A buffer, so that several short messages take one call of the system."""
+    return cast("BufferedReader", sock.makefile("rb", buffering=1 << 18))
+
+
+def receive(messages: BufferedReader) -> tuple[Kind, bytearray]:
+    """The kind and content of the next message of a `reader`.
 
     Raises:
         EOFError: The other side has gone.
         ValueError: It sent no message.
     """
-    number, length = _HEADER.unpack(_exactly(sock, _HEADER.size))
+    number, length = _HEADER.unpack(_exactly(messages, _HEADER.size))
     if length > MAX_BYTES:
         raise ValueError(f"a message of {length} bytes; expected at most {MAX_BYTES}")
-    return Kind(number), _exactly(sock, length)
+    return Kind(number), _exactly(messages, length)
 
 
-def _exactly(sock: socket.socket, length: int) -> bytearray:
+def _exactly(messages: BufferedReader, length: int) -> bytearray:
     content = bytearray(length)
-    rest = memoryview(content)
-    while rest:
-        n_read = sock.recv_into(rest)
-        if not n_read:
-            raise EOFError
-        rest = rest[n_read:]
+    if messages.readinto(content) != length:
+        raise EOFError
     return content
