@@ -147,11 +147,12 @@ def free_port():
 
 
 @contextlib.contextmanager
-def process(port):
+def process(port, *settings, log=subprocess.DEVNULL):
     """`serkit serve` on a port, ready to answer."""
     command = [sys.executable, "-m", "serkit", "serve", "--port", str(port), "--model", "tiny-mel"]
-    command += ["--set", "decoders=1"]
-    with subprocess.Popen(command, stderr=subprocess.DEVNULL) as server:
+    for setting in ("decoders=1", *settings):
+        command += ["--set", setting]
+    with subprocess.Popen(command, stderr=log) as server:
         try:
             while True:
                 assert server.poll() is None

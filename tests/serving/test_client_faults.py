@@ -1,5 +1,6 @@
 """The client when servers are slow, full, away, wrong or killed."""
 
+import contextlib
 import logging
 import time
 
@@ -36,12 +37,17 @@ def local(samples):
     return list(map(event_object, events + stream.finish()))
 
 
-def streamed(client, samples, between=lambda i: None):
+def streamed(client, samples, in_the_middle=None):
+    """The events of a stream; in its middle, when some have come, something may happen."""
     events = []
     with client.stream(HOP) as stream:
         for i, start in enumerate(range(0, len(samples), 5120)):
             events += stream.push(samples[start : start + 5120])
-            between(i)
+            if in_the_middle is not None and i == 40:
+                while not events:
+                    time.sleep(0.01)
+                    events += stream.push(samples[:0])
+                in_the_middle()
         events += stream.finish()
     return list(map(event_object, events)), stream
 
@@ -94,11 +100,11 @@ def test_what_would_fail_again_is_not_asked_again(sound, status):
 
 def test_a_slow_server(sound):
     with scripted(20.0) as (url, requests):
-        with serkit.Client(url, retries=Retries(most=1, first_s=0.0), timeout_s=0.3) as client:
+        with serkit.Client(url, retries=Retries(most=1, first_s=0.0), timeout_s=1.0) as client:
             answer = client.recognize(sound)
     assert answer.source == "device" and "in time" in answer.reason
-    assert answer.costs[0].attempts == len(requests) == 2
-    assert answer.costs[0].seconds >= 0.6
+    assert answer.costs[0].attempts == 2 >= len(requests)
+    assert answer.costs[0].seconds >= 2.0
 
 
 @pytest.mark.parametrize(
@@ -123,7 +129,7 @@ def test_without_a_server_the_device_answers(sound):
     assert (answer.source, answer.result) == ("device", serkit.load("tiny")(sound))
     assert timeline.result == serkit.load("tiny").timeline(sound, HOP)
     assert [cost.way for cost in answer.costs] == ["server", "device"]
-    assert answer.costs[1].bytes_sent == 0 and answer.costs[1].cpu_s > 0
+    assert [cost.bytes_sent for cost in answer.costs] == [0, 0] and answer.costs[1].cpu_s > 0
 
 
 def test_without_a_fallback_it_is_an_error(sound):
@@ -181,39 +187,26 @@ def test_a_connection_that_breaks_costs_and_doubles_nothing(running, note, cuts)
 def test_a_server_that_is_killed_and_comes_back(note):
     """kill -9 in mid-stream, and a new process on the same port that knows nothing."""
     port = free_port()
-    with process(port) as first:
+    with contextlib.ExitStack() as servers:
+        first = servers.enter_context(process(port))
 
-        def kill(i):
-            if i == 40:
-                time.sleep(0.5)  # so that it has answered something
-                first.kill()
-                first.wait()
+        def restart():
+            first.kill()
+            first.wait()
+            servers.enter_context(process(port))
 
         with serkit.Client(f"http://127.0.0.1:{port}", retries=SHORT, timeout_s=60) as client:
-            events = []
-            with client.stream(HOP) as stream:
-                for i, start in enumerate(range(0, len(note), 5120)):
-                    events += stream.push(note[start : start + 5120])
-                    kill(i)
-                assert events
-                with process(port):
-                    events += stream.finish()
+            events, stream = streamed(client, note, restart)
     assert stream.source == "server" and stream.costs[0].attempts > 1
-    assert list(map(event_object, events)) == local(note)
+    assert events == local(note)
 
 
 def test_a_server_that_is_killed_and_stays_away(note):
     """The device goes on from the beginning, and says nothing again."""
     with started(models=("tiny-mel",)) as server, proxied(server.port) as proxy:
         url = f"http://127.0.0.1:{proxy.port}"
-        with serkit.Client(url, retries=SHORT, timeout_s=0.5) as client:
-
-            def kill(i):
-                if i == 40:
-                    time.sleep(0.5)
-                    proxy.refuse()
-
-            events, stream = streamed(client, note, kill)
+        with serkit.Client(url, retries=SHORT, timeout_s=3.0) as client:
+            events, stream = streamed(client, note, proxy.refuse)
     assert stream.source == "device" and "away" in stream.reason
     assert [cost.way for cost in stream.costs] == ["server", "device"]
     assert events == local(note)
@@ -239,10 +232,9 @@ def test_a_stopping_server_hands_its_streams_on(note):
         with proxied(first.port) as proxy:
             with serkit.Client(f"http://127.0.0.1:{proxy.port}", retries=SHORT) as client:
 
-                def stop(i):
-                    if i == 40:
-                        proxy.target = second.port
-                        first.stop()
+                def stop():
+                    proxy.target = second.port
+                    first.stop()
 
                 events, stream = streamed(client, note, stop)
     assert stream.source == "server" and stream.costs[0].attempts == 2
@@ -278,7 +270,9 @@ def test_a_token_goes_nowhere_else(tmp_path, sound, caplog):
             assert "0123456789" not in str(told.value)
             with pytest.raises(serkit.ServerError, match="status 401"):
                 streamed(client, sound[0])
-    assert "0123456789" not in caplog.text
+    of_client = [one for one in caplog.records if not one.name.startswith("uvicorn")]
+    assert {"httpx", "httpcore.http11"} <= {one.name for one in of_client}
+    assert not any("0123456789" in one.getMessage() for one in of_client)
 
 
 @pytest.mark.parametrize(

@@ -115,7 +115,7 @@ def _send_all(client: Client, files: list[str], as_json: bool) -> None:
         if answer.source == "device" and len(answer.costs) > 1:
             complain(f"{file}: answered on the device, as {answer.reason}")
         if not as_json:
-            say(f"{file}: {_label(answer.result)}  ({answer.source}; {_costs(answer.costs)})")
+            say(f"{file}: {_label(answer.result)}  ({_came(answer.source, answer.costs)})")
             if answer.text:
                 say(f"  {answer.text}")
     if as_json:
@@ -147,7 +147,7 @@ def _follow(stream: ClientStream, chunks: Iterable[Chunk], as_json: bool) -> Non
         costs = [cost.to_dict() for cost in stream.costs]
         typer.echo(json.dumps({"event": "costs", "source": stream.source, "costs": costs}))
     elif heard:
-        say(f"({stream.source}; {_costs(stream.costs)})")
+        say(f"({_came(stream.source, stream.costs)})")
 
 
 def _show(event: StreamEvent, as_json: bool) -> None:
@@ -191,9 +191,14 @@ def _label(answer: Prediction) -> str:
     return f"{answer.label} {answer.scores[answer.label]:.2f}"
 
 
-def _costs(costs: tuple[Cost, ...]) -> str:
-    """Such as `server 1,480 bytes, 0.12 s, 0.16 J`."""
-    return ", then ".join(
-        f"{cost.way} {cost.bytes_sent:,} bytes, {cost.seconds:.2f} s, {cost.joules:.3f} J"
+def _came(source: str, costs: tuple[Cost, ...]) -> str:
+    """Such as `server; 1,480 bytes, 0.12 s, 0.161 J`; of several ways, each with its name."""
+    figures = [
+        f"{cost.bytes_sent:,} bytes, {cost.seconds:.2f} s, {cost.joules:.3f} J"
+        if cost.way == "server"
+        else f"{cost.seconds:.2f} s, {cost.joules:.3f} J"
         for cost in costs
-    )
+    ]
+    if len(costs) > 1:
+        figures = [f"{cost.way}: {told}" for cost, told in zip(costs, figures, strict=True)]
+    return "; ".join([source, *figures])

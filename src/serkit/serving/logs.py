@@ -25,7 +25,7 @@ def log(level: int, event: str, **values: Any) -> None:
 
 
 def set_up(level: str, form: str) -> None:
-    """Send the lines of the server and of uvicorn to stderr.
+    """Send the lines of the server, and warnings of uvicorn, to stderr.
 
     Args:
         level: The least.
@@ -38,6 +38,9 @@ def set_up(level: str, form: str) -> None:
         logger.handlers = [handler] if name != "uvicorn.error" else []
         logger.propagate = name == "uvicorn.error"
         logger.setLevel(level.upper())
+        # Lower levels of uvicorn show the addresses of clients, their tokens, and what they said.
+        if name != "serkit.serving" and logger.level < logging.WARNING:
+            logger.setLevel(logging.WARNING)
 
 
 class _Json(logging.Formatter):

@@ -276,7 +276,14 @@ class AsyncClient:
         request = self._http.build_request(
             "POST", path, params=query, content=body, headers=headers
         )
-        meter.bytes_sent += _head_bytes(request) + len(body)
+
+        async def count(event: str, _: object) -> None:
+            if event == "http11.send_request_headers.complete":
+                meter.bytes_sent += _head_bytes(request)
+            elif event == "http11.send_request_body.complete":
+                meter.bytes_sent += len(body)
+
+        request.extensions["trace"] = count
         try:
             async with asyncio.timeout(self._timeout_s):
                 response = await self._http.send(request, stream=True)
