@@ -54,9 +54,11 @@ def streamed(client, samples, in_the_middle=None):
 
 @pytest.mark.parametrize("status", [408, 429, 500, 502, 503, 504])
 def test_it_asks_again_under_the_same_key(sound, status):
-    with scripted((status, {}, FULL), (status, {}, b"<html>"), (200, {}, GOOD)) as (url, requests):
-        with serkit.Client(url, retries=SHORT) as client:
-            answer = client.recognize(sound)
+    with (
+        scripted((status, {}, FULL), (status, {}, b"<html>"), (200, {}, GOOD)) as (url, requests),
+        serkit.Client(url, retries=SHORT) as client,
+    ):
+        answer = client.recognize(sound)
     assert (answer.result.label, answer.text, answer.language) == ("sad", "oh no", "en")
     assert answer.result.valence == 0.5 and answer.modalities == ("acoustic", "text")
     assert answer.costs[0].attempts == len(requests) == 3
@@ -72,17 +74,21 @@ def test_each_question_has_its_own_key(sound):
 
 
 def test_it_waits_as_long_as_the_server_asks(sound):
-    with scripted((429, {"Retry-After": "1"}, FULL), (200, {}, GOOD)) as (url, _):
-        with serkit.Client(url, retries=SHORT) as client:
-            begun = time.monotonic()
-            assert client.recognize(sound).source == "server"
-            assert time.monotonic() - begun >= 1.0
+    with (
+        scripted((429, {"Retry-After": "1"}, FULL), (200, {}, GOOD)) as (url, _),
+        serkit.Client(url, retries=SHORT) as client,
+    ):
+        begun = time.monotonic()
+        assert client.recognize(sound).source == "server"
+        assert time.monotonic() - begun >= 1.0
 
 
 def test_a_wait_that_is_too_long_is_not_waited_for(sound):
-    with scripted((429, {"Retry-After": "3600"}, FULL)) as (url, requests):
-        with serkit.Client(url, retries=SHORT) as client:
-            answer = client.recognize(sound)
+    with (
+        scripted((429, {"Retry-After": "3600"}, FULL)) as (url, requests),
+        serkit.Client(url, retries=SHORT) as client,
+    ):
+        answer = client.recognize(sound)
     assert answer.source == "device" and len(requests) == 1
     assert "status 429" in answer.reason
 
@@ -90,18 +96,23 @@ def test_a_wait_that_is_too_long_is_not_waited_for(sound):
 @pytest.mark.parametrize("status", [400, 401, 403, 404, 413, 422])
 def test_what_would_fail_again_is_not_asked_again(sound, status):
     error = {"error": {"code": "odd", "message": "it is \x1b[31modd"}}
-    with scripted((status, {}, error)) as (url, requests):
-        with serkit.Client(url, retries=SHORT) as client, pytest.raises(serkit.ServerError) as told:
-            client.recognize(sound)
+    with (
+        scripted((status, {}, error)) as (url, requests),
+        serkit.Client(url, retries=SHORT) as client,
+        pytest.raises(serkit.ServerError) as told,
+    ):
+        client.recognize(sound)
     assert len(requests) == 1
     assert (told.value.status, told.value.code, told.value.away) == (status, "odd", False)
     assert "\x1b" not in str(told.value)
 
 
 def test_a_slow_server(sound):
-    with scripted(20.0) as (url, requests):
-        with serkit.Client(url, retries=Retries(most=1, first_s=0.0), timeout_s=1.0) as client:
-            answer = client.recognize(sound)
+    with (
+        scripted(20.0) as (url, requests),
+        serkit.Client(url, retries=Retries(most=1, first_s=0.0), timeout_s=1.0) as client,
+    ):
+        answer = client.recognize(sound)
     assert answer.source == "device" and "in time" in answer.reason
     assert answer.costs[0].attempts == 2 >= len(requests)
     assert answer.costs[0].seconds >= 2.0
@@ -116,9 +127,12 @@ def test_a_slow_server(sound):
     ],
 )  # fmt: skip
 def test_an_odd_answer_is_an_error(sound, odd):
-    with scripted((200, {}, odd)) as (url, requests), serkit.Client(url) as client:
-        with pytest.raises(serkit.ServerError, match="wrong"):
-            client.recognize(sound)
+    with (
+        scripted((200, {}, odd)) as (url, requests),
+        serkit.Client(url) as client,
+        pytest.raises(serkit.ServerError, match="wrong"),
+    ):
+        client.recognize(sound)
     assert len(requests) == 1
 
 
@@ -167,18 +181,22 @@ def test_bytes_are_those_on_the_wire(running, sound):
                 total += client.recognize(sound, mode=mode).costs[0].bytes_sent
             total += client.timeline(sound, HOP).costs[0].bytes_sent
         assert proxy.sent == total
-    with proxied(running.port) as proxy:
-        with serkit.Client(f"http://127.0.0.1:{proxy.port}") as client:
-            _, stream = streamed(client, sound[0])
+    with (
+        proxied(running.port) as proxy,
+        serkit.Client(f"http://127.0.0.1:{proxy.port}") as client,
+    ):
+        _, stream = streamed(client, sound[0])
     closing = 8  # the frame that answers the server's last
     assert proxy.sent == stream.costs[0].bytes_sent + closing
 
 
 @pytest.mark.parametrize("cuts", [[700], [600, 900, 1100], [400, 3000], [1500, 410, 410]])
 def test_a_connection_that_breaks_costs_and_doubles_nothing(running, note, cuts):
-    with proxied(running.port, cuts) as proxy:
-        with serkit.Client(f"http://127.0.0.1:{proxy.port}", retries=SHORT) as client:
-            events, stream = streamed(client, note)
+    with (
+        proxied(running.port, cuts) as proxy,
+        serkit.Client(f"http://127.0.0.1:{proxy.port}", retries=SHORT) as client,
+    ):
+        events, stream = streamed(client, note)
     assert proxy.connections == len(cuts) + 1
     assert stream.source == "server" and stream.costs[0].attempts == len(cuts) + 1
     assert events == local(note)
@@ -228,30 +246,37 @@ def test_a_stream_of_samples(running, note):
 
 
 def test_a_stopping_server_hands_its_streams_on(note):
-    with started(models=("tiny-mel",)) as first, started(models=("tiny-mel",)) as second:
-        with proxied(first.port) as proxy:
-            with serkit.Client(f"http://127.0.0.1:{proxy.port}", retries=SHORT) as client:
+    with contextlib.ExitStack() as servers:
+        first = servers.enter_context(started(models=("tiny-mel",)))
+        second = servers.enter_context(started(models=("tiny-mel",)))
+        proxy = servers.enter_context(proxied(first.port))
+        client = servers.enter_context(
+            serkit.Client(f"http://127.0.0.1:{proxy.port}", retries=SHORT)
+        )
 
-                def stop():
-                    proxy.target = second.port
-                    first.stop()
+        def stop():
+            proxy.target = second.port
+            first.stop()
 
-                events, stream = streamed(client, note, stop)
+        events, stream = streamed(client, note, stop)
     assert stream.source == "server" and stream.costs[0].attempts == 2
     assert events == local(note)
 
 
 def test_a_full_server_is_asked_later(note):
-    with started(models=("tiny-mel",), max_streams=1, session_s=0.0) as server:
-        with serkit.Client(server.url, retries=Retries(most=8, first_s=0.1, longest_s=6.0)) as one:
-            with one.stream(HOP) as first:
-                first.push(note[:16_000])
-                while first.costs[0].attempts < 1:
-                    time.sleep(0.01)
-                with serkit.Client(server.url, retries=Retries(most=0)) as other:
-                    _, stream = streamed(other, note)
-                    assert stream.source == "device" and "streams are open" in stream.reason
-            events, stream = streamed(one, note)
+    patient = Retries(most=8, first_s=0.1, longest_s=6.0)
+    with (
+        started(models=("tiny-mel",), max_streams=1, session_s=0.0) as server,
+        serkit.Client(server.url, retries=patient) as one,
+        serkit.Client(server.url, retries=Retries(most=0)) as other,
+    ):
+        with one.stream(HOP) as first:
+            first.push(note)
+            while not server.service.streams.sessions.open:
+                time.sleep(0.01)
+            _, stream = streamed(other, note)
+            assert stream.source == "device" and "streams are open" in stream.reason
+        events, stream = streamed(one, note)
     assert stream.source == "server" and events == local(note)
 
 

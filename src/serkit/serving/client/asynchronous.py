@@ -231,11 +231,11 @@ class AsyncClient:
         except ServerError as error:
             if not (error.away and self._fallback):
                 raise
-            instead = await self._of_device(on_device) if first is None else first
-            costs = (
-                (meter.cost(), *instead.costs) if first is None else (*first.costs, meter.cost())
-            )
-            return replace(instead, reason=str(error), costs=costs)
+            cost = meter.cost()
+            if first is not None:
+                return replace(first, reason=str(error), costs=(*first.costs, cost))
+            instead = await self._of_device(on_device)
+            return replace(instead, reason=str(error), costs=(cost, *instead.costs))
         costs = (*(first.costs if first else ()), meter.cost())
         return Answer(result, "server", None, costs, modalities, text, language)
 
