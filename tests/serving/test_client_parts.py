@@ -75,6 +75,13 @@ def test_a_stream_is_used_once(running):
                 stream.push(np.zeros(10, np.float32))
 
 
+def test_a_device_that_could_not_go_on(running):
+    with serkit.Client(running.url, device="tiny") as client:
+        with pytest.raises(serkit.SerkitError, match="takes sound"):
+            client.stream()
+        client.stream(mode="wav")
+
+
 def test_a_stream_that_is_left(running):
     """Nothing is waited for, and no thread stays."""
     begun = time.monotonic()

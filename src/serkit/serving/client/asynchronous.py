@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from serkit.audio import Source
 from serkit.errors import MissingExtraError, SerkitError, ServerError
+from serkit.features import LogMelRecipe
 from serkit.runtime import Prediction, Recognizer, Timeline, TimelineSettings
 from serkit.serving.client.address import address_of
 from serkit.serving.client.answers import Answer, Meter, Way
@@ -180,7 +181,8 @@ class AsyncClient:
             mode: `basis` or `wav`, if not as the client's.
 
         Raises:
-            SerkitError: The mode cannot be streamed, or the client has `when_unsure`.
+            SerkitError: The mode cannot be streamed, the client has `when_unsure`, or its model on
+                the device does not take what is sent.
         """
         if self._when_unsure is not None:
             raise SerkitError("a stream is sent while it is recorded; expected no when_unsure")
@@ -191,7 +193,13 @@ class AsyncClient:
         live = None
         if self._fallback:
             packets = start["input"] == "packets"
-            live = self._device.model_of(packets=packets).stream(settings)
+            model = self._device.model_of(packets=packets)
+            if packets and not isinstance(model.card.input, LogMelRecipe):
+                raise SerkitError(
+                    f"the model on the device, {model.name}, takes sound, and could not go on with "
+                    "packets; choose one that takes log-mel, the mode wav, or no fallback"
+                )
+            live = model.stream(settings)
         return AsyncClientStream(
             self._address,
             coder,

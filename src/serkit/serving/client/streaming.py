@@ -85,7 +85,8 @@ class AsyncClientStream:
         self._chunks: deque[bytes] = deque()
         self._n_dropped = 0  # chunks before the first that is kept
         self._n_bytes = 0
-        self._received = 0  # by the server
+        self._received = 0  # by the server, as it says itself
+        self._furthest = 0  # by any server
         self._last_event = 0
         self._connected_once = False
         self._ended = self._done = False
@@ -240,7 +241,7 @@ class AsyncClientStream:
                 return
             except ServerError as error:
                 now = time.monotonic()
-                progress = (self._received, self._last_event)
+                progress = (self._furthest, self._last_event)
                 if progress > known or (now - begun > self._timeout_s and not self._ended):
                     n_failed, down_since, known = 0, now, progress
                 n_failed += 1
@@ -323,6 +324,7 @@ class AsyncClientStream:
             )
         self._model = str(ready.get("model", ""))
         self._connected_once = True
+        self._hold(received)
         return received
 
     async def _send(self, connection: Any, sent: int) -> None:
@@ -380,7 +382,7 @@ class AsyncClientStream:
             if kind == "end":
                 raise ServerError("the server is stopping", away=True)
             if kind == "ack" and type(values.get("received")) is int:
-                self._received = min(max(self._received, values["received"]), self._n_chunks)
+                self._hold(min(max(self._received, values["received"]), self._n_chunks))
             return
         if type(number) is not int or number > self._last_event + 1:
             raise ServerError(f"event {self._last_event + 1} of the stream is missing")
@@ -398,6 +400,10 @@ class AsyncClientStream:
             self._hear([event])
         if kind == "end":
             self._done = True
+
+    def _hold(self, received: int) -> None:
+        self._received = received
+        self._furthest = max(self._furthest, received)
 
     async def _tell(self, connection: Any, values: dict[str, Any]) -> None:
         await self._put(connection, json.dumps(values))
