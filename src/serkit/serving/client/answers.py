@@ -10,7 +10,7 @@ from serkit.runtime import Prediction, Timeline
 from serkit.serving.client.energy import CPU_WATTS, Radio
 
 Way = Literal["device", "server"]
-Result = TypeVar("Result", Prediction, Timeline)
+Result = TypeVar("Result", bound=Prediction | Timeline)
 
 
 @dataclass(frozen=True, slots=True)

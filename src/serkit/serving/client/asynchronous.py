@@ -35,7 +35,7 @@ from serkit.serving.client.streaming import AsyncClientStream
 if TYPE_CHECKING:
     import httpx
 
-Result = TypeVar("Result", Prediction, Timeline)
+Result = TypeVar("Result", bound=Prediction | Timeline)
 
 _MAX_ANSWER = 64 << 20
 _CONNECT_S = 5.0
