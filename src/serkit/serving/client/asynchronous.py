@@ -103,7 +103,8 @@ class AsyncClient:
                 "User-Agent": "serkit",
                 "Accept-Encoding": "identity",
             },
-            timeout=self._httpx.Timeout(timeout_s, connect=min(_CONNECT_S, timeout_s)),
+            # The whole attempt has a limit below; two that expire together can leave a socket open.
+            timeout=self._httpx.Timeout(None, connect=min(_CONNECT_S, timeout_s / 2.0)),
         )
 
     async def __aenter__(self) -> AsyncClient:
