@@ -17,7 +17,8 @@ are scaled; the result holds both, and the accuracy of scaling where all files w
 
 Energy is modelled, not measured: `bytes up * J/byte + seconds * W`, with TCP/IP headers, from the
 first send to the last answer, while the radio stays on. Receiving costs no more than waiting.
-`LINKS` has the sources. Coding costs its CPU seconds, measured on this machine, at `CPU_WATTS`.
+`LINKS` and `serkit.serving.client.energy` have the sources. Coding costs its CPU seconds, measured
+on this machine, at `CPU_WATTS`.
 
 Needs RAVDESS, EmoDB and TESS, and what `shaped_link.py` needs; about 18 minutes on two cores:
 SERKIT_CORPORA=/folder python benchmarks/transmission.py
@@ -48,6 +49,7 @@ from serkit.codec import (
     shipped_basis,
 )
 from serkit.corpora import Utterance, load
+from serkit.serving.client.energy import CPU_WATTS, RADIOS, Radio
 from serkit.training import read_utterance, worker_pool
 
 from harness import machine, versions, write_result
@@ -71,27 +73,6 @@ RATIO = 0.125
 NEAR_KBPS = 2.0
 ANSWER = b'{"emotion": "neutral", "confidence": 0.87}'
 MAX_BYTES = 1 << 24
-CPU_WATTS = 2.0
-"""Power of a busy core of a phone: a high assumption."""
-
-
-@dataclass(frozen=True)
-class Radio:
-    """Energy model of a radio.
-
-    Attributes:
-        joules_per_byte: Energy per byte sent, in addition to `watts`.
-        watts: Power while the radio is on.
-        tail_joules: Energy of staying on after the last byte; None if not published.
-    """
-
-    joules_per_byte: float
-    watts: float
-    tail_joules: float | None
-
-    def joules(self, sent: float, seconds: float) -> float:
-        """Energy of sending a number of bytes within a time."""
-        return sent * self.joules_per_byte + seconds * self.watts
 
 
 @dataclass(frozen=True)
@@ -119,8 +100,7 @@ LINKS = (
     Setting(
         "Wi-Fi",
         Link(up=54e6, down=54e6, delay=0.002),
-        # One antenna: 1.28 W sending, 0.82 W idle but awake.
-        Radio((1.28 - 0.82) * 8 / 54e6, 0.82, None),
+        RADIOS["wifi"],
         "54 Mbit/s (802.11g's top rate), 2 ms one way (assumed: a server nearby); power of an "
         "802.11n card with one antenna, Halperin et al., Demystifying 802.11n Power Consumption, "
         "2010",
@@ -130,8 +110,7 @@ LINKS = (
     Setting(
         "LTE",
         Link(up=5.64e6, down=12.74e6, delay=0.035),
-        # 438.39 mW per Mbit/s up plus 1288.04 mW; a tail of 11.576 s at 1060 mW.
-        Radio(438.39e-9 * 8, 1.28804, 11.576 * 1.060),
+        RADIOS["lte"],
         "5.64 Mbit/s up, 12.74 down, 70 ms there and back (medians of users) and power, both from "
         "Huang et al., A Close Examination of Performance and Power Characteristics of 4G LTE "
         "Networks, 2012",
@@ -140,8 +119,7 @@ LINKS = (
     Setting(
         "LTE-M",
         Link(up=375e3, down=300e3, delay=0.050),
-        # 545 mW sending at 23 dBm, 90 mW receiving.
-        Radio((0.545 - 0.090) * 8 / 375e3, 0.090, None),
+        RADIOS["lte-m"],
         "375 kbit/s up, 300 down (category M1, half duplex, 3GPP release 13), 50 ms one way "
         "(assumed); power of 3GPP TR 45.820, 2015",
         sends=16,

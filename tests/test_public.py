@@ -9,8 +9,10 @@ import serkit
 
 def test_the_public_surface():
     assert sorted(serkit.__all__) == [
+        "AsyncClient",
         "AudioError",
         "Caution",
+        "Client",
         "CorpusError",
         "FeatureRecipe",
         "MissingExtraError",
@@ -24,6 +26,7 @@ def test_the_public_surface():
         "Recognizer",
         "Segment",
         "SerkitError",
+        "ServerError",
         "Timeline",
         "TimelineSettings",
         "TranscriptionError",
@@ -50,6 +53,7 @@ def test_rooms_are_there_without_a_further_import():
         "serkit.codec",
         "serkit.evaluation",
         "serkit.serving.asr",
+        "serkit.serving.client",
         "serkit.training",
         "serkit.training.speech",
     ],

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
         ProtocolError,
         RecipeError,
         SerkitError,
+        ServerError,
         TranscriptionError,
     )
     from serkit.features import FeatureRecipe
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
         load,
     )
     from serkit.runtime.profile import Profile
+    from serkit.serving.client import AsyncClient, Client
 
 # Imported on first access; the subpackages are attributes too.
 _EXPORTS: dict[str, tuple[str, ...]] = {
@@ -55,6 +57,7 @@ _EXPORTS: dict[str, tuple[str, ...]] = {
         "ProtocolError",
         "RecipeError",
         "SerkitError",
+        "ServerError",
         "TranscriptionError",
     ),
     "serkit.features": ("FeatureRecipe",),
@@ -71,6 +74,7 @@ _EXPORTS: dict[str, tuple[str, ...]] = {
     ),
     # Not in `serkit.runtime`, whose import needs no profiles.
     "serkit.runtime.profile": ("Profile",),
+    "serkit.serving.client": ("AsyncClient", "Client"),
 }
 _ROOMS = (
     "adaptation",
@@ -88,8 +92,10 @@ _ROOMS = (
 )
 
 __all__ = [
+    "AsyncClient",
     "AudioError",
     "Caution",
+    "Client",
     "CorpusError",
     "FeatureRecipe",
     "MissingExtraError",
@@ -103,6 +109,7 @@ __all__ = [
     "Recognizer",
     "Segment",
     "SerkitError",
+    "ServerError",
     "Timeline",
     "TimelineSettings",
     "TranscriptionError",

@@ -9,6 +9,7 @@
     ├── CorpusError        a corpus on disk is not what its reader expects
     ├── ProtocolError      an evaluation would leak or cannot be run
     ├── ProfileError       a user's profile is damaged or does not fit the model
+    ├── ServerError        a server is away, refuses a request or answers wrongly
     ├── RecipeError        a feature or training recipe is invalid
     ├── TranscriptionError speech recognition failed or took too long
     └── MissingExtraError  an optional dependency is not installed
@@ -45,6 +46,33 @@ class ProtocolError(SerkitError, ValueError):
 
 class ProfileError(SerkitError, ValueError):
     """A user's profile is damaged or does not fit the model."""
+
+
+class ServerError(SerkitError):
+    """A server is away, refuses a request or answers wrongly.
+
+    Args:
+        message: For people.
+        status: HTTP status of the refusal; None without one.
+        code: What went wrong, for programs, as the server says; None if it does not.
+        retry_after_s: Seconds after which the server wants to be asked again; None if unknown.
+        away: Whether the same request may succeed later, or at another server.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        status: int | None = None,
+        code: str | None = None,
+        retry_after_s: float | None = None,
+        away: bool = False,
+    ) -> None:
+        super().__init__(message)
+        self.status = status
+        self.code = code
+        self.retry_after_s = retry_after_s
+        self.away = away
 
 
 class RecipeError(SerkitError, ValueError):

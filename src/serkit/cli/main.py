@@ -15,6 +15,7 @@ from serkit.cli.importing import import_model
 from serkit.cli.listen import listen
 from serkit.cli.predict import predict
 from serkit.cli.quantize import quantize
+from serkit.cli.send import send
 from serkit.cli.serve import serve
 from serkit.cli.streams import complain, keep_libraries_quiet, say
 from serkit.cli.timeline import timeline
@@ -34,6 +35,7 @@ app.command("timeline")(timeline)
 app.command("listen")(listen)
 app.command("vad")(vad)
 app.command("serve")(serve)
+app.command("send")(send)
 app.command("train")(train)
 app.command("quantize")(quantize)
 app.command("export")(export)

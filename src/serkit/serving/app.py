@@ -24,6 +24,7 @@ from serkit.serving.envelope import Envelope
 from serkit.serving.idempotency import Answers
 from serkit.serving.limits import Admission, ByteBudget, Deadline
 from serkit.serving.metrics import Metrics
+from serkit.serving.page import router as page
 from serkit.serving.pipeline import Pipeline, Transcriber
 from serkit.serving.refusals import RefusedError, error_object, refusal_of
 from serkit.serving.routes import router
@@ -148,6 +149,7 @@ def create_app(settings: Settings, *, transcriber: Transcriber | None = None) ->
     )
     app.state.service = service
     app.include_router(router)
+    app.include_router(page)
     for kind, handler in _HANDLERS.items():
         app.add_exception_handler(kind, handler)
     if settings.cors_origins:

@@ -1,0 +1,36 @@
+"""The model on the device."""
+
+from __future__ import annotations
+
+from functools import cache
+
+from serkit.audio import Source
+from serkit.runtime import Recognizer, load
+from serkit.runtime.sources import is_packets
+
+
+class Device:
+    """Answers without a server.
+
+    Args:
+        model: The model, its name or its file; None for the shipped one that takes the input.
+
+    Raises:
+        ModelError: The model cannot be loaded.
+    """
+
+    def __init__(self, model: Recognizer | str | None) -> None:
+        self._model = load(model) if isinstance(model, str) else model
+
+    def model_for(self, source: Source) -> Recognizer:
+        """The model for a recording."""
+        return self.model_of(packets=is_packets(source))
+
+    def model_of(self, *, packets: bool) -> Recognizer:
+        """The model for packets or for sound."""
+        return self._model or _shipped("tiny-mel" if packets else "tiny")
+
+
+@cache
+def _shipped(name: str) -> Recognizer:
+    return load(name)
