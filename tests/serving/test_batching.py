@@ -47,17 +47,30 @@ def test_items_of_several_threads_become_one_batch(made):
     assert [sorted(batch) for batch in batches] == [[0, 1, 2, 3]]  # full before its time
 
 
+def test_several_threads_compute_batches_at_once(made):
+    both = threading.Barrier(2)
+
+    def compute(items):
+        both.wait(timeout=30)  # breaks if one batch waits for the other
+        return items
+
+    batcher = made(compute, n_threads=2, most=1, wait_s=0.0)
+    assert batcher.results([1, 2], timeout_s=30) == [1, 2]
+    assert batcher.depth == 0
+
+
 @settings(max_examples=30, deadline=None)
 @given(
     calls=st.lists(st.lists(st.integers(0, 9), min_size=1, max_size=5), max_size=12),
     most=st.integers(1, 6),
+    n_threads=st.integers(1, 3),
 )
-def test_each_caller_gets_its_own_results(calls, most):
+def test_each_caller_gets_its_own_results(calls, most, n_threads):
     def compute(items):
         assert len(items) <= most
         return [ValueError(str(item)) if item == 7 else item + 1 for item in items]
 
-    batcher = Batcher(compute, **{**OPTIONS, "most": most, "wait_s": 0.0})
+    batcher = Batcher(compute, **{**OPTIONS, "most": most, "wait_s": 0.0, "n_threads": n_threads})
     futures = [batcher.submit(call) for call in calls]
     batcher.close()
     for call, of_call in zip(calls, futures, strict=True):

@@ -78,7 +78,7 @@ def test_measurements(running):
         'serkit_request_seconds_count{route="/v1/recognize"}',
         'serkit_stage_seconds_count{stage="decode"}',
         'serkit_stage_seconds_count{stage="tiny wait"}',
-        'serkit_queue_depth{queue="packets"} 0.0',
+        'serkit_queue_depth{queue="tiny-mel chunks"} 0.0',
         "serkit_requests_pending 0.0",
         "serkit_streams ",
         "serkit_draining 0.0",

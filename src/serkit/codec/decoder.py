@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from functools import partial
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,9 +15,6 @@ from serkit.codec.payloads import decode_payloads
 from serkit.features.whisper import N_MELS
 
 Array = NDArray[np.float32]
-
-PayloadDecoder = Callable[[Sequence[Packet]], Sequence[Array]]
-"""The frames of packets, each on its own; see `decode_payloads`."""
 
 
 class Decoder:
@@ -33,8 +29,6 @@ class Decoder:
     Args:
         basis: The shipped basis if None.
         reorder: Number of later packets to wait for a missing one.
-        payloads: Decodes payloads, such as together with those of other streams; None to decode
-            them here, with `basis`.
 
     Attributes:
         concealed: Frames interpolated so far.
@@ -47,9 +41,8 @@ class Decoder:
         *,
         basis: Basis | None = None,
         reorder: int = 4,
-        payloads: PayloadDecoder | None = None,
     ) -> None:
-        self._payloads = payloads or partial(decode_payloads, basis=basis)
+        self._basis = basis
         self._reorder = reorder
         self._waiting: dict[int, Array] = {}
         self._order = PacketOrder()
@@ -102,10 +95,21 @@ class Decoder:
             PacketError: As `push`, for any of the packets; none of them is taken.
         """
         read = [read_packet(packet) for packet in packets]
-        decoded = self._payloads(read)
-        starts = self._place(read, decoded)
+        return self.extend_decoded(read, decode_payloads(read, self._basis))
+
+    def extend_decoded(self, packets: Sequence[Packet], decoded: Sequence[Array]) -> Array:
+        """`extend` for packets whose payloads were decoded elsewhere, as with other streams'.
+
+        Args:
+            packets: The packets.
+            decoded: Their frames, each `[80, n]`; see `decode_payloads`.
+
+        Raises:
+            PacketError: As `push`, for any of the packets; none of them is taken.
+        """
+        starts = self._place(packets, decoded)
         ready: list[Array] = []
-        for start, packet, frames in zip(starts, read, decoded, strict=True):
+        for start, packet, frames in zip(starts, packets, decoded, strict=True):
             self._largest = max(self._largest, float(frames.max()))
             if packet.peak is not None:
                 self.peak = packet.peak
@@ -118,7 +122,7 @@ class Decoder:
         """End the stream and return the remaining frames."""
         return _joined(self._ready(patient=False))
 
-    def _place(self, packets: list[Packet], decoded: Sequence[Array]) -> list[int]:
+    def _place(self, packets: Sequence[Packet], decoded: Sequence[Array]) -> list[int]:
         """The start of each packet; the state changes only if all are accepted."""
         order = self._order
         ends = [start + frames.shape[1] for start, frames in self._waiting.items()]

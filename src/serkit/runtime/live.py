@@ -24,7 +24,7 @@ from serkit.runtime.tracker import Tracker
 
 if TYPE_CHECKING:
     from serkit.audio.voice import VoiceDetector
-    from serkit.codec.decoder import PayloadDecoder
+    from serkit.codec.packets import Packet
     from serkit.runtime.prediction import Prediction
     from serkit.runtime.recognizer import Recognizer
 
@@ -45,7 +45,6 @@ class LiveStream:
         settings: How to cut, smooth and sum up.
         detector: Detects voice, or its name, see `serkit.audio.voice`; None to classify everything.
             Packets hold no sound to detect voice in, and are classified entirely.
-        payloads: As for `Decoder`.
 
     Raises:
         AudioError: The hop is out of range.
@@ -57,13 +56,10 @@ class LiveStream:
         model: Recognizer,
         settings: TimelineSettings | None = None,
         detector: VoiceDetector | str | None = "bands",
-        *,
-        payloads: PayloadDecoder | None = None,
     ) -> None:
         self._model = model
         self._settings = TimelineSettings() if settings is None else settings
         self._detector = detector_named(detector)
-        self._payloads = payloads
         self._input: _Sound | _Packets | None = None
         self._ended = False
         _Sound(model, self._settings, self._detector)  # refuses settings before the first sample
@@ -104,16 +100,16 @@ class LiveStream:
             AudioError: The model takes sound, the stream has ended, or consists of sound.
             PacketError: As `Decoder.push`; the packet is not taken.
         """
-        self._require_open()
-        if isinstance(self._input, _Sound):
-            raise AudioError("the stream consists of sound; start a new one for packets")
-        if not _takes_log_mel(self._model):
-            raise AudioError(
-                f"{self._model.name} takes sound; choose a model that takes log-mel for packets"
-            )
-        if self._input is None:
-            self._input = _Packets(self._model, self._settings, self._payloads)
-        return self._input.push(packet)
+        return self._of_packets().push(packet)
+
+    def push_decoded(self, packet: Packet, frames: Array) -> list[Event]:
+        """Take a packet whose payload was decoded elsewhere; see `Decoder.extend_decoded`.
+
+        Raises:
+            AudioError: As `push_packet`.
+            PacketError: As `push_packet`.
+        """
+        return self._of_packets().push_decoded(packet, frames)
 
     def finish(self) -> list[Event]:
         """End the stream.
@@ -135,6 +131,18 @@ class LiveStream:
         if self._input is None:
             self._input = _Sound(self._model, self._settings, self._detector)
         return self._input.overall()
+
+    def _of_packets(self) -> _Packets:
+        self._require_open()
+        if isinstance(self._input, _Sound):
+            raise AudioError("the stream consists of sound; start a new one for packets")
+        if not _takes_log_mel(self._model):
+            raise AudioError(
+                f"{self._model.name} takes sound; choose a model that takes log-mel for packets"
+            )
+        if self._input is None:
+            self._input = _Packets(self._model, self._settings)
+        return self._input
 
     def _require_open(self) -> None:
         if self._ended:
@@ -202,12 +210,10 @@ class _Sound:
 class _Packets:
     """Packets -> events."""
 
-    def __init__(
-        self, model: Recognizer, settings: TimelineSettings, payloads: PayloadDecoder | None
-    ) -> None:
+    def __init__(self, model: Recognizer, settings: TimelineSettings) -> None:
         from serkit.codec import Decoder
 
-        self._decoder = Decoder(payloads=payloads)
+        self._decoder = Decoder()
         self._tracker = Tracker(
             model, settings, FRAMES_PER_SECOND, voice=False, losses=self._losses
         )
@@ -215,6 +221,9 @@ class _Packets:
 
     def push(self, packet: bytes) -> list[Event]:
         return self._take(self._decoder.push(packet))
+
+    def push_decoded(self, packet: Packet, frames: Array) -> list[Event]:
+        return self._take(self._decoder.extend_decoded([packet], [frames]))
 
     def finish(self) -> list[Event]:
         events = [*self._take(self._decoder.flush()), *self._tracker.finish()]

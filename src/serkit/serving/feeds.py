@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Any, Self
 
 import numpy as np
 
-from serkit.codec import split
+from serkit.codec import read_packet, split
+from serkit.codec.packets import Packet
 from serkit.errors import AudioError, PacketError
 from serkit.runtime import LiveStream
 from serkit.runtime.events import Event
@@ -21,12 +23,46 @@ ENCODINGS: dict[str, np.dtype[Any]] = {"s16le": np.dtype("<i2"), "f32le": np.dty
 """Encodings of PCM by name."""
 
 
+Frames = Array | PacketError
+"""Of a packet: `log10` mel energies, shape `[80, n]`; or why it cannot be decoded."""
+
+
+@dataclass(slots=True, eq=False)
+class PacketChunk:
+    """The packets of a chunk.
+
+    Attributes:
+        packets: Those before the first damaged one.
+        error: Why that one cannot be read; None if all can.
+        frames: Of each packet, once decoded.
+    """
+
+    packets: list[Packet]
+    error: PacketError | None = None
+    frames: list[Frames] = field(default_factory=list)
+
+    @classmethod
+    def read(cls, chunk: bytes) -> Self:
+        """Read the headers of a chunk's packets."""
+        read = cls([])
+        try:
+            read.packets += map(read_packet, split(chunk))
+        except PacketError as error:
+            read.error = error
+        return read
+
+
 class _Feed:
     """The common part of all feeds.
 
     Args:
         stream: The stream.
+
+    Attributes:
+        takes_packets: Whether its chunks are packets.
     """
+
+    takes_packets = False
 
     def __init__(self, stream: LiveStream) -> None:
         self._stream = stream
@@ -57,14 +93,20 @@ class _Feed:
 
 
 class PacketFeed(_Feed):
-    """Chunks of one or more packets of the codec."""
+    """Chunks of one or more packets of the codec, which were decoded with those of others."""
 
-    def push(self, chunk: bytes) -> list[dict[str, Any]]:
+    takes_packets = True
+
+    def push(self, chunk: PacketChunk) -> list[dict[str, Any]]:
         """Take the packets of a chunk; what follows a damaged one is dropped with it."""
         events: list[dict[str, Any]] = []
         try:
-            for packet in split(chunk):
-                events += _objects(self._stream.push_packet(packet))
+            for packet, frames in zip(chunk.packets, chunk.frames, strict=True):
+                if isinstance(frames, PacketError):
+                    raise frames
+                events += _objects(self._stream.push_decoded(packet, frames))
+            if chunk.error is not None:
+                raise chunk.error
         except PacketError as error:
             events.append(self._dropped("packet", error))
         return events

@@ -12,13 +12,15 @@ from numpy.typing import NDArray
 
 from serkit.codec.frontend import log_mel_of
 from serkit.codec.packets import Packet
-from serkit.errors import SerkitError
+from serkit.errors import PacketError, SerkitError
 from serkit.features import LogMelRecipe
 from serkit.features.whisper import scaled
 from serkit.runtime import LiveStream, Recognizer, TimelineSettings, load_backend
 from serkit.runtime.decoded import DecodedPackets, DecodedSound
+from serkit.runtime.numpy_backend import NumpyBackend
 from serkit.runtime.timeline_text import overall_object, timeline_object
 from serkit.serving.batching import BatchedClassifier, Batcher
+from serkit.serving.chunks import ChunkQueue
 from serkit.serving.decoding import Decoders, LiveDecoder
 from serkit.serving.limits import Deadline
 from serkit.serving.metrics import Metrics
@@ -27,6 +29,9 @@ from serkit.serving.settings import Settings
 from serkit.text import shown
 
 Array = NDArray[np.float32]
+
+# Of the streams of a large model; each waits for its windows, which are classified together.
+_STREAM_THREADS = 16
 
 OFF = "off"
 """Name of the detector that classifies everything."""
@@ -91,20 +96,18 @@ class Pipeline:
         self._transcriber = transcriber
         self._timeout_s = settings.deadline_s
         self._batchers: list[Batcher[Any, Any]] = []
+        self._streaming: dict[str, Recognizer] = {}
+        self._chunks: dict[str, ChunkQueue] = {}
         self.transcriber_problem: str | None = None
-        self.models: Mapping[str, Recognizer] = self._loaded(settings)
+        n_decoders = settings.decoders or os.cpu_count() or 1
+        self.models: Mapping[str, Recognizer] = self._loaded(settings, n_decoders)
         self.decoders = Decoders(
-            settings.decoders or os.cpu_count() or 1,
+            n_decoders,
             max_s=settings.max_duration_s,
             memory_mb=settings.decoder_memory_mb,
             most_live=settings.max_opus_streams,
             on_death=metrics.decoder_deaths.inc,
         )
-        self._payloads: Batcher[bytes, Array] = Batcher(
-            lambda packets: self.decoders.payloads(packets, timeout_s=self._timeout_s),
-            **self._options("packets", settings),
-        )
-        self._add("packets", self._payloads)
 
     @property
     def modalities(self) -> list[str]:
@@ -154,12 +157,16 @@ class Pipeline:
         Raises:
             SerkitError: The question is wrong.
         """
+        name = self.model_for(question.model, packets=packets).name
         return LiveStream(
-            self.model_for(question.model, packets=packets),
+            self._streaming[name],
             question.settings,
             None if question.detector == OFF else question.detector,
-            payloads=self._decoded_payloads,
         )
+
+    def chunks(self, name: str) -> ChunkQueue:
+        """The queue of the streams of a model."""
+        return self._chunks[name]
 
     def live_decoder(self) -> LiveDecoder:
         """A process that decodes a live recording.
@@ -208,9 +215,9 @@ class Pipeline:
                 content, channel=question.channel, timeout_s=deadline.rest_s
             )
 
-    def _decoded_payloads(self, packets: Sequence[Packet]) -> list[Array]:
+    def _payloads(self, packets: Sequence[Packet]) -> list[Array | PacketError]:
         coded = [packet.to_bytes() for packet in packets]
-        return self._payloads.results(coded, timeout_s=self._timeout_s)
+        return self.decoders.payloads(coded, timeout_s=self._timeout_s)
 
     def _text(self, recording: DecodedSound | DecodedPackets) -> dict[str, Any]:
         """The text of a recording, and what the answer is made from.
@@ -228,7 +235,7 @@ class Pipeline:
         self.transcriber_problem = None
         return {"modalities": self.modalities, "text": found.text, "language": found.language}
 
-    def _loaded(self, settings: Settings) -> dict[str, Recognizer]:
+    def _loaded(self, settings: Settings, n_decoders: int) -> dict[str, Recognizer]:
         models: dict[str, Recognizer] = {}
         for name in settings.models:
             backend = load_backend(name, threads=settings.threads)
@@ -240,6 +247,17 @@ class Pipeline:
             )
             self._add(named, batched.batcher)
             models[named] = Recognizer(batched)
+            # Small models classify a window in less time than it takes to hand it to a thread.
+            small = isinstance(backend, NumpyBackend)
+            self._streaming[named] = Recognizer(backend) if small else models[named]
+            queue = f"{named} chunks"
+            self._chunks[named] = ChunkQueue(
+                self._payloads,
+                timeout_s=self._timeout_s,
+                n_threads=n_decoders if small else _STREAM_THREADS,
+                **self._options(queue, settings) | {"wait_s": 0.0},
+            )
+            self._add(queue, self._chunks[named].batcher)
         return models
 
     def _options(self, queue: str, settings: Settings) -> dict[str, Any]:

@@ -15,7 +15,11 @@ from serkit.serving.refusals import RefusedError, error_object, overloaded
 class Feed(Protocol):
     """A stream of chunks -> events, as JSON values."""
 
-    def push(self, chunk: bytes) -> list[dict[str, Any]]:
+    @property
+    def takes_packets(self) -> bool:
+        """Whether it takes chunks as `PacketChunk`; otherwise as bytes."""
+
+    def push(self, chunk: Any) -> list[dict[str, Any]]:
         """Take a chunk; what has happened."""
 
     def finish(self) -> list[dict[str, Any]]:
@@ -60,7 +64,12 @@ class Session:
         self.ended = self.failed = False
         self.since = self.idle_since = time.monotonic()
 
-    def push(self, chunk: bytes) -> None:
+    @property
+    def takes_packets(self) -> bool:
+        """As `Feed.takes_packets`."""
+        return self._feed.takes_packets
+
+    def push(self, chunk: Any) -> None:
         """Take a chunk, in any thread; its events are kept.
 
         Raises:

@@ -7,6 +7,7 @@ import json
 import logging
 import secrets
 import time
+from collections.abc import Awaitable
 from concurrent.futures import Executor
 from functools import partial
 from typing import Annotated, Any, Literal
@@ -198,12 +199,14 @@ class Streams:
                     }
                 )
                 sent = await connection.send_events(waiting, start.last_event)
-            return await self._follow(connection, session, sent)
+            return await self._follow(connection, session, start, sent)
         finally:
             if session.connection is connection:
                 self.sessions.leave(key, session)
 
-    async def _follow(self, connection: _Connection, session: Session, sent: int) -> int:
+    async def _follow(
+        self, connection: _Connection, session: Session, start: Start, sent: int
+    ) -> int:
         """Take chunks until the stream ends."""
         told = session.received
         told_at = time.monotonic()
@@ -218,7 +221,7 @@ class Streams:
                 if isinstance(message, bytes):
                     self._check_size(message)
                     connection.n_chunks += 1
-                    await self._run(session.push, message)
+                    await self._push(session, start, message)
                 elif message.get("type") == "end":
                     await self._run(session.finish)
                 elif message.get("type") == "ack" and type(message.get("seq")) is int:
@@ -260,15 +263,17 @@ class Streams:
                 413, "too_large", f"a chunk of {len(chunk)} bytes; expected at most {most}"
             )
 
+    async def _push(self, session: Session, start: Start, chunk: bytes) -> None:
+        """Have a stream take a chunk."""
+        if start.input == "opus":  # waits for the process that decodes it
+            await self._run(session.push, chunk)
+            return
+        model = self._pipeline.model_for(start.model, packets=start.input == "packets")
+        await _or_refused(self._pipeline.chunks(model.name).push(session, chunk))
+
     async def _run(self, what: Any, *arguments: Any) -> Any:
         loop = asyncio.get_running_loop()
-        try:
-            return await loop.run_in_executor(self._executor, what, *arguments)
-        except Exception as error:
-            refusal = refusal_of(error)
-            if refusal.status == 500:
-                logging.getLogger("serkit.serving").exception("stream failed")
-            raise refusal from None
+        return await _or_refused(loop.run_in_executor(self._executor, what, *arguments))
 
 
 class _Connection:
@@ -329,6 +334,21 @@ class _Connection:
             raise WebSocketDisconnect(1006)
         async with asyncio.timeout(self._seconds):
             await self._websocket.send_text(text)
+
+
+async def _or_refused(work: Awaitable[Any]) -> Any:
+    """The result of work for a stream.
+
+    Raises:
+        RefusedError: It failed.
+    """
+    try:
+        return await work
+    except Exception as error:
+        refusal = refusal_of(error)
+        if refusal.status == 500:
+            logging.getLogger("serkit.serving").exception("stream failed")
+        raise refusal from None
 
 
 async def deny(websocket: WebSocket, refusal: RefusedError) -> None:

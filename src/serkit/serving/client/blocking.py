@@ -41,10 +41,18 @@ class _Loop:
         """End the thread."""
         if self._loop.is_closed():
             return
-        self.run(self._loop.shutdown_default_executor())
+        self.run(self._finish())
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._loop.close()
+
+    async def _finish(self) -> None:
+        """End what still runs, such as the tasks of connections that were broken off."""
+        tasks = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await self._loop.shutdown_default_executor()
 
 
 class Client:

@@ -277,6 +277,7 @@ class AsyncClientStream:
         """
         self._meter.attempts += 1
         library = self._websockets
+        connection: Any = None
         try:
             async with library.connect(
                 self._address.stream,
@@ -306,6 +307,9 @@ class AsyncClientStream:
             raise away(error) from error
         except (OSError, TimeoutError, library.WebSocketException) as error:
             raise away(error) from error
+        finally:
+            if connection is not None:  # a cancelled task cannot wait for the server to close
+                connection.transport.abort()
 
     async def _greeted(self, connection: Any) -> int:
         """Start or return; the number of chunks that the server has."""
