@@ -142,7 +142,10 @@ class Batcher(Generic[T, R]):
                         break
                 n = min(self._most, len(self._items))
                 if n or self._closed:  # otherwise another thread has taken them
-                    return [self._items.popleft() for _ in range(n)]
+                    batch = [self._items.popleft() for _ in range(n)]
+                    if self._items:
+                        self._changed.notify()  # another thread, which may have slept through them
+                    return batch
 
     def _computed(self, items: list[T]) -> Sequence[R | Exception]:
         """The results of a batch; if it fails as a whole, each item is computed alone."""
