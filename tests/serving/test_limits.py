@@ -17,7 +17,10 @@ import pytest
 import soundfile
 import websockets.exceptions
 
+import serkit
+from serkit.serving.decoding import Decoders
 from serkit.serving.pipeline import Pipeline
+from serkit.serving.refusals import DeadlineError, RefusedError
 
 from serving_rig import started
 
@@ -133,6 +136,37 @@ def test_a_decoder_that_dies_costs_its_request_alone(running, monkeypatch):
     assert decoders.process_ids != [process]
 
 
+def test_a_process_that_dies_while_it_classifies_costs_nothing(running):
+    """Its windows are classified by the next."""
+    pipeline = running.service.pipeline
+    sound = serkit.read(io.BytesIO(PLAIN))
+    expected = serkit.load("tiny").backend.outputs([sound])
+    (process,) = pipeline.decoders.process_ids
+    os.kill(process, signal.SIGSTOP)
+    with ThreadPoolExecutor(1) as pool:
+        found = pool.submit(pipeline.models["tiny"].backend.outputs, [sound])
+        while pipeline.decoders.process_ids:
+            time.sleep(0.01)
+        os.kill(process, signal.SIGKILL)
+        outputs = found.result()
+    for name in ("logits", "embeddings", "distances", "dimensions"):
+        np.testing.assert_array_equal(getattr(outputs, name), getattr(expected, name))
+    assert pipeline.decoders.process_ids != [process]
+
+
+def test_windows_that_end_every_process_are_refused(running, monkeypatch):
+    pipeline = running.service.pipeline
+
+    def killed(worker, *_):
+        worker.process.kill()
+        raise EOFError
+
+    monkeypatch.setattr("serkit.serving.decoding._Worker.ask", killed)
+    with pytest.raises(RefusedError, match="ask again") as refused:
+        pipeline.models["tiny"].backend.outputs([np.zeros(16000, np.float32)])
+    assert (refused.value.status, refused.value.retry_after_s) == (503, 1)
+
+
 def test_a_decoder_that_died_idle_is_replaced(running):
     (process,) = running.service.pipeline.decoders.process_ids
     os.kill(process, signal.SIGKILL)
@@ -142,6 +176,7 @@ def test_a_decoder_that_died_idle_is_replaced(running):
 
 def test_a_decoder_that_takes_too_long_is_ended():
     with started(deadline_s=6.0, models="tiny") as server:
+        until_answered(server)
         (process,) = server.service.pipeline.decoders.process_ids
         os.kill(process, signal.SIGSTOP)
         assert code_of(server.http.post("/v1/recognize", content=PLAIN)) == (504, "deadline")
@@ -163,6 +198,22 @@ def read_all(sock):
         while part := sock.recv(4096):
             content += part
     return content
+
+
+def test_a_process_that_starts_slowly_is_waited_for():
+    """A request that comes too early does not end it; otherwise none would ever start."""
+    decoders = Decoders(1, max_s=60.0, memory_mb=2048)
+    (process,) = decoders.process_ids
+    os.kill(process, signal.SIGSTOP)
+    try:
+        with pytest.raises(DeadlineError):
+            decoders.recording(PLAIN, timeout_s=0.2)
+        assert decoders.process_ids == [process]
+        os.kill(process, signal.SIGCONT)
+        assert sum(map(len, decoders.recording(PLAIN, timeout_s=120.0).parts)) > 16_000
+        assert decoders.process_ids == [process]
+    finally:
+        decoders.close()
 
 
 def test_a_slow_header_and_a_silent_connection_are_cut():

@@ -166,12 +166,21 @@ class BatchedClassifier:
 
     Args:
         model: The model.
+        classify: As its `outputs`, such as in another process; None for `outputs` itself.
         timeout_s: Longest wait for the results of a call.
         options: Of the `Batcher`.
     """
 
-    def __init__(self, model: Classifier, *, timeout_s: float, **options: Any) -> None:
+    def __init__(
+        self,
+        model: Classifier,
+        classify: Callable[[Sequence[Array]], Outputs] | None = None,
+        *,
+        timeout_s: float,
+        **options: Any,
+    ) -> None:
         self._model = model
+        self._classify = classify or model.outputs
         self._timeout_s = timeout_s
         self.batcher: Batcher[Array, Outputs] = Batcher(self._classified, **options)
 
@@ -209,5 +218,5 @@ class BatchedClassifier:
         return Outputs.joined(self.batcher.results(windows, timeout_s=self._timeout_s))
 
     def _classified(self, windows: list[Array]) -> list[Outputs]:
-        outputs = self._model.outputs(windows)
+        outputs = self._classify(windows)
         return [outputs[i] for i in range(len(windows))]

@@ -4,7 +4,8 @@ libsndfile and libav are C libraries: a damaged recording may crash them, or wor
 is decoded in one of a few processes with a budget of memory and time; one that dies or takes too
 long is replaced, and only the request at hand fails. Packets and `.smel` files are decoded by
 Python and NumPy, which do not crash, but hold the interpreter lock: they are decoded in the same
-processes, so that the server keeps answering and uses another core.
+processes, so that the server keeps answering and uses another core. Small models run there for the
+same reason.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from __future__ import annotations
 import contextlib
 import os
 import queue
+import select
 import socket
 import struct
 import subprocess
@@ -25,22 +27,26 @@ import numpy as np
 from numpy.typing import NDArray
 
 from serkit.audio import SAMPLE_RATE, TooLongError
-from serkit.errors import AudioError, PacketError
+from serkit.errors import AudioError, ModelError, PacketError
 from serkit.features.whisper import N_MELS
+from serkit.runtime.backend import Outputs
 from serkit.runtime.decoded import DecodedPackets, DecodedSound
 from serkit.serving.decoding_worker import CHANNEL, LENGTH
-from serkit.serving.messages import Kind, reader, receive, send
+from serkit.serving.messages import Kind, packed, reader, receive, send, unpacked
 from serkit.serving.refusals import DeadlineError, RefusedError, overloaded
 
 Array = NDArray[np.float32]
 
 _BYTES_PER_S = 1.1 * 4 * SAMPLE_RATE  # samples; frames take half as much
 
+_START_S = 60.0  # of a process; a request may have to wait less long
+
 _ERRORS: dict[Kind, type[AudioError | PacketError]] = {
     Kind.AUDIO_ERROR: AudioError,
     Kind.PACKET_ERROR: PacketError,
     Kind.TOO_LONG: TooLongError,
 }
+_LAST = {*_ERRORS, Kind.MODEL_ERROR}
 
 
 class Decoders:
@@ -51,6 +57,7 @@ class Decoders:
         max_s: Longest recording in seconds.
         memory_mb: Address space of a process in MB.
         most_live: Live recordings at once, each with a process of its own.
+        models: Names or paths of the models that the processes load.
         on_death: Called when a process has died or was killed.
     """
 
@@ -61,9 +68,12 @@ class Decoders:
         max_s: float,
         memory_mb: int,
         most_live: int = 0,
+        models: Sequence[str] = (),
         on_death: Callable[[], object] = lambda: None,
     ) -> None:
-        self._arguments = [str(max_s), str(memory_mb)]
+        self._decoding = [str(max_s), str(memory_mb)]
+        self._arguments = [*self._decoding, *models]
+        self._models = models
         self._most_bytes = int(max_s * _BYTES_PER_S) + (1 << 20)
         self._on_death = on_death
         self._idle: queue.LifoQueue[_Worker | None] = queue.LifoQueue()
@@ -133,8 +143,35 @@ class Decoders:
             elif kind is Kind.PACKET_ERROR:
                 found.append(PacketError(answer.decode(errors="replace")))
         if len(found) != len(packets):
-            raise _died()
+            raise DiedError()
         return found
+
+    def outputs(self, model: str, windows: Sequence[Array], *, timeout_s: float) -> Outputs:
+        """Classify windows by one of the models, as `Classifier.outputs`.
+
+        Raises:
+            ModelError: As the model.
+            RefusedError: The process died, or did not finish in time.
+        """
+        request = (LENGTH.pack(self._models.index(model)), *packed(windows))
+        try:
+            kind, answer = self._asked(Kind.WINDOWS, request, timeout_s)[0]
+        except DiedError:  # perhaps it was killed; a window that kills it is not tried for ever
+            try:
+                kind, answer = self._asked(Kind.WINDOWS, request, timeout_s)[0]
+            except DiedError:
+                raise RefusedError(
+                    503, "worker_died", "a process of the server died; ask again", retry_after_s=1
+                ) from None
+        if kind is Kind.MODEL_ERROR:
+            raise ModelError(answer.decode(errors="replace"))
+        logits, embeddings, distances, dimensions = unpacked(answer)
+        return Outputs(
+            logits,
+            embeddings,
+            distances if distances.size else None,
+            dimensions if dimensions.size else None,
+        )
 
     def live(self, *, timeout_s: float) -> LiveDecoder:
         """A process for one live recording.
@@ -148,7 +185,7 @@ class Decoders:
         with self._lock:
             if self._closed or len(self._live) >= self._most_live:
                 raise overloaded(f"{len(self._live)} encoded streams are open; try again later", 5)
-            worker = _Worker(self._arguments, self._most_bytes)
+            worker = _Worker(self._decoding, self._most_bytes)
             self._live.add(worker)
         return LiveDecoder(worker, timeout_s, self._ended)
 
@@ -200,10 +237,13 @@ class Decoders:
             answers = worker.ask(kind, request, latest)
             good = True
             return answers
+        except StartingError:  # on a busy machine; the next request may have more luck with it
+            good = True
+            raise DeadlineError(timeout_s) from None
         except TimeoutError:
             raise DeadlineError(timeout_s) from None
         except (EOFError, OSError, ValueError, struct.error):
-            raise _died() from None
+            raise DiedError() from None
         finally:
             with self._lock:
                 self._busy.discard(worker)
@@ -262,7 +302,7 @@ class LiveDecoder:
         except TimeoutError:
             raise DeadlineError(self._timeout_s) from None
         except (EOFError, OSError, ValueError):
-            raise _died() from None
+            raise DiedError() from None
         ready = []
         for answered, content_of in answers:
             if answered is Kind.AUDIO_ERROR:
@@ -271,6 +311,10 @@ class LiveDecoder:
                 (rate,) = LENGTH.unpack_from(content_of)
                 ready.append((np.frombuffer(content_of, "<f4", offset=LENGTH.size), rate))
         return ready
+
+
+class StartingError(TimeoutError):
+    """A process was not ready in time, but may be later."""
 
 
 class _Worker:
@@ -283,6 +327,8 @@ class _Worker:
 
     def __init__(self, arguments: Sequence[str], most_bytes: int) -> None:
         self._most_bytes = most_bytes
+        self._started = False
+        self._start_until = time.monotonic() + _START_S
         self._socket, theirs = socket.socketpair()
         self._messages = reader(self._socket)
         with theirs:
@@ -306,11 +352,13 @@ class _Worker:
             latest: Time on the monotonic clock by which all of it must be there.
 
         Raises:
+            StartingError: The process has not started by then.
             TimeoutError: It is not.
             EOFError: The process died.
             OSError: Likewise.
             ValueError: It sent no message.
         """
+        self._wait_for_start(latest)
         self._socket.settimeout(_rest(latest))
         send(self._socket, kind, *request)
         answers, n_bytes = [], 0
@@ -321,8 +369,20 @@ class _Worker:
             n_bytes += len(answer[1])
             if n_bytes > self._most_bytes:
                 raise ValueError(f"answers of {n_bytes} bytes")
-            if answer[0] is Kind.DONE or (answer[0] in _ERRORS and kind is not Kind.PAYLOADS):
+            if answer[0] is Kind.DONE or (answer[0] in _LAST and kind is not Kind.PAYLOADS):
                 return answers
+
+    def _wait_for_start(self, latest: float) -> None:
+        if self._started:
+            return
+        until = min(latest, self._start_until)
+        if not select.select([self._socket], [], [], max(0.0, until - time.monotonic()))[0]:
+            if until == self._start_until:
+                raise TimeoutError
+            raise StartingError
+        self._socket.settimeout(_rest(latest))
+        receive(self._messages)
+        self._started = True
 
     def kill(self) -> None:
         """End the process."""
@@ -356,10 +416,13 @@ def _frames(answer: bytearray) -> Array:
     return np.frombuffer(answer, "<f4", offset=LENGTH.size).reshape(N_MELS, -1)
 
 
-def _died() -> RefusedError:
-    return RefusedError(
-        422,
-        "decoder_died",
-        "the recording ended the process that decoded it, so it is damaged, or too large; "
-        "send it in another format",
-    )
+class DiedError(RefusedError):
+    """A recording ended the process that decoded it."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            422,
+            "decoder_died",
+            "the recording ended the process that decoded it, so it is damaged, or too large; "
+            "send it in another format",
+        )

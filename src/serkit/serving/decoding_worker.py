@@ -1,7 +1,8 @@
-"""A process that decodes recordings for the server, and may die alone.
+"""A process that decodes recordings and runs small models for the server, and may die alone.
 
-Started by `serkit.serving.decoding`: `python -m serkit.serving.decoding_worker MAX_S MEMORY_MB`,
-with a socket as standard input. It reads no file and opens no address.
+Started by `serkit.serving.decoding`:
+`python -m serkit.serving.decoding_worker MAX_S MEMORY_MB [MODEL ...]`, with a socket as standard
+input. It reads no file but those of the models and opens no address.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import io
 import socket
 import struct
 import sys
+from collections.abc import Sequence
 from contextlib import ExitStack
 from typing import BinaryIO, cast
 
@@ -22,9 +24,10 @@ from serkit.codec import Decoding, read_packet, split
 from serkit.codec.frontend import BLOCK_FRAMES
 from serkit.codec.packets import FRAMES_PER_SECOND, Packet, StoredBytes
 from serkit.codec.payloads import decode_payloads
-from serkit.errors import AudioError, MissingExtraError, PacketError
+from serkit.errors import AudioError, MissingExtraError, ModelError, PacketError
+from serkit.runtime import Backend, load_backend
 from serkit.runtime.sources import is_packets
-from serkit.serving.messages import Kind, message, reader, receive, send
+from serkit.serving.messages import Kind, message, packed, reader, receive, send, unpacked
 
 CHANNEL = struct.Struct("<i")
 LENGTH = struct.Struct("<I")
@@ -34,11 +37,13 @@ def main() -> None:
     """Answer requests until the server closes the socket."""
     max_s, memory_mb = map(float, sys.argv[1:3])
     _limit(int(memory_mb * 1e6))
+    models = [load_backend(name) for name in sys.argv[3:]]
     with (
         socket.socket(fileno=0) as sock,
         reader(sock) as requests,
         contextlib.suppress(EOFError, ConnectionError),
     ):
+        send(sock, Kind.DONE)  # it has started
         while True:
             kind, content = receive(requests)
             if kind is Kind.PAYLOADS:
@@ -46,6 +51,9 @@ def main() -> None:
                 continue
             if kind is Kind.LIVE:
                 _decode_live(sock, requests)
+                continue
+            if kind is Kind.WINDOWS:
+                _classify(sock, models, content)
                 continue
             (channel,) = CHANNEL.unpack_from(content)
             recording = bytes(content[CHANNEL.size :])
@@ -167,6 +175,19 @@ def _decode_payloads(sock: socket.socket, content: bytes) -> None:
             values = np.ascontiguousarray(frames, "<f4").tobytes()
             answers.append(message(Kind.FRAMES, LENGTH.pack(0), values))
     sock.sendall(b"".join((*answers, message(Kind.DONE, b"\1"))))
+
+
+def _classify(sock: socket.socket, models: Sequence[Backend], content: bytearray) -> None:
+    (number,) = LENGTH.unpack_from(content)
+    try:
+        outputs = models[number].outputs(list(unpacked(content, LENGTH.size)))
+    except ModelError as error:
+        send(sock, Kind.MODEL_ERROR, str(error).encode())
+        return
+    parts = (outputs.logits, outputs.embeddings, outputs.distances, outputs.dimensions)
+    empty = np.zeros(0, np.float32)
+    answer = message(Kind.OUTPUTS, *packed([empty if part is None else part for part in parts]))
+    sock.sendall(answer + message(Kind.DONE, b"\1"))
 
 
 def _alone(packet: Packet) -> np.ndarray | PacketError:

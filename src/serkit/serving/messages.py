@@ -9,11 +9,16 @@ from __future__ import annotations
 
 import socket
 import struct
+from collections.abc import Iterator, Sequence
 from enum import IntEnum
 from io import BufferedReader
 from typing import cast
 
+import numpy as np
+from numpy.typing import NDArray
+
 _HEADER = struct.Struct("<BI")
+_SHAPE = struct.Struct("<II")
 
 MAX_BYTES = 1 << 28
 """Content of a message at most."""
@@ -37,6 +42,9 @@ class Kind(IntEnum):
         CHUNK: To a worker: the next bytes of it.
         END: To a worker: it has ended.
         LIVE_SAMPLES: The sampling rate (`<I`), and the next samples at that rate, float32.
+        WINDOWS: To a worker: the number of a model (`<I`), and windows, as `packed` arrays.
+        OUTPUTS: Those of the model, as `packed` arrays; those it has not are empty.
+        MODEL_ERROR: The message of a `ModelError`.
     """
 
     RECORDING = 0
@@ -52,6 +60,9 @@ class Kind(IntEnum):
     CHUNK = 10
     END = 11
     LIVE_SAMPLES = 12
+    WINDOWS = 13
+    OUTPUTS = 14
+    MODEL_ERROR = 15
 
 
 def message(kind: Kind, *parts: bytes | memoryview) -> bytes:
@@ -87,3 +98,28 @@ def _exactly(messages: BufferedReader, length: int) -> bytearray:
     if messages.readinto(content) != length:
         raise EOFError
     return content
+
+
+def packed(arrays: Sequence[NDArray[np.float32]]) -> list[bytes]:
+    """Arrays `[n]` or `[m, n]` as parts of a message: their shapes and values."""
+    parts = []
+    for array in arrays:
+        rows = 0 if array.ndim == 1 else array.shape[0]
+        parts += [_SHAPE.pack(rows, array.shape[-1]), array.astype("<f4", copy=False).tobytes()]
+    return parts
+
+
+def unpacked(content: bytearray, start: int = 0) -> Iterator[NDArray[np.float32]]:
+    """The arrays of `packed`, from a byte on.
+
+    Raises:
+        ValueError: There are none.
+        struct.error: Likewise.
+    """
+    while start < len(content):
+        rows, width = _SHAPE.unpack_from(content, start)
+        start += _SHAPE.size
+        n = width * (rows or 1)
+        array = np.frombuffer(content, "<f4", n, start)
+        start += array.nbytes
+        yield array.reshape(rows, width) if rows else array

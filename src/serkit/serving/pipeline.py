@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Protocol
 
 import numpy as np
@@ -15,7 +16,7 @@ from serkit.codec.packets import Packet
 from serkit.errors import PacketError, SerkitError
 from serkit.features import LogMelRecipe
 from serkit.features.whisper import scaled
-from serkit.runtime import LiveStream, Recognizer, TimelineSettings, load_backend
+from serkit.runtime import Backend, LiveStream, Recognizer, TimelineSettings, load_backend
 from serkit.runtime.decoded import DecodedPackets, DecodedSound
 from serkit.runtime.numpy_backend import NumpyBackend
 from serkit.runtime.timeline_text import overall_object, timeline_object
@@ -99,15 +100,19 @@ class Pipeline:
         self._streaming: dict[str, Recognizer] = {}
         self._chunks: dict[str, ChunkQueue] = {}
         self.transcriber_problem: str | None = None
+        loaded = _loaded(settings)
         n_decoders = settings.decoders or os.cpu_count() or 1
-        self.models: Mapping[str, Recognizer] = self._loaded(settings, n_decoders)
         self.decoders = Decoders(
             n_decoders,
             max_s=settings.max_duration_s,
             memory_mb=settings.decoder_memory_mb,
             most_live=settings.max_opus_streams,
+            models=[name for name, backend in loaded.items() if _small(backend)],
             on_death=metrics.decoder_deaths.inc,
         )
+        self.models: dict[str, Recognizer] = {}
+        for name, backend in loaded.items():
+            self._serve(name, backend, n_decoders, settings)
 
     @property
     def modalities(self) -> list[str]:
@@ -235,30 +240,29 @@ class Pipeline:
         self.transcriber_problem = None
         return {"modalities": self.modalities, "text": found.text, "language": found.language}
 
-    def _loaded(self, settings: Settings, n_decoders: int) -> dict[str, Recognizer]:
-        models: dict[str, Recognizer] = {}
-        for name in settings.models:
-            backend = load_backend(name, threads=settings.threads)
-            named = backend.card.name
-            if named in models:
-                raise SerkitError(f"two models are named {shown(named)}; expected one of each name")
-            batched = BatchedClassifier(
-                backend, timeout_s=self._timeout_s, **self._options(named, settings)
-            )
-            self._add(named, batched.batcher)
-            models[named] = Recognizer(batched)
-            # Small models classify a window in less time than it takes to hand it to a thread.
-            small = isinstance(backend, NumpyBackend)
-            self._streaming[named] = Recognizer(backend) if small else models[named]
-            queue = f"{named} chunks"
-            self._chunks[named] = ChunkQueue(
-                self._payloads,
-                timeout_s=self._timeout_s,
-                n_threads=n_decoders if small else _STREAM_THREADS,
-                **self._options(queue, settings) | {"wait_s": 0.0},
-            )
-            self._add(queue, self._chunks[named].batcher)
-        return models
+    def _serve(self, name: str, backend: Backend, n_decoders: int, settings: Settings) -> None:
+        """Make the queues of a model."""
+        named, small = backend.card.name, _small(backend)
+        n_threads = {"n_threads": n_decoders} if small else {}
+        batched = BatchedClassifier(
+            backend,
+            partial(self.decoders.outputs, name, timeout_s=self._timeout_s) if small else None,
+            timeout_s=self._timeout_s,
+            **self._options(named, settings) | n_threads,
+        )
+        self._add(named, batched.batcher)
+        self.models[named] = Recognizer(batched)
+        # To a thread that has many chunks anyway, a window is less work than its message.
+        self._streaming[named] = Recognizer(backend) if small else self.models[named]
+        queue = f"{named} chunks"
+        self._chunks[named] = ChunkQueue(
+            self._payloads,
+            timeout_s=self._timeout_s,
+            **self._options(queue, settings)
+            | {"wait_s": 0.0, "n_threads": _STREAM_THREADS}
+            | n_threads,
+        )
+        self._add(queue, self._chunks[named].batcher)
 
     def _options(self, queue: str, settings: Settings) -> dict[str, Any]:
         """Of the `Batcher` of a queue."""
@@ -273,6 +277,27 @@ class Pipeline:
     def _add(self, queue: str, batcher: Batcher[Any, Any]) -> None:
         self._batchers.append(batcher)
         self._metrics.watch_depth(queue, lambda: batcher.depth)
+
+
+def _loaded(settings: Settings) -> dict[str, Backend]:
+    """The models of a server, by what the settings call them.
+
+    Raises:
+        SerkitError: One cannot be loaded, or two have the same name.
+    """
+    loaded: dict[str, Backend] = {}
+    for name in settings.models:
+        backend = load_backend(name, threads=settings.threads)
+        named = backend.card.name
+        if any(named == other.card.name for other in loaded.values()):
+            raise SerkitError(f"two models are named {shown(named)}; expected one of each name")
+        loaded[name] = backend
+    return loaded
+
+
+def _small(backend: Backend) -> bool:
+    """Whether a model runs in Python and NumPy, which would hold the interpreter lock."""
+    return isinstance(backend, NumpyBackend)
 
 
 def takes_log_mel(model: Recognizer) -> bool:

@@ -84,7 +84,12 @@ class Settings(BaseSettings):
     )
     batch_wait_ms: float = Field(2.0, ge=0, le=1000, description="wait for a batch to fill")
     workers: int = Field(0, ge=0, le=256, description="threads for requests; 0 for 8")
-    decoders: int = Field(0, ge=0, le=64, description="decoding processes; 0 for one per core")
+    decoders: int = Field(
+        0,
+        ge=0,
+        le=64,
+        description="processes that decode and run small models; 0 for one per core",
+    )
     decoder_memory_mb: int = Field(2048, ge=256, description="address space of a decoding process")
     idempotency_s: float = Field(300.0, ge=0, description="answers are kept for their key")
     idempotency_mb: float = Field(16.0, ge=0, description="answers kept at most, in MB")
