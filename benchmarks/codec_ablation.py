@@ -28,8 +28,8 @@ from serkit.codec.basis import (
     likeliest,
     step_level,
 )
-from serkit.codec.blocks import quantised
 from serkit.codec.context import LARGEST, RowContext
+from serkit.codec.quantiser import quantised
 from serkit.corpora import load
 from serkit.features import dct_matrix
 from serkit.features.whisper import clamped

@@ -257,12 +257,12 @@ def test_the_running_peak_does_not_depend_on_the_chunks(cuts):
 
 
 def test_a_live_receiver_normalises_by_the_running_peak():
-    """Once the loudest sound has been heard, as a whole recording is normalised."""
+    """Once a sound close to the loudest has been heard, as a whole recording is normalised."""
     decoder, live_parts = Decoder(), []
     for packet in PACKETS:
         live_parts.append(normalised(decoder.push(packet), peak=decoder.running_peak))
     frames = np.concatenate(live_parts, axis=1)
     whole = decode(STREAM).log_mel
-    loudest = int(whole.max(axis=0).argmax()) // 32 * 32 + 32
+    loudest = int((whole.max(axis=0) > whole.max() - 0.01).argmax()) // 32 * 32 + 32
     assert loudest < 500
     np.testing.assert_allclose(frames[:, loudest:], whole[:, loudest:], atol=0.03)
