@@ -42,7 +42,7 @@ def encode_blocks(basis: Basis, groups: Sequence[Sequence[Array]], quality: int)
         groups: Blocks of shape `[80, n]`, n from 1 to 32; shorter ones are padded.
         quality: 0 (fewest bits) to 15.
     """
-    payloads: list[bytes] = []
+    payloads = []
     for batch in _batches(groups, [len(group) for group in groups]):
         blocks = [_padded(block) for group in batch for block in group]
         # Transformed one by one, so that rounding does not depend on the size of the batch.

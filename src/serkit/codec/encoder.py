@@ -62,7 +62,8 @@ class BlockGroups:
         Raises:
             AudioError: As `LogMelStream.push`.
         """
-        return self._group(self._frames.push(samples), last=False)
+        blocks = self._frames.push(samples)
+        return self._group(blocks, last=False) if blocks else []
 
     def flush(self) -> list[list[Array]]:
         """End the stream and return the remaining groups; the last block may be shorter."""
@@ -116,6 +117,8 @@ class Packetiser:
             groups: Blocks as `BlockGroups` returns them, one group per packet.
             peak: Largest log-mel value of the stream, if it ends with these groups.
         """
+        if not groups:
+            return []
         packets = []
         for i, (group, payload) in enumerate(zip(groups, self._payloads(groups), strict=True)):
             last = i == len(groups) - 1

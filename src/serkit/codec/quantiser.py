@@ -43,49 +43,47 @@ def quantised(
     sizes = np.abs(scaled)
     worth = (sizes * basis.inside(quality)).max(axis=2) > _WORTH_A_ROW
     lengths = np.where(worth.any(axis=1), BLOCK_FRAMES - worth[:, ::-1].argmax(axis=1), 0)
+    n_rows = int(lengths.max())
     sizes *= np.arange(BLOCK_FRAMES)[:, None] < lengths[:, None, None]
     # What exceeds the tabulated sizes is added to the magnitude.
     excess = np.maximum(np.rint(sizes) - np.float32(LARGEST), np.float32(0.0))
     cells = ((sizes - excess) * np.float32(_CELLS_PER_STEP)).astype(np.int64)
     excess = excess.astype(np.int64)
-    decisions = _decisions(basis)
+    choices, costs = _decisions(basis)
     magnitudes = np.zeros(values.shape, np.int64)
-    classes = np.zeros(values.shape, np.int64)
+    # The class and the cell of each coefficient as one index.
+    places = np.zeros(values.shape, np.int64)
     context = RowContext(basis.context, step_level(quality), kinds)
-    n_rows = int(lengths.max())
     for row, limit in enumerate(basis.limits[quality, :n_rows].tolist()):
-        chosen = context.classes(limit)
-        classes[:, row, :limit] = chosen
-        chosen *= _N_CELLS
-        chosen += cells[:, row, :limit]
-        decided = decisions.take(chosen)
-        decided += excess[:, row, :limit]
-        magnitudes[:, row, :limit] = decided
+        here = (slice(None), row, slice(limit))
+        place = context.classes(limit)
+        place *= _N_CELLS
+        place += cells[here]
+        places[here] = place
+        chosen = choices.take(place)
+        chosen += excess[here]
+        magnitudes[here] = chosen
         if row + 1 < n_rows:
             context.take(magnitudes[:, row])
-    _drop_rows(basis, sizes[:, :n_rows], magnitudes[:, :n_rows], classes[:, :n_rows], quality)
-    return np.where(scaled < 0, -magnitudes, magnitudes), classes
+    # Rows from which on a block costs least if they are dropped.
+    totals = np.zeros((len(values), n_rows + 1))
+    np.cumsum(costs.take(places[:, :n_rows]).sum(axis=2), axis=1, out=totals[:, 1:])
+    totals -= _LAMBDA * np.log2(basis.lengths[quality, : n_rows + 1])
+    magnitudes *= np.arange(BLOCK_FRAMES)[:, None] < totals.argmin(axis=1)[:, None, None]
+    return np.where(scaled < 0, -magnitudes, magnitudes), places // _N_CELLS
 
 
 @lru_cache(maxsize=4)
-def _decisions(basis: Basis) -> Integers:
-    """Magnitude of the lowest cost for each class and cell of the size, flat `[64 * 1024]`."""
-    sizes = (np.arange(_N_CELLS) + 0.5) / _CELLS_PER_STEP
-    errors = np.square(sizes[:, None] - np.arange(LARGEST + 1))
-    return np.concatenate([(errors + _LAMBDA * bits).argmin(axis=1) for bits in basis.costs])
+def _decisions(basis: Basis) -> tuple[Integers, Array]:
+    """The best magnitude for each class and cell, and its cost, both flat `[64 * 1024]`.
 
-
-def _drop_rows(
-    basis: Basis, sizes: Array, magnitudes: Integers, classes: Integers, quality: int
-) -> None:
-    """Set the last rows of each block to zero where that lowers the cost of the block."""
-    n_rows = sizes.shape[1]
-    symbols = classes * (LARGEST + 1) + np.minimum(magnitudes, LARGEST)
-    costs = basis.costs.take(symbols) * np.float32(_LAMBDA)
-    costs *= basis.inside(quality)[:n_rows]
-    # (size - magnitude)^2 - size^2
-    costs += magnitudes * (magnitudes - 2.0 * sizes)
-    totals = np.zeros((len(sizes), n_rows + 1))
-    np.cumsum(costs.sum(axis=2), axis=1, out=totals[:, 1:])
-    totals -= _LAMBDA * np.log2(basis.lengths[quality, : n_rows + 1])
-    magnitudes *= np.arange(n_rows)[:, None] < totals.argmin(axis=1)[:, None, None]
+    The cost is that of the squared error in steps and of the bits, less that of an unsent zero.
+    """
+    sizes = ((np.arange(_N_CELLS) + 0.5) / _CELLS_PER_STEP)[:, None]
+    multiples = np.arange(LARGEST + 1)
+    # (size - multiple)^2 - size^2
+    errors = multiples * (multiples - 2.0 * sizes)
+    costs = [errors + _LAMBDA * bits for bits in basis.costs]
+    choices = np.concatenate([cost.argmin(axis=1) for cost in costs])
+    least = np.concatenate([cost.min(axis=1) for cost in costs])
+    return choices, least.astype(np.float32)

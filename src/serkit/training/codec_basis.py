@@ -105,7 +105,7 @@ def _kinds(blocks: Array) -> tuple[Array, Array, Array]:
         bases = [_untrained(mean[[k]], vectors[[k]], _NO_PRIOR) for k in range(N_KINDS)]
         prior = np.stack(
             [
-                np.mean([np.abs(coefficients(basis, block)[0]) for block in part], axis=0)
+                np.mean([np.abs(coefficients(basis, block, 0)) for block in part], axis=0)
                 for basis, part in zip(bases, members, strict=True)
             ]
         )
