@@ -49,6 +49,8 @@ def test_of_overlapping_packets_the_earlier_one_wins():
 def test_a_long_stream_survives_the_wrap_of_its_sequence_numbers(monkeypatch, size):
     monkeypatch.setattr(encoder, "SEQUENCES", 128)
     monkeypatch.setattr(packet_order, "SEQUENCES", 128)
+    for module in (encoder, packet_order):
+        monkeypatch.setattr(module, "COMPACT_SEQUENCES", 64)
     sender = Encoder(0, blocks_per_packet=size)
     packets = sender.push(np.tile(VOICE, 20)) + sender.flush()
     assert max(read_packet(packet).sequence for packet in packets) < 128
