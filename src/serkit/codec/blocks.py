@@ -104,9 +104,11 @@ def _write(
         writer.put(basis.length_tables[quality], n_rows[-1])
         writer.put_bits(kind, _KIND_BITS)
     # Row 0 of each block that has one, row 1 of each, and so on.
-    sent = (np.arange(BLOCK_FRAMES)[:, None] < n_rows)[:, :, None] & basis.inside(quality)[:, None]
-    values = multiples.swapaxes(0, 1)[sent]
-    symbols = classes.swapaxes(0, 1)[sent] * (LARGEST + 1) + np.minimum(np.abs(values), LARGEST)
+    most = max(n_rows)
+    sent = (np.arange(most)[:, None] < n_rows)[:, :, None] & basis.inside(quality)[:most, None]
+    values = multiples[:, :most].swapaxes(0, 1)[sent]
+    symbols = classes[:, :most].swapaxes(0, 1)[sent] * (LARGEST + 1)
+    symbols += np.minimum(np.abs(values), LARGEST)
     frequencies, lows = (table.take(symbols).tolist() for table in basis.magnitude_spans)
     spans = list(zip(frequencies, lows, strict=True))
     start = 0

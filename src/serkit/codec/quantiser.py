@@ -40,15 +40,14 @@ def quantised(
         the limit of each row, and at least to the last row that is not zero.
     """
     scaled = values * np.float32(1.0 / STEPS[quality])
-    sizes = np.abs(scaled)
-    worth = (sizes * basis.inside(quality)).max(axis=2) > _WORTH_A_ROW
+    sizes = np.abs(scaled) * basis.inside(quality)
+    worth = sizes.max(axis=2) > _WORTH_A_ROW
     lengths = np.where(worth.any(axis=1), BLOCK_FRAMES - worth[:, ::-1].argmax(axis=1), 0)
     n_rows = int(lengths.max())
     sizes *= np.arange(BLOCK_FRAMES)[:, None] < lengths[:, None, None]
     # What exceeds the tabulated sizes is added to the magnitude.
     excess = np.maximum(np.rint(sizes) - np.float32(LARGEST), np.float32(0.0))
     cells = ((sizes - excess) * np.float32(_CELLS_PER_STEP)).astype(np.int64)
-    excess = excess.astype(np.int64)
     choices, costs = _decisions(basis)
     magnitudes = np.zeros(values.shape, np.int64)
     # The class and the cell of each coefficient as one index.
@@ -60,11 +59,10 @@ def quantised(
         place *= _N_CELLS
         place += cells[here]
         places[here] = place
-        chosen = choices.take(place)
-        chosen += excess[here]
-        magnitudes[here] = chosen
+        magnitudes[here] = choices.take(place)
         if row + 1 < n_rows:
             context.take(magnitudes[:, row])
+    magnitudes += excess.astype(np.int64)
     # Rows from which on a block costs least if they are dropped.
     totals = np.zeros((len(values), n_rows + 1))
     np.cumsum(costs.take(places[:, :n_rows]).sum(axis=2), axis=1, out=totals[:, 1:])
