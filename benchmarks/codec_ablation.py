@@ -44,7 +44,7 @@ Array = NDArray[np.float32]
 Integers = NDArray[np.int64]
 
 LEARNED, TESTED = "ravdess", "emodb"
-HEADER_BITS = 64
+HEADER_BITS = 40
 DEAD_ZONE = 0.33
 """Added before rounding down; 0.5 would round to the nearest."""
 ERRORS = (0.105, 0.088)
