@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from serkit.codec.basis import STEPS, Basis, step_level
-from serkit.codec.context import LARGEST, RowContext
+from serkit.codec.context import LARGEST, N_CLASSES, RowContext
 from serkit.codec.frontend import BLOCK_FRAMES
 
 Array = NDArray[np.float32]
@@ -81,7 +81,9 @@ def _decisions(basis: Basis) -> tuple[Integers, Array]:
     multiples = np.arange(LARGEST + 1)
     # (size - multiple)^2 - size^2
     errors = multiples * (multiples - 2.0 * sizes)
-    costs = [errors + _LAMBDA * bits for bits in basis.costs]
-    choices = np.concatenate([cost.argmin(axis=1) for cost in costs])
-    least = np.concatenate([cost.min(axis=1) for cost in costs])
-    return choices, least.astype(np.float32)
+    choices = np.empty((N_CLASSES, _N_CELLS), np.int64)
+    least = np.empty((N_CLASSES, _N_CELLS), np.float32)
+    for i, bits in enumerate(basis.costs):
+        costs = errors + _LAMBDA * bits
+        choices[i], least[i] = costs.argmin(axis=1), costs.min(axis=1)
+    return choices.ravel(), least.ravel()
