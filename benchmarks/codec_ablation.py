@@ -28,8 +28,8 @@ from serkit.codec.basis import (
     likeliest,
     step_level,
 )
-from serkit.codec.blocks import quantised
 from serkit.codec.context import LARGEST, RowContext
+from serkit.codec.quantiser import quantised
 from serkit.corpora import load
 from serkit.features import dct_matrix
 from serkit.features.whisper import clamped
@@ -44,7 +44,7 @@ Array = NDArray[np.float32]
 Integers = NDArray[np.int64]
 
 LEARNED, TESTED = "ravdess", "emodb"
-HEADER_BITS = 64
+HEADER_BITS = 40
 DEAD_ZONE = 0.33
 """Added before rounding down; 0.5 would round to the nearest."""
 ERRORS = (0.105, 0.088)

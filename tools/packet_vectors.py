@@ -65,13 +65,19 @@ def sound_packets() -> dict[str, tuple[bytes, str | None]]:
     svdq = encode_low_rank(voice(0.32), rmse=0.1)
     still = read_packet(next(split(encode_basis(np.zeros(6000, np.float32), 0))))
     turn = dataclasses.replace(read_packet(live[0]), sequence=8191, start_frame=32 * 8191)
-    turned = dataclasses.replace(read_packet(live[1]), sequence=0)
+    full = dataclasses.replace(read_packet(live[1]), compact=False)
+    turned = dataclasses.replace(full, sequence=0)
+    compact_turn = dataclasses.replace(turn, sequence=1023, start_frame=32 * 1023)
+    compact_turned = dataclasses.replace(read_packet(live[1]), sequence=0)
     return {
         "live, first": (live[0], None),
         "live, next": (live[1], "live, first"),
+        "live, next, version 1": (full.to_bytes(), "live, first"),
         "live, last, short": (live[3], "live, first"),
         "sequence 8191": (turn.to_bytes(), None),
         "sequence 0 again": (turned.to_bytes(), "sequence 8191"),
+        "sequence 1023": (compact_turn.to_bytes(), None),
+        "sequence 0 again, version 2": (compact_turned.to_bytes(), "sequence 1023"),
         "several blocks, one flat, the last filled up": (several, None),
         "silence": (still.to_bytes(), None),
         "no rows": (no_rows(), None),
@@ -96,6 +102,8 @@ def broken_packets() -> dict[str, bytes]:
     (first,) = split(encode_basis(voice(0.32), 0))
     good = read_packet(first)
 
+    damaged = Packet(Mode.BASIS, 1, good.payload, compact=True)
+
     def changed(**fields: object) -> bytes:
         return dataclasses.replace(good, **fields).to_bytes()
 
@@ -113,7 +121,8 @@ def broken_packets() -> dict[str, bytes]:
     return {
         "checksum": first[:-1] + bytes([first[-1] ^ 1]),
         "not the magic": starting(0xB6),
-        "version 2": starting(0xAA),
+        "version 3": starting(0xAE),
+        "checksum of version 2": damaged.to_bytes()[:-1] + b"\0",
         "mode 3": starting(0xA7),
         "cut off": first[:-1],
         "a byte after the packet": first + b"\0",

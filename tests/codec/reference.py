@@ -40,6 +40,7 @@ class Packet:
     n_frames: int | None
     peak: int | None
     payload: bytes
+    compact: bool
 
 
 @dataclass
@@ -76,13 +77,27 @@ def decode(data: bytes) -> Decoded:
 
 def start(packet: Packet, timed: Packet) -> int:
     """The start of a `basis` packet, from an earlier timed one."""
-    return timed.start + 32 * ((packet.sequence - timed.sequence) % 2**13)
+    count = 2**10 if packet.compact else 2**13
+    return timed.start + 32 * ((packet.sequence - timed.sequence) % count)
+
+
+def crc16(data: bytes) -> int:
+    """The checksum of version 2, bit by bit."""
+    register = 0
+    for byte in data:
+        register ^= byte << 8
+        for _ in range(8):
+            register = (register << 1) ^ (0x11021 if register & 0x8000 else 0)
+    return register
 
 
 def read_packet(data: bytes) -> Packet:
-    check(len(data) >= 8, "too short")
-    body, position = data[:-4], 0
-    check(zlib.crc32(body) == int.from_bytes(data[-4:], "little"), "checksum")
+    check(len(data) >= 5, "too short")
+    compact = data[0] >> 2 & 3 == 2
+    checked = 2 if compact else 4
+    body, position = data[:-checked], 0
+    checksum = crc16(body) if compact else zlib.crc32(body)
+    check(checksum == int.from_bytes(data[-checked:], "little"), "checksum")
 
     def take(n: int) -> bytes:
         nonlocal position
@@ -102,10 +117,10 @@ def read_packet(data: bytes) -> Packet:
 
     first = take(1)[0]
     check(first >> 4 == 0b1010, "magic")
-    check(first >> 2 & 3 == 1, "version")
-    check(first & 3 < 3, "mode")
-    mode = MODES[first & 3]
-    word = int.from_bytes(take(2), "little")
+    check(first >> 2 & 3 in (1, 2), "version")
+    check(compact or first & 3 < 3, "mode")
+    mode = "basis" if compact else MODES[first & 3]
+    word = (first & 3) << 8 | take(1)[0] if compact else int.from_bytes(take(2), "little")
     timed, sized, last = (word >> bit & 1 for bit in (13, 14, 15))
     check(mode == "basis" or bool(timed and sized), "not timed and sized")
     start = varint() if timed else None
@@ -118,7 +133,7 @@ def read_packet(data: bytes) -> Packet:
     check(length <= 2**20, "length")
     payload = take(length)
     check(position == len(body), "bytes left over")
-    return Packet(mode, word % 2**13, start, basis, n_frames, peak, payload)
+    return Packet(mode, word % 2**13, start, basis, n_frames, peak, payload, compact)
 
 
 class Number:

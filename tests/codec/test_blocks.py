@@ -17,7 +17,7 @@ def test_the_basis_is_orthonormal_and_its_transform_inverts():
     for kind, vectors in enumerate(basis.vectors):
         # To the precision of float16.
         np.testing.assert_allclose(vectors @ vectors.T, np.eye(80), atol=2e-3)
-        values = coefficients(basis, block)[kind]
+        values = coefficients(basis, block, kind)
         np.testing.assert_allclose(block_of(basis, values, kind), block, atol=0.02)
         # Parseval: the error of the coefficients is the error of the frames.
         centred = block - basis.mean[kind][:, None]
@@ -50,7 +50,7 @@ def test_blocks_are_coded_independently():
 
 
 def test_a_block_is_of_the_kind_under_which_it_is_most_likely():
-    """Magnitudes are exponential: the sum of |x| / mean + log(mean) is minimal."""
+    """Magnitudes are exponential: the sum of |x| / mean + log(mean) of eight rows is minimal."""
     basis = shipped_basis()
     log_mel = log_mel_of(VOICE)
     cosines = dct(np.eye(32), norm="ortho", axis=0)
@@ -61,7 +61,7 @@ def test_a_block_is_of_the_kind_under_which_it_is_most_likely():
         surprise = []
         for mean, vectors, expected in zip(basis.mean, basis.vectors, means, strict=True):
             values = cosines @ (vectors @ (block - mean[:, None])).T
-            surprise.append((np.abs(values) / expected + np.log(expected)).sum())
+            surprise.append((np.abs(values) / expected + np.log(expected))[:8].sum())
         kind, values = likeliest(basis, block)
         assert kind == np.argmin(surprise)
         np.testing.assert_allclose(block_of(basis, values, kind), block, atol=0.02)

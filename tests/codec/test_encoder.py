@@ -44,7 +44,7 @@ def test_a_packet_is_ready_within_the_delay():
 
 @pytest.mark.parametrize("size", [2, 5, 16, 93])
 def test_blocks_that_share_a_packet_are_the_same_blocks_in_fewer_bytes(size):
-    """Each packet less saves a header of seven bytes and the rounding to whole bytes."""
+    """Each packet less saves its quality, 4 bits, and the rounding to whole bytes."""
     expected, _ = decoded(PACKETS)
     encoder = Encoder(5, blocks_per_packet=size)
     packets = encoder.push(VOICE) + encoder.flush()
@@ -52,8 +52,19 @@ def test_blocks_that_share_a_packet_are_the_same_blocks_in_fewer_bytes(size):
     frames, decoder = decoded(packets)
     np.testing.assert_array_equal(frames, expected)
     assert decoder.peak == read_packet(PACKETS[-1]).peak
-    saved = sum(map(len, PACKETS)) - sum(map(len, packets))
-    assert saved >= 6 * (len(PACKETS) - len(packets))
+    saved = payload_bytes(PACKETS) - payload_bytes(packets)
+    assert saved >= 0.5 * (len(PACKETS) - len(packets))
+    assert sum(map(len, packets)) < sum(map(len, PACKETS))
+
+
+def payload_bytes(packets):
+    return sum(len(read_packet(packet).payload) for packet in packets)
+
+
+def test_live_packets_between_the_timed_ones_are_compact():
+    read = [read_packet(packet) for packet in PACKETS]
+    assert [packet.compact for packet in read] == [False] + [True] * (len(read) - 2) + [False]
+    assert not any(read_packet(packet).compact for packet in split(encode_basis(VOICE, 5)))
 
 
 def test_values_far_below_the_peak_so_far_are_not_sent():

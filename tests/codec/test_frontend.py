@@ -34,6 +34,15 @@ def test_blocks_do_not_depend_on_the_chunks(n, cuts):
     assert all(block.shape[1] == BLOCK_FRAMES for block in blocks[:-1])
 
 
+def test_a_buffer_may_be_reused_for_the_next_chunk():
+    stream, buffer, blocks = LogMelStream(), np.empty(320, np.float32), []
+    for start in range(0, 16_000, 320):
+        buffer[:] = NOISE[start : start + 320]
+        blocks += stream.push(buffer)
+    blocks += stream.flush()
+    np.testing.assert_array_equal(np.concatenate(blocks, axis=1), log_mel_of(NOISE))
+
+
 def test_a_recording_shorter_than_a_frame_is_refused():
     with pytest.raises(AudioError, match="shorter than a frame"):
         log_mel_of(NOISE[:159])

@@ -17,7 +17,7 @@ from serkit.codec import (
     shipped_basis,
     split,
 )
-from serkit.codec.packets import SEQUENCES
+from serkit.codec.packets import COMPACT_SEQUENCES, SEQUENCES
 from serkit.errors import PacketError
 
 SOUND = (0.1 * np.random.default_rng(0).standard_normal(20_000)).astype(np.float32)
@@ -40,7 +40,12 @@ payloads = st.one_of(
         st.none() | st.integers(0, 200),
     ),
 )
-packets = st.builds(
+compact_packets = st.builds(
+    lambda sequence, payload: Packet(Mode.BASIS, sequence, payload, compact=True),
+    st.integers(0, COMPACT_SEQUENCES - 1),
+    payloads,
+)
+packets = compact_packets | st.builds(
     lambda mode, sequence, payload, start, digest, n_frames, peak: Packet(
         mode,
         sequence,

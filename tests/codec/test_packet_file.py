@@ -51,8 +51,9 @@ def test_a_shuffled_file_loses_what_is_missing_and_nothing_else(order, lost):
 @pytest.mark.parametrize("distance", [20, 400])
 def test_sequence_numbers_that_wrap_are_unwrapped(monkeypatch, distance):
     """Groups of packets, then all of them, in reverse."""
-    monkeypatch.setattr(encoder, "SEQUENCES", 128)
-    monkeypatch.setattr(packet_order, "SEQUENCES", 128)
+    for module in (encoder, packet_order):
+        monkeypatch.setattr(module, "SEQUENCES", 256)
+        monkeypatch.setattr(module, "COMPACT_SEQUENCES", 128)
     sender = Encoder(0)
     packets = sender.push(np.tile(VOICE, 20)) + sender.flush()
     order = sorted(range(len(packets)), key=lambda i: (i // distance, -i))

@@ -179,7 +179,8 @@ def _other_header(packet: Packet, rng: random.Random) -> Packet:
     number = rng.choice(NUMBERS)
     kind = rng.randrange(5)
     if kind == 0:
-        return replace(packet, sequence=number % 8192)
+        return replace(packet, sequence=number % (1024 if packet.compact else 8192))
+    packet = replace(packet, compact=False)
     if kind == 1:
         timed = rng.random() < 0.8
         basis = shipped_basis().digest if rng.random() < 0.9 else b"\0\0\0\0"

@@ -2,8 +2,7 @@
 
 import json
 import random
-import struct
-import zlib
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -81,9 +80,7 @@ def resealed(packet, rng):
     """A packet with another payload and a valid checksum."""
     read = read_packet(packet)
     payload = mutated(read.payload, rng) if read.payload else b"\0"
-    content = packet[: -4 - len(read.payload)]
-    whole = content[:-1] + bytes([len(payload) & 0x7F]) + payload[: len(payload) & 0x7F]
-    return whole + struct.pack("<I", zlib.crc32(whole))
+    return replace(read, payload=payload).to_bytes()
 
 
 @pytest.mark.parametrize("seed", range(6))

@@ -36,6 +36,11 @@ N_KINDS = 16
 """Kinds of blocks."""
 
 
+# Temporal frequencies that decide on the kind of a block. On RAVDESS, eight take 0.2 % fewer bits
+# than all 32 at equal error, and a quarter of the time.
+_KIND_ROWS = 8
+
+
 @dataclass(frozen=True, eq=False)
 class Basis:
     """The learned parameters that sender and receiver share.
@@ -105,6 +110,12 @@ class Basis:
         return tuple(Table(row.tolist()) for row in self.magnitudes)
 
     @cached_property
+    def magnitude_spans(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Frequencies and cumulative frequencies of the magnitudes, both flat `[64 * 32]`."""
+        frequencies = self.magnitudes.astype(np.int64)
+        return frequencies.ravel(), (np.cumsum(frequencies, axis=1) - frequencies).ravel()
+
+    @cached_property
     def length_tables(self) -> tuple[Table, ...]:
         """Tables of the number of rows, by quality."""
         return tuple(Table(row.tolist()) for row in self.lengths)
@@ -118,10 +129,19 @@ class Basis:
 
     @cached_property
     def expected(self) -> tuple[Array, Array]:
-        """Inverse expected magnitudes by kind, `[n_kinds, 32, 80]`, and the sums of their logs."""
-        sizes = np.maximum(np.exp(self.context.prior / 8.0), STEPS[DEFAULT_QUALITY] / 4.0)
-        rates: Array = (1.0 / sizes).astype(np.float32)
+        """Inverse expected magnitudes that decide on the kind, and the sums of their logarithms.
+
+        Shapes `[n_kinds, 80, 8]` and `[n_kinds]`.
+        """
+        prior = self.context.prior[:, :_KIND_ROWS].swapaxes(1, 2)
+        sizes = np.maximum(np.exp(prior / 8.0), STEPS[DEFAULT_QUALITY] / 4.0)
+        rates: Array = np.ascontiguousarray(1.0 / sizes, np.float32)
         return rates, np.log(rates).sum(axis=(1, 2))
+
+    def inside(self, quality: int) -> NDArray[np.bool_]:
+        """Whether a coefficient is within the limit of its row, shape `[32, 80]`."""
+        inside: NDArray[np.bool_] = np.arange(N_MELS) < self.limits[quality][:, None]
+        return inside
 
     @cached_property
     def costs(self) -> Array:
@@ -136,25 +156,24 @@ def step_level(quality: int) -> int:
     return round(8.0 * float(np.log(STEPS[quality])))
 
 
-def coefficients(basis: Basis, block: Array) -> Array:
-    """Transform a block on the basis of each kind.
+def coefficients(basis: Basis, block: Array, kind: int) -> Array:
+    """Transform a block on the basis of a kind.
 
     Args:
         basis: The basis.
         block: Log-mel, shape `[80, 32]`.
+        kind: Kind of block.
 
     Returns:
-        Shape `[n_kinds, 32, 80]`: temporal frequency by component, the lowest and the strongest
-        first.
+        Shape `[32, 80]`: temporal frequency by component, the lowest and the strongest first.
     """
-    projected = basis.vectors.reshape(-1, N_MELS) @ (block @ _cosines().T)
-    transformed: Array = projected.reshape(-1, N_MELS, BLOCK_FRAMES).transpose(0, 2, 1)
-    transformed[:, 0] -= basis.levels
+    transformed: Array = (_cosines() @ block.T) @ basis.vectors[kind].T
+    transformed[0] -= basis.levels[kind]
     return transformed
 
 
 def block_of(basis: Basis, values: Array, kind: int) -> Array:
-    """The inverse of `coefficients` for one kind.
+    """The inverse of `coefficients`.
 
     Args:
         basis: The basis.
@@ -171,8 +190,8 @@ def block_of(basis: Basis, values: Array, kind: int) -> Array:
 def likeliest(basis: Basis, block: Array) -> tuple[int, Array]:
     """The kind under which a block is most likely.
 
-    Magnitudes are modelled as exponential. Their expectation is at least a quarter of the default
-    step, as smaller coefficients are not sent.
+    Magnitudes are modelled as exponential, those of the lowest eight temporal frequencies. Their
+    expectation is at least a quarter of the default step, as smaller coefficients are not sent.
 
     Args:
         basis: The basis.
@@ -181,11 +200,13 @@ def likeliest(basis: Basis, block: Array) -> tuple[int, Array]:
     Returns:
         The kind, and the block's coefficients, shape `[32, 80]`.
     """
-    by_kind = coefficients(basis, block)
+    low = block @ _cosines()[:_KIND_ROWS].T
+    by_kind = (basis.vectors.reshape(-1, N_MELS) @ low).reshape(-1, N_MELS, _KIND_ROWS)
+    by_kind[:, :, 0] -= basis.levels
     rates, log_rates = basis.expected
     surprise = np.einsum("ijk,ijk->i", np.abs(by_kind), rates) - log_rates
-    best = int(np.argmin(surprise))
-    return best, by_kind[best]
+    best = int(surprise.argmin())
+    return best, coefficients(basis, block, best)
 
 
 @lru_cache(maxsize=1)

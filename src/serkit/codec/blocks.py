@@ -17,6 +17,7 @@ from serkit.codec.basis import STEPS, Basis, block_of, likeliest, step_level
 from serkit.codec.context import LARGEST, RowContext
 from serkit.codec.entropy import Reader, Writer, get_large, put_large
 from serkit.codec.frontend import BLOCK_FRAMES
+from serkit.codec.quantiser import quantised
 from serkit.errors import PacketError
 from serkit.features.whisper import FLOOR, N_MELS
 
@@ -29,59 +30,8 @@ _LEVELS_PER_UNIT = 16.0
 
 # Chosen by hand: the range of a block coded as flat, just below the step of its level.
 _MAX_FLAT_RANGE = 0.05
-# Lagrangian weight of a bit against the squared error in steps. At high rate the slope of
-# D(R) = 2^(-2R) / 12 gives 2 ln(2) / 12 = 0.116; set a little higher by hand.
-_LAMBDA = 0.13
 # Blocks coded at once: enough to amortise NumPy's overhead (chosen by hand).
 _BATCH_BLOCKS = 16
-
-
-def quantised(
-    basis: Basis, values: Array, kinds: NDArray[np.int64], quality: int
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Quantise coefficients to multiples of the step by rate-distortion optimisation.
-
-    Args:
-        basis: The basis.
-        values: Coefficients of blocks, shape `[n_blocks, 32, 80]`.
-        kinds: Kind of each block, shape `[n_blocks]`.
-        quality: 0 to 15.
-
-    Returns:
-        The multiples and the classes of their magnitudes, both `[n_blocks, 32, 80]`; classes up to
-        the limit of each row, and to the last row that is not zero.
-    """
-    scaled = values / np.float32(STEPS[quality])
-    sizes = np.abs(scaled)
-    # Candidates: zero and the two nearest multiples.
-    lower = np.floor(sizes).astype(np.int64)
-    candidates = np.stack((np.zeros_like(lower), lower, lower + 1))
-    errors = np.square(sizes - candidates)
-    symbols = np.minimum(candidates, LARGEST)
-    prices = (_LAMBDA * basis.costs).ravel()
-    magnitudes = np.zeros(values.shape, np.int64)
-    classes = np.zeros(values.shape, np.int64)
-    context = RowContext(basis.context, step_level(quality), kinds)
-    limits = basis.limits[quality].tolist()
-    for row in range(_last_row(basis, sizes, limits)):
-        limit = limits[row]
-        here = (slice(None), slice(None), row, slice(limit))
-        chosen = context.classes(limit)
-        price = prices.take(chosen * (LARGEST + 1) + symbols[here])
-        best = (errors[here] + price).astype(np.float32).argmin(axis=0)
-        classes[:, row, :limit] = chosen
-        magnitudes[:, row, :limit] = (lower[:, row, :limit] + best - 1) * (best > 0)
-        context.take(magnitudes[:, row])
-    return np.where(scaled < 0, -magnitudes, magnitudes), classes
-
-
-def _last_row(basis: Basis, sizes: Array, limits: Sequence[int]) -> int:
-    """A row from which on zero is the best candidate everywhere, whatever the class."""
-    # One is better if (1 - size)^2 + price of one < size^2 + price of zero.
-    saved = float((basis.costs[:, 0] - basis.costs[:, 1]).max()) * _LAMBDA
-    possible = sizes > 0.5 * (1.0 - saved) - 1e-3
-    rows = [i for i, limit in enumerate(limits) if possible[:, i, :limit].any()]
-    return rows[-1] + 1 if rows else 0
 
 
 def encode_blocks(basis: Basis, groups: Sequence[Sequence[Array]], quality: int) -> list[bytes]:
@@ -125,7 +75,8 @@ def _batches(items: Sequence[Any], sizes: Sequence[int]) -> Iterator[list[Any]]:
 
 
 def _padded(block: Array) -> Array:
-    return np.pad(block, ((0, 0), (0, BLOCK_FRAMES - block.shape[1])), mode="edge")
+    missing = BLOCK_FRAMES - block.shape[1]
+    return np.pad(block, ((0, 0), (0, missing)), mode="edge") if missing else block
 
 
 def _write(
@@ -152,23 +103,23 @@ def _write(
         n_rows.append(int(used[-1]) + 1 if len(used) else 0)
         writer.put(basis.length_tables[quality], n_rows[-1])
         writer.put_bits(kind, _KIND_BITS)
-    tables = basis.magnitude_tables
-    put, put_bits = writer.put, writer.put_bits
-    for row in range(max(n_rows)):
-        limit = int(basis.limits[quality, row])
-        for i, length in enumerate(n_rows):
-            if row >= length:
-                continue
-            values, chosen = multiples[i, row, :limit].tolist(), classes[i, row, :limit].tolist()
-            for value, index in zip(values, chosen, strict=True):
-                if not value:
-                    put(tables[index], 0)
-                    continue
-                magnitude = abs(value)
-                put(tables[index], min(magnitude, LARGEST))
-                if magnitude >= LARGEST:
-                    put_large(writer, magnitude - LARGEST)
-                put_bits(value < 0, 1)
+    # Row 0 of each block that has one, row 1 of each, and so on.
+    most = max(n_rows)
+    sent = (np.arange(most)[:, None] < n_rows)[:, :, None] & basis.inside(quality)[:most, None]
+    values = multiples[:, :most].swapaxes(0, 1)[sent]
+    symbols = classes[:, :most].swapaxes(0, 1)[sent] * (LARGEST + 1)
+    symbols += np.minimum(np.abs(values), LARGEST)
+    frequencies, lows = (table.take(symbols).tolist() for table in basis.magnitude_spans)
+    spans = list(zip(frequencies, lows, strict=True))
+    start = 0
+    nonzero = np.flatnonzero(values)
+    for end, value in zip((nonzero + 1).tolist(), values[nonzero].tolist(), strict=True):
+        writer.extend(spans[start:end])
+        if abs(value) >= LARGEST:
+            put_large(writer, abs(value) - LARGEST)
+        writer.put_bits(value < 0, 1)
+        start = end
+    writer.extend(spans[start:])
     return writer.to_bytes()
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from numpy.lib.stride_tricks import sliding_window_view
+from numpy.lib.stride_tricks import as_strided
 from numpy.typing import NDArray
 
 from serkit.features.whisper import N_MELS
@@ -41,6 +41,11 @@ MAX_HIDDEN = 1023
 _LEVELS = np.array([0, 6, 9, 11, 13, 14, 16, 17, 18, 18, 19, 20, 21, 21, 22, 22], np.float32)
 # First components of the bands whose levels are summed.
 _BANDS = (0, 6, 20)
+# A quarter for each component of a sum, by sum: of all components, and of each band.
+_QUARTERS = np.zeros((1 + len(_BANDS), N_MELS), np.float32)
+_QUARTERS[0] = 0.25
+for _band, _first, _end in zip(_QUARTERS[1:], _BANDS, (*_BANDS[1:], N_MELS), strict=True):
+    _band[_first:_end] = 0.25
 # Neighbours on either side that the network sees in the previous row, the second and the third.
 _REACH = (3, 2, 1)
 _MARGIN = max(_REACH)
@@ -80,27 +85,27 @@ class ContextModel:
 
     @cached_property
     def _scaled(self) -> tuple[Floats, Floats, np.float32]:
-        """Weights and biases over 2^6, which is exact; the last row of `inner` is its bias."""
+        """Weights and biases over 2^6, which is exact; the last column of `inner` is its bias."""
         unit = np.float32(1 << SHIFT)
-        inner = np.concatenate((self.inner, self.inner_bias[:, None]), axis=1).T / unit
-        return np.ascontiguousarray(inner), self.outer / unit, np.float32(self.outer_bias) / unit
+        inner = np.concatenate((self.inner, self.inner_bias[:, None]), axis=1) / unit
+        return inner, self.outer / unit, np.float32(self.outer_bias) / unit
 
     def classes(self, inputs: Floats, prior: Floats) -> Integers:
         """Select the table of each coefficient.
 
         Args:
-            inputs: Shape `[..., 25]`, the last of them 1, which takes the bias.
-            prior: Expected magnitude relative to the step, shape `[...]`.
+            inputs: Shape `[n_blocks, 25, n]`, the last of the 25 being 1, which takes the bias.
+            prior: Expected magnitude relative to the step, shape `[n_blocks, n]`.
 
         Returns:
-            Classes from 0 to 63, shape `[...]`.
+            Classes from 0 to 63, shape `[n_blocks, n]`.
         """
         inner, outer, outer_bias = self._scaled
-        hidden = inputs @ inner
+        hidden = inner @ inputs
         np.floor(hidden, out=hidden)
         np.maximum(hidden, 0.0, out=hidden)
         np.minimum(hidden, MAX_HIDDEN, out=hidden)
-        output = hidden @ outer
+        output = outer @ hidden
         output += outer_bias
         np.floor(output, out=output)
         output += prior
@@ -124,31 +129,21 @@ class RowContext:
         self._prior = model.prior[kinds]
         self._prior_in_steps = self._prior - np.float32(step_level)
         self._row = 0
-        # The three previous rows, newest first, with a margin for neighbours beyond the edges.
-        self._levels = np.zeros((n_blocks, 3, N_MELS + 2 * _MARGIN), np.float32)
-        self._neighbours = [
-            sliding_window_view(self._levels[:, age, _MARGIN - reach : N_MELS + _MARGIN + reach],
-                                2 * reach + 1, axis=1)
-            for age, reach in enumerate(_REACH)
-        ]  # fmt: skip
-        self._sums = np.zeros((n_blocks, 5), np.float32)
-        self._decayed = np.zeros((n_blocks, N_MELS), np.float32)
-        self._inputs = np.ones((n_blocks, N_MELS, N_INPUTS + 1), np.float32)
-        self._inputs[:, :, -3] = step_level
+        # The previous row, with a margin for neighbours beyond the edges.
+        padded = np.zeros((n_blocks, N_MELS + 2 * _MARGIN), np.float32)
+        self._levels = padded[:, _MARGIN:-_MARGIN]
+        self._neighbours = as_strided(
+            padded, (n_blocks, 2 * _MARGIN + 1, N_MELS), (*padded.strides, padded.itemsize)
+        )
+        self._inputs = np.zeros((n_blocks, N_INPUTS + 1, N_MELS), np.float32)
+        self._inputs[:, 22] = step_level
+        self._inputs[:, 24] = 1.0
 
     def inputs(self, n: int = N_MELS) -> Floats:
-        """Inputs for the next row, shape `[n_blocks, n, 25]`; overwritten by the next call."""
-        out = self._inputs[:, :n]
-        start = 0
-        for neighbours in self._neighbours:
-            width = neighbours.shape[-1]
-            out[:, :, start : start + width] = neighbours[:, :n]
-            start += width
-        out[:, :, start : start + 5] = np.floor(self._sums * np.float32(0.25))[:, None]
-        out[:, :, -5] = self._decayed[:, :n]
-        out[:, :, -4] = self._prior[:, self._row, :n]
-        out[:, :, -2] = self._row
-        return out
+        """Inputs for the next row, shape `[n_blocks, 25, n]`; overwritten by the next call."""
+        inputs = self._inputs
+        inputs[:, 21] = self._prior[:, self._row]
+        return inputs[:, :, :n]
 
     def classes(self, n: int) -> Integers:
         """Classes of the first `n` coefficients of the next row, shape `[n_blocks, n]`."""
@@ -160,12 +155,19 @@ class RowContext:
         Args:
             magnitudes: Magnitudes of the row, shape `[n_blocks, 80]`.
         """
-        levels = _LEVELS[np.minimum(magnitudes, len(_LEVELS) - 1)]
-        self._levels[:, 1:] = self._levels[:, :-1]
-        self._levels[:, 0, _MARGIN : _MARGIN + N_MELS] = levels
-        # Sums of the row, of the previous row, and of three bands of the row.
-        self._sums[:, 1] = self._sums[:, 0]
-        self._sums[:, 2:] = np.add.reduceat(levels, _BANDS, axis=1)
-        self._sums[:, 0] = self._sums[:, 2:].sum(axis=1)
-        self._decayed = np.floor(self._decayed * np.float32(0.8125)) + levels
+        inputs = self._inputs
+        # The second row's neighbours become the third's, the first's the second's.
+        inputs[:, 12:15] = inputs[:, 8:11]
+        inputs[:, 7:12] = inputs[:, 1:6]
+        _LEVELS.take(magnitudes, out=self._levels, mode="clip")
+        inputs[:, 0:7] = self._neighbours
+        sums = np.floor(self._levels @ _QUARTERS.T)
+        inputs[:, 16] = inputs[:, 15]
+        inputs[:, 15] = sums[:, :1]
+        inputs[:, 17:20] = sums[:, 1:, None]
+        decayed = inputs[:, 20]
+        decayed *= np.float32(0.8125)
+        np.floor(decayed, out=decayed)
+        decayed += self._levels
         self._row += 1
+        inputs[:, 23] = self._row

@@ -12,7 +12,7 @@ from serkit.codec.basis import DEFAULT_QUALITY, N_QUALITIES, Basis
 from serkit.codec.basis_file import shipped_basis
 from serkit.codec.blocks import encode_blocks
 from serkit.codec.frontend import BLOCK_FRAMES, LogMelStream
-from serkit.codec.packets import MAX_FRAMES, SEQUENCES, Mode, Packet
+from serkit.codec.packets import COMPACT_SEQUENCES, MAX_FRAMES, SEQUENCES, Mode, Packet
 from serkit.codec.rate_control import RateControl
 from serkit.errors import PacketError
 from serkit.features.whisper import HOP, N_FFT, clamped
@@ -62,7 +62,8 @@ class BlockGroups:
         Raises:
             AudioError: As `LogMelStream.push`.
         """
-        return self._group(self._frames.push(samples), last=False)
+        blocks = self._frames.push(samples)
+        return self._group(blocks, last=False) if blocks else []
 
     def flush(self) -> list[list[Array]]:
         """End the stream and return the remaining groups; the last block may be shorter."""
@@ -116,6 +117,8 @@ class Packetiser:
             groups: Blocks as `BlockGroups` returns them, one group per packet.
             peak: Largest log-mel value of the stream, if it ends with these groups.
         """
+        if not groups:
+            return []
         packets = []
         for i, (group, payload) in enumerate(zip(groups, self._payloads(groups), strict=True)):
             last = i == len(groups) - 1
@@ -134,14 +137,16 @@ class Packetiser:
     def _packet(self, group: Sequence[Array], payload: bytes, peak: float | None) -> bytes:
         n_frames = _n_frames(group)
         timed = self._sequence >= self._next_timed
+        compact = not timed and n_frames == BLOCK_FRAMES and peak is None
         packet = Packet(
             Mode.BASIS,
-            self._sequence % SEQUENCES,
+            self._sequence % (COMPACT_SEQUENCES if compact else SEQUENCES),
             payload,
             start_frame=self._sequence * BLOCK_FRAMES if timed else None,
             basis=self._basis.digest if timed else b"",
             n_frames=n_frames if n_frames != BLOCK_FRAMES else None,
             peak=peak,
+            compact=compact,
         )
         if timed:
             self._next_timed = self._sequence + _TIMED_EVERY
@@ -157,7 +162,7 @@ class Encoder:
     Args:
         quality: 0 (fewest bits) to 15; 5 if neither quality nor rate is given.
         kbps: Average rate to keep in kbit/s, headers included, instead of a quality.
-        blocks_per_packet: 1 for a live stream. More blocks save up to 0.2 kbit/s of headers, but
+        blocks_per_packet: 1 for a live stream. More blocks save up to 0.15 kbit/s of headers, but
             delay the packet and raise the cost of a lost one.
         basis: The shipped basis if None.
 

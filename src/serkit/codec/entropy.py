@@ -9,7 +9,7 @@ first one read; the writer therefore collects the symbols and codes them in reve
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -82,16 +82,30 @@ class Writer:
         width = PRECISION - n_bits
         self._spans.append((1 << width, value << width))
 
+    def extend(self, spans: Iterable[tuple[int, int]]) -> None:
+        """Append symbols by their frequencies and cumulative frequencies."""
+        self._spans.extend(spans)
+
     def to_bytes(self) -> bytes:
         """The payload: the pieces moved out of the state, then the state, little-endian."""
         state, pieces = 0, []
         # The reader starts from the final state and ends at 0.
-        for frequency, low in reversed(self._spans):
-            quotient, rest = divmod(state, frequency)
-            if quotient >> (_MAX_STATE_BITS - PRECISION):
-                pieces.append((state & _PIECE_MASK).to_bytes(_PIECE_BYTES, "little"))
-                quotient, rest = divmod(state >> _PIECE_BITS, frequency)
-            state = (quotient << PRECISION) + rest + low
+        spans = self._spans[::-1]
+        place = 0
+        while place < len(spans):
+            # A symbol adds at most PRECISION bits, so that these cannot overflow the state.
+            n_safe = (_MAX_STATE_BITS - state.bit_length()) // PRECISION
+            for frequency, low in spans[place : place + n_safe]:
+                # (state // frequency) * _TOTAL + state % frequency + low
+                state += state // frequency * (_TOTAL - frequency) + low
+            place += n_safe
+            if not n_safe:
+                frequency, low = spans[place]
+                if state // frequency >> (_MAX_STATE_BITS - PRECISION):
+                    pieces.append((state & _PIECE_MASK).to_bytes(_PIECE_BYTES, "little"))
+                    state >>= _PIECE_BITS
+                state += state // frequency * (_TOTAL - frequency) + low
+                place += 1
         return b"".join(pieces) + state.to_bytes((state.bit_length() + 7) // 8, "little")
 
 

@@ -16,6 +16,8 @@ BLOCK_FRAMES = 32
 """Frames per block: 320 ms."""
 
 _HALF = N_FFT // 2
+# Samples of a block.
+_N_BLOCK = (BLOCK_FRAMES - 1) * HOP + N_FFT
 # Keeps the power spectrum far from the limit of float32 (chosen by hand).
 _MAX_SAMPLE = 1e12
 
@@ -28,7 +30,9 @@ class LogMelStream:
     """
 
     def __init__(self) -> None:
-        self._samples = np.zeros(0, np.float32)
+        # Joined once per block, as chunks may be short.
+        self._chunks: list[Array] = []
+        self._n_held = 0
         self._n_samples = 0
         self._n_frames = 0
         self._started = False
@@ -57,18 +61,17 @@ class LogMelStream:
         if not np.abs(samples).max(initial=0.0) <= _MAX_SAMPLE:
             raise AudioError(f"samples are not finite or beyond {_MAX_SAMPLE:g}; expected within 1")
         self._n_samples += len(samples)
-        self._samples = np.concatenate((self._samples, samples.astype(np.float32, copy=False)))
-        if not self._started:
-            if self._n_samples <= _HALF:
-                return []
-            self._start()
-        n_block = (BLOCK_FRAMES - 1) * HOP + N_FFT
-        blocks = []
+        self._hold(samples.astype(np.float32))
         # One frame of look-ahead: Whisper drops the last frame of a recording.
-        while len(self._samples) >= n_block + HOP:
-            blocks.append(log_mel_frames(self._samples[:n_block]))
-            self._samples = self._samples[BLOCK_FRAMES * HOP :]
+        if self._n_held + (0 if self._started else _HALF) < _N_BLOCK + HOP:
+            return []
+        held = self._joined()
+        blocks = []
+        while len(held) >= _N_BLOCK + HOP:
+            blocks.append(log_mel_frames(held[:_N_BLOCK]))
+            held = held[BLOCK_FRAMES * HOP :]
             self._n_frames += BLOCK_FRAMES
+        self._hold(held)
         return blocks
 
     def flush(self) -> list[Array]:
@@ -77,21 +80,31 @@ class LogMelStream:
             return []
         self._ended = True
         n_left = self._n_samples // HOP - self._n_frames
-        if not self._started:
-            self._samples = np.pad(self._samples, _HALF)
+        if self._n_samples <= _HALF:
+            held = np.pad(self._joined(), _HALF)
         else:
-            self._samples = np.concatenate((self._samples, self._samples[-2 : -2 - _HALF : -1]))
+            held = self._joined()
+            held = np.concatenate((held, held[-2 : -2 - _HALF : -1]))
         blocks = []
         while n_left > 0:
             n = min(n_left, BLOCK_FRAMES)
-            blocks.append(log_mel_frames(self._samples[: (n - 1) * HOP + N_FFT]))
-            self._samples = self._samples[n * HOP :]
+            blocks.append(log_mel_frames(held[: (n - 1) * HOP + N_FFT]))
+            held = held[n * HOP :]
             n_left -= n
         return blocks
 
-    def _start(self) -> None:
-        self._samples = np.concatenate((self._samples[_HALF:0:-1], self._samples))
-        self._started = True
+    def _hold(self, samples: Array) -> None:
+        self._chunks.append(samples)
+        self._n_held += len(samples)
+
+    def _joined(self) -> Array:
+        """Take all samples held, after the mirrored beginning of the stream."""
+        joined = np.concatenate((*self._chunks, np.zeros(0, np.float32)))
+        self._chunks, self._n_held = [], 0
+        if not self._started and self._n_samples > _HALF:
+            joined = np.concatenate((joined[_HALF:0:-1], joined))
+            self._started = True
+        return joined
 
 
 def log_mel_blocks(recording: Iterable[Array]) -> Iterator[Array]:

@@ -50,7 +50,7 @@ class PacketFile:
                 ends.add((content, packet.peak))
             start, _ = order.place(packet)
             if packet.mode is Mode.BASIS:
-                order = PacketOrder(packet.sequence, start, 0)
+                order = order.after(packet, start, 0)
             in_order &= start >= latest
             latest = start
             if self.n_packets < MAX_UNORDERED:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import binascii
 import os
 import struct
 import zlib
@@ -14,8 +15,12 @@ from serkit.errors import PacketError
 
 MAGIC = 0xA
 VERSION = 1
+COMPACT_VERSION = 2
 SEQUENCES = 1 << 13
 """Sequence numbers are counted modulo this."""
+
+COMPACT_SEQUENCES = 1 << 10
+"""Sequence numbers of compact packets are counted modulo this."""
 
 MAX_PAYLOAD = 1 << 20
 """Bytes per payload at most."""
@@ -26,7 +31,7 @@ MAX_FRAMES = 30 * FRAMES_PER_SECOND
 """Frames per packet at most: the input of Whisper's encoder."""
 
 _TIMED, _SIZED, _LAST = 1 << 13, 1 << 14, 1 << 15
-_CHECKSUM = 4
+_CHECKSUM, _COMPACT_CHECKSUM = 4, 2
 _PEAK_UNIT = 256.0
 
 
@@ -38,8 +43,12 @@ class Mode(IntEnum):
     BASIS = 2
 
 
-FIRST_BYTES = frozenset(bytes([MAGIC << 4 | VERSION << 2 | mode]) for mode in Mode)
-"""First byte of a packet, by mode; no audio format begins with one of them."""
+FIRST_BYTES = frozenset(
+    bytes([MAGIC << 4 | version << 2 | rest])
+    for version, rests in ((VERSION, Mode), (COMPACT_VERSION, range(4)))
+    for rest in rests
+)
+"""First bytes of packets; no audio format begins with one of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +57,8 @@ class Packet:
 
     Attributes:
         mode: Coding of the payload.
-        sequence: Sequence number, 0 to `SEQUENCES - 1`: of the first block in `Mode.BASIS`, of the
-            packet in the other modes.
+        sequence: Sequence number, 0 to `SEQUENCES - 1` (`COMPACT_SEQUENCES - 1` if compact): of the
+            first block in `Mode.BASIS`, of the packet in the other modes.
         payload: The coded frames.
         start_frame: Start in frames of 10 ms from the beginning of the stream; None if it follows
             from the sequence number.
@@ -57,6 +66,8 @@ class Packet:
             empty.
         n_frames: Number of frames; None for one block of `Mode.BASIS`.
         peak: Largest log-mel value of the stream in steps of 1/256, in its last packet; else None.
+        compact: With a header of version 2, which is three bytes shorter, for `Mode.BASIS` without
+            start, number of frames and peak.
     """
 
     mode: Mode
@@ -66,9 +77,14 @@ class Packet:
     basis: bytes = b""
     n_frames: int | None = None
     peak: float | None = None
+    compact: bool = False
 
     def to_bytes(self) -> bytes:
         """The packet's bytes."""
+        if self.compact:
+            first = MAGIC << 12 | COMPACT_VERSION << 10 | self.sequence
+            content = struct.pack(">H", first) + _varint(len(self.payload)) + self.payload
+            return content + struct.pack("<H", binascii.crc_hqx(content, 0))
         flags = _TIMED * (self.start_frame is not None) | _SIZED * (self.n_frames is not None)
         flags |= _LAST * (self.peak is not None)
         parts = [
@@ -183,18 +199,25 @@ def _read(content: Content, start: int) -> tuple[Packet, int]:
     first = take(start, 1)[0]
     if first >> 4 != MAGIC:
         raise PacketError(
-            f"not a packet{where}: the first byte is 0x{first:02x}; expected 0xa4 to 0xa6"
+            f"not a packet{where}: the first byte is 0x{first:02x}; expected 0xa4 to 0xab"
         )
-    if first >> 2 & 3 != VERSION:
+    version = first >> 2 & 3
+    if version not in (VERSION, COMPACT_VERSION):
         raise PacketError(
-            f"the packet{where} has version {first >> 2 & 3}; this serkit reads {VERSION}"
+            f"the packet{where} has version {version}; this serkit reads {VERSION} and "
+            f"{COMPACT_VERSION}"
         )
-    if first & 3 not in Mode.__members__.values():
-        raise PacketError(f"the packet{where} has the unknown mode {first & 3}")
-    mode = Mode(first & 3)
-    (flags,) = struct.unpack("<H", take(start + 1, 2))
-    place = start + 3
+    compact = version == COMPACT_VERSION
     start_frame, basis, n_frames, peak = None, b"", None, None
+    if compact:
+        mode, flags = Mode.BASIS, (first & 3) << 8 | take(start + 1, 1)[0]
+        place = start + 2
+    else:
+        if first & 3 not in Mode.__members__.values():
+            raise PacketError(f"the packet{where} has the unknown mode {first & 3}")
+        mode = Mode(first & 3)
+        (flags,) = struct.unpack("<H", take(start + 1, 2))
+        place = start + 3
     if flags & _TIMED:
         start_frame, place = varint(place)
         if mode is Mode.BASIS:
@@ -213,11 +236,13 @@ def _read(content: Content, start: int) -> tuple[Packet, int]:
         )
     payload = take(place, length)
     place += length
-    (checksum,) = struct.unpack("<I", take(place, _CHECKSUM))
-    if checksum != zlib.crc32(content[start:place]):
+    end = place + (_COMPACT_CHECKSUM if compact else _CHECKSUM)
+    checksum = int.from_bytes(take(place, end - place), "little")
+    checked = content[start:place]
+    if checksum != (binascii.crc_hqx(checked, 0) if compact else zlib.crc32(checked)):
         raise PacketError(f"the packet{where} is damaged: its checksum does not match")
-    packet = Packet(mode, flags % SEQUENCES, payload, start_frame, basis, n_frames, peak)
-    return packet, place + _CHECKSUM
+    packet = Packet(mode, flags % SEQUENCES, payload, start_frame, basis, n_frames, peak, compact)
+    return packet, end
 
 
 def _varint(value: int) -> bytes:

@@ -20,7 +20,6 @@ from serkit.codec.basis import (
     plain_frequencies,
     step_level,
 )
-from serkit.codec.blocks import quantised
 from serkit.codec.context import (
     LARGEST,
     MAX_HIDDEN,
@@ -32,6 +31,7 @@ from serkit.codec.context import (
 )
 from serkit.codec.entropy import PRECISION, frequencies
 from serkit.codec.frontend import BLOCK_FRAMES
+from serkit.codec.quantiser import quantised
 from serkit.features.whisper import N_MELS
 
 Array = NDArray[np.float32]
@@ -105,7 +105,7 @@ def _kinds(blocks: Array) -> tuple[Array, Array, Array]:
         bases = [_untrained(mean[[k]], vectors[[k]], _NO_PRIOR) for k in range(N_KINDS)]
         prior = np.stack(
             [
-                np.mean([np.abs(coefficients(basis, block)[0]) for block in part], axis=0)
+                np.mean([np.abs(coefficients(basis, block, 0)) for block in part], axis=0)
                 for basis, part in zip(bases, members, strict=True)
             ]
         )
@@ -159,7 +159,8 @@ def _inputs(
         level = step_level(quality)
         rows = RowContext(context, level, kinds)
         for row in range(BLOCK_FRAMES):
-            inputs.append(rows.inputs()[:, :, :N_INPUTS].reshape(-1, N_INPUTS).astype(np.int16))
+            seen = rows.inputs()[:, :N_INPUTS].transpose(0, 2, 1)
+            inputs.append(seen.reshape(-1, N_INPUTS).astype(np.int16))
             place = (kinds[:, None] * BLOCK_FRAMES + row) * N_MELS + np.arange(N_MELS)
             places.append(place.ravel())
             levels.append(np.full(multiples[:, row].size, level, np.float32))
