@@ -22,7 +22,9 @@ class Running:
 
     def __init__(self, **settings):
         defaults = {"port": 0, "decoders": 1, "models": ("tiny", "tiny-mel"), "idle_timeout_s": 5.0}
-        self.server = Server(Settings(**{**defaults, **settings}))
+        asr = settings.pop("asr", "none")  # its spec, or the recogniser itself
+        spec, given = (asr, None) if isinstance(asr, str) else ("none", asr)
+        self.server = Server(Settings(asr=spec, **{**defaults, **settings}), asr=given)
         self.service = self.server.service
         self._thread = threading.Thread(target=self._run)
         self._thread.start()

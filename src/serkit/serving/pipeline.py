@@ -5,16 +5,14 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from serkit.codec.frontend import log_mel_of
 from serkit.codec.packets import Packet
 from serkit.errors import SerkitError
 from serkit.features import LogMelRecipe
-from serkit.features.whisper import scaled
 from serkit.runtime import LiveStream, Recognizer, TimelineSettings, load_backend
 from serkit.runtime.decoded import DecodedPackets, DecodedSound
 from serkit.runtime.timeline_text import overall_object, timeline_object
@@ -24,6 +22,7 @@ from serkit.serving.limits import Deadline
 from serkit.serving.metrics import Metrics
 from serkit.serving.refusals import RefusedError
 from serkit.serving.settings import Settings
+from serkit.serving.transcribing import Coming, Transcribing
 from serkit.text import shown
 
 Array = NDArray[np.float32]
@@ -32,23 +31,8 @@ OFF = "off"
 """Name of the detector that classifies everything."""
 
 
-class Transcript(Protocol):
-    """The text of a recording."""
-
-    @property
-    def text(self) -> str:
-        """What was said."""
-
-    @property
-    def language(self) -> str | None:
-        """Its language, as ISO 639-1; None if unknown."""
-
-
-class Transcriber(Protocol):
-    """A recogniser of speech."""
-
-    def transcribe(self, log_mel: Array) -> Transcript:
-        """The text of a recording, from its log-mel in Whisper's scale, `[80, n_frames]`."""
+# Of the time of a request, kept for what follows when its text is late.
+_RESERVE_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,26 +56,43 @@ class Question:
     settings: TimelineSettings = field(default_factory=TimelineSettings)
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Draft:
+    """An answer without its text.
+
+    Attributes:
+        values: JSON values.
+        text: The text to come; None without a recogniser of speech.
+    """
+
+    values: dict[str, Any]
+    text: Coming | None
+
+
 class Pipeline:
     """Models, decoding processes and queues; it answers in any number of threads.
 
     Args:
         settings: Of the server.
         metrics: Of the server.
-        transcriber: Gives the text too; None for the sound alone.
+        transcribing: Gives the text too; None for the sound alone.
+
+    Attributes:
+        models: Models of sound and of packets, by name.
+        transcribing: As given.
+        decoders: Processes that decode.
 
     Raises:
         SerkitError: A model cannot be loaded, or two have the same name.
     """
 
     def __init__(
-        self, settings: Settings, metrics: Metrics, *, transcriber: Transcriber | None = None
+        self, settings: Settings, metrics: Metrics, transcribing: Transcribing | None = None
     ) -> None:
         self._metrics = metrics
-        self._transcriber = transcriber
+        self.transcribing = transcribing
         self._timeout_s = settings.deadline_s
         self._batchers: list[Batcher[Any, Any]] = []
-        self.transcriber_problem: str | None = None
         self.models: Mapping[str, Recognizer] = self._loaded(settings)
         self.decoders = Decoders(
             settings.decoders or os.cpu_count() or 1,
@@ -108,17 +109,30 @@ class Pipeline:
 
     @property
     def modalities(self) -> list[str]:
-        """What the answers are made from."""
-        return ["acoustic"] if self._transcriber is None else ["acoustic", "text"]
+        """What the answers can be made from."""
+        return ["acoustic"]
 
-    def recognize(self, content: bytes, question: Question, deadline: Deadline) -> dict[str, Any]:
-        """One answer for a recording, as JSON values.
+    @property
+    def asr_name(self) -> str | None:
+        """The recogniser of speech; None without one."""
+        return None if self.transcribing is None else self.transcribing.name
+
+    @property
+    def asr_state(self) -> str:
+        """`ready` or `restarting`; `none` without a recogniser of speech."""
+        if self.transcribing is None:
+            return "none"
+        return "ready" if self.transcribing.ready else "restarting"
+
+    def recognize(self, content: bytes, question: Question, deadline: Deadline) -> Draft:
+        """One answer for a recording.
 
         Raises:
             SerkitError: The recording or the question is wrong, or the time is over.
         """
         recording = self._decoded(content, question, deadline)
         model = self.model_for(question.model, packets=isinstance(recording, DecodedPackets))
+        text = self._text(recording)
         prediction = model(
             recording,
             labels=question.labels,
@@ -129,24 +143,38 @@ class Pipeline:
             **overall_object(prediction),
             "duration_s": round(prediction.duration_s, 6),
             "model": prediction.model,
+            "modalities": ["acoustic"],
         }
-        return answer | self._text(recording)
+        return Draft(answer, text)
 
-    def timeline(self, content: bytes, question: Question, deadline: Deadline) -> dict[str, Any]:
-        """Emotion over time in a recording, as JSON values.
+    def timeline(self, content: bytes, question: Question, deadline: Deadline) -> Draft:
+        """Emotion over time in a recording.
 
         Raises:
             SerkitError: As `recognize`.
         """
         recording = self._decoded(content, question, deadline)
         model = self.model_for(question.model, packets=isinstance(recording, DecodedPackets))
+        text = self._text(recording)
         timeline = model.timeline(
             recording,
             question.settings,
             detector=None if question.detector == OFF else question.detector,
             on_seconds=deadline.check,
         )
-        return timeline_object(timeline) | self._text(recording)
+        return Draft(timeline_object(timeline) | {"modalities": ["acoustic"]}, text)
+
+    async def complete(self, draft: Draft, deadline: Deadline) -> dict[str, Any]:
+        """An answer with its text, or why there is none, as JSON values.
+
+        Raises:
+            RefusedError: There is no time left.
+        """
+        if self.transcribing is None or draft.text is None:
+            return draft.values
+        wait_s = max(0.0, deadline.rest_s - _RESERVE_S)
+        said = await self.transcribing.wait(draft.text, wait_s)
+        return draft.values | said.to_dict()
 
     def stream(self, question: Question, *, packets: bool) -> LiveStream:
         """A new stream of sound or packets.
@@ -196,6 +224,8 @@ class Pipeline:
 
     def close(self) -> None:
         """Finish what is in the queues, and end the decoding processes."""
+        if self.transcribing is not None:
+            self.transcribing.close()
         for batcher in self._batchers:
             batcher.close()
         self.decoders.close()
@@ -212,21 +242,9 @@ class Pipeline:
         coded = [packet.to_bytes() for packet in packets]
         return self._payloads.results(coded, timeout_s=self._timeout_s)
 
-    def _text(self, recording: DecodedSound | DecodedPackets) -> dict[str, Any]:
-        """The text of a recording, and what the answer is made from.
-
-        A recogniser that fails costs the text; the answer from the sound goes out.
-        """
-        if self._transcriber is None:
-            return {"modalities": ["acoustic"]}
-        try:
-            with self._metrics.stage("text"):
-                found = self._transcriber.transcribe(_log_mel(recording))
-        except Exception as error:
-            self.transcriber_problem = type(error).__name__
-            return {"modalities": ["acoustic"], "text": None, "language": None}
-        self.transcriber_problem = None
-        return {"modalities": self.modalities, "text": found.text, "language": found.language}
+    def _text(self, recording: DecodedSound | DecodedPackets) -> Coming | None:
+        """The text of a recording, which is recognised while it is classified."""
+        return None if self.transcribing is None else self.transcribing.submit(_heard(recording))
 
     def _loaded(self, settings: Settings) -> dict[str, Recognizer]:
         models: dict[str, Recognizer] = {}
@@ -262,8 +280,8 @@ def takes_log_mel(model: Recognizer) -> bool:
     return isinstance(model.card.input, LogMelRecipe)
 
 
-def _log_mel(recording: DecodedSound | DecodedPackets) -> Array:
-    """Log-mel in Whisper's scale, `[80, n_frames]`."""
+def _heard(recording: DecodedSound | DecodedPackets) -> Array:
+    """All samples `[n]` of a recording, or all frames `[80, n_frames]`."""
     if isinstance(recording, DecodedPackets):
         return np.concatenate([frames for frames, _ in recording.parts], axis=1)
-    return scaled(log_mel_of(np.concatenate(recording.parts)))
+    return np.concatenate(recording.parts)

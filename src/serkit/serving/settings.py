@@ -19,6 +19,7 @@ from pydantic_settings import (
 from serkit.errors import SerkitError
 from serkit.files import read_bounded
 from serkit.plain import from_yaml
+from serkit.serving.asr.backends import require_spec
 from serkit.text import one_line, shown
 
 PREFIX = "SERKIT_SERVE_"
@@ -51,7 +52,18 @@ class Settings(BaseSettings):
         description="shipped models or paths of model files; without ?model= the first that takes "
         "the input answers",
     )
-    asr: Literal["none"] = Field("none", description="recogniser of the text; none for sound alone")
+    asr: str = Field(
+        "none",
+        description="recogniser of the text: none, pocketsphinx, faster-whisper=MODEL or "
+        "transformers=MODEL",
+    )
+    asr_threads: int = Field(1, ge=1, le=256, description="threads of faster-whisper")
+    asr_timeout_s: float = Field(
+        20.0, gt=0, le=3600, description="longest wait for a text; the answer goes out without it"
+    )
+    asr_queue_s: float = Field(
+        1200.0, gt=0, le=36000, description="sound that waits for its text at most, in seconds"
+    )
     threads: int = Field(0, ge=0, description="threads of an ONNX model; 0 for one per core")
     tokens: Path | None = Field(
         None, description="file of bearer tokens, one per line; needed unless the host is loopback"
@@ -120,6 +132,12 @@ class Settings(BaseSettings):
         """Names separated by commas."""
         if isinstance(value, str):
             return tuple(name.strip() for name in value.split(",") if name.strip())
+        return value
+
+    @field_validator("asr")
+    @classmethod
+    def _known(cls, value: str) -> str:
+        require_spec(value)
         return value
 
     @model_validator(mode="after")
