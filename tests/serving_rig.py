@@ -82,7 +82,7 @@ def events_of(client):
 def received_until_quiet(client, seconds=0.3):
     """The events that have come when none has come for a while."""
     events = []
-    with contextlib.suppress(TimeoutError):
+    with contextlib.suppress(TimeoutError, websockets.exceptions.ConnectionClosed):
         while True:
             event = json.loads(client.recv(timeout=seconds))
             if event["event"] != "ack":

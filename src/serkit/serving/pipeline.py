@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -176,8 +176,15 @@ class Pipeline:
         said = await self.transcribing.wait(draft.text, wait_s)
         return draft.values | said.to_dict()
 
-    def stream(self, question: Question, *, packets: bool) -> LiveStream:
+    def stream(
+        self, question: Question, *, packets: bool, tap: Callable[[Array], object]
+    ) -> LiveStream:
         """A new stream of sound or packets.
+
+        Args:
+            question: What is asked about it.
+            packets: Whether it consists of packets.
+            tap: As for `LiveStream`.
 
         Raises:
             SerkitError: The question is wrong.
@@ -187,6 +194,7 @@ class Pipeline:
             question.settings,
             None if question.detector == OFF else question.detector,
             payloads=self._decoded_payloads,
+            tap=tap,
         )
 
     def live_decoder(self) -> LiveDecoder:

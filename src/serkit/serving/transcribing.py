@@ -144,12 +144,10 @@ class Transcribing:
                 return "busy"
             self._n_waiting += n_frames
         try:
-            (future,) = self._batcher.submit([self._log_mel(content, is_sound=is_sound)])
-        except BaseException as error:
+            (future,) = self._batcher.submit([content])
+        except RefusedError:
             self._left(n_frames)
-            if isinstance(error, RefusedError):
-                return "busy"
-            raise
+            return "busy"
         future.add_done_callback(lambda _: self._left(n_frames))
         return future
 
@@ -162,7 +160,7 @@ class Transcribing:
         """
         if isinstance(coming, Future):
             there = asyncio.Event()
-            when_done(coming, there.set)
+            when_done(coming, asyncio.get_running_loop(), there.set)
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(min(timeout_s, self.timeout_s)):
                     await there.wait()
@@ -197,20 +195,21 @@ class Transcribing:
         with self._lock:
             self._n_waiting -= n_frames
 
-    def _log_mel(self, content: Array, *, is_sound: bool) -> Array:
-        if not is_sound:
+    def _log_mel(self, content: Array) -> Array:
+        if content.ndim == 2:
             return content
         least = round(MIN_DURATION_S * SAMPLE_RATE)
         samples = np.pad(content, (0, max(0, least - len(content))))
         return whisper_log_mel(samples, n_mels=self._asr.n_mels)
 
     def _transcribed(self, recordings: list[Array]) -> Sequence[Transcript]:
-        return [self._asr.transcribe(log_mel) for log_mel in recordings]
+        return [self._asr.transcribe(self._log_mel(content)) for content in recordings]
 
 
-def when_done(future: Future[Any], call: Callable[[], object]) -> None:
-    """Call a function in this event loop, as soon as a future of a thread is done."""
-    loop = asyncio.get_running_loop()
+def when_done(
+    future: Future[Any], loop: asyncio.AbstractEventLoop, call: Callable[[], object]
+) -> None:
+    """Call a function in an event loop, as soon as a future of a thread is done."""
 
     def done(_: Future[Any]) -> None:
         with contextlib.suppress(RuntimeError):  # the server has ended
