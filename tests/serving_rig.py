@@ -2,12 +2,14 @@
 
 import asyncio
 import contextlib
+import io
 import json
 import threading
 import time
 
 import httpx
 import numpy as np
+import soundfile
 import websockets.sync.client
 
 from serkit.codec import Encoder
@@ -104,3 +106,10 @@ def packets_of(samples):
     for start in range(0, len(samples), 5120):
         packets += encoder.push(samples[start : start + 5120])
     return packets + encoder.flush()
+
+
+def encoded(samples, rate=RATE, form="WAV", **options):
+    """The bytes of a file of samples."""
+    file = io.BytesIO()
+    soundfile.write(file, samples, rate, format=form, **options)
+    return file.getvalue()

@@ -81,7 +81,14 @@ class Service:
         """
         deadline = Deadline(self.settings.deadline_s)
         draft = await self.work(compute, deadline)
-        return json.dumps(await self.pipeline.complete(draft, deadline)).encode()
+        said = await self.pipeline.said(draft, deadline)
+        values = draft.values
+        if draft.fuse is not None:
+            text = None if said is None or said.transcript is None else said.transcript.text
+            loop = asyncio.get_running_loop()
+            fusing = loop.run_in_executor(self._executor, draft.fuse, text)
+            values = await _result(fusing, deadline)
+        return json.dumps(values | ({} if said is None else said.to_dict())).encode()
 
     async def work(self, compute: Callable[[Deadline], T], deadline: Deadline) -> T:
         """Compute something in a thread, within a deadline.
@@ -100,8 +107,7 @@ class Service:
             raise
         # The thread keeps its place until it has noticed that its time is over.
         running.add_done_callback(partial(self._left, begun))
-        async with _in_time(deadline):
-            return await asyncio.shield(running)
+        return await _result(running, deadline)
 
     def _transcribing(self, asr: Asr | None) -> Transcribing | None:
         settings = self.settings
@@ -118,10 +124,8 @@ class Service:
             asr, self.metrics, queue_s=settings.asr_queue_s, timeout_s=settings.asr_timeout_s
         )
 
-    def _left(self, begun: float, running: asyncio.Future[Any]) -> None:
+    def _left(self, begun: float, _: asyncio.Future[Any]) -> None:
         self.admission.leave(time.monotonic() - begun)
-        if not running.cancelled():
-            running.exception()  # of a request that has been answered already, nobody asks for it
 
     async def drain(self) -> None:
         """Stop being ready, and send the clients of streams elsewhere."""
@@ -137,14 +141,21 @@ class Service:
         self.pipeline.close()
 
 
-@asynccontextmanager
-async def _in_time(deadline: Deadline) -> AsyncIterator[None]:
+async def _result(running: asyncio.Future[T], deadline: Deadline) -> T:
+    """What a thread computes, within a deadline; it is not interrupted."""
+    running.add_done_callback(_seen)
     try:
         async with asyncio.timeout(deadline.rest_s):
-            yield
+            return await asyncio.shield(running)
     except TimeoutError:
         deadline.check()
         raise
+
+
+def _seen(running: asyncio.Future[Any]) -> None:
+    """Of a request that has been answered already, nobody asks for the exception."""
+    if not running.cancelled():
+        running.exception()
 
 
 def create_app(settings: Settings, *, asr: Asr | None = None) -> Any:

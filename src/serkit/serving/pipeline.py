@@ -10,19 +10,22 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from serkit.codec.packets import Packet
-from serkit.errors import SerkitError
-from serkit.features import LogMelRecipe
-from serkit.runtime import LiveStream, Recognizer, TimelineSettings, load_backend
+from serkit.audio import SAMPLE_RATE
+from serkit.codec.packets import FRAMES_PER_SECOND, Packet
+from serkit.errors import AudioError, SerkitError
+from serkit.features import LogMelRecipe, whisper_log_mel
+from serkit.runtime import LiveStream, Prediction, Recognizer, TimelineSettings, load_backend
+from serkit.runtime.card import ModelCard
 from serkit.runtime.decoded import DecodedPackets, DecodedSound
 from serkit.runtime.timeline_text import overall_object, timeline_object
 from serkit.serving.batching import BatchedClassifier, Batcher
 from serkit.serving.decoding import Decoders, LiveDecoder
+from serkit.serving.fusing import MAX_S, Fusion
 from serkit.serving.limits import Deadline
 from serkit.serving.metrics import Metrics
 from serkit.serving.refusals import RefusedError
 from serkit.serving.settings import Settings
-from serkit.serving.transcribing import Coming, Transcribing
+from serkit.serving.transcribing import Coming, Said, Transcribing
 from serkit.text import shown
 
 Array = NDArray[np.float32]
@@ -58,15 +61,17 @@ class Question:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Draft:
-    """An answer without its text.
+    """An answer from the sound alone, to be completed by its text.
 
     Attributes:
         values: JSON values.
         text: The text to come; None without a recogniser of speech.
+        fuse: Answers from speech and text instead, as JSON values; None if that is not asked for.
     """
 
     values: dict[str, Any]
     text: Coming | None
+    fuse: Callable[[str | None], dict[str, Any]] | None = None
 
 
 class Pipeline:
@@ -79,6 +84,7 @@ class Pipeline:
 
     Attributes:
         models: Models of sound and of packets, by name.
+        fusion: The model of speech and text; None without one.
         transcribing: As given.
         decoders: Processes that decode.
 
@@ -94,6 +100,7 @@ class Pipeline:
         self._timeout_s = settings.deadline_s
         self._batchers: list[Batcher[Any, Any]] = []
         self.models: Mapping[str, Recognizer] = self._loaded(settings)
+        self.fusion = self._fusion(settings)
         self.decoders = Decoders(
             settings.decoders or os.cpu_count() or 1,
             max_s=settings.max_duration_s,
@@ -110,7 +117,30 @@ class Pipeline:
     @property
     def modalities(self) -> list[str]:
         """What the answers can be made from."""
-        return ["acoustic"]
+        fuses = self.fusion is not None and self.fusion.takes_text
+        return ["acoustic", "text"] if fuses and self.transcribing is not None else ["acoustic"]
+
+    def described(self) -> list[dict[str, Any]]:
+        """The models as JSON values."""
+        models = [
+            _model_object(
+                model.card,
+                "log_mel" if takes_log_mel(model) else "sound",
+                model.backend.digest,
+                window_s=model.card.window_s,
+            )
+            for model in self.models.values()
+        ]
+        if self.fusion is None:
+            return models
+        kind = "log_mel_and_text" if self.fusion.takes_text else "log_mel"
+        fusion = _model_object(self.fusion.card, kind, self.fusion.digest, window_s=MAX_S)
+        return [*models, fusion]
+
+    @property
+    def names(self) -> list[str]:
+        """Of all models."""
+        return [*self.models, *(() if self.fusion is None else (self.fusion.name,))]
 
     @property
     def asr_name(self) -> str | None:
@@ -131,21 +161,35 @@ class Pipeline:
             SerkitError: The recording or the question is wrong, or the time is over.
         """
         recording = self._decoded(content, question, deadline)
-        model = self.model_for(question.model, packets=isinstance(recording, DecodedPackets))
+        fusion = self._fusion_for(question, recording)
+        name = question.model if fusion is None else None
+        model = self.model_for(name, packets=isinstance(recording, DecodedPackets))
         text = self._text(recording)
-        prediction = model(
-            recording,
-            labels=question.labels,
-            min_confidence=question.min_confidence,
-            on_seconds=deadline.check,
-        )
-        answer = {
-            **overall_object(prediction),
-            "duration_s": round(prediction.duration_s, 6),
-            "model": prediction.model,
-            "modalities": ["acoustic"],
-        }
-        return Draft(answer, text)
+        if fusion is None:
+            prediction = model(
+                recording,
+                labels=question.labels,
+                min_confidence=question.min_confidence,
+                on_seconds=deadline.check,
+            )
+            return Draft(_answer(prediction), text)
+        prediction = model(recording, on_seconds=deadline.check)
+        if not prediction.scores:  # silence
+            return Draft(_answer(prediction), text)
+        log_mel = _log_mel(recording)
+
+        def fuse(said: str | None) -> dict[str, Any]:
+            with self._metrics.stage("fusion"):
+                fused, modalities = fusion(
+                    log_mel,
+                    said,
+                    prediction,
+                    labels=question.labels,
+                    min_confidence=question.min_confidence,
+                )
+            return _answer(fused, modalities)
+
+        return Draft(_answer(prediction), text, fuse)
 
     def timeline(self, content: bytes, question: Question, deadline: Deadline) -> Draft:
         """Emotion over time in a recording.
@@ -164,17 +208,15 @@ class Pipeline:
         )
         return Draft(timeline_object(timeline) | {"modalities": ["acoustic"]}, text)
 
-    async def complete(self, draft: Draft, deadline: Deadline) -> dict[str, Any]:
-        """An answer with its text, or why there is none, as JSON values.
+    async def said(self, draft: Draft, deadline: Deadline) -> Said | None:
+        """The text of an answer, or why there is none; None without a recogniser of speech.
 
         Raises:
             RefusedError: There is no time left.
         """
         if self.transcribing is None or draft.text is None:
-            return draft.values
-        wait_s = max(0.0, deadline.rest_s - _RESERVE_S)
-        said = await self.transcribing.wait(draft.text, wait_s)
-        return draft.values | said.to_dict()
+            return None
+        return await self.transcribing.wait(draft.text, max(0.0, deadline.rest_s - _RESERVE_S))
 
     def stream(
         self, question: Question, *, packets: bool, tap: Callable[[Array], object]
@@ -212,11 +254,16 @@ class Pipeline:
             RefusedError: There is none.
         """
         if name is not None:
+            if self.fusion is not None and name == self.fusion.name:
+                raise RefusedError(
+                    422, "model", f"{name} takes whole recordings; ask /v1/recognize, or leave out "
+                    "the model"
+                )  # fmt: skip
             if name not in self.models:
                 raise RefusedError(
                     404,
                     "model_unknown",
-                    f"no model {shown(name, 80)}; expected one of {', '.join(self.models)}",
+                    f"no model {shown(name, 80)}; expected one of {', '.join(self.names)}",
                 )
             ranked = [self.models[name]]
         else:
@@ -254,6 +301,38 @@ class Pipeline:
         """The text of a recording, which is recognised while it is classified."""
         return None if self.transcribing is None else self.transcribing.submit(_heard(recording))
 
+    def _fusion_for(
+        self, question: Question, recording: DecodedSound | DecodedPackets
+    ) -> Fusion | None:
+        """The model of speech and text, if it is asked for or nothing else is, and can answer.
+
+        Raises:
+            AudioError: It is asked for, and the recording is too long for it.
+            ModelError: It is to answer, and has no such labels.
+        """
+        fusion = self.fusion
+        if fusion is None or question.model not in (None, fusion.name):
+            return None
+        if _seconds(recording) > MAX_S:
+            if question.model is None:
+                return None
+            raise AudioError(
+                f"the recording lasts more than {MAX_S:g} s, which {fusion.name} does not take; "
+                "leave out the model, or ask /v1/timeline"
+            )
+        fusion.check(question.labels, question.min_confidence)
+        return fusion
+
+    def _fusion(self, settings: Settings) -> Fusion | None:
+        if settings.fusion is None:
+            return None
+        fusion = Fusion(settings.fusion, settings.encoder, threads=settings.threads)
+        if fusion.name in self.models:
+            raise SerkitError(
+                f"two models are named {shown(fusion.name)}; expected one of each name"
+            )
+        return fusion
+
     def _loaded(self, settings: Settings) -> dict[str, Recognizer]:
         models: dict[str, Recognizer] = {}
         for name in settings.models:
@@ -286,6 +365,43 @@ class Pipeline:
 def takes_log_mel(model: Recognizer) -> bool:
     """Whether a model can answer to packets."""
     return isinstance(model.card.input, LogMelRecipe)
+
+
+def _model_object(
+    card: ModelCard, kind: str, digest: str, *, window_s: float | None
+) -> dict[str, Any]:
+    return {
+        "name": card.name,
+        "labels": list(card.labels),
+        "dimensions": list(card.dimensions),
+        "input": kind,
+        "takes_packets": kind != "sound",
+        "window_s": window_s,
+        "digest": digest,
+        "commercial_use": all(corpus.commercial_use for corpus in card.corpora),
+    }
+
+
+def _answer(prediction: Prediction, modalities: Sequence[str] = ("acoustic",)) -> dict[str, Any]:
+    """A prediction as JSON values."""
+    return {
+        **overall_object(prediction),
+        "duration_s": round(prediction.duration_s, 6),
+        "model": prediction.model,
+        "modalities": list(modalities),
+    }
+
+
+def _seconds(recording: DecodedSound | DecodedPackets) -> float:
+    if isinstance(recording, DecodedPackets):
+        return float(sum(part.shape[1] for part, _ in recording.parts)) / FRAMES_PER_SECOND
+    return float(sum(map(len, recording.parts))) / SAMPLE_RATE
+
+
+def _log_mel(recording: DecodedSound | DecodedPackets) -> Array:
+    """In the units of Whisper's encoder, `[80, n_frames]`."""
+    heard = _heard(recording)
+    return heard if heard.ndim == 2 else whisper_log_mel(heard)
 
 
 def _heard(recording: DecodedSound | DecodedPackets) -> Array:

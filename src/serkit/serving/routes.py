@@ -15,7 +15,7 @@ from serkit.serving.examples import ERRORS, HEALTH, MODELS, PREDICTION, READY, T
 from serkit.serving.idempotency import MAX_KEY
 from serkit.serving.limits import Deadline, Share
 from serkit.serving.metrics import CONTENT_TYPE
-from serkit.serving.pipeline import Draft, Question, takes_log_mel
+from serkit.serving.pipeline import Draft, Question
 from serkit.serving.refusals import RefusedError
 from serkit.serving.streams import PROTOCOL, deny
 from serkit.serving.tokens import bearer
@@ -206,19 +206,7 @@ async def models(request: Request, owner: Owner) -> dict[str, Any]:
     """The models of this server; the first that takes the input is the default."""
     pipeline = request.app.state.service.pipeline
     return {
-        "models": [
-            {
-                "name": model.name,
-                "labels": list(model.labels),
-                "dimensions": list(model.card.dimensions),
-                "input": "log_mel" if takes_log_mel(model) else "sound",
-                "takes_packets": takes_log_mel(model),
-                "window_s": model.card.window_s,
-                "digest": model.backend.digest,
-                "commercial_use": all(corpus.commercial_use for corpus in model.card.corpora),
-            }
-            for model in pipeline.models.values()
-        ],
+        "models": pipeline.described(),
         "modalities": pipeline.modalities,
         "asr": pipeline.asr_name,
     }

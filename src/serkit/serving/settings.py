@@ -64,6 +64,10 @@ class Settings(BaseSettings):
     asr_queue_s: float = Field(
         1200.0, gt=0, le=36000, description="sound that waits for its text at most, in seconds"
     )
+    fusion: Path | None = Field(
+        None, description="model of speech and text; it answers /v1/recognize without ?model="
+    )
+    encoder: Path | None = Field(None, description="folder of the text encoder of fusion")
     threads: int = Field(0, ge=0, description="threads of an ONNX model; 0 for one per core")
     tokens: Path | None = Field(
         None, description="file of bearer tokens, one per line; needed unless the host is loopback"
@@ -147,6 +151,8 @@ class Settings(BaseSettings):
                 f"the host {self.host} can be reached by others; expected a file of tokens "
                 "(tokens), or the host 127.0.0.1"
             )
+        if self.encoder is not None and self.fusion is None:
+            raise ValueError("encoder belongs to fusion; expected both or none")
         if (self.tls_certificate is None) != (self.tls_key is None):
             raise ValueError("tls_certificate and tls_key belong together; expected both or none")
         return self
