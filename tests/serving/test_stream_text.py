@@ -2,6 +2,8 @@
 
 import contextlib
 import json
+import os
+import signal
 
 import numpy as np
 import pytest
@@ -70,7 +72,7 @@ def text_event(number, start_s, end_s):
         "text": text,
         "language": "en",
         "text_segments": [{"start_s": start_s, "end_s": end_s, "text": text}],
-        "text_warnings": ["unlikely"],
+        "text_warnings": [f"from {start_s:.3f} s on: unlikely" if start_s else "unlikely"],
     }
 
 
@@ -249,6 +251,26 @@ def test_packets_for_whisper_of_128_bands(coded, events_of_packets):
             assert events_of(client) == events_of_packets
         with server.stream(input="pcm") as (_, ready):
             assert ready["asr"] == "heard"
+
+
+def test_kill_9_of_the_recogniser_in_mid_stream(coded, events_of_packets):
+    """The other events are not touched, and each stretch has a text, or none and a reason."""
+    with (
+        started(asr="pocketsphinx") as server,
+        server.stream(input="packets", timeline=HOP) as (client, _),
+    ):
+        for i, packet in enumerate(coded):
+            client.send(packet)
+            if i == len(coded) // 2:
+                os.kill(server.service.pipeline.transcribing._asr.pid, signal.SIGKILL)
+        client.send(END)
+        texts, others = parted(events_of(client))
+    assert others == events_of_packets
+    expected = texts_of(events_of_packets)
+    assert [one["text_seq"] for one in texts] == [one["text_seq"] for one in expected]
+    assert all((one["text"] is None) == ("text_reason" in one) for one in texts)
+    assert {one.get("text_reason") for one in texts} <= {None, "failed", "restarting"}
+    assert None in {one["text"] for one in texts}
 
 
 @pytest.mark.corpora
