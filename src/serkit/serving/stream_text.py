@@ -24,8 +24,9 @@ from serkit.serving.transcribing import Coming, Transcribing, when_done
 
 Array = NDArray[np.float32]
 
-# Of a pause that goes on, as a segment is told some time after its end.
-_PAUSE_S = 60
+# Kept of a pause: voice is told some time after its start; and a segment some time after its end,
+# until when all that was not transcribed before is kept.
+_ONSET_S, _UNTOLD_S = 10, 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +68,7 @@ class StreamText:
         self._voiced = voiced
         self._last = last
         self._n_stretches = 0
+        self._spoken_s = self._told_s = 0.0  # ends of voice, and of the segments
         self._held = Held()
         self._pending: deque[_Stretch] = deque()
         self._done = Numbered(most_bytes)
@@ -93,14 +95,15 @@ class StreamText:
         """Have the segments among new events transcribed, and long speech before it ends."""
         for event in events:
             if event.kind == "voice":
-                self._voiced = event.voiced
+                self._voiced, self._spoken_s = event.voiced, event.time_s
             elif event.kind == "segment":
                 self._segment(event.segment)
         held = self._held
         while self._voiced and held.end - held.start > LONGEST_S * self._rate:
             end = held.start + quietest(held.take(held.start, held.end), self._rate)
             self._cut(held.start, end)
-        self._held.drop(self._held.end - _PAUSE_S * self._rate)
+        untold = self._voiced or self._told_s < self._spoken_s
+        held.drop(held.end - (_UNTOLD_S if untold else _ONSET_S) * self._rate)
 
     def collect(self) -> None:
         """Make events of the texts that are there, in order, and of those that are given up."""
@@ -142,6 +145,7 @@ class StreamText:
     def _segment(self, segment: Segment) -> None:
         start = max(round(segment.start_s * self._rate), self._held.start)
         end = min(round(segment.end_s * self._rate), self._held.end)
+        self._told_s = segment.end_s
         if segment.scores:  # none for silence
             self._cut(start, end)
         self._held.drop(end)
