@@ -213,21 +213,24 @@ class Streams:
 
     async def _follow(self, connection: _Connection, session: Session) -> int:
         """Take chunks until the stream ends, and wait for its last texts."""
-        telling = asyncio.create_task(_tell_texts(connection, session))
-        try:
-            code = await self._take(connection, session)
-            if code == NORMAL:
-                await telling
-        finally:
-            telling.cancel()
-            await asyncio.gather(telling, return_exceptions=True)
+        if session.text is None:
+            await self._take(connection, session)
+        else:
+            telling = asyncio.create_task(_tell_texts(connection, session, session.text))
+            try:
+                await self._take(connection, session)
+                if session.connection is connection:
+                    await telling
+            finally:
+                telling.cancel()
+                await asyncio.gather(telling, return_exceptions=True)
         if session.connection is not connection:
             return SUPERSEDED
         await connection.close(NORMAL)
         return NORMAL
 
-    async def _take(self, connection: _Connection, session: Session) -> int:
-        """Take chunks until the stream ends."""
+    async def _take(self, connection: _Connection, session: Session) -> None:
+        """Take chunks until the stream ends, or another connection takes it over."""
         told = session.received
         told_at = time.monotonic()
         while not session.ended:
@@ -235,7 +238,7 @@ class Streams:
             begun = time.perf_counter()
             async with session.lock:
                 if session.connection is not connection:
-                    return SUPERSEDED
+                    return
                 if time.monotonic() - session.since > self._settings.max_stream_s:
                     message = {"type": "end"}
                 if isinstance(message, bytes):
@@ -264,7 +267,6 @@ class Streams:
                 if session.received > told and (now - told_at >= _ACK_S or session.ended):
                     told, told_at = session.received, now
                     await connection.send({"event": "ack", "received": told})
-        return NORMAL
 
     def _feed(self, start: Start) -> Feed:
         question = Question(
@@ -396,11 +398,8 @@ async def _tell(connection: _Connection, session: Session) -> None:
         await connection.send_events(end)
 
 
-async def _tell_texts(connection: _Connection, session: Session) -> None:
+async def _tell_texts(connection: _Connection, session: Session, text: StreamText) -> None:
     """Send texts as they come, until the stream has ended and all of them are there."""
-    text = session.text
-    if text is None:
-        return
     try:
         while text.pending or not session.ended:
             with contextlib.suppress(TimeoutError):
