@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -45,6 +46,8 @@ class LiveStream:
         settings: How to cut, smooth and sum up.
         detector: Detects voice, or its name, see `serkit.audio.voice`; None to classify everything.
             Packets hold no sound to detect voice in, and are classified entirely.
+        tap: Told of all content before its events: samples at 16 kHz, shape `[n]`; or frames of
+            packets in the units of Whisper's encoder, shape `[80, n]`.
 
     Raises:
         AudioError: The hop is out of range.
@@ -56,13 +59,16 @@ class LiveStream:
         model: Recognizer,
         settings: TimelineSettings | None = None,
         detector: VoiceDetector | str | None = "bands",
+        *,
+        tap: Callable[[Array], object] = lambda content: None,
     ) -> None:
         self._model = model
         self._settings = TimelineSettings() if settings is None else settings
         self._detector = detector_named(detector)
+        self._tap = tap
         self._input: _Sound | _Packets | None = None
         self._ended = False
-        _Sound(model, self._settings, self._detector)  # refuses settings before the first sample
+        self._sound()  # refuses settings before the first sample
 
     def push(self, samples: NDArray[Any], *, rate: int = SAMPLE_RATE) -> list[Event]:
         """Take the next samples.
@@ -84,7 +90,7 @@ class LiveStream:
         if isinstance(self._input, _Packets):
             raise AudioError("the stream consists of packets; start a new one for sound")
         if self._input is None:
-            self._input = _Sound(self._model, self._settings, self._detector)
+            self._input = self._sound()
         return self._input.push(samples, rate)
 
     def push_packet(self, packet: bytes) -> list[Event]:
@@ -123,14 +129,17 @@ class LiveStream:
         self._require_open()
         self._ended = True
         if self._input is None:
-            self._input = _Sound(self._model, self._settings, self._detector)
+            self._input = self._sound()
         return self._input.finish()
 
     def overall(self) -> Prediction:
         """One answer for the windows that were classified so far; the stream goes on."""
         if self._input is None:
-            self._input = _Sound(self._model, self._settings, self._detector)
+            self._input = self._sound()
         return self._input.overall()
+
+    def _sound(self) -> _Sound:
+        return _Sound(self._model, self._settings, self._detector, self._tap)
 
     def _of_packets(self) -> _Packets:
         self._require_open()
@@ -141,7 +150,7 @@ class LiveStream:
                 f"{self._model.name} takes sound; choose a model that takes log-mel for packets"
             )
         if self._input is None:
-            self._input = _Packets(self._model, self._settings)
+            self._input = _Packets(self._model, self._settings, self._tap)
         return self._input
 
     def _require_open(self) -> None:
@@ -153,9 +162,15 @@ class _Sound:
     """Samples -> events."""
 
     def __init__(
-        self, model: Recognizer, settings: TimelineSettings, detector: VoiceDetector | None
+        self,
+        model: Recognizer,
+        settings: TimelineSettings,
+        detector: VoiceDetector | None,
+        tap: Callable[[Array], object],
     ) -> None:
         from serkit.codec import LogMelStream
+
+        self._tap = tap
 
         takes_log_mel = _takes_log_mel(model)
         self._frames = LogMelStream() if takes_log_mel else None
@@ -198,6 +213,7 @@ class _Sound:
     def _take(self, samples: Array) -> list[Event]:
         if self._check is not None:
             self._check.add(samples)
+        self._tap(samples)
         self._listener.push(samples)
         if self._frames is None:
             return self._tracker.push(samples, **self._listener.heard())
@@ -210,9 +226,12 @@ class _Sound:
 class _Packets:
     """Packets -> events."""
 
-    def __init__(self, model: Recognizer, settings: TimelineSettings) -> None:
+    def __init__(
+        self, model: Recognizer, settings: TimelineSettings, tap: Callable[[Array], object]
+    ) -> None:
         from serkit.codec import Decoder
 
+        self._tap = tap
         self._decoder = Decoder()
         self._tracker = Tracker(
             model, settings, FRAMES_PER_SECOND, voice=False, losses=self._losses
@@ -237,7 +256,9 @@ class _Packets:
 
     def _take(self, frames: Array) -> list[Event]:
         self._n_frames += frames.shape[1]
-        return self._tracker.push(normalised(frames, peak=self._decoder.running_peak))
+        content = normalised(frames, peak=self._decoder.running_peak)
+        self._tap(content)
+        return self._tracker.push(content)
 
     def _losses(self) -> tuple[Caution, ...]:
         new, self._n_reported = (
