@@ -128,6 +128,20 @@ def test_prometheus_asks_the_server_with_its_secret():
     assert secret.name in COMPOSE["services"]["prometheus"]["secrets"]
 
 
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of ray.serve for pydantic
+def test_the_configuration_of_ray_serve_fits_the_application():
+    from ray.serve.schema import ServeDeploySchema
+
+    from serkit.serving import ray_app
+
+    schema = ServeDeploySchema.parse_obj(yaml.safe_load((DEPLOY / "ray.yaml").read_text()))
+    (application,) = schema.applications
+    module, _, name = application.import_path.partition(":")
+    assert getattr(sys.modules[module], name)(application.args) is not None
+    parts = {deployment.name for deployment in application.deployments}
+    assert parts <= {ray_app.Acoustic.__name__, ray_app.Speech.__name__}
+
+
 _FUNCTIONS = {"sum", "max", "rate", "increase", "histogram_quantile", "by"}
 _OF_PROMETHEUS = {"instance", "job", "le"}
 
