@@ -2,6 +2,7 @@
 
 import os
 import signal
+import threading
 import time
 
 import numpy as np
@@ -40,6 +41,33 @@ class ToyAsr:
             os.kill(os.getpid(), signal.SIGSTOP)
         segment = TranscriptSegment(0.0, log_mel.shape[1] / 100, f" {log_mel.shape[1]} frames")
         return Transcript.of([segment], language=language or "en", duration_s=3600.0)
+
+
+class Heard:
+    """In this process; remembers what it was given, and waits for its `gate`."""
+
+    name = "heard"
+    languages = ("en",)
+
+    def __init__(self, n_mels=80):
+        self.n_mels = n_mels
+        self.gate = threading.Event()
+        self.new()
+
+    def new(self):
+        """Forget everything."""
+        self.gate.set()
+        self.fails = False
+        self.log_mels = []
+
+    def transcribe(self, log_mel, *, language=None):
+        self.log_mels.append(log_mel)
+        assert self.gate.wait(60)
+        if self.fails:
+            raise RuntimeError("secret")
+        seconds = log_mel.shape[1] / 100
+        said = TranscriptSegment(0.0, seconds, f"{log_mel.shape[1]} frames")
+        return Transcript.of([said], language="en", duration_s=seconds, warnings=["unlikely"])
 
 
 class Liar(ToyAsr):

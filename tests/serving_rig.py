@@ -2,12 +2,14 @@
 
 import asyncio
 import contextlib
+import io
 import json
 import threading
 import time
 
 import httpx
 import numpy as np
+import soundfile
 import websockets.sync.client
 
 from serkit.codec import Encoder
@@ -22,7 +24,9 @@ class Running:
 
     def __init__(self, **settings):
         defaults = {"port": 0, "decoders": 1, "models": ("tiny", "tiny-mel"), "idle_timeout_s": 5.0}
-        self.server = Server(Settings(**{**defaults, **settings}))
+        asr = settings.pop("asr", "none")  # its spec, or the recogniser itself
+        spec, given = (asr, None) if isinstance(asr, str) else ("none", asr)
+        self.server = Server(Settings(asr=spec, **{**defaults, **settings}), asr=given)
         self.service = self.server.service
         self._thread = threading.Thread(target=self._run)
         self._thread.start()
@@ -80,7 +84,7 @@ def events_of(client):
 def received_until_quiet(client, seconds=0.3):
     """The events that have come when none has come for a while."""
     events = []
-    with contextlib.suppress(TimeoutError):
+    with contextlib.suppress(TimeoutError, websockets.exceptions.ConnectionClosed):
         while True:
             event = json.loads(client.recv(timeout=seconds))
             if event["event"] != "ack":
@@ -102,3 +106,10 @@ def packets_of(samples):
     for start in range(0, len(samples), 5120):
         packets += encoder.push(samples[start : start + 5120])
     return packets + encoder.flush()
+
+
+def encoded(samples, rate=RATE, form="WAV", **options):
+    """The bytes of a file of samples."""
+    file = io.BytesIO()
+    soundfile.write(file, samples, rate, format=form, **options)
+    return file.getvalue()

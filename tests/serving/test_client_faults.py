@@ -10,6 +10,7 @@ import pytest
 import serkit
 from serkit.runtime import TimelineSettings
 from serkit.runtime.timeline_text import event_object
+from serkit.serving.asr import TranscriptSegment
 from serkit.serving.client import Retries
 
 from serving_faults import free_port, process, proxied, scripted
@@ -22,6 +23,7 @@ GOOD = {
     "label": "sad", "scores": {"sad": 0.75, "happy": 0.25}, "arousal": None, "valence": 0.5,
     "dominance": None, "affect": "learned", "warnings": [], "duration_s": 2.0, "model": "m",
     "modalities": ["acoustic", "text"], "text": "oh no", "language": "en",
+    "text_segments": [{"start_s": 0.5, "end_s": 1.5, "text": "oh no"}],
 }  # fmt: skip
 
 
@@ -61,6 +63,7 @@ def test_it_asks_again_under_the_same_key(sound, status):
         answer = client.recognize(sound)
     assert (answer.result.label, answer.text, answer.language) == ("sad", "oh no", "en")
     assert answer.result.valence == 0.5 and answer.modalities == ("acoustic", "text")
+    assert answer.text_segments == (TranscriptSegment(0.5, 1.5, "oh no"),)
     assert answer.costs[0].attempts == len(requests) == 3
     keys = {headers["Idempotency-Key"] for _, headers, _ in requests}
     assert len(keys) == 1 and len({body for _, _, body in requests}) == 1
@@ -124,6 +127,7 @@ def test_a_slow_server(sound):
         b"", b"[]", b"{", b"\xff", b"[" * 1000, {}, {**GOOD, "label": 1}, {**GOOD, "scores": []},
         {**GOOD, "scores": {"a": "b"}}, {**GOOD, "warnings": [1]}, {**GOOD, "duration_s": True},
         {**GOOD, "affect": "guessed"}, {**GOOD, "modalities": 1}, {**GOOD, "text": ["x"]},
+        {**GOOD, "text_reason": 1}, {**GOOD, "text_segments": [{"start_s": 0, "text": "x"}]},
     ],
 )  # fmt: skip
 def test_an_odd_answer_is_an_error(sound, odd):

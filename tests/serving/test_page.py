@@ -9,6 +9,8 @@ import pytest
 import soundfile
 from playwright.sync_api import expect
 
+from asr_toys import Heard
+
 from browser import browser
 from serving_rig import started
 
@@ -113,6 +115,22 @@ def test_the_microphone(chromium, running):
         known = {"angry", "happy", "neutral", "sad"}
         assert known & set(shown(page))
         assert page.locator("#error").text_content() == ""
+
+
+def test_text(chromium):
+    """Of the microphone while it is recorded, and of a file."""
+    with started(asr=Heard()) as server, page_of(chromium, server.url) as page:
+        assert "Text: heard." in page.locator("#about").text_content()
+        page.get_by_role("button", name="Record").click()
+        expect(page.locator("#text")).to_have_text(re.compile(r"^\d+ frames"), timeout=60_000)
+        assert page.locator("#record").get_attribute("aria-pressed") == "true"
+        page.get_by_role("button", name="Stop").click()
+        page.wait_for_selector("#overall:not(:empty)", timeout=60_000)
+        labelled = page.locator("#segments b:not(.silent)").count()
+        assert page.locator("#text").text_content().count("frames") >= labelled >= 1
+        answer = server.http.post("/v1/timeline", content=NOTE.read_bytes()).json()
+        page.set_input_files("#file", NOTE)
+        expect(page.locator("#text")).to_have_text(answer["text"], timeout=60_000)
 
 
 def test_a_token(chromium, tmp_path):

@@ -1,17 +1,17 @@
 """POST /v1/recognize and /v1/timeline give the answers of `serkit.load`."""
 
-import io
 import json
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 import pytest
-import soundfile
 
 import serkit
 from serkit.runtime import TimelineSettings
 from serkit.runtime.timeline_text import overall_object, timeline_object
+
+from serving_rig import encoded
 
 PLAIN = Path("examples/plain.flac").read_bytes()
 NOTE = Path("examples/note.ogg").read_bytes()
@@ -24,12 +24,6 @@ def recognised(prediction):
         "model": prediction.model,
         "modalities": ["acoustic"],
     }
-
-
-def encoded(samples, rate=16_000, form="WAV", **options):
-    file = io.BytesIO()
-    soundfile.write(file, samples, rate, format=form, **options)
-    return file.getvalue()
 
 
 def test_recognise_gives_the_prediction_of_the_model(running):

@@ -118,6 +118,8 @@ def _send_all(client: Client, files: list[str], as_json: bool) -> None:
             say(f"{file}: {_label(answer.result)}  ({_came(answer.source, answer.costs)})")
             if answer.text:
                 say(f"  {answer.text}")
+            elif answer.text_reason:
+                say(f"  (no text: {answer.text_reason})")
     if as_json:
         typer.echo(json.dumps(values, indent=2))
     if failed:
@@ -154,8 +156,9 @@ def _show(event: StreamEvent, as_json: bool) -> None:
     if event.kind == "text":
         if as_json:
             values = {"start_s": event.start_s, "end_s": event.end_s, "text": event.text}
-            typer.echo(json.dumps({"event": "text", **values, "language": event.language}))
-        else:
+            values |= {"language": event.language, "text_reason": event.reason}
+            typer.echo(json.dumps({"event": "text", **values}))
+        elif event.text:
             say(f"{minutes(event.start_s)} - {minutes(event.end_s)}  {event.text}")
     elif as_json:
         from serkit.runtime.timeline_text import event_object
@@ -179,6 +182,7 @@ def _object(answer: Answer[Prediction]) -> dict[str, Any]:
         "modalities": list(answer.modalities),
         "text": answer.text,
         "language": answer.language,
+        "text_reason": answer.text_reason,
         "source": answer.source,
         "source_reason": answer.reason,
         "costs": [cost.to_dict() for cost in answer.costs],

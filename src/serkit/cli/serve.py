@@ -22,7 +22,14 @@ def serve(
         typer.Option("--model", "-m", metavar="M", help="Shipped model or file; repeatable."),
     ] = None,
     asr: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Speech recogniser; default: none.")
+        str | None,
+        typer.Option(metavar="NAME", help="Speech recogniser, see docs/asr.md; default: none."),
+    ] = None,
+    fusion: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Model of speech and text.")
+    ] = None,
+    encoder: Annotated[
+        Path | None, typer.Option(metavar="FOLDER", help="Text encoder of --fusion.")
     ] = None,
     tokens: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Bearer tokens, one per line.")
@@ -53,6 +60,7 @@ def serve(
     named = {
         "host": host, "port": port, "models": tuple(model) if model else None, "asr": asr,
         "tokens": tokens, "tls_certificate": tls_certificate, "tls_key": tls_key,
+        "fusion": fusion, "encoder": encoder,
     }  # fmt: skip
     given = {name: value for name, value in named.items() if value is not None}
     settings = settings_of(_pairs(setting or []) | given, config)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -46,6 +47,8 @@ class LiveStream:
         detector: Detects voice, or its name, see `serkit.audio.voice`; None to classify everything.
             Packets hold no sound to detect voice in, and are classified entirely.
         payloads: As for `Decoder`.
+        tap: Told of all content before its events: samples at 16 kHz, shape `[n]`; or frames of
+            packets in the units of Whisper's encoder, shape `[80, n]`.
 
     Raises:
         AudioError: The hop is out of range.
@@ -59,14 +62,16 @@ class LiveStream:
         detector: VoiceDetector | str | None = "bands",
         *,
         payloads: PayloadDecoder | None = None,
+        tap: Callable[[Array], object] = lambda content: None,
     ) -> None:
         self._model = model
         self._settings = TimelineSettings() if settings is None else settings
         self._detector = detector_named(detector)
         self._payloads = payloads
+        self._tap = tap
         self._input: _Sound | _Packets | None = None
         self._ended = False
-        _Sound(model, self._settings, self._detector)  # refuses settings before the first sample
+        self._sound()  # refuses settings before the first sample
 
     def push(self, samples: NDArray[Any], *, rate: int = SAMPLE_RATE) -> list[Event]:
         """Take the next samples.
@@ -88,7 +93,7 @@ class LiveStream:
         if isinstance(self._input, _Packets):
             raise AudioError("the stream consists of packets; start a new one for sound")
         if self._input is None:
-            self._input = _Sound(self._model, self._settings, self._detector)
+            self._input = self._sound()
         return self._input.push(samples, rate)
 
     def push_packet(self, packet: bytes) -> list[Event]:
@@ -112,7 +117,7 @@ class LiveStream:
                 f"{self._model.name} takes sound; choose a model that takes log-mel for packets"
             )
         if self._input is None:
-            self._input = _Packets(self._model, self._settings, self._payloads)
+            self._input = _Packets(self._model, self._settings, self._payloads, self._tap)
         return self._input.push(packet)
 
     def finish(self) -> list[Event]:
@@ -127,14 +132,17 @@ class LiveStream:
         self._require_open()
         self._ended = True
         if self._input is None:
-            self._input = _Sound(self._model, self._settings, self._detector)
+            self._input = self._sound()
         return self._input.finish()
 
     def overall(self) -> Prediction:
         """One answer for the windows that were classified so far; the stream goes on."""
         if self._input is None:
-            self._input = _Sound(self._model, self._settings, self._detector)
+            self._input = self._sound()
         return self._input.overall()
+
+    def _sound(self) -> _Sound:
+        return _Sound(self._model, self._settings, self._detector, self._tap)
 
     def _require_open(self) -> None:
         if self._ended:
@@ -145,9 +153,15 @@ class _Sound:
     """Samples -> events."""
 
     def __init__(
-        self, model: Recognizer, settings: TimelineSettings, detector: VoiceDetector | None
+        self,
+        model: Recognizer,
+        settings: TimelineSettings,
+        detector: VoiceDetector | None,
+        tap: Callable[[Array], object],
     ) -> None:
         from serkit.codec import LogMelStream
+
+        self._tap = tap
 
         takes_log_mel = _takes_log_mel(model)
         self._frames = LogMelStream() if takes_log_mel else None
@@ -190,6 +204,7 @@ class _Sound:
     def _take(self, samples: Array) -> list[Event]:
         if self._check is not None:
             self._check.add(samples)
+        self._tap(samples)
         self._listener.push(samples)
         if self._frames is None:
             return self._tracker.push(samples, **self._listener.heard())
@@ -203,9 +218,15 @@ class _Packets:
     """Packets -> events."""
 
     def __init__(
-        self, model: Recognizer, settings: TimelineSettings, payloads: PayloadDecoder | None
+        self,
+        model: Recognizer,
+        settings: TimelineSettings,
+        payloads: PayloadDecoder | None,
+        tap: Callable[[Array], object],
     ) -> None:
         from serkit.codec import Decoder
+
+        self._tap = tap
 
         self._decoder = Decoder(payloads=payloads)
         self._tracker = Tracker(
@@ -228,7 +249,9 @@ class _Packets:
 
     def _take(self, frames: Array) -> list[Event]:
         self._n_frames += frames.shape[1]
-        return self._tracker.push(normalised(frames, peak=self._decoder.running_peak))
+        content = normalised(frames, peak=self._decoder.running_peak)
+        self._tap(content)
+        return self._tracker.push(content)
 
     def _losses(self) -> tuple[Caution, ...]:
         new, self._n_reported = (

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
@@ -20,18 +21,22 @@ from starlette.responses import JSONResponse
 
 from serkit import __version__
 from serkit.errors import SerkitError
+from serkit.serving.asr import Asr, open_asr
 from serkit.serving.envelope import Envelope
 from serkit.serving.idempotency import Answers
 from serkit.serving.limits import Admission, ByteBudget, Deadline
 from serkit.serving.metrics import Metrics
 from serkit.serving.page import router as page
-from serkit.serving.pipeline import Pipeline, Transcriber
+from serkit.serving.pipeline import Draft, Pipeline
 from serkit.serving.refusals import RefusedError, error_object, refusal_of
 from serkit.serving.routes import router
 from serkit.serving.settings import Settings
 from serkit.serving.streams import Streams
 from serkit.serving.tokens import Tokens
+from serkit.serving.transcribing import Transcribing
 from serkit.text import shown
+
+T = TypeVar("T")
 
 _WORKERS = 8
 _STREAM_WORKERS = 32
@@ -42,7 +47,8 @@ class Service:
 
     Args:
         settings: Of the server.
-        transcriber: Gives the text too; None for the sound alone.
+        asr: The recogniser of speech, which is closed with this if it is a process; None for that
+            of the settings.
 
     Attributes:
         draining: Whether the server ends; then it is not ready.
@@ -51,11 +57,11 @@ class Service:
         SerkitError: A model or the file of tokens cannot be loaded.
     """
 
-    def __init__(self, settings: Settings, transcriber: Transcriber | None = None) -> None:
+    def __init__(self, settings: Settings, asr: Asr | None = None) -> None:
         self.settings = settings
         self.metrics = Metrics()
         self.tokens = Tokens(settings.tokens)
-        self.pipeline = Pipeline(settings, self.metrics, transcriber=transcriber)
+        self.pipeline = Pipeline(settings, self.metrics, self._transcribing(asr))
         n_workers = settings.workers or _WORKERS
         self.admission = Admission(settings.max_pending, n_workers)
         self.bodies = ByteBudget(settings.max_pending * settings.max_body_bytes)
@@ -66,8 +72,26 @@ class Service:
         self.draining = False
         self.metrics.pending.set_function(lambda: self.admission.pending)
 
-    async def work(self, compute: Callable[[Deadline], bytes]) -> bytes:
-        """Compute an answer in a thread, within the deadline.
+    async def answer(self, compute: Callable[[Deadline], Draft]) -> bytes:
+        """An answer as JSON, within the deadline: drafted in a thread, completed by its text.
+
+        Raises:
+            RefusedError: As `work`.
+            SerkitError: As `work`.
+        """
+        deadline = Deadline(self.settings.deadline_s)
+        draft = await self.work(compute, deadline)
+        said = await self.pipeline.said(draft, deadline)
+        values = draft.values
+        if draft.fuse is not None:
+            text = None if said is None or said.transcript is None else said.transcript.text
+            loop = asyncio.get_running_loop()
+            fusing = loop.run_in_executor(self._executor, draft.fuse, text)
+            values = await _result(fusing, deadline)
+        return json.dumps(values | ({} if said is None else said.to_dict())).encode()
+
+    async def work(self, compute: Callable[[Deadline], T], deadline: Deadline) -> T:
+        """Compute something in a thread, within a deadline.
 
         Raises:
             RefusedError: There is no place, or no time.
@@ -75,7 +99,6 @@ class Service:
         """
         self.admission.enter()
         begun = time.monotonic()
-        deadline = Deadline(self.settings.deadline_s)
         loop = asyncio.get_running_loop()
         try:
             running = loop.run_in_executor(self._executor, compute, deadline)
@@ -84,13 +107,25 @@ class Service:
             raise
         # The thread keeps its place until it has noticed that its time is over.
         running.add_done_callback(partial(self._left, begun))
-        async with _in_time(deadline):
-            return await asyncio.shield(running)
+        return await _result(running, deadline)
 
-    def _left(self, begun: float, running: asyncio.Future[bytes]) -> None:
+    def _transcribing(self, asr: Asr | None) -> Transcribing | None:
+        settings = self.settings
+        if asr is None:
+            asr = open_asr(
+                settings.asr,
+                threads=settings.asr_threads,
+                timeout_s=settings.asr_timeout_s,
+                on_death=self.metrics.asr_deaths.inc,
+            )
+        if asr is None:
+            return None
+        return Transcribing(
+            asr, self.metrics, queue_s=settings.asr_queue_s, timeout_s=settings.asr_timeout_s
+        )
+
+    def _left(self, begun: float, _: asyncio.Future[Any]) -> None:
         self.admission.leave(time.monotonic() - begun)
-        if not running.cancelled():
-            running.exception()  # of a request that has been answered already, nobody asks for it
 
     async def drain(self) -> None:
         """Stop being ready, and send the clients of streams elsewhere."""
@@ -106,27 +141,34 @@ class Service:
         self.pipeline.close()
 
 
-@asynccontextmanager
-async def _in_time(deadline: Deadline) -> AsyncIterator[None]:
+async def _result(running: asyncio.Future[T], deadline: Deadline) -> T:
+    """What a thread computes, within a deadline; it is not interrupted."""
+    running.add_done_callback(_seen)
     try:
         async with asyncio.timeout(deadline.rest_s):
-            yield
+            return await asyncio.shield(running)
     except TimeoutError:
         deadline.check()
         raise
 
 
-def create_app(settings: Settings, *, transcriber: Transcriber | None = None) -> Any:
+def _seen(running: asyncio.Future[Any]) -> None:
+    """Of a request that has been answered already, nobody asks for the exception."""
+    if not running.cancelled():
+        running.exception()
+
+
+def create_app(settings: Settings, *, asr: Asr | None = None) -> Any:
     """The server as an ASGI application; its `state.service` is a `Service`.
 
     Args:
         settings: Of the server.
-        transcriber: Gives the text too; None for the sound alone.
+        asr: As for `Service`.
 
     Raises:
         SerkitError: As `Service`.
     """
-    service = Service(settings, transcriber)
+    service = Service(settings, asr)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:

@@ -25,7 +25,7 @@ R = TypeVar("R")
 class Watch(Protocol):
     """Told about each batch."""
 
-    def __call__(self, size: int, waited_s: Sequence[float], computed_s: float) -> object:
+    def __call__(self, size: int, waited_s: Sequence[float], computed_s: float, /) -> object:
         """Take the number of items, how long each waited, and how long the batch took."""
 
 

@@ -56,12 +56,13 @@ MODELS = _json(
             }
         ],
         "modalities": ["acoustic"],
+        "asr": None,
     },
 )
 
 HEALTH = _json("It runs.", {"status": "ok"})
 
-READY = _json("It is ready.", {"status": "ready", "modalities": ["acoustic"], "asr_problem": None})
+READY = _json("It is ready.", {"status": "ready", "modalities": ["acoustic"], "asr": "none"})
 
 ERRORS: dict[int | str, dict[str, Any]] = {
     status: _json(description, error_object(code, message))

@@ -13,6 +13,7 @@ from serkit.runtime.events import Event
 from serkit.runtime.timeline_text import event_object, overall_object
 from serkit.serving.decoding import Array, LiveDecoder
 from serkit.serving.sessions import error_event
+from serkit.serving.stream_text import StreamText
 
 MAX_ERRORS = 100
 """Damaged chunks of a stream at most."""
@@ -26,23 +27,35 @@ class _Feed:
 
     Args:
         stream: The stream.
+        text: Its text; None without a recogniser of speech.
+
+    Attributes:
+        text: As given.
     """
 
-    def __init__(self, stream: LiveStream) -> None:
+    def __init__(self, stream: LiveStream, text: StreamText | None = None) -> None:
         self._stream = stream
+        self.text = text
         self._n_errors = 0
 
     def finish(self) -> list[dict[str, Any]]:
         """End the stream."""
-        return _objects(self._stream.finish())
+        return self._objects(self._stream.finish())
 
     def close(self) -> None:
         """Give back what it holds."""
+        if self.text is not None:
+            self.text.close()
 
     def overall(self) -> dict[str, Any]:
         """The answer so far."""
         overall = self._stream.overall()
         return {"duration_s": round(overall.duration_s, 6), **overall_object(overall)}
+
+    def _objects(self, events: list[Event]) -> list[dict[str, Any]]:
+        if self.text is not None:
+            self.text.take(events)
+        return [event_object(event) for event in events]
 
     def _dropped(self, code: str, error: Exception) -> dict[str, Any]:
         """The event of a damaged chunk.
@@ -64,7 +77,7 @@ class PacketFeed(_Feed):
         events: list[dict[str, Any]] = []
         try:
             for packet in split(chunk):
-                events += _objects(self._stream.push_packet(packet))
+                events += self._objects(self._stream.push_packet(packet))
         except PacketError as error:
             events.append(self._dropped("packet", error))
         return events
@@ -78,10 +91,18 @@ class PcmFeed(_Feed):
         encoding: `s16le` or `f32le`.
         rate: Sampling rate in Hz.
         n_channels: Channels, interleaved.
+        text: As for the others.
     """
 
-    def __init__(self, stream: LiveStream, encoding: str, rate: int, n_channels: int) -> None:
-        super().__init__(stream)
+    def __init__(
+        self,
+        stream: LiveStream,
+        encoding: str,
+        rate: int,
+        n_channels: int,
+        text: StreamText | None = None,
+    ) -> None:
+        super().__init__(stream, text)
         self._type = ENCODINGS[encoding]
         self._rate = rate
         self._n_channels = n_channels
@@ -93,7 +114,7 @@ class PcmFeed(_Feed):
             if len(chunk) % size:
                 raise AudioError(f"a chunk of {len(chunk)} bytes; expected a multiple of {size}")
             samples = np.frombuffer(chunk, self._type).reshape(-1, self._n_channels)
-            return _objects(self._stream.push(samples, rate=self._rate))
+            return self._objects(self._stream.push(samples, rate=self._rate))
         except AudioError as error:
             return [self._dropped("audio", error)]
 
@@ -104,10 +125,13 @@ class OpusFeed(_Feed):
     Args:
         stream: The stream.
         decoder: The process that decodes it.
+        text: As for the others.
     """
 
-    def __init__(self, stream: LiveStream, decoder: LiveDecoder) -> None:
-        super().__init__(stream)
+    def __init__(
+        self, stream: LiveStream, decoder: LiveDecoder, text: StreamText | None = None
+    ) -> None:
+        super().__init__(stream, text)
         self._decoder = decoder
 
     def push(self, chunk: bytes) -> list[dict[str, Any]]:
@@ -122,13 +146,12 @@ class OpusFeed(_Feed):
 
     def close(self) -> None:
         """End the process."""
+        super().close()
         self._decoder.close()
 
     def _pushed(self, parts: list[tuple[Array, int]]) -> list[dict[str, Any]]:
-        return _objects(
-            [event for part, rate in parts for event in self._stream.push(part, rate=rate)]
-        )
-
-
-def _objects(events: list[Event]) -> list[dict[str, Any]]:
-    return [event_object(event) for event in events]
+        return [
+            event
+            for part, rate in parts
+            for event in self._objects(self._stream.push(part, rate=rate))
+        ]

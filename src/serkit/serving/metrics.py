@@ -35,6 +35,11 @@ class Metrics:
         streams: Open streams.
         stream_seconds: From a message of a stream to its events.
         decoder_deaths: Decoding processes that died or were killed.
+        asr_deaths: Processes of speech recognition that died or were killed.
+        asr_ready: 1 while the recogniser of speech works, 0 while it is restarted or if there is
+            none.
+        texts: Recordings and stretches of streams by what became of their text: `text`, or why
+            there is none.
         pending: Requests in work or waiting.
         draining: 1 while the server ends.
     """
@@ -68,6 +73,17 @@ class Metrics:
             "serkit_decoder_deaths", "Decoding processes that died or were killed",
             registry=registry,
         )  # fmt: skip
+        self.asr_deaths = Counter(
+            "serkit_asr_deaths", "Processes of speech recognition that died or were killed",
+            registry=registry,
+        )  # fmt: skip
+        self.asr_ready = Gauge(
+            "serkit_asr_ready", "1 while the recogniser of speech works", registry=registry
+        )
+        self.texts = Counter(
+            "serkit_texts", "Texts by outcome: text, or why there is none", ["outcome"],
+            registry=registry,
+        )  # fmt: skip
         self.pending = Gauge(
             "serkit_requests_pending", "Requests in work or waiting", registry=registry
         )
@@ -78,12 +94,12 @@ class Metrics:
 
     def watch(self, queue: str) -> Callable[[int, Sequence[float], float], None]:
         """A function that is told about each batch of a queue."""
-        size = self.batch_size.labels(queue)
+        sizes = self.batch_size.labels(queue)
         wait = self.stage_seconds.labels(f"{queue} wait")
         compute = self.stage_seconds.labels(f"{queue} compute")
 
-        def watch(n_items: int, waited_s: Sequence[float], computed_s: float) -> None:
-            size.observe(n_items)
+        def watch(size: int, waited_s: Sequence[float], computed_s: float) -> None:
+            sizes.observe(size)
             compute.observe(computed_s)
             for seconds in waited_s:
                 wait.observe(seconds)

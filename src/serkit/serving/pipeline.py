@@ -3,27 +3,29 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from serkit.codec.frontend import log_mel_of
-from serkit.codec.packets import Packet
-from serkit.errors import SerkitError
-from serkit.features import LogMelRecipe
-from serkit.features.whisper import scaled
-from serkit.runtime import LiveStream, Recognizer, TimelineSettings, load_backend
+from serkit.audio import SAMPLE_RATE
+from serkit.codec.packets import FRAMES_PER_SECOND, Packet
+from serkit.errors import AudioError, SerkitError
+from serkit.features import LogMelRecipe, whisper_log_mel
+from serkit.runtime import LiveStream, Prediction, Recognizer, TimelineSettings, load_backend
+from serkit.runtime.card import ModelCard
 from serkit.runtime.decoded import DecodedPackets, DecodedSound
 from serkit.runtime.timeline_text import overall_object, timeline_object
 from serkit.serving.batching import BatchedClassifier, Batcher
 from serkit.serving.decoding import Decoders, LiveDecoder
+from serkit.serving.fusing import MAX_S, Fusion
 from serkit.serving.limits import Deadline
 from serkit.serving.metrics import Metrics
 from serkit.serving.refusals import RefusedError
 from serkit.serving.settings import Settings
+from serkit.serving.transcribing import Coming, Said, Transcribing
 from serkit.text import shown
 
 Array = NDArray[np.float32]
@@ -32,23 +34,8 @@ OFF = "off"
 """Name of the detector that classifies everything."""
 
 
-class Transcript(Protocol):
-    """The text of a recording."""
-
-    @property
-    def text(self) -> str:
-        """What was said."""
-
-    @property
-    def language(self) -> str | None:
-        """Its language, as ISO 639-1; None if unknown."""
-
-
-class Transcriber(Protocol):
-    """A recogniser of speech."""
-
-    def transcribe(self, log_mel: Array) -> Transcript:
-        """The text of a recording, from its log-mel in Whisper's scale, `[80, n_frames]`."""
+# Of the time of a request, kept for what follows when its text is late.
+_RESERVE_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,27 +59,48 @@ class Question:
     settings: TimelineSettings = field(default_factory=TimelineSettings)
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Draft:
+    """An answer from the sound alone, to be completed by its text.
+
+    Attributes:
+        values: JSON values.
+        text: The text to come; None without a recogniser of speech.
+        fuse: Answers from speech and text instead, as JSON values; None if that is not asked for.
+    """
+
+    values: dict[str, Any]
+    text: Coming | None
+    fuse: Callable[[str | None], dict[str, Any]] | None = None
+
+
 class Pipeline:
     """Models, decoding processes and queues; it answers in any number of threads.
 
     Args:
         settings: Of the server.
         metrics: Of the server.
-        transcriber: Gives the text too; None for the sound alone.
+        transcribing: Gives the text too; None for the sound alone.
+
+    Attributes:
+        models: Models of sound and of packets, by name.
+        fusion: The model of speech and text; None without one.
+        transcribing: As given.
+        decoders: Processes that decode.
 
     Raises:
         SerkitError: A model cannot be loaded, or two have the same name.
     """
 
     def __init__(
-        self, settings: Settings, metrics: Metrics, *, transcriber: Transcriber | None = None
+        self, settings: Settings, metrics: Metrics, transcribing: Transcribing | None = None
     ) -> None:
         self._metrics = metrics
-        self._transcriber = transcriber
+        self.transcribing = transcribing
         self._timeout_s = settings.deadline_s
         self._batchers: list[Batcher[Any, Any]] = []
-        self.transcriber_problem: str | None = None
         self.models: Mapping[str, Recognizer] = self._loaded(settings)
+        self.fusion = self._fusion(settings)
         self.decoders = Decoders(
             settings.decoders or os.cpu_count() or 1,
             max_s=settings.max_duration_s,
@@ -108,48 +116,117 @@ class Pipeline:
 
     @property
     def modalities(self) -> list[str]:
-        """What the answers are made from."""
-        return ["acoustic"] if self._transcriber is None else ["acoustic", "text"]
+        """What the answers can be made from."""
+        fuses = self.fusion is not None and self.fusion.takes_text
+        return ["acoustic", "text"] if fuses and self.transcribing is not None else ["acoustic"]
 
-    def recognize(self, content: bytes, question: Question, deadline: Deadline) -> dict[str, Any]:
-        """One answer for a recording, as JSON values.
+    def described(self) -> list[dict[str, Any]]:
+        """The models as JSON values."""
+        models = [
+            _model_object(
+                model.card,
+                "log_mel" if takes_log_mel(model) else "sound",
+                model.backend.digest,
+                window_s=model.card.window_s,
+            )
+            for model in self.models.values()
+        ]
+        if self.fusion is None:
+            return models
+        kind = "log_mel_and_text" if self.fusion.takes_text else "log_mel"
+        fusion = _model_object(self.fusion.card, kind, self.fusion.digest, window_s=MAX_S)
+        return [*models, fusion]
+
+    @property
+    def names(self) -> list[str]:
+        """Of all models."""
+        return [*self.models, *(() if self.fusion is None else (self.fusion.name,))]
+
+    @property
+    def asr_name(self) -> str | None:
+        """The recogniser of speech; None without one."""
+        return None if self.transcribing is None else self.transcribing.name
+
+    @property
+    def asr_state(self) -> str:
+        """`ready` or `restarting`; `none` without a recogniser of speech."""
+        if self.transcribing is None:
+            return "none"
+        return "ready" if self.transcribing.ready else "restarting"
+
+    def recognize(self, content: bytes, question: Question, deadline: Deadline) -> Draft:
+        """One answer for a recording.
 
         Raises:
             SerkitError: The recording or the question is wrong, or the time is over.
         """
         recording = self._decoded(content, question, deadline)
-        model = self.model_for(question.model, packets=isinstance(recording, DecodedPackets))
-        prediction = model(
-            recording,
-            labels=question.labels,
-            min_confidence=question.min_confidence,
-            on_seconds=deadline.check,
-        )
-        answer = {
-            **overall_object(prediction),
-            "duration_s": round(prediction.duration_s, 6),
-            "model": prediction.model,
-        }
-        return answer | self._text(recording)
+        fusion = self._fusion_for(question, recording)
+        name = question.model if fusion is None else None
+        model = self.model_for(name, packets=isinstance(recording, DecodedPackets))
+        text = self._text(recording)
+        if fusion is None:
+            prediction = model(
+                recording,
+                labels=question.labels,
+                min_confidence=question.min_confidence,
+                on_seconds=deadline.check,
+            )
+            return Draft(_answer(prediction), text)
+        prediction = model(recording, on_seconds=deadline.check)
+        if not prediction.scores:  # silence
+            return Draft(_answer(prediction), text)
+        log_mel = _log_mel(recording)
 
-    def timeline(self, content: bytes, question: Question, deadline: Deadline) -> dict[str, Any]:
-        """Emotion over time in a recording, as JSON values.
+        def fuse(said: str | None) -> dict[str, Any]:
+            with self._metrics.stage("fusion"):
+                fused, modalities = fusion(
+                    log_mel,
+                    said,
+                    prediction,
+                    labels=question.labels,
+                    min_confidence=question.min_confidence,
+                )
+            return _answer(fused, modalities)
+
+        return Draft(_answer(prediction), text, fuse)
+
+    def timeline(self, content: bytes, question: Question, deadline: Deadline) -> Draft:
+        """Emotion over time in a recording.
 
         Raises:
             SerkitError: As `recognize`.
         """
         recording = self._decoded(content, question, deadline)
         model = self.model_for(question.model, packets=isinstance(recording, DecodedPackets))
+        text = self._text(recording)
         timeline = model.timeline(
             recording,
             question.settings,
             detector=None if question.detector == OFF else question.detector,
             on_seconds=deadline.check,
         )
-        return timeline_object(timeline) | self._text(recording)
+        return Draft(timeline_object(timeline) | {"modalities": ["acoustic"]}, text)
 
-    def stream(self, question: Question, *, packets: bool) -> LiveStream:
+    async def said(self, draft: Draft, deadline: Deadline) -> Said | None:
+        """The text of an answer, or why there is none; None without a recogniser of speech.
+
+        Raises:
+            RefusedError: There is no time left.
+        """
+        if self.transcribing is None or draft.text is None:
+            return None
+        return await self.transcribing.wait(draft.text, max(0.0, deadline.rest_s - _RESERVE_S))
+
+    def stream(
+        self, question: Question, *, packets: bool, tap: Callable[[Array], object]
+    ) -> LiveStream:
         """A new stream of sound or packets.
+
+        Args:
+            question: What is asked about it.
+            packets: Whether it consists of packets.
+            tap: As for `LiveStream`.
 
         Raises:
             SerkitError: The question is wrong.
@@ -159,6 +236,7 @@ class Pipeline:
             question.settings,
             None if question.detector == OFF else question.detector,
             payloads=self._decoded_payloads,
+            tap=tap,
         )
 
     def live_decoder(self) -> LiveDecoder:
@@ -176,11 +254,16 @@ class Pipeline:
             RefusedError: There is none.
         """
         if name is not None:
+            if self.fusion is not None and name == self.fusion.name:
+                raise RefusedError(
+                    422, "model", f"{name} takes whole recordings; ask /v1/recognize, or leave out "
+                    "the model"
+                )  # fmt: skip
             if name not in self.models:
                 raise RefusedError(
                     404,
                     "model_unknown",
-                    f"no model {shown(name, 80)}; expected one of {', '.join(self.models)}",
+                    f"no model {shown(name, 80)}; expected one of {', '.join(self.names)}",
                 )
             ranked = [self.models[name]]
         else:
@@ -196,6 +279,8 @@ class Pipeline:
 
     def close(self) -> None:
         """Finish what is in the queues, and end the decoding processes."""
+        if self.transcribing is not None:
+            self.transcribing.close()
         for batcher in self._batchers:
             batcher.close()
         self.decoders.close()
@@ -212,21 +297,41 @@ class Pipeline:
         coded = [packet.to_bytes() for packet in packets]
         return self._payloads.results(coded, timeout_s=self._timeout_s)
 
-    def _text(self, recording: DecodedSound | DecodedPackets) -> dict[str, Any]:
-        """The text of a recording, and what the answer is made from.
+    def _text(self, recording: DecodedSound | DecodedPackets) -> Coming | None:
+        """The text of a recording, which is recognised while it is classified."""
+        return None if self.transcribing is None else self.transcribing.submit(_heard(recording))
 
-        A recogniser that fails costs the text; the answer from the sound goes out.
+    def _fusion_for(
+        self, question: Question, recording: DecodedSound | DecodedPackets
+    ) -> Fusion | None:
+        """The model of speech and text, if it is asked for or nothing else is, and can answer.
+
+        Raises:
+            AudioError: It is asked for, and the recording is too long for it.
+            ModelError: It is to answer, and has no such labels.
         """
-        if self._transcriber is None:
-            return {"modalities": ["acoustic"]}
-        try:
-            with self._metrics.stage("text"):
-                found = self._transcriber.transcribe(_log_mel(recording))
-        except Exception as error:
-            self.transcriber_problem = type(error).__name__
-            return {"modalities": ["acoustic"], "text": None, "language": None}
-        self.transcriber_problem = None
-        return {"modalities": self.modalities, "text": found.text, "language": found.language}
+        fusion = self.fusion
+        if fusion is None or question.model not in (None, fusion.name):
+            return None
+        if _seconds(recording) > MAX_S:
+            if question.model is None:
+                return None
+            raise AudioError(
+                f"the recording lasts more than {MAX_S:g} s, which {fusion.name} does not take; "
+                "leave out the model, or ask /v1/timeline"
+            )
+        fusion.check(question.labels, question.min_confidence)
+        return fusion
+
+    def _fusion(self, settings: Settings) -> Fusion | None:
+        if settings.fusion is None:
+            return None
+        fusion = Fusion(settings.fusion, settings.encoder, threads=settings.threads)
+        if fusion.name in self.models:
+            raise SerkitError(
+                f"two models are named {shown(fusion.name)}; expected one of each name"
+            )
+        return fusion
 
     def _loaded(self, settings: Settings) -> dict[str, Recognizer]:
         models: dict[str, Recognizer] = {}
@@ -262,8 +367,45 @@ def takes_log_mel(model: Recognizer) -> bool:
     return isinstance(model.card.input, LogMelRecipe)
 
 
+def _model_object(
+    card: ModelCard, kind: str, digest: str, *, window_s: float | None
+) -> dict[str, Any]:
+    return {
+        "name": card.name,
+        "labels": list(card.labels),
+        "dimensions": list(card.dimensions),
+        "input": kind,
+        "takes_packets": kind != "sound",
+        "window_s": window_s,
+        "digest": digest,
+        "commercial_use": all(corpus.commercial_use for corpus in card.corpora),
+    }
+
+
+def _answer(prediction: Prediction, modalities: Sequence[str] = ("acoustic",)) -> dict[str, Any]:
+    """A prediction as JSON values."""
+    return {
+        **overall_object(prediction),
+        "duration_s": round(prediction.duration_s, 6),
+        "model": prediction.model,
+        "modalities": list(modalities),
+    }
+
+
+def _seconds(recording: DecodedSound | DecodedPackets) -> float:
+    if isinstance(recording, DecodedPackets):
+        return float(sum(part.shape[1] for part, _ in recording.parts)) / FRAMES_PER_SECOND
+    return float(sum(map(len, recording.parts))) / SAMPLE_RATE
+
+
 def _log_mel(recording: DecodedSound | DecodedPackets) -> Array:
-    """Log-mel in Whisper's scale, `[80, n_frames]`."""
+    """In the units of Whisper's encoder, `[80, n_frames]`."""
+    heard = _heard(recording)
+    return heard if heard.ndim == 2 else whisper_log_mel(heard)
+
+
+def _heard(recording: DecodedSound | DecodedPackets) -> Array:
+    """All samples `[n]` of a recording, or all frames `[80, n_frames]`."""
     if isinstance(recording, DecodedPackets):
         return np.concatenate([frames for frames, _ in recording.parts], axis=1)
-    return scaled(log_mel_of(np.concatenate(recording.parts)))
+    return np.concatenate(recording.parts)

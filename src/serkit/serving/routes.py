@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import AsyncGenerator, Callable
 from typing import Annotated, Any, Literal
 
@@ -16,7 +15,7 @@ from serkit.serving.examples import ERRORS, HEALTH, MODELS, PREDICTION, READY, T
 from serkit.serving.idempotency import MAX_KEY
 from serkit.serving.limits import Deadline, Share
 from serkit.serving.metrics import CONTENT_TYPE
-from serkit.serving.pipeline import Question, takes_log_mel
+from serkit.serving.pipeline import Draft, Question
 from serkit.serving.refusals import RefusedError
 from serkit.serving.streams import PROTOCOL, deny
 from serkit.serving.tokens import bearer
@@ -211,20 +210,9 @@ async def models(request: Request, owner: Owner) -> dict[str, Any]:
     """The models of this server; the first that takes the input is the default."""
     pipeline = request.app.state.service.pipeline
     return {
-        "models": [
-            {
-                "name": model.name,
-                "labels": list(model.labels),
-                "dimensions": list(model.card.dimensions),
-                "input": "log_mel" if takes_log_mel(model) else "sound",
-                "takes_packets": takes_log_mel(model),
-                "window_s": model.card.window_s,
-                "digest": model.backend.digest,
-                "commercial_use": all(corpus.commercial_use for corpus in model.card.corpora),
-            }
-            for model in pipeline.models.values()
-        ],
+        "models": pipeline.described(),
         "modalities": pipeline.modalities,
+        "asr": pipeline.asr_name,
     }
 
 
@@ -245,8 +233,8 @@ async def readyz(request: Request) -> dict[str, Any]:
     service = request.app.state.service
     if service.draining:
         raise RefusedError(503, "stopping", "the server is stopping", retry_after_s=5)
-    problem = service.pipeline.transcriber_problem
-    return {"status": "ready", "modalities": service.pipeline.modalities, "asr_problem": problem}
+    pipeline = service.pipeline
+    return {"status": "ready", "modalities": pipeline.modalities, "asr": pipeline.asr_state}
 
 
 @router.get(
@@ -270,7 +258,7 @@ async def _answered(
     owner: str,
     key: str | None,
     question: Question,
-    answer: Callable[[bytes, Question, Deadline], dict[str, Any]],
+    answer: Callable[[bytes, Question, Deadline], Draft],
 ) -> Response:
     """The answer to a question about the recording in the body."""
     service = request.app.state.service
@@ -278,9 +266,7 @@ async def _answered(
         content = await _recording(request, share)
 
         async def compute() -> bytes:
-            done: bytes = await service.work(
-                lambda deadline: json.dumps(answer(content, question, deadline)).encode()
-            )
+            done: bytes = await service.answer(lambda deadline: answer(content, question, deadline))
             return done
 
         if key is None:

@@ -13,9 +13,9 @@ from typing import Any
 import uvicorn
 
 from serkit.serving.app import Service, create_app
+from serkit.serving.asr import Asr
 from serkit.serving.connections import limited
 from serkit.serving.logs import log, set_up
-from serkit.serving.pipeline import Transcriber
 from serkit.serving.settings import Settings
 
 _PING_S = 20.0
@@ -33,14 +33,14 @@ class Server(uvicorn.Server):
 
     Args:
         settings: Of the server.
-        transcriber: Gives the text too; None for the sound alone.
+        asr: As for `Service`.
 
     Raises:
         SerkitError: As `Service`.
     """
 
-    def __init__(self, settings: Settings, *, transcriber: Transcriber | None = None) -> None:
-        app = create_app(settings, transcriber=transcriber)
+    def __init__(self, settings: Settings, *, asr: Asr | None = None) -> None:
+        app = create_app(settings, asr=asr)
         self.service: Service = app.state.service
         self._drain: asyncio.Task[None] | None = None
         refused = self.service.metrics.refusals.labels("connections")
@@ -71,7 +71,7 @@ class Server(uvicorn.Server):
             self.should_exit = True
 
 
-def serve(settings: Settings, *, transcriber: Transcriber | None = None) -> None:
+def serve(settings: Settings) -> None:
     """Run the server until a signal ends it.
 
     Raises:
@@ -79,7 +79,7 @@ def serve(settings: Settings, *, transcriber: Transcriber | None = None) -> None
     """
     set_up(settings.log_level, settings.log_format)
     sys.setswitchinterval(_SWITCH_S)
-    Server(settings, transcriber=transcriber).run()
+    Server(settings).run()
 
 
 def _config(app: Any, settings: Settings, on_full: Any) -> uvicorn.Config:

@@ -5,15 +5,23 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections import OrderedDict, deque
+from collections import OrderedDict
 from collections.abc import Callable
 from typing import Any, Protocol
 
+from serkit.serving.numbered import Numbered
 from serkit.serving.refusals import RefusedError, error_object, overloaded
+from serkit.serving.stream_text import StreamText
 
 
 class Feed(Protocol):
-    """A stream of chunks -> events, as JSON values."""
+    """A stream of chunks -> events, as JSON values.
+
+    Attributes:
+        text: What is said in it; None without a recogniser of speech.
+    """
+
+    text: StreamText | None
 
     def push(self, chunk: bytes) -> list[dict[str, Any]]:
         """Take a chunk; what has happened."""
@@ -50,9 +58,7 @@ class Session:
     def __init__(self, feed: Feed, described: str, most_bytes: int) -> None:
         self._feed = feed
         self.described = described
-        self._most_bytes = most_bytes
-        self._events: deque[tuple[int, str]] = deque()
-        self._n_bytes = 0
+        self._events = Numbered(most_bytes)
         self.lock = asyncio.Lock()
         self.connection: Any = None
         self.last_event = 0
@@ -90,6 +96,11 @@ class Session:
         """The answer so far, in any thread."""
         return self._feed.overall()
 
+    @property
+    def text(self) -> StreamText | None:
+        """What is said in the stream."""
+        return self._feed.text
+
     def close(self) -> None:
         """Give back what the stream holds."""
         self._feed.close()
@@ -100,28 +111,16 @@ class Session:
         Raises:
             RefusedError: Some of them are not kept any more.
         """
-        if self._events and number + 1 < self._events[0][0]:
-            raise RefusedError(
-                410,
-                "events_gone",
-                f"events up to {self._events[0][0] - 1} are not kept any more; start a new session "
-                "and send the stream again",
-            )
-        return [event for event in self._events if event[0] > number]
+        return self._events.after(number)
 
     def forget(self, number: int) -> None:
         """Drop events up to a number, which the client has."""
-        while self._events and self._events[0][0] <= number:
-            self._n_bytes -= len(self._events.popleft()[1])
+        self._events.forget(number)
 
     def _keep(self, events: list[dict[str, Any]]) -> None:
         for event in events:
             self.last_event += 1
-            text = json.dumps({"seq": self.last_event, **event})
-            self._events.append((self.last_event, text))
-            self._n_bytes += len(text)
-        while self._n_bytes > self._most_bytes and len(self._events) > 1:
-            self._n_bytes -= len(self._events.popleft()[1])
+            self._events.keep(self.last_event, json.dumps({"seq": self.last_event, **event}))
 
 
 class Sessions:

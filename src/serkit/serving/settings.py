@@ -19,6 +19,7 @@ from pydantic_settings import (
 from serkit.errors import SerkitError
 from serkit.files import read_bounded
 from serkit.plain import from_yaml
+from serkit.serving.asr.backends import require_spec
 from serkit.text import one_line, shown
 
 PREFIX = "SERKIT_SERVE_"
@@ -51,7 +52,22 @@ class Settings(BaseSettings):
         description="shipped models or paths of model files; without ?model= the first that takes "
         "the input answers",
     )
-    asr: Literal["none"] = Field("none", description="recogniser of the text; none for sound alone")
+    asr: str = Field(
+        "none",
+        description="recogniser of the text: none, pocketsphinx, faster-whisper=MODEL or "
+        "transformers=MODEL",
+    )
+    asr_threads: int = Field(1, ge=1, le=256, description="threads of faster-whisper")
+    asr_timeout_s: float = Field(
+        20.0, gt=0, le=3600, description="longest wait for a text; the answer goes out without it"
+    )
+    asr_queue_s: float = Field(
+        1200.0, gt=0, le=36000, description="sound that waits for its text at most, in seconds"
+    )
+    fusion: Path | None = Field(
+        None, description="model of speech and text; it answers /v1/recognize without ?model="
+    )
+    encoder: Path | None = Field(None, description="folder of the text encoder of fusion")
     threads: int = Field(0, ge=0, description="threads of an ONNX model; 0 for one per core")
     tokens: Path | None = Field(
         None, description="file of bearer tokens, one per line; needed unless the host is loopback"
@@ -122,6 +138,12 @@ class Settings(BaseSettings):
             return tuple(name.strip() for name in value.split(",") if name.strip())
         return value
 
+    @field_validator("asr")
+    @classmethod
+    def _known(cls, value: str) -> str:
+        require_spec(value)
+        return value
+
     @model_validator(mode="after")
     def _check(self) -> Settings:
         if not is_loopback(self.host) and self.tokens is None:
@@ -129,6 +151,8 @@ class Settings(BaseSettings):
                 f"the host {self.host} can be reached by others; expected a file of tokens "
                 "(tokens), or the host 127.0.0.1"
             )
+        if self.encoder is not None and self.fusion is None:
+            raise ValueError("encoder belongs to fusion; expected both or none")
         if (self.tls_certificate is None) != (self.tls_key is None):
             raise ValueError("tls_certificate and tls_key belong together; expected both or none")
         return self

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import logging
 import secrets
@@ -22,10 +23,11 @@ from serkit.runtime import TimelineSettings
 from serkit.serving.feeds import OpusFeed, PacketFeed, PcmFeed
 from serkit.serving.logs import log
 from serkit.serving.metrics import Metrics
-from serkit.serving.pipeline import Pipeline, Question
+from serkit.serving.pipeline import OFF, Pipeline, Question
 from serkit.serving.refusals import RefusedError, error_object, refusal_of
 from serkit.serving.sessions import Feed, Session, Sessions
 from serkit.serving.settings import Settings
+from serkit.serving.stream_text import StreamText
 from serkit.text import shown
 
 PROTOCOL = "serkit.v1"
@@ -84,6 +86,7 @@ class Start(BaseModel):
     type: Literal["start"]
     session: Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]{1,100}$")] | None = None
     last_event: Annotated[int, Field(ge=0, lt=1 << 53)] = 0
+    last_text: Annotated[int, Field(ge=0, lt=1 << 53)] = 0
     input: Literal["packets", "pcm", "opus"]
     encoding: Literal["s16le", "f32le"] = "s16le"
     rate: Annotated[int, Field(ge=MIN_RATE, le=MAX_RATE)] = 16_000
@@ -95,7 +98,7 @@ class Start(BaseModel):
     @property
     def described(self) -> str:
         """All that determines the events."""
-        return self.model_dump_json(exclude={"session", "last_event"})
+        return self.model_dump_json(exclude={"session", "last_event", "last_text"})
 
 
 class Streams:
@@ -183,8 +186,12 @@ class Streams:
             await before.close(SUPERSEDED)
         try:
             async with session.lock:
+                connection.sent, connection.sent_text = start.last_event, start.last_text
                 session.forget(start.last_event)
-                waiting = session.after(start.last_event)
+                session.after(start.last_event)
+                if session.text is not None:
+                    session.text.forget(start.last_text)
+                    session.text.after(start.last_text)
                 model = self._pipeline.model_for(start.model, packets=start.input == "packets")
                 await connection.send(
                     {
@@ -195,15 +202,31 @@ class Streams:
                         "received": session.received,
                         "model": model.name,
                         "modalities": ["acoustic"],
+                        "asr": self._pipeline.asr_name if session.text is not None else None,
                     }
                 )
-                sent = await connection.send_events(waiting, start.last_event)
-            return await self._follow(connection, session, sent)
+                await _tell(connection, session)
+            return await self._follow(connection, session)
         finally:
             if session.connection is connection:
                 self.sessions.leave(key, session)
 
-    async def _follow(self, connection: _Connection, session: Session, sent: int) -> int:
+    async def _follow(self, connection: _Connection, session: Session) -> int:
+        """Take chunks until the stream ends, and wait for its last texts."""
+        telling = asyncio.create_task(_tell_texts(connection, session))
+        try:
+            code = await self._take(connection, session)
+            if code == NORMAL:
+                await telling
+        finally:
+            telling.cancel()
+            await asyncio.gather(telling, return_exceptions=True)
+        if session.connection is not connection:
+            return SUPERSEDED
+        await connection.close(NORMAL)
+        return NORMAL
+
+    async def _take(self, connection: _Connection, session: Session) -> int:
         """Take chunks until the stream ends."""
         told = session.received
         told_at = time.monotonic()
@@ -221,8 +244,12 @@ class Streams:
                     await self._run(session.push, message)
                 elif message.get("type") == "end":
                     await self._run(session.finish)
+                    if session.text is not None:
+                        session.text.changed.set()
                 elif message.get("type") == "ack" and type(message.get("seq")) is int:
-                    session.forget(min(message["seq"], sent))
+                    session.forget(min(message["seq"], connection.sent))
+                    if session.text is not None and type(message.get("text_seq")) is int:
+                        session.text.forget(min(message["text_seq"], connection.sent_text))
                 else:
                     raise RefusedError(
                         400,
@@ -230,15 +257,13 @@ class Streams:
                         f"the message is {shown(message, 80)}; expected a chunk, "
                         '{"type": "ack", "seq": N} or {"type": "end"}',
                     )
-                events = session.after(sent)
-                sent = await connection.send_events(events, sent)
+                await _tell(connection, session)
                 if isinstance(message, bytes):
                     self._metrics.stream_seconds.observe(time.perf_counter() - begun)
                 now = time.monotonic()
                 if session.received > told and (now - told_at >= _ACK_S or session.ended):
                     told, told_at = session.received, now
                     await connection.send({"event": "ack", "received": told})
-        await connection.close(NORMAL)
         return NORMAL
 
     def _feed(self, start: Start) -> Feed:
@@ -246,12 +271,26 @@ class Streams:
             model=start.model, detector=start.detector, settings=start.timeline.settings()
         )
         packets = start.input == "packets"
-        stream = self._pipeline.stream(question, packets=packets)
+        text = self._text(start, packets=packets)
+        tap = (lambda content: None) if text is None else text.hear
+        stream = self._pipeline.stream(question, packets=packets, tap=tap)
         if packets:
-            return PacketFeed(stream)
+            return PacketFeed(stream, text)
         if start.input == "opus":
-            return OpusFeed(stream, self._pipeline.live_decoder())
-        return PcmFeed(stream, start.encoding, start.rate, start.channels)
+            return OpusFeed(stream, self._pipeline.live_decoder(), text)
+        return PcmFeed(stream, start.encoding, start.rate, start.channels, text)
+
+    def _text(self, start: Start, *, packets: bool) -> StreamText | None:
+        transcribing = self._pipeline.transcribing
+        if transcribing is None or not transcribing.takes(packets=packets):
+            return None
+        return StreamText(
+            transcribing,
+            packets=packets,
+            voiced=packets or start.detector == OFF,
+            last=start.last_text,
+            most_bytes=self._settings.session_kb * 1000,
+        )
 
     def _check_size(self, chunk: bytes) -> None:
         most = self._settings.max_chunk_kb * 1000
@@ -272,12 +311,18 @@ class Streams:
 
 
 class _Connection:
-    """A WebSocket, with limits on the time of each message."""
+    """A WebSocket, with limits on the time of each message.
+
+    Attributes:
+        sent: Number of the last event that the client has.
+        sent_text: Number of the last text that the client has.
+        n_chunks: Chunks received.
+    """
 
     def __init__(self, websocket: WebSocket, seconds: float) -> None:
         self._websocket = websocket
         self._seconds = seconds
-        self.n_chunks = 0
+        self.sent = self.sent_text = self.n_chunks = 0
 
     async def receive(self, seconds: float | None = None) -> bytes | dict[str, Any]:
         """The next chunk or JSON object.
@@ -298,12 +343,17 @@ class _Connection:
         """Send JSON values."""
         await self._send(json.dumps(values))
 
-    async def send_events(self, events: list[tuple[int, str]], sent: int) -> int:
-        """Send numbered events; the number of the last."""
+    async def send_events(self, events: list[tuple[int, str]]) -> None:
+        """Send numbered events."""
         for number, text in events:
             await self._send(text)
-            sent = number
-        return sent
+            self.sent = number
+
+    async def send_texts(self, texts: list[tuple[int, str]]) -> None:
+        """Send events of text, which have numbers of their own."""
+        for number, text in texts:
+            await self._send(text)
+            self.sent_text = number
 
     async def refuse(self, refusal: RefusedError, code: int) -> None:
         """Say why the connection ends, and close it, if the client is still there."""
@@ -329,6 +379,40 @@ class _Connection:
             raise WebSocketDisconnect(1006)
         async with asyncio.timeout(self._seconds):
             await self._websocket.send_text(text)
+
+
+async def _tell(connection: _Connection, session: Session) -> None:
+    """Send what is new: events, texts, and after all of them the end; the session is locked."""
+    events = session.after(connection.sent)
+    text = session.text
+    if text is None:
+        await connection.send_events(events)
+        return
+    end = events[-1:] if session.ended else []
+    await connection.send_events(events[: len(events) - len(end)])
+    text.collect()
+    await connection.send_texts(text.after(connection.sent_text))
+    if not text.pending:
+        await connection.send_events(end)
+
+
+async def _tell_texts(connection: _Connection, session: Session) -> None:
+    """Send texts as they come, until the stream has ended and all of them are there."""
+    text = session.text
+    if text is None:
+        return
+    try:
+        while text.pending or not session.ended:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(text.wait_s):
+                    await text.changed.wait()
+            text.changed.clear()
+            async with session.lock:
+                if session.connection is not connection:
+                    return
+                await _tell(connection, session)
+    except (WebSocketDisconnect, RuntimeError, TimeoutError):
+        await connection.close(FAILED)  # the client returns
 
 
 async def deny(websocket: WebSocket, refusal: RefusedError) -> None:

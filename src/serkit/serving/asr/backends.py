@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 
 from serkit.errors import ModelError
@@ -16,6 +17,24 @@ _EXPECTED = (
     "none, pocketsphinx, faster-whisper=MODEL or transformers=MODEL, where MODEL is a folder or an "
     "id on the Hugging Face hub"
 )
+
+
+def require_spec(spec: str) -> None:
+    """Refuse what names no backend; nothing is loaded.
+
+    Args:
+        spec: As for `load_asr`.
+
+    Raises:
+        ModelError: The spec is malformed.
+    """
+    name, given, model = spec.partition("=")
+    if (
+        name not in BACKENDS
+        or (name in ("none", "pocketsphinx")) == bool(given)
+        or (given and not model)
+    ):
+        raise ModelError(f"speech recognition is {shown(spec)}; expected {_EXPECTED}")
 
 
 def load_asr(spec: str, *, threads: int = 1, download: bool = False) -> Asr | None:
@@ -34,13 +53,8 @@ def load_asr(spec: str, *, threads: int = 1, download: bool = False) -> Asr | No
         ModelError: The spec is malformed, or the model cannot be loaded.
         MissingExtraError: The package of the backend is not installed.
     """
-    name, given, model = spec.partition("=")
-    if (
-        name not in BACKENDS
-        or (name in ("none", "pocketsphinx")) == bool(given)
-        or (given and not model)
-    ):
-        raise ModelError(f"speech recognition is {shown(spec)}; expected {_EXPECTED}")
+    require_spec(spec)
+    name, _, model = spec.partition("=")
     if name == "pocketsphinx":
         from serkit.serving.asr.pocketsphinx import Pocketsphinx
 
@@ -57,7 +71,12 @@ def load_asr(spec: str, *, threads: int = 1, download: bool = False) -> Asr | No
 
 
 def open_asr(
-    spec: str, *, threads: int = 1, download: bool = False, timeout_s: float = 60.0
+    spec: str,
+    *,
+    threads: int = 1,
+    download: bool = False,
+    timeout_s: float = 60.0,
+    on_death: Callable[[], object] = lambda: None,
 ) -> AsrProcess | None:
     """Load a recogniser into a process of its own, which may die alone.
 
@@ -66,6 +85,7 @@ def open_asr(
         threads: As for `load_asr`.
         download: As for `load_asr`.
         timeout_s: Longest time for a transcript, in seconds.
+        on_death: As for `AsrProcess`.
 
     Returns:
         The recogniser, ready; None for `none`. Close it at the end.
@@ -77,5 +97,7 @@ def open_asr(
     if spec == "none":
         return None
     return AsrProcess(
-        partial(load_asr, spec, threads=threads, download=download), timeout_s=timeout_s
+        partial(load_asr, spec, threads=threads, download=download),
+        timeout_s=timeout_s,
+        on_death=on_death,
     )

@@ -59,6 +59,7 @@ class AsrProcess:
         timeout_s: Longest time for a transcript in seconds, waiting for other requests and for a
             restart included.
         start_timeout_s: Longest time to load the recogniser, in seconds.
+        on_death: Called when a process has died or was killed, and another is needed.
 
     Raises:
         ModelError: The recogniser cannot be loaded, or its process died or took too long.
@@ -71,8 +72,10 @@ class AsrProcess:
         *,
         timeout_s: float = 60.0,
         start_timeout_s: float = 300.0,
+        on_death: Callable[[], object] = lambda: None,
     ) -> None:
         self._load = load
+        self._on_death = on_death
         self._timeout_s = timeout_s
         self._start_timeout_s = start_timeout_s
         self._lock = threading.Lock()
@@ -257,6 +260,7 @@ class AsrProcess:
     def _lose(self) -> None:
         """Replace the process; after several losses in a row, only later."""
         self._stop()
+        self._on_death()
         self._losses += 1
         more = self._losses - _FREE_LOSSES
         if more > 0:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Generic, Literal, TypeVar
 
 from serkit.runtime import Prediction, Timeline
+from serkit.serving.asr.transcript import TranscriptSegment
 from serkit.serving.client.energy import CPU_WATTS, Radio
 
 Way = Literal["device", "server"]
@@ -59,6 +60,9 @@ class Answer(Generic[Result]):
         modalities: What the answer is made from.
         text: What was said; None if it was not recognised.
         language: Of the text, as ISO 639-1; None if unknown.
+        text_reason: Why the server gave no text, such as `late`; None if it gave one, or recognises
+            no speech.
+        text_segments: The text in parts, with their times.
     """
 
     result: Result
@@ -68,6 +72,8 @@ class Answer(Generic[Result]):
     modalities: tuple[str, ...] = ("acoustic",)
     text: str | None = None
     language: str | None = None
+    text_reason: str | None = None
+    text_segments: tuple[TranscriptSegment, ...] = ()
 
 
 class Meter:

@@ -235,7 +235,7 @@ class AsyncClient:
         body, meter.cpu_s = await asyncio.to_thread(_timed, lambda: body_of(audio, chosen))
         try:
             values = await self._post(path, options, body, meter)
-            modalities, text, language = text_of(values)
+            said = text_of(values)
             result = parsed(values)
         except ServerError as error:
             if not (error.away and self._fallback):
@@ -246,7 +246,7 @@ class AsyncClient:
             instead = await self._of_device(on_device)
             return replace(instead, reason=str(error), costs=(cost, *instead.costs))
         costs = (*(first.costs if first else ()), meter.cost())
-        return Answer(result, "server", None, costs, modalities, text, language)
+        return Answer(result, "server", None, costs, **said)
 
     async def _of_device(self, compute: Callable[[], Result]) -> Answer[Result]:
         way: Way = "device"

@@ -8,25 +8,27 @@ from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Literal
 
 from serkit.runtime.events import Event, SegmentEvent
-from serkit.serving.client.parsing import number, text, text_or_none
+from serkit.serving.client.parsing import number, text_or_none
 
 
 @dataclass(frozen=True, slots=True)
 class TextEvent:
-    """Something was said.
+    """What was said in a segment, or in a part of a long one.
 
     Attributes:
         start_s: Start in seconds from the start of the stream.
         end_s: End in seconds.
-        text: What was said.
+        text: What was said; None if it was not recognised.
         language: As ISO 639-1; None if unknown.
+        reason: Why there is no text, such as `late`; None if there is one.
     """
 
     kind: ClassVar[Literal["text"]] = "text"
     start_s: float
     end_s: float
-    text: str
+    text: str | None
     language: str | None = None
+    reason: str | None = None
 
 
 StreamEvent = Event | TextEvent
@@ -41,8 +43,9 @@ def text_event_of(values: dict[str, Any]) -> TextEvent:
     return TextEvent(
         number(values, "start_s"),
         number(values, "end_s"),
-        text(values, "text"),
+        text_or_none(values, "text"),
         text_or_none(values, "language"),
+        text_or_none(values, "text_reason"),
     )
 
 

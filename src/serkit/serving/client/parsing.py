@@ -10,6 +10,7 @@ from serkit.runtime import Caution, Prediction, Segment, Timeline, Window
 from serkit.runtime.affect import Affect, AffectSource
 from serkit.runtime.caution import Code
 from serkit.runtime.events import EndEvent, Event, PartialEvent, SegmentEvent, VoiceEvent
+from serkit.serving.asr.transcript import TranscriptSegment
 from serkit.text import shortened, shown
 
 _MAX_TEXT = 1 << 20
@@ -82,8 +83,8 @@ def event_of(values: dict[str, Any], model: str) -> Event | None:
             return None
 
 
-def text_of(values: dict[str, Any]) -> tuple[tuple[str, ...], str | None, str | None]:
-    """Modalities, text and language of an answer.
+def text_of(values: dict[str, Any]) -> dict[str, Any]:
+    """The attributes of an `Answer` that tell its modalities and its text.
 
     Raises:
         ServerError: As `prediction_of`.
@@ -91,7 +92,16 @@ def text_of(values: dict[str, Any]) -> tuple[tuple[str, ...], str | None, str | 
     modalities = _list(values.get("modalities", ["acoustic"]), "modalities")
     if not all(isinstance(one, str) for one in modalities):
         raise _wrong("modalities", modalities)
-    return tuple(modalities), text_or_none(values, "text"), text_or_none(values, "language")
+    return {
+        "modalities": tuple(modalities),
+        "text": text_or_none(values, "text"),
+        "language": text_or_none(values, "language"),
+        "text_reason": text_or_none(values, "text_reason"),
+        "text_segments": tuple(
+            TranscriptSegment(number(one, "start_s"), number(one, "end_s"), text(one, "text"))
+            for one in _objects(values, "text_segments")
+        ),
+    }
 
 
 def _segment(values: dict[str, Any]) -> Segment:

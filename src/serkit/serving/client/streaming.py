@@ -87,7 +87,7 @@ class AsyncClientStream:
         self._n_bytes = 0
         self._received = 0  # by the server, as it says itself
         self._furthest = 0  # by any server
-        self._last_event = 0
+        self._last_event = self._last_text = 0
         self._connected_once = False
         self._ended = self._done = False
         self._failure: BaseException | None = None
@@ -309,7 +309,8 @@ class AsyncClientStream:
 
     async def _greeted(self, connection: Any) -> int:
         """Start or return; the number of chunks that the server has."""
-        await self._tell(connection, {**self._start, "last_event": self._last_event})
+        known = {"last_event": self._last_event, "last_text": self._last_text}
+        await self._tell(connection, {**self._start, **known})
         async with asyncio.timeout(self._timeout_s):
             ready = object_of(await connection.recv())
         if ready.get("event") == "error":
@@ -356,7 +357,8 @@ class AsyncClientStream:
                     return
                 if time.monotonic() - acked_at >= _KEEP_ALIVE_S:
                     acked_at = time.monotonic()
-                    await self._tell(connection, {"type": "ack", "seq": self._last_event})
+                    known = {"seq": self._last_event, "text_seq": self._last_text}
+                    await self._tell(connection, {"type": "ack", **known})
         except self._websockets.ConnectionClosed:
             return  # which the receiver reports
 
@@ -381,25 +383,35 @@ class AsyncClientStream:
                 raise fatal(values)
             if kind == "end":
                 raise ServerError("the server is stopping", away=True)
-            if kind == "ack" and type(values.get("received")) is int:
+            if kind == "text":
+                self._take_text(values)
+            elif kind == "ack" and type(values.get("received")) is int:
                 self._hold(min(max(self._received, values["received"]), self._n_chunks))
             return
-        if type(number) is not int or number > self._last_event + 1:
-            raise ServerError(f"event {self._last_event + 1} of the stream is missing")
-        if number <= self._last_event:
+        if not _is_next(number, self._last_event):
             return
         if kind == "error":
             if len(self.dropped) == _MAX_DROPPED:
                 raise ServerError("the server drops every chunk; see `dropped`")
             self.dropped.append(str(values.get("message", ""))[:500])
-        if len(self._events) == _MAX_WAITING:
-            raise ServerError(f"{_MAX_WAITING} events wait to be taken; push or iterate")
-        event = text_event_of(values) if kind == "text" else event_of(values, self._model)
+        event = event_of(values, self._model)
         self._last_event = number
         if event is not None:
-            self._hear([event])
+            self._add_event(event)
         if kind == "end":
             self._done = True
+
+    def _take_text(self, values: dict[str, Any]) -> None:
+        """Take an event of text, which has a number of its own."""
+        number = values.get("text_seq")
+        if _is_next(number, self._last_text):
+            self._last_text += 1
+            self._add_event(text_event_of(values))
+
+    def _add_event(self, event: StreamEvent) -> None:
+        if len(self._events) == _MAX_WAITING:
+            raise ServerError(f"{_MAX_WAITING} events wait to be taken; push or iterate")
+        self._hear([event])
 
     def _hold(self, received: int) -> None:
         self._received = received
@@ -448,6 +460,17 @@ class AsyncClientStream:
 
 _LOGGER = logging.getLogger("serkit.serving.client")
 _LOGGER.setLevel(logging.INFO)  # below, the library would log headers, and so the token
+
+
+def _is_next(number: object, last: int) -> bool:
+    """Whether an event follows the last one; else it is known.
+
+    Raises:
+        ServerError: One between them is missing.
+    """
+    if type(number) is not int or number > last + 1:
+        raise ServerError(f"event {last + 1} of the stream is missing")
+    return number == last + 1
 
 
 def _websockets() -> Any:

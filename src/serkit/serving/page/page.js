@@ -40,11 +40,12 @@ async function ask(path, options = {}) {
 }
 
 async function greet() {
-  const { models, modalities } = await ask("v1/models");
+  const { models, modalities, asr } = await ask("v1/models");
   $("access").hidden = true;
   fail("");
   const names = models.map((model) => model.name).join(", ");
-  $("about").textContent = `Models: ${names}. Answers are made from: ${modalities.join(", ")}.`;
+  $("about").textContent = `Models: ${names}. Answers are made from: ${modalities.join(", ")}.`
+    + (asr ? ` Text: ${asr}.` : "");
 }
 
 async function analyse(file) {
@@ -59,6 +60,7 @@ async function analyse(file) {
     answer.segments.forEach((one) => timeline.segment(one));
     timeline.overall({ ...answer.overall, duration_s: answer.duration_s });
     if (answer.text) timeline.words(answer.text);
+    else if (answer.text_reason) timeline.words("…");
     say(`${file.name}: ${answer.segments.length} segments.`);
   } catch (error) {
     say("");
@@ -126,7 +128,7 @@ async function record() {
         onEvent(event) {
           if (event.event === "segment") timeline.segment(event);
           else if (event.event === "partial") timeline.partial(event);
-          else if (event.event === "text") timeline.words(event.text);
+          else if (event.event === "text") timeline.words(event.text ?? "…");
           else if (event.event === "error") fail(event.message);
           else if (event.event === "end") timeline.overall(event);
         },

@@ -13,7 +13,7 @@ export class Stream {
     this.chunks = [];
     this.nBytes = 0;
     this.next = 0;
-    this.lastEvent = 0;
+    this.lastEvent = this.lastText = 0;
     this.ended = this.over = false;
     this.nFailed = 0;
     this.connect();
@@ -44,7 +44,8 @@ export class Stream {
     socket.binaryType = "arraybuffer";
     this.socket = socket;
     this.ready = false;
-    socket.onopen = () => socket.send(JSON.stringify({ ...this.start, last_event: this.lastEvent }));
+    socket.onopen = () => 
+      socket.send(JSON.stringify({ ...this.start, last_event: this.lastEvent, last_text: this.lastText }));
     socket.onmessage = (message) => this.take(JSON.parse(message.data));
     socket.onclose = () => this.lost();
   }
@@ -69,7 +70,10 @@ export class Stream {
       this.send();
     } else if (event.seq === undefined) {
       if (event.event === "error") this.refusal = event;
-      return;
+      if (event.event === "text" && event.text_seq === this.lastText + 1) {
+        this.lastText = event.text_seq;
+        this.onEvent(event);
+      }
     } else if (event.seq === this.lastEvent + 1) {
       this.lastEvent = event.seq;
       this.onEvent(event);
