@@ -1,7 +1,7 @@
 """The server on a local Ray, in a process of its own; it ends with its input.
 
-python tests/serving/ray_cluster.py ASR SETTINGS (JSON): prints the port. Each line `kill NAME`
-kills the replicas of a deployment, and prints how many.
+python tests/serving/ray_cluster.py SETTINGS (JSON): prints the port. Each line `kill NAME` kills
+the replicas of a deployment, and prints how many.
 """
 
 import json
@@ -22,11 +22,9 @@ from serkit.serving.settings import Settings
 def main():
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
-    ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False)
+    ray.init(num_cpus=3, include_dashboard=False, log_to_driver=False)
     serve.start(proxy_location="HeadOnly", http_options={"host": "127.0.0.1", "port": port})
-    asr, given = sys.argv[1], json.loads(sys.argv[2])
-    settings = Settings(**given).model_copy(update={"asr": asr})
-    serve.run(application(settings), name="serkit")
+    serve.run(application(Settings(**json.loads(sys.argv[1]))), name="serkit")
     print(port, flush=True)
     for line in sys.stdin:
         name = line.split()[1]

@@ -11,11 +11,12 @@ import pytest
 import websockets.sync.client
 
 import serkit
-from serkit.codec.frontend import log_mel_of
-from serkit.features.whisper import scaled
-from serkit.runtime.timeline_text import overall_object, timeline_object
-from serkit.serving.asr import load_asr
+from fusion_toys import save_random
+from serkit.runtime import TextEncoder
+from serkit.runtime.timeline_text import overall_object
 from serkit.serving.settings import SettingsError
+
+from serving_rig import started
 
 CLIPS = sorted(Path("examples").glob("*.flac"))
 PLAIN = Path("examples/plain.flac").read_bytes()
@@ -48,13 +49,19 @@ class OnRay:
 
 
 @pytest.fixture(scope="module")
-def on_ray(tmp_path_factory):
+def settings(encoder_folder, tmp_path_factory):
+    """Of the server, on Ray and without."""
+    recipe = TextEncoder.load(encoder_folder).recipe()
+    model = save_random(tmp_path_factory.mktemp("fusion") / "fusion.onnx", recipe)
+    return {"asr": "pocketsphinx", "fusion": str(model), "encoder": str(encoder_folder)}
+
+
+@pytest.fixture(scope="module")
+def on_ray(settings, tmp_path_factory):
     folder = tmp_path_factory.mktemp("ray")
     (folder / "tokens").write_text(TOKEN)
-    settings = {"tokens": str(folder / "tokens")}
-    command = [
-        sys.executable, "tests/serving/ray_cluster.py", "pocketsphinx", json.dumps(settings)
-    ]  # fmt: skip
+    given = {**settings, "tokens": str(folder / "tokens")}
+    command = [sys.executable, "tests/serving/ray_cluster.py", json.dumps(given)]
     with (
         (folder / "log").open("w") as log,
         subprocess.Popen(
@@ -71,29 +78,37 @@ def on_ray(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def words():
-    """The text of the plain clip, by the same recogniser without Ray."""
-    found = load_asr("pocketsphinx").transcribe(scaled(log_mel_of(serkit.read(PLAIN))))
-    assert found.text
-    return found
+def expected(settings):
+    """Answers of the server without Ray."""
+    asked = {"recognize": {}, "timeline": {}, "alone": {"model": "tiny"}}
+    with started(**settings) as server:
+        answers = {
+            name: server.http.post(
+                f"/v1/{name.replace('alone', 'recognize')}", content=PLAIN, params=query
+            ).json()
+            for name, query in asked.items()
+        }
+    assert answers["recognize"]["text"] and answers["recognize"]["model"] == "toy-fusion"
+    assert answers["recognize"]["modalities"] == ["acoustic", "text"]
+    return answers
 
 
-def test_answers_are_those_of_the_model_and_the_recogniser(on_ray, words):
-    answer = on_ray.http.post("/v1/recognize", content=PLAIN).json()
-    expected = serkit.load("tiny")(PLAIN)
-    assert {**answer, **overall_object(expected)} == answer
-    assert answer["modalities"] == ["acoustic", "text"]
-    assert (answer["text"], answer["language"]) == (words.text, words.language)
-    answer = on_ray.http.post("/v1/timeline", content=PLAIN).json()
-    timeline = json.loads(json.dumps(timeline_object(serkit.load("tiny").timeline(PLAIN))))
-    assert {**answer, **timeline} == answer and answer["text"] == words.text
+def test_answers_are_those_of_the_server_without_ray(on_ray, expected):
+    for route in ("recognize", "timeline"):
+        assert on_ray.http.post(f"/v1/{route}", content=PLAIN).json() == expected[route]
+    alone = on_ray.http.post("/v1/recognize", content=PLAIN, params={"model": "tiny"}).json()
+    assert alone == expected["alone"]
+    assert {**alone, **overall_object(serkit.load("tiny")(PLAIN))} == alone
 
 
 def test_requests_at_once_do_not_mix(on_ray):
     model = serkit.load("tiny")
     with ThreadPoolExecutor(len(CLIPS)) as pool:
         answers = pool.map(
-            lambda clip: on_ray.http.post("/v1/recognize", content=clip.read_bytes()), CLIPS
+            lambda clip: on_ray.http.post(
+                "/v1/recognize", content=clip.read_bytes(), params={"model": "tiny"}
+            ),
+            CLIPS,
         )
     for clip, answer in zip(CLIPS, answers, strict=True):
         assert {**answer.json(), **overall_object(model(clip))} == answer.json()
@@ -117,16 +132,22 @@ def test_streams_are_refused(on_ray):
     assert json.loads(refused.value.response.body)["error"]["code"] == "no_streams"
 
 
-def test_without_its_recogniser_the_sound_is_answered_and_the_recogniser_returns(on_ray, words):
+def test_a_bad_question_to_the_model_of_speech_and_text_is_its_own_error(on_ray):
+    answer = on_ray.http.post("/v1/recognize", content=PLAIN, params={"labels": "joyful"})
+    assert (answer.status_code, answer.json()["error"]["code"]) == (422, "model")
+    listed = on_ray.http.get("/v1/models").json()["models"]
+    assert listed[-1]["name"] == "toy-fusion"
+
+
+def test_without_its_recogniser_the_sound_is_answered_and_the_recogniser_returns(on_ray, expected):
     assert on_ray.kill("Speech") == 1
-    expected = overall_object(serkit.load("tiny")(PLAIN))
     texts = []
     while not texts or texts[-1] is None:
-        answer = on_ray.http.post("/v1/recognize", content=PLAIN)
+        answer = on_ray.http.post("/v1/recognize", content=PLAIN, params={"model": "tiny"})
         assert answer.status_code == 200
-        assert {**answer.json(), **expected} == answer.json()
         texts.append(answer.json()["text"])
-    assert texts[-1] == words.text
+        assert answer.json()["scores"] == expected["alone"]["scores"]
+    assert texts[-1] == expected["alone"]["text"]
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of ray.serve for pydantic

@@ -81,6 +81,7 @@ class Pipeline:
         settings: Of the server.
         metrics: Of the server.
         transcribing: Gives the text too; None for the sound alone.
+        fusion: The model of speech and text; None for that of the settings.
 
     Attributes:
         models: Models of sound and of packets, by name.
@@ -93,14 +94,18 @@ class Pipeline:
     """
 
     def __init__(
-        self, settings: Settings, metrics: Metrics, transcribing: Transcribing | None = None
+        self,
+        settings: Settings,
+        metrics: Metrics,
+        transcribing: Transcribing | None = None,
+        fusion: Fusion | None = None,
     ) -> None:
         self._metrics = metrics
         self.transcribing = transcribing
         self._timeout_s = settings.deadline_s
         self._batchers: list[Batcher[Any, Any]] = []
         self.models: Mapping[str, Recognizer] = self._loaded(settings)
-        self.fusion = self._fusion(settings)
+        self.fusion = self._fusion(settings, fusion)
         self.decoders = Decoders(
             settings.decoders or os.cpu_count() or 1,
             max_s=settings.max_duration_s,
@@ -323,10 +328,11 @@ class Pipeline:
         fusion.check(question.labels, question.min_confidence)
         return fusion
 
-    def _fusion(self, settings: Settings) -> Fusion | None:
+    def _fusion(self, settings: Settings, fusion: Fusion | None) -> Fusion | None:
         if settings.fusion is None:
             return None
-        fusion = Fusion(settings.fusion, settings.encoder, threads=settings.threads)
+        if fusion is None:
+            fusion = Fusion(settings.fusion, settings.encoder, threads=settings.threads)
         if fusion.name in self.models:
             raise SerkitError(
                 f"two models are named {shown(fusion.name)}; expected one of each name"

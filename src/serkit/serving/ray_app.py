@@ -4,7 +4,8 @@
 deployment has its own replicas:
 
 - `Acoustic`: the HTTP routes, decoding and the models, as in `serkit serve`; it calls the others;
-- `Speech`: the recogniser of speech of the setting `asr`, one per replica.
+- `Speech`: the recogniser of speech of the setting `asr`, one per replica;
+- `Fusing`: the model of speech and text of the setting `fusion`, with the encoder of its text.
 
 Needs the extra `ray`.
 """
@@ -12,21 +13,21 @@ Needs the extra `ray`.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from ray import serve
-from ray.exceptions import RayError, RayTaskError
 from ray.serve import Application
-from ray.serve.exceptions import RayServeException
 from ray.serve.handle import DeploymentHandle
 
-from serkit.errors import ModelError, SerkitError, TranscriptionError
+from serkit.errors import ModelError
+from serkit.runtime import ModelCard, Prediction
 from serkit.serving.app import create_app
 from serkit.serving.asr import Transcript, open_asr
+from serkit.serving.fusing import Fusion
 from serkit.serving.logs import set_up
+from serkit.serving.ray_parts import Part, RemoteAsr, RemoteFusion
 from serkit.serving.settings import Settings, settings_of
 
 Array = NDArray[np.float32]
@@ -62,18 +63,21 @@ def application(settings: Settings) -> Application:
     Args:
         settings: Of every replica.
     """
-    asr = None
+    asr = fusion = None
     if settings.asr != "none":
         # One recording at a time; one more waits at the replica.
         speech = _deployment(Speech, 1.0, 2, settings.drain_timeout_s)
         asr = speech.options(max_queued_requests=settings.max_pending).bind(settings)
+    if settings.fusion is not None:
+        fusing = _deployment(Fusing, _TARGET, settings.max_pending, settings.drain_timeout_s)
+        fusion = fusing.bind(settings)
     own = settings.model_copy(
         update={"decoders": settings.decoders or 1, "max_streams": 0, "max_opus_streams": 0}
     )
     acoustic = _deployment(
         serve.ingress()(Acoustic), _TARGET, own.max_pending + _CHECKS, own.drain_timeout_s
     )
-    bound: Application = acoustic.bind(own, asr)
+    bound: Application = acoustic.bind(own, asr, fusion)
     return bound
 
 
@@ -83,19 +87,25 @@ class Acoustic:
     Args:
         settings: Of the server.
         asr: The deployment `Speech`; None for the sound alone.
+        fusion: The deployment `Fusing`; None for none.
     """
 
-    def __init__(self, settings: Settings, asr: DeploymentHandle | None) -> None:
+    def __init__(
+        self, settings: Settings, asr: DeploymentHandle | None, fusion: DeploymentHandle | None
+    ) -> None:
         set_up(settings.log_level, settings.log_format)
         self._settings = settings
-        self._asr = asr
+        self._asr, self._fusion = asr, fusion
 
     async def __serve_build_asgi_app__(self) -> Any:
-        if self._asr is None:
-            return create_app(self._settings)
-        described = await self._asr.described.remote()
-        asr = RemoteAsr(self._asr, self._settings.deadline_s / 2, *described)
-        return create_app(self._settings, transcriber=asr)
+        settings, asr, fusion = self._settings, None, None
+        if self._asr is not None:
+            part = Part(self._asr, settings.asr_timeout_s)
+            asr = RemoteAsr(part, *await self._asr.described.remote())
+        if self._fusion is not None:
+            part = Part(self._fusion, settings.deadline_s)
+            fusion = RemoteFusion(part, *await self._fusion.described.remote())
+        return create_app(settings, asr=asr, asr_at_once=MOST_REPLICAS, fusion=fusion)
 
 
 class Speech:
@@ -111,7 +121,7 @@ class Speech:
 
     def __init__(self, settings: Settings) -> None:
         set_up(settings.log_level, settings.log_format)
-        asr = open_asr(settings.asr, timeout_s=settings.deadline_s)
+        asr = open_asr(settings.asr, threads=settings.asr_threads, timeout_s=settings.asr_timeout_s)
         if asr is None:
             raise ModelError("asr is none; expected a recogniser")
         self._asr = asr
@@ -125,70 +135,30 @@ class Speech:
         return await asyncio.to_thread(self._asr.transcribe, log_mel, language=language)
 
 
-class RemoteAsr:
-    """An `Asr` that asks a deployment; called from threads, not from the event loop.
+class Fusing:
+    """A model of speech and text.
 
     Args:
-        handle: The deployment.
-        timeout_s: Longest time for a transcript, with the wait for a replica; less than that of a
-            request, which is answered without the text then.
-        name: As `Asr.name`.
-        n_mels: As `Asr.n_mels`.
-        languages: As `Asr.languages`.
-    """
-
-    def __init__(
-        self,
-        handle: DeploymentHandle,
-        timeout_s: float,
-        name: str,
-        n_mels: int,
-        languages: tuple[str, ...],
-    ) -> None:
-        self.name, self.n_mels, self.languages = name, n_mels, languages
-        self._handle = handle
-        self._timeout_s = timeout_s
-        self._loop = asyncio.get_running_loop()
-
-    def transcribe(self, log_mel: Array, *, language: str | None = None) -> Transcript:
-        """As `Asr.transcribe`.
-
-        Raises:
-            AudioError: As there.
-            TranscriptionError: As there; or no replica answers in time.
-        """
-        transcript: Transcript = _answer(
-            lambda: self._handle.transcribe.remote(log_mel, language), self._loop, self._timeout_s
-        )
-        return transcript
-
-
-def _answer(
-    ask: Callable[[], Awaitable[Any]], loop: asyncio.AbstractEventLoop, timeout_s: float
-) -> Any:
-    """What a deployment answers, for a thread; its errors are those of the call itself.
-
-    Handles belong to the event loop: in some modes of Ray Serve they work nowhere else.
+        settings: Of the server.
 
     Raises:
-        SerkitError: As the call.
-        TranscriptionError: The deployment does not answer.
+        ModelError: It cannot be loaded.
+        MissingExtraError: A package that it needs is not installed.
     """
 
-    async def answered() -> Any:
-        async with asyncio.timeout(timeout_s):
-            return await ask()
+    def __init__(self, settings: Settings) -> None:
+        set_up(settings.log_level, settings.log_format)
+        if settings.fusion is None:
+            raise ModelError("fusion is not set; expected the file of a model")
+        self._model = Fusion(settings.fusion, settings.encoder, threads=settings.threads)
 
-    try:
-        return asyncio.run_coroutine_threadsafe(answered(), loop).result()
-    except RayTaskError as error:
-        if isinstance(error.cause, SerkitError):
-            raise error.cause from None  # without the trace of the other process
-        raise TranscriptionError("a replica failed; its log tells why") from error
-    except (RayError, RayServeException, TimeoutError) as error:
-        raise TranscriptionError(
-            f"no replica answered within {timeout_s:g} s ({type(error).__name__})"
-        ) from error
+    async def described(self) -> tuple[ModelCard, str, bool]:
+        """Card, digest, and whether it takes text."""
+        return self._model.card, self._model.digest, self._model.takes_text
+
+    async def fuse(self, *arguments: Any, **options: Any) -> tuple[Prediction, tuple[str, ...]]:
+        """As a call of `Fusion`."""
+        return await asyncio.to_thread(self._model, *arguments, **options)
 
 
 def _deployment(part: type, target: float, most: int, drain_s: float) -> Any:

@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import threading
 from collections.abc import Callable, Sequence
-from concurrent.futures import CancelledError, Future
+from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from concurrent.futures import TimeoutError as FutureTimeoutError
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
@@ -84,22 +84,26 @@ class Transcribing:
         metrics: Of the server.
         queue_s: Sound that waits for text at most, in seconds.
         timeout_s: Longest wait for a text, in seconds.
+        at_once: Recordings that the recogniser takes at once.
 
     Attributes:
         timeout_s: As given.
     """
 
-    def __init__(self, asr: Asr, metrics: Metrics, *, queue_s: float, timeout_s: float) -> None:
+    def __init__(
+        self, asr: Asr, metrics: Metrics, *, queue_s: float, timeout_s: float, at_once: int = 1
+    ) -> None:
         self._asr = asr
         self._metrics = metrics
         self._most_waiting = round(queue_s * FRAMES_PER_SECOND)
         self.timeout_s = timeout_s
         self._n_waiting = 0  # in frames of 10 ms
         self._lock = threading.Lock()
+        self._threads = ThreadPoolExecutor(at_once, _QUEUE)
         self._batcher: Batcher[Array, Transcript] = Batcher(
-            self._transcribed,
+            self._each,
             name=_QUEUE,
-            most=1,
+            most=at_once,
             wait_s=0.0,
             most_waiting=_MOST_WAITING,
             watch=metrics.watch(_QUEUE),
@@ -190,6 +194,7 @@ class Transcribing:
         if isinstance(self._asr, AsrProcess):
             self._asr.close()
         self._batcher.close()
+        self._threads.shutdown()
 
     def _left(self, n_frames: int) -> None:
         with self._lock:
@@ -201,6 +206,17 @@ class Transcribing:
         least = round(MIN_DURATION_S * SAMPLE_RATE)
         samples = np.pad(content, (0, max(0, least - len(content))))
         return whisper_log_mel(samples, n_mels=self._asr.n_mels)
+
+    def _each(self, recordings: list[Array]) -> Sequence[Transcript | Exception]:
+        """Transcripts of recordings at once, or what failed."""
+
+        def one(recording: Array) -> Transcript | Exception:
+            try:
+                return self._transcribed([recording])[0]
+            except Exception as error:
+                return error
+
+        return list(self._threads.map(one, recordings))
 
     def _transcribed(self, recordings: list[Array]) -> Sequence[Transcript]:
         return [self._asr.transcribe(self._log_mel(content)) for content in recordings]
