@@ -139,10 +139,11 @@ def test_the_configuration_of_ray_serve_fits_the_application():
     module, _, name = application.import_path.partition(":")
     assert getattr(sys.modules[module], name)(application.args) is not None
     parts = {deployment.name for deployment in application.deployments}
-    assert parts <= {ray_app.Acoustic.__name__, ray_app.Speech.__name__}
+    assert parts <= {part.__name__ for part in (ray_app.Acoustic, ray_app.Speech, ray_app.Fusing)}
 
 
-_FUNCTIONS = {"sum", "max", "rate", "increase", "histogram_quantile", "by"}
+_FUNCTIONS = {"sum", "min", "max", "rate", "increase", "histogram_quantile", "by"}
+_PART = re.compile("_(bucket|count|sum|created|total)$")
 _OF_PROMETHEUS = {"instance", "job", "le"}
 
 
@@ -164,6 +165,7 @@ def known_metrics():
     metrics.requests.labels("route", "200").inc()
     metrics.request_seconds.labels("route").observe(0.1)
     metrics.refusals.labels("reason").inc()
+    metrics.texts.labels("text").inc()
     return {
         sample.name: set(sample.labels)
         for family in text_string_to_metric_families(metrics.text().decode())
@@ -183,6 +185,7 @@ def test_a_dashboard_asks_for_metrics_and_labels_that_exist(path):
     source = yaml.safe_load(
         (DEPLOY / "grafana/provisioning/datasources/prometheus.yaml").read_text()
     )
+    seen = set()
     assert len(board["panels"]) == len({panel["id"] for panel in board["panels"]})
     for panel in board["panels"]:
         assert panel["datasource"]["uid"] == source["datasources"][0]["uid"]
@@ -193,3 +196,6 @@ def test_a_dashboard_asks_for_metrics_and_labels_that_exist(path):
             assert labels <= has, target["expr"]
             legend = set(re.findall(r"\{\{(\w+)\}\}", target["legendFormat"]))
             assert legend <= labels
+            seen |= names
+    ours = {_PART.sub("", name) for name in known if name.startswith("serkit_")}
+    assert ours == {_PART.sub("", name) for name in seen if name.startswith("serkit_")}
