@@ -105,6 +105,9 @@ def test_the_command_prints_the_settings(tmp_path):
         (["--set", "max_pending"], "NAME=VALUE"),
         (["--model", "gone"], "unknown model 'gone'"),
         (["--tokens", "/nowhere"], "/nowhere"),
+        (["--asr", "faster-whisper"], "faster-whisper=MODEL"),
+        (["--asr", "faster-whisper=/nowhere"], "/nowhere"),
+        (["--fusion", "/nowhere.onnx"], "/nowhere.onnx"),
     ],
 )
 def test_the_command_refuses_in_one_line(arguments, words):

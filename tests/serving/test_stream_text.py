@@ -1,7 +1,10 @@
 """`text` events of streams: each stretch once, across broken connections and servers."""
 
+import asyncio
 import contextlib
 import json
+import os
+import signal
 
 import numpy as np
 import pytest
@@ -9,8 +12,12 @@ import pytest
 import serkit
 from asr_toys import Heard
 from serkit.codec import decode
-from serkit.runtime import TimelineSettings
+from serkit.runtime import Segment, TimelineSettings
+from serkit.runtime.events import SegmentEvent, VoiceEvent
 from serkit.runtime.timeline_text import event_object
+from serkit.serving.metrics import Metrics
+from serkit.serving.stream_text import StreamText
+from serkit.serving.transcribing import Transcribing
 
 from serving_rig import RATE, events_of, packets_of, received_until_quiet, started, voice_like
 
@@ -70,7 +77,7 @@ def text_event(number, start_s, end_s):
         "text": text,
         "language": "en",
         "text_segments": [{"start_s": start_s, "end_s": end_s, "text": text}],
-        "text_warnings": ["unlikely"],
+        "text_warnings": [f"from {start_s:.3f} s on: unlikely" if start_s else "unlikely"],
     }
 
 
@@ -239,6 +246,36 @@ def test_long_speech_is_transcribed_before_it_ends(hearing, heard):
     assert all(frames.shape[1] <= 3000 for frames in heard.log_mels)
 
 
+@pytest.mark.parametrize("speaks", [True, False])
+def test_memory_does_not_grow(heard, speaks):
+    """Ten minutes of one segment, and of a pause after some voice."""
+
+    async def held():
+        transcribing = Transcribing(heard, Metrics(), queue_s=60.0, timeout_s=20.0)
+        text = StreamText(transcribing, packets=False, voiced=False, last=0, most_bytes=1000)
+        second = voice_like(1.0)
+        lengths = []
+        for i in range(600):
+            text.hear(second)
+            events = [VoiceEvent(0.5, True)] if i == 1 else []
+            if i == 3 and not speaks:
+                segment = Segment(0.5, 2.5, "sad", {"sad": 1.0})
+                events = [VoiceEvent(2.5, False), SegmentEvent(segment)]
+            text.take(events)
+            text.collect()
+            lengths.append((text._held.end - text._held.start) / RATE)
+        while text.pending:
+            await asyncio.sleep(0.01)
+            text.collect()
+        await asyncio.to_thread(transcribing.close)
+        return lengths
+
+    lengths = asyncio.run(held())
+    assert max(lengths) <= 30 if speaks else max(lengths[20:]) <= 10
+    n_seconds = sum(frames.shape[1] for frames in heard.log_mels) / 100
+    assert n_seconds <= 600 if speaks else n_seconds == 2.0
+
+
 def test_packets_for_whisper_of_128_bands(coded, events_of_packets):
     with started(asr=Heard(n_mels=128)) as server:
         with server.stream(input="packets", timeline=HOP) as (client, ready):
@@ -249,6 +286,26 @@ def test_packets_for_whisper_of_128_bands(coded, events_of_packets):
             assert events_of(client) == events_of_packets
         with server.stream(input="pcm") as (_, ready):
             assert ready["asr"] == "heard"
+
+
+def test_kill_9_of_the_recogniser_in_mid_stream(coded, events_of_packets):
+    """The other events are not touched, and each stretch has a text, or none and a reason."""
+    with (
+        started(asr="pocketsphinx") as server,
+        server.stream(input="packets", timeline=HOP) as (client, _),
+    ):
+        for i, packet in enumerate(coded):
+            client.send(packet)
+            if i == len(coded) // 2:
+                os.kill(server.service.pipeline.transcribing._asr.pid, signal.SIGKILL)
+        client.send(END)
+        texts, others = parted(events_of(client))
+    assert others == events_of_packets
+    expected = texts_of(events_of_packets)
+    assert [one["text_seq"] for one in texts] == [one["text_seq"] for one in expected]
+    assert all((one["text"] is None) == ("text_reason" in one) for one in texts)
+    assert {one.get("text_reason") for one in texts} <= {None, "failed", "restarting"}
+    assert None in {one["text"] for one in texts}
 
 
 @pytest.mark.corpora

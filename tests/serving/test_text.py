@@ -9,6 +9,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 import serkit
 from asr_toys import Heard, slow_to_load_again
@@ -16,9 +18,10 @@ from serkit.codec import decode, encode_basis
 from serkit.errors import ModelError
 from serkit.features import whisper_log_mel
 from serkit.serving.asr import AsrProcess, load_asr
+from serkit.serving.cutting import parts_of
 
 from peers.wer import word_errors
-from serving_rig import started
+from serving_rig import encoded, started, voice_like
 
 PLAIN = Path("examples/plain.flac").read_bytes()
 
@@ -111,6 +114,40 @@ def test_who_waits_for_a_text_takes_no_thread(heard):
             assert all(one.result().json()["text"] for one in asked)
 
 
+def test_a_long_recording_is_transcribed_in_parts(heard):
+    with started(asr=heard) as server:
+        answer = server.http.post("/v1/recognize", content=encoded(voice_like(75.0))).json()
+        assert [frames.shape[1] for frames in heard.log_mels] == [
+            round(100 * (part["end_s"] - part["start_s"])) for part in answer["text_segments"]
+        ]
+        starts = [part["start_s"] for part in answer["text_segments"]]
+        ends = [part["end_s"] for part in answer["text_segments"][:-1]]
+        assert starts == pytest.approx([0.0, *ends], abs=0.02) and len(starts) == 3
+        assert answer["text"] == " ".join(part["text"] for part in answer["text_segments"])
+        assert answer["text_segments"][-1]["end_s"] == pytest.approx(75.0, abs=0.02)
+        assert answer["text_warnings"][0] == "unlikely"
+        assert answer["text_warnings"][1] == f"from {starts[1]:.3f} s on: unlikely"
+        heard.fails = True
+        heard.log_mels.clear()
+        answer = server.http.post("/v1/recognize", content=encoded(voice_like(75.0))).json()
+        assert (answer["text"], answer["text_reason"]) == (None, "failed")
+        assert len(heard.log_mels) <= 2  # the rest is left
+
+
+@given(st.integers(0, 12_000), st.integers(0, 2**32 - 1), st.sampled_from([1, 8]))
+def test_parts_are_the_whole(n, seed, n_rows):
+    """They end where it is quietest; 100 samples or frames are a second."""
+    content = np.random.default_rng(seed).random((n_rows, n), np.float32)
+    content = content[0] if n_rows == 1 else content
+    parts = parts_of(content, 100)
+    np.testing.assert_array_equal(np.concatenate(parts, axis=-1), content)
+    assert all(2000 < part.shape[-1] <= 3000 for part in parts[:-1])
+    assert parts[-1].shape[-1] <= 3000
+    if len(parts) > 1:
+        content[..., 2500:2520] = 0.0
+        assert parts_of(content, 100)[0].shape[-1] == 2510
+
+
 def test_whisper_of_128_bands_takes_sound_but_no_packets(coded_file):
     heard = Heard(n_mels=128)
     with started(asr=heard) as server:
@@ -139,11 +176,11 @@ def test_kill_9_of_the_recogniser_under_load(running):
 
         text = ask().json()["text"]
         assert text
-        asking = [pool.submit(ask) for _ in range(10)]
-        asking[3].result()
+        asking = [pool.submit(ask) for _ in range(6)]
+        asking[0].result()
         os.kill(server.service.pipeline.transcribing._asr.pid, signal.SIGKILL)
         answers = [one.result() for one in asking]
-        assert [answer.status_code for answer in answers] == [200] * 10
+        assert [answer.status_code for answer in answers] == [200] * 6
         for answer in (answer.json() for answer in answers):
             assert expected.items() <= answer.items()
             assert answer["text"] == text or answer["text_reason"] in ("failed", "restarting")

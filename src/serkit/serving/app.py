@@ -41,6 +41,9 @@ T = TypeVar("T")
 
 _WORKERS = 8
 _STREAM_WORKERS = 32
+# A recogniser that takes longer than answers wait is slow; after this many times as long it is
+# restarted.
+_HANGS = 3.0
 
 
 class Service:
@@ -127,7 +130,7 @@ class Service:
             asr = open_asr(
                 settings.asr,
                 threads=settings.asr_threads,
-                timeout_s=settings.asr_timeout_s,
+                timeout_s=_HANGS * settings.asr_timeout_s,
                 on_death=self.metrics.asr_deaths.inc,
             )
         if asr is None:

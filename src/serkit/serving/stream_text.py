@@ -18,17 +18,15 @@ from serkit.runtime.events import Event
 from serkit.runtime.prediction import MIN_DURATION_S
 from serkit.runtime.timeline import Segment
 from serkit.runtime.tracker import Held
+from serkit.serving.cutting import LONGEST_S, quietest
 from serkit.serving.numbered import Numbered
 from serkit.serving.transcribing import Coming, Transcribing, when_done
 
 Array = NDArray[np.float32]
 
-# Whisper takes 30 s. Speech that goes on for longer is transcribed in parts that end where it is
-# quietest in their last 10 s.
-_LONGEST_S, _SHORTEST_S = 30, 20
-_QUIET_S = 0.2
-# Of a pause that goes on, as a segment is told some time after its end.
-_PAUSE_S = 60
+# Kept of a pause: voice is told some time after its start; and a segment some time after its end,
+# until when all that was not transcribed before is kept.
+_ONSET_S, _UNTOLD_S = 10, 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +68,7 @@ class StreamText:
         self._voiced = voiced
         self._last = last
         self._n_stretches = 0
+        self._spoken_s = self._told_s = 0.0  # ends of voice, and of the segments
         self._held = Held()
         self._pending: deque[_Stretch] = deque()
         self._done = Numbered(most_bytes)
@@ -96,12 +95,15 @@ class StreamText:
         """Have the segments among new events transcribed, and long speech before it ends."""
         for event in events:
             if event.kind == "voice":
-                self._voiced = event.voiced
+                self._voiced, self._spoken_s = event.voiced, event.time_s
             elif event.kind == "segment":
                 self._segment(event.segment)
-        while self._voiced and self._length > _LONGEST_S * self._rate:
-            self._cut(self._held.start, self._held.start + self._quietest())
-        self._held.drop(self._held.end - _PAUSE_S * self._rate)
+        held = self._held
+        while self._voiced and held.end - held.start > LONGEST_S * self._rate:
+            end = held.start + quietest(held.take(held.start, held.end), self._rate)
+            self._cut(held.start, end)
+        untold = self._voiced or self._told_s < self._spoken_s
+        held.drop(held.end - (_UNTOLD_S if untold else _ONSET_S) * self._rate)
 
     def collect(self) -> None:
         """Make events of the texts that are there, in order, and of those that are given up."""
@@ -140,13 +142,10 @@ class StreamText:
             if not isinstance(coming, str):
                 coming.cancel()
 
-    @property
-    def _length(self) -> int:
-        return self._held.end - self._held.start
-
     def _segment(self, segment: Segment) -> None:
         start = max(round(segment.start_s * self._rate), self._held.start)
         end = min(round(segment.end_s * self._rate), self._held.end)
+        self._told_s = segment.end_s
         if segment.scores:  # none for silence
             self._cut(start, end)
         self._held.drop(end)
@@ -165,14 +164,3 @@ class StreamText:
             if not isinstance(coming, str):
                 when_done(coming, self._loop, self.changed.set)
         self._held.drop(end)
-
-    def _quietest(self) -> int:
-        """Where to end a stretch that is too long: the middle of its quietest 0.2 s."""
-        first = _SHORTEST_S * self._rate
-        content = self._held.take(
-            self._held.start + first, self._held.start + _LONGEST_S * self._rate
-        )
-        levels = content**2 if content.ndim == 1 else content.mean(axis=0)
-        width = round(_QUIET_S * self._rate)
-        sums = np.concatenate(([0.0], np.cumsum(levels, dtype=np.float64)))
-        return first + int((sums[width:] - sums[:-width]).argmin()) + width // 2

@@ -12,7 +12,7 @@ import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from concurrent.futures import TimeoutError as FutureTimeoutError
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -25,6 +25,7 @@ from serkit.features.whisper import N_MELS
 from serkit.runtime.prediction import MIN_DURATION_S
 from serkit.serving.asr import MAX_S, Asr, AsrProcess, Transcript
 from serkit.serving.batching import Batcher
+from serkit.serving.cutting import parts_of
 from serkit.serving.metrics import Metrics
 from serkit.serving.refusals import RefusedError
 
@@ -61,23 +62,20 @@ class Said:
         """
         if self.transcript is None:
             return {"text": None, "language": None, "text_reason": self.reason}
+        transcript = _later(self.transcript, start_s)
         return {
-            "text": self.transcript.text,
-            "language": self.transcript.language,
-            "text_segments": [
-                asdict(part)
-                | {
-                    "start_s": round(part.start_s + start_s, 3),
-                    "end_s": round(part.end_s + start_s, 3),
-                }
-                for part in self.transcript.segments
-            ],
-            "text_warnings": list(self.transcript.warnings),
+            "text": transcript.text,
+            "language": transcript.language,
+            "text_segments": [asdict(part) for part in transcript.segments],
+            "text_warnings": list(transcript.warnings),
         }
 
 
 class Transcribing:
     """A recogniser of speech for all requests and streams, one recording at a time.
+
+    A long recording is transcribed in parts of at most 30 s, so that what nobody waits for any more
+    takes no more time, and no part takes too long.
 
     Args:
         asr: The recogniser; it is closed with this if it is a process.
@@ -136,7 +134,8 @@ class Transcribing:
             Its text to come; or why there will be none.
         """
         is_sound = content.ndim == 1
-        n_frames = content.shape[-1] // (SAMPLE_RATE // FRAMES_PER_SECOND if is_sound else 1)
+        rate = SAMPLE_RATE if is_sound else FRAMES_PER_SECOND
+        n_frames = content.shape[-1] * FRAMES_PER_SECOND // rate
         if not self.takes(packets=not is_sound):
             return "unsupported"
         if n_frames > MAX_S * FRAMES_PER_SECOND:
@@ -147,13 +146,16 @@ class Transcribing:
             if self._n_waiting and self._n_waiting + n_frames > self._most_waiting:
                 return "busy"
             self._n_waiting += n_frames
+        parts = parts_of(content, rate)
         try:
-            (future,) = self._batcher.submit([content])
+            futures = self._batcher.submit(parts)
         except RefusedError:
             self._left(n_frames)
             return "busy"
-        future.add_done_callback(lambda _: self._left(n_frames))
-        return future
+        starts_s = np.cumsum([0, *(part.shape[-1] for part in parts[:-1])]) / rate
+        whole = _joined(futures, starts_s.tolist())
+        whole.add_done_callback(lambda _: self._left(n_frames))
+        return whole
 
     async def wait(self, coming: Coming, timeout_s: float) -> Said:
         """Wait for what `submit` has promised.
@@ -220,6 +222,65 @@ class Transcribing:
 
     def _transcribed(self, recordings: list[Array]) -> Sequence[Transcript]:
         return [self._asr.transcribe(self._log_mel(content)) for content in recordings]
+
+
+def _joined(futures: Sequence[Future[Transcript]], starts_s: Sequence[float]) -> Future[Transcript]:
+    """The transcript of a recording from those of its parts; cancelled, it cancels theirs."""
+    whole: Future[Transcript] = Future()
+    lock = threading.RLock()  # to set a result is to cancel what is left
+    n_left = len(futures)
+
+    def done(part: Future[Transcript]) -> None:
+        nonlocal n_left
+        with lock:
+            n_left -= 1
+            failed = part.cancelled() or part.exception() is not None
+            if whole.done() or (n_left and not failed):
+                return
+            if not whole.set_running_or_notify_cancel():
+                return
+            if part.cancelled():
+                whole.set_exception(CancelledError())
+            elif failed:
+                whole.set_exception(part.exception())
+            else:
+                found = [future.result() for future in futures]
+                whole.set_result(_concatenated(found, starts_s))
+
+    def ended(_: Future[Transcript]) -> None:
+        for future in futures:
+            future.cancel()
+
+    whole.add_done_callback(ended)
+    for future in futures:
+        future.add_done_callback(done)
+    return whole
+
+
+def _concatenated(parts: Sequence[Transcript], starts_s: Sequence[float]) -> Transcript:
+    later = [_later(part, start_s) for part, start_s in zip(parts, starts_s, strict=True)]
+    return Transcript(
+        " ".join(part.text for part in later if part.text),
+        next((part.language for part in later if part.text), later[0].language),
+        tuple(segment for part in later for segment in part.segments),
+        tuple(warning for part in later for warning in part.warnings),
+    )
+
+
+def _later(transcript: Transcript, start_s: float) -> Transcript:
+    """The transcript of a part, with times from the start of the whole; warnings name theirs."""
+    if not start_s:
+        return transcript
+    return replace(
+        transcript,
+        segments=tuple(
+            replace(
+                one, start_s=round(one.start_s + start_s, 3), end_s=round(one.end_s + start_s, 3)
+            )
+            for one in transcript.segments
+        ),
+        warnings=tuple(f"from {start_s:.3f} s on: {one}" for one in transcript.warnings),
+    )
 
 
 def when_done(
