@@ -30,17 +30,18 @@ class Watch(Protocol):
 
 
 class Batcher(Generic[T, R]):
-    """A queue whose items are computed in batches by one thread.
+    """A queue whose items are computed in batches by one thread, or a few.
 
-    A batch begins when the thread is free and an item is there; it takes what has gathered, and
-    waits a little for more.
+    A batch begins when a thread is free and an item is there; it takes what has gathered, and waits
+    a little for more.
 
     Args:
         compute: Computes a batch; an item may have an exception as its result.
-        name: Name of the thread.
+        name: Name of the threads.
         most: Items in a batch at most.
         wait_s: How long the first item of a batch waits for others, in seconds.
         most_waiting: Items that wait at most.
+        n_threads: Batches that are computed at once.
         watch: Told about each batch.
     """
 
@@ -52,6 +53,7 @@ class Batcher(Generic[T, R]):
         most: int,
         wait_s: float,
         most_waiting: int,
+        n_threads: int = 1,
         watch: Watch = lambda size, waited_s, computed_s: None,
     ) -> None:
         self._compute = compute
@@ -62,8 +64,11 @@ class Batcher(Generic[T, R]):
         self._items: deque[tuple[T, Future[R], float]] = deque()
         self._changed = threading.Condition()
         self._closed = False
-        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
-        self._thread.start()
+        self._threads = [
+            threading.Thread(target=self._run, name=name, daemon=True) for _ in range(n_threads)
+        ]
+        for thread in self._threads:
+            thread.start()
 
     @property
     def depth(self) -> int:
@@ -107,8 +112,9 @@ class Batcher(Generic[T, R]):
         """Compute what is in the queue, and end."""
         with self._changed:
             self._closed = True
-            self._changed.notify()
-        self._thread.join()
+            self._changed.notify_all()
+        for thread in self._threads:
+            thread.join()
 
     def _run(self) -> None:
         while batch := self._next():
@@ -124,16 +130,22 @@ class Batcher(Generic[T, R]):
             self._watch(len(wanted), [begun - since for _, _, since in wanted], computed_s)
 
     def _next(self) -> list[tuple[T, Future[R], float]]:
+        """The next batch; empty at the end."""
         with self._changed:
-            while not self._items and not self._closed:
-                self._changed.wait()
-            until = time.monotonic() + self._wait_s
-            while len(self._items) < self._most and not self._closed:
-                rest = until - time.monotonic()
-                if rest <= 0.0 or not self._changed.wait(rest):
-                    break
-            n = min(self._most, len(self._items))
-            return [self._items.popleft() for _ in range(n)]
+            while True:
+                while not self._items and not self._closed:
+                    self._changed.wait()
+                until = time.monotonic() + self._wait_s
+                while len(self._items) < self._most and not self._closed:
+                    rest = until - time.monotonic()
+                    if rest <= 0.0 or not self._changed.wait(rest):
+                        break
+                n = min(self._most, len(self._items))
+                if n or self._closed:  # otherwise another thread has taken them
+                    batch = [self._items.popleft() for _ in range(n)]
+                    if self._items:
+                        self._changed.notify()  # another thread, which may have slept through them
+                    return batch
 
     def _computed(self, items: list[T]) -> Sequence[R | Exception]:
         """The results of a batch; if it fails as a whole, each item is computed alone."""

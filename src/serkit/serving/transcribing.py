@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import threading
 from collections.abc import Callable, Sequence
-from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
+from concurrent.futures import CancelledError, Future
 from concurrent.futures import TimeoutError as FutureTimeoutError
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
@@ -72,7 +72,7 @@ class Said:
 
 
 class Transcribing:
-    """A recogniser of speech for all requests and streams, one recording at a time.
+    """A recogniser of speech for all requests and streams, in one queue.
 
     A long recording is transcribed in parts of at most 30 s, so that what nobody waits for any more
     takes no more time, and no part takes too long.
@@ -97,11 +97,11 @@ class Transcribing:
         self.timeout_s = timeout_s
         self._n_waiting = 0  # in frames of 10 ms
         self._lock = threading.Lock()
-        self._threads = ThreadPoolExecutor(at_once, _QUEUE)
         self._batcher: Batcher[Array, Transcript] = Batcher(
-            self._each,
+            self._transcribed,
             name=_QUEUE,
-            most=at_once,
+            most=1,
+            n_threads=at_once,
             wait_s=0.0,
             most_waiting=_MOST_WAITING,
             watch=metrics.watch(_QUEUE),
@@ -196,7 +196,6 @@ class Transcribing:
         if isinstance(self._asr, AsrProcess):
             self._asr.close()
         self._batcher.close()
-        self._threads.shutdown()
 
     def _left(self, n_frames: int) -> None:
         with self._lock:
@@ -208,17 +207,6 @@ class Transcribing:
         least = round(MIN_DURATION_S * SAMPLE_RATE)
         samples = np.pad(content, (0, max(0, least - len(content))))
         return whisper_log_mel(samples, n_mels=self._asr.n_mels)
-
-    def _each(self, recordings: list[Array]) -> Sequence[Transcript | Exception]:
-        """Transcripts of recordings at once, or what failed."""
-
-        def one(recording: Array) -> Transcript | Exception:
-            try:
-                return self._transcribed([recording])[0]
-            except Exception as error:
-                return error
-
-        return list(self._threads.map(one, recordings))
 
     def _transcribed(self, recordings: list[Array]) -> Sequence[Transcript]:
         return [self._asr.transcribe(self._log_mel(content)) for content in recordings]
