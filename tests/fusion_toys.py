@@ -1,7 +1,11 @@
-"""A toy recipe of a network on log-mel and text."""
+"""A toy recipe of a network on log-mel and text, and a random network."""
 
-from serkit.runtime import TextRecipe
-from serkit.training.fusion import FusionRecipe
+import torch
+
+from serkit.compression.classifier_export import save_classifier
+from serkit.compression.fusion_export import export_fusion
+from serkit.runtime import ModelCard, SpeechAndText, TextRecipe
+from serkit.training.fusion import FusionRecipe, TrainedFusion, build
 
 LABELS = ("angry", "happy", "neutral", "sad")
 TEXT_WIDTH = 6
@@ -25,3 +29,15 @@ def make_fusion_recipe(kind="amser", **changes):
         }
         | changes
     )
+
+
+def save_random(path, text, kind="amser", name="toy-fusion"):
+    """A random network as a file."""
+    torch.manual_seed(0)
+    network = build(make_fusion_recipe(kind, text=text)).eval()
+    with torch.no_grad():
+        for parameter in network.parameters():
+            parameter.add_(0.3 * torch.randn_like(parameter))
+    card = ModelCard(name, LABELS, SpeechAndText(text), created_with="test")
+    save_classifier(export_fusion(TrainedFusion(network, card)), card, path)
+    return path

@@ -233,6 +233,52 @@ def test_transmission(results):
     assert "99.8 to 99.8 % of the measured ones" in text
 
 
+def served():
+    """A result of benchmarks/server_load.py."""
+    return {
+        "streams": [
+            {"n": n, "p50_ms": 10.0, "p99_ms": p99_ms, "cpu_s_per_stream_s": cpu_s}
+            for n, p99_ms, cpu_s in ((100, 50.0, 0.005), (200, 250.0, 0.004), (400, 900.0, 0.001))
+        ],
+        "posts": [
+            {"recording": "wav", "batched": {"cpu_s_per_request": 0.018}},
+            {"recording": "basis", "batched": {"cpu_s_per_request": 0.036}},
+        ],
+    }
+
+
+def test_a_million_devices(results):
+    results["server_load"] = served()
+    page = site(results)["results/scale.md"]
+    assert row_of(page, "200") == ["10", "250", "4.00", "250"]
+    # 1e6 * 0.5 h * 0.1 = 50,000 streams; at 4 ms per second and half a core busy, 400 cores;
+    # 720 hours at 0.04 dollars each.
+    assert row_of(page, "streams in the busiest hour")[1] == "50,000"
+    assert row_of(page, "cores for streams")[1:] == ["400", "11,520", "11.52"]
+    # 2e6 recordings in the hour, 556 per second, 18 ms each: 10 cores busy, of 20.
+    assert row_of(page, "or recordings per second")[1] == "556"
+    assert row_of(page, "cores for recordings, WAV")[1:] == ["20", "576", "0.58"]
+    # 0.96 kbit/s is 38.4 bytes in 320 ms, and 118.4 with headers: 1.332 MB an hour. 15e6 hours.
+    assert row_of(page, "basis, quality 5, live") == ["0.96", "0.43", "1.33"]
+    assert row_of(page, "traffic of streams, basis, quality 5, live")[1:] == [
+        "20 TB",
+        "400",
+        "0.40",
+    ]
+    # 256 kbit/s are 10,240 bytes in 8 segments: 10,686 with headers.
+    assert row_of(page, "raw, 16-bit WAV") == ["256.00", "115.20", "120.22"]
+    for row in results["server_load"]["streams"]:
+        row["p99_ms"] = None
+    page = site(results)["results/scale.md"]
+    assert row_of(page, "cores for streams")[1:] == ["", "", ""]
+
+
+def test_a_million_devices_before_the_server_is_measured(results):
+    page = site(results)["results/scale.md"]
+    assert row_of(page, "cores for streams")[1:] == ["", "", ""]
+    assert "*Not measured yet:* `python benchmarks/server_load.py`" in page
+
+
 def test_heads(results):
     page = site(results)["results/heads.md"]
     assert row_of(page, "32 | 200") == [

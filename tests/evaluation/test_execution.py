@@ -68,7 +68,7 @@ _RAY_ERRORS = """
 import os, sys
 sys.path[:0] = sys.argv[1:]
 os.environ["PYTHONPATH"] = os.pathsep.join(sys.path)
-from serkit.errors import ProtocolError, RecipeError
+from serkit.errors import SerkitError
 from serkit.evaluation import evaluate, find_protocol
 from serkit.training import Optimiser
 from toys import make_data, make_recipe
@@ -77,7 +77,7 @@ for recipe, address in ((make_recipe(), "nonsense"), (wild, "local")):
     try:
         evaluate(recipe, make_data(n_speakers=3), find_protocol("loso"), seeds=[0],
                  ray_address=address)
-    except (ProtocolError, RecipeError) as error:
+    except SerkitError as error:
         print(type(error).__name__, len(str(error).splitlines()), str(error)[:36])
 """
 
@@ -91,6 +91,6 @@ def test_errors_on_ray_are_ours_and_one_line():
         timeout=120,
     )
     assert done.stdout.splitlines()[-2:] == [
-        "ProtocolError 1 no Ray cluster answers at 'nonsense'",
+        "SerkitError 1 no Ray cluster answers at 'nonsense'",
         "RecipeError 1 the training diverged: the loss of e",
     ], done.stderr

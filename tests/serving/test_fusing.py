@@ -4,37 +4,20 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 
 import serkit
 from asr_toys import Heard
-from fusion_toys import LABELS, TEXT, make_fusion_recipe
+from fusion_toys import TEXT, save_random
 from serkit.codec import decode
-from serkit.compression.classifier_export import save_classifier
-from serkit.compression.fusion_export import export_fusion
 from serkit.errors import ModelError, SerkitError
 from serkit.features import whisper_log_mel
-from serkit.runtime import FusionModel, ModelCard, SpeechAndText, TextEncoder
+from serkit.runtime import FusionModel, TextEncoder
 from serkit.serving.fusing import Fusion
 from serkit.serving.settings import SettingsError, settings_of
-from serkit.training.fusion import TrainedFusion, build
 
 from serving_rig import RATE, encoded, packets_of, started, voice_like
 
 PLAIN = Path("examples/plain.flac").read_bytes()
-
-
-def save(path, text, kind="amser", name="toy-fusion"):
-    """A random network."""
-    torch.manual_seed(0)
-    network = build(make_fusion_recipe(kind, text=text)).eval()
-    with torch.no_grad():
-        for parameter in network.parameters():
-            parameter.add_(0.3 * torch.randn_like(parameter))
-    card = ModelCard(name, LABELS, SpeechAndText(text), created_with="test")
-    model = TrainedFusion(network, card)
-    save_classifier(export_fusion(model), card, path)
-    return path
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +27,7 @@ def encoder(encoder_folder):
 
 @pytest.fixture(scope="module")
 def path(encoder, tmp_path_factory):
-    return save(tmp_path_factory.mktemp("fusion") / "fusion.onnx", encoder.recipe())
+    return save_random(tmp_path_factory.mktemp("fusion") / "fusion.onnx", encoder.recipe())
 
 
 @pytest.fixture(scope="module")
@@ -164,18 +147,18 @@ def test_models_that_cannot_be_used(path, encoder, encoder_folder, tmp_path):
     with pytest.raises(ModelError, match="needs the encoder"):
         Fusion(path, None)
     with pytest.raises(ModelError, match="whom the server does not know"):
-        Fusion(save(tmp_path / "s.onnx", encoder.recipe(speaker=True)), encoder_folder)
+        Fusion(save_random(tmp_path / "s.onnx", encoder.recipe(speaker=True)), encoder_folder)
     with pytest.raises(ModelError, match="trained with another encoder"):
-        Fusion(save(tmp_path / "o.onnx", TEXT), encoder_folder)
+        Fusion(save_random(tmp_path / "o.onnx", TEXT), encoder_folder)
     with pytest.raises(SettingsError, match="encoder belongs to fusion"):
         settings_of({"encoder": encoder_folder})
-    named = save(tmp_path / "n.onnx", encoder.recipe(), name="tiny")
+    named = save_random(tmp_path / "n.onnx", encoder.recipe(), name="tiny")
     with pytest.raises(SerkitError, match="two models are named 'tiny'"):
         started(fusion=named, encoder=encoder_folder).__enter__()
 
 
 def test_a_model_of_speech_alone(tmp_path):
-    path = save(tmp_path / "a.onnx", None, "acoustic", "toy-acoustic")
+    path = save_random(tmp_path / "a.onnx", None, "acoustic", "toy-acoustic")
     with started(fusion=path, asr=Heard()) as server:
         answer = server.http.post("/v1/recognize", content=PLAIN).json()
         assert server.http.get("/v1/models").json()["modalities"] == ["acoustic"]

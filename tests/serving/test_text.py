@@ -2,6 +2,7 @@
 
 import os
 import signal
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -17,8 +18,10 @@ from asr_toys import Heard, slow_to_load_again
 from serkit.codec import decode, encode_basis
 from serkit.errors import ModelError
 from serkit.features import whisper_log_mel
-from serkit.serving.asr import AsrProcess, load_asr
+from serkit.serving.asr import AsrProcess, Transcript, load_asr
 from serkit.serving.cutting import parts_of
+from serkit.serving.metrics import Metrics
+from serkit.serving.transcribing import Transcribing
 
 from peers.wer import word_errors
 from serving_rig import encoded, started, voice_like
@@ -146,6 +149,26 @@ def test_parts_are_the_whole(n, seed, n_rows):
     if len(parts) > 1:
         content[..., 2500:2520] = 0.0
         assert parts_of(content, 100)[0].shape[-1] == 2510
+
+
+class Together:
+    """Answers only when it is asked for two recordings at once."""
+
+    name, n_mels, languages = "together", 80, ("en",)
+
+    def __init__(self):
+        self._both = threading.Barrier(2)
+
+    def transcribe(self, log_mel, *, language=None):
+        self._both.wait(60)
+        return Transcript(f"{log_mel.shape[1]}", "en")
+
+
+def test_a_recogniser_with_replicas_takes_recordings_at_once():
+    transcribing = Transcribing(Together(), Metrics(), queue_s=60.0, timeout_s=60.0, at_once=2)
+    coming = [transcribing.submit(np.zeros(n * 160, np.float32)) for n in (100, 200)]
+    assert [one.result(60.0).text for one in coming] == ["100", "200"]
+    transcribing.close()
 
 
 def test_whisper_of_128_bands_takes_sound_but_no_packets(coded_file):

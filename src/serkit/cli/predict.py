@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import errno
+import os
 import traceback
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from serkit.audio.formats import SUFFIXES
+from serkit.cli.folders import with_folders
 from serkit.cli.options import Encoder, Format, Profiles, Providers, Threads
 from serkit.cli.personal import profile_of
 from serkit.cli.predict_text import predict_text
 from serkit.cli.progress import late_bar, progress
 from serkit.cli.streams import complain
-from serkit.errors import ModelError
+from serkit.errors import ModelError, ProfileError
 from serkit.text import printable
 
 if TYPE_CHECKING:
@@ -31,7 +34,7 @@ _LONG_S = 120.0
 def predict(
     context: typer.Context,
     audio: Annotated[
-        list[str] | None, typer.Argument(metavar="AUDIO...", help="Recordings.")
+        list[str] | None, typer.Argument(metavar="AUDIO...", help="Recordings, or folders of them.")
     ] = None,
     model: Annotated[
         str | None,
@@ -68,6 +71,10 @@ def predict(
     encoder: Encoder = None,
     threads: Threads = 0,
     provider: Providers = None,
+    ray: Annotated[
+        bool,
+        typer.Option("--ray", help="Recognise on the Ray cluster of RAY_ADDRESS; default: local."),
+    ] = False,
 ) -> None:
     """Recognise the emotion of recordings, or of lines of text.
 
@@ -84,6 +91,8 @@ def predict(
         return
     if not audio:
         raise typer.BadParameter("expected a recording, or --text", param_hint="AUDIO...")
+    if ray and profile is not None:
+        raise ProfileError("--profile is for one user's recordings; use it without --ray")
     if encoder is not None:
         raise ModelError("--encoder is for text; expected --text or --text-file")
     from serkit.files import refuse_unwritable
@@ -95,19 +104,29 @@ def predict(
             "has the suffix of an audio file; expected F.html",
             str(report),
         )
+    audio = with_folders(audio)
     refuse_unwritable(report, sources=[*audio, *([model] if model else [])])
     if profile is None:
-        recognizer = load(model or default_model(audio), threads=threads, providers=provider or ())
+        loaded = partial(
+            load, model or default_model(audio), threads=threads, providers=provider or ()
+        )
+        recognizer = loaded()
     else:
         known = profile_of(profile, profiles, model, threads=threads, providers=provider or ())
         recognizer = known.model.with_profile(known)
     with late_bar("Recognising: seconds", after=_LONG_S) as on_seconds:
-        answers = recognizer.predict_many(
-            audio,
-            labels=wanted,
-            min_confidence=min_confidence,
-            on_seconds=on_seconds,
-        )
+        if ray:
+            from serkit.cluster import LOCAL
+            from serkit.runtime.ray_data import predict_on_ray
+
+            answers = predict_on_ray(
+                audio, loaded, address=os.environ.get("RAY_ADDRESS", LOCAL), labels=wanted,
+                min_confidence=min_confidence,
+            )  # fmt: skip
+        else:
+            answers = recognizer.predict_many(
+                audio, labels=wanted, min_confidence=min_confidence, on_seconds=on_seconds
+            )
         paired = zip(audio, answers, strict=True)
         done: list[Answer] = list(progress(paired, total=len(audio), what="Recognising"))
     names = list(recognizer.labels)

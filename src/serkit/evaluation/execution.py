@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeVar
 
-from serkit.errors import MissingExtraError, ProtocolError, SerkitError
+from serkit.cluster import connected
+from serkit.errors import SerkitError
 from serkit.training.workers import MOST_LOSSES, in_processes
 
 Task = TypeVar("Task")
@@ -31,7 +32,8 @@ def carry_out(
 
     Raises:
         MissingExtraError: `ray_address` is given, and ray is not installed.
-        ProtocolError: Workers died repeatedly, or no cluster answers.
+        ProtocolError: Workers died repeatedly.
+        SerkitError: No cluster answers.
     """
     if ray_address is not None:
         return _on_ray(work, tasks, ray_address)
@@ -41,20 +43,7 @@ def carry_out(
 def _on_ray(
     work: Callable[[Task], Result], tasks: Sequence[Task], address: str
 ) -> Iterator[Result]:
-    try:
-        import ray
-    except ImportError:
-        raise MissingExtraError("ray", "ray", "evaluating on a cluster") from None
-    starts_here = not ray.is_initialized()
-    if starts_here:
-        quiet = {"include_dashboard": False, "log_to_driver": False} if address == "local" else {}
-        try:
-            ray.init(address=address, **quiet)
-        except (ValueError, ImportError, RuntimeError, OSError) as error:
-            raise ProtocolError(
-                f"no Ray cluster answers at {address!r}: {' '.join(str(error).split())[:300]}"
-            ) from error
-    try:
+    with connected(address, "evaluating on a cluster") as ray:
         shared = ray.put(work)
         remote: Any = ray.remote(max_retries=MOST_LOSSES)(_call)
         waiting = [remote.remote(shared, task) for task in tasks]
@@ -65,9 +54,6 @@ def _on_ray(
             except ray.exceptions.RayTaskError as error:
                 # Ray wraps an error of the worker in pages of text.
                 raise error.cause if isinstance(error.cause, SerkitError) else error from None
-    finally:
-        if starts_here:
-            ray.shutdown()
 
 
 def _call(work: Callable[[Task], Result], task: Task) -> Result:

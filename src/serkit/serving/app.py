@@ -23,6 +23,7 @@ from serkit import __version__
 from serkit.errors import SerkitError
 from serkit.serving.asr import Asr, open_asr
 from serkit.serving.envelope import Envelope
+from serkit.serving.fusing import Fusion
 from serkit.serving.idempotency import Answers
 from serkit.serving.limits import Admission, ByteBudget, Deadline
 from serkit.serving.metrics import Metrics
@@ -52,6 +53,8 @@ class Service:
         settings: Of the server.
         asr: The recogniser of speech, which is closed with this if it is a process; None for that
             of the settings.
+        asr_at_once: Recordings that it takes at once.
+        fusion: The model of speech and text; None for that of the settings.
 
     Attributes:
         draining: Whether the server ends; then it is not ready.
@@ -60,11 +63,20 @@ class Service:
         SerkitError: A model or the file of tokens cannot be loaded.
     """
 
-    def __init__(self, settings: Settings, asr: Asr | None = None) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        asr: Asr | None = None,
+        *,
+        asr_at_once: int = 1,
+        fusion: Fusion | None = None,
+    ) -> None:
         self.settings = settings
         self.metrics = Metrics()
         self.tokens = Tokens(settings.tokens)
-        self.pipeline = Pipeline(settings, self.metrics, self._transcribing(asr))
+        self.pipeline = Pipeline(
+            settings, self.metrics, self._transcribing(asr, asr_at_once), fusion
+        )
         n_workers = settings.workers or _WORKERS
         self.admission = Admission(settings.max_pending, n_workers)
         self.bodies = ByteBudget(settings.max_pending * settings.max_body_bytes)
@@ -112,7 +124,7 @@ class Service:
         running.add_done_callback(partial(self._left, begun))
         return await _result(running, deadline)
 
-    def _transcribing(self, asr: Asr | None) -> Transcribing | None:
+    def _transcribing(self, asr: Asr | None, at_once: int) -> Transcribing | None:
         settings = self.settings
         if asr is None:
             asr = open_asr(
@@ -124,7 +136,11 @@ class Service:
         if asr is None:
             return None
         return Transcribing(
-            asr, self.metrics, queue_s=settings.asr_queue_s, timeout_s=settings.asr_timeout_s
+            asr,
+            self.metrics,
+            queue_s=settings.asr_queue_s,
+            timeout_s=settings.asr_timeout_s,
+            at_once=at_once,
         )
 
     def _left(self, begun: float, _: asyncio.Future[Any]) -> None:
@@ -161,17 +177,25 @@ def _seen(running: asyncio.Future[Any]) -> None:
         running.exception()
 
 
-def create_app(settings: Settings, *, asr: Asr | None = None) -> Any:
+def create_app(
+    settings: Settings,
+    *,
+    asr: Asr | None = None,
+    asr_at_once: int = 1,
+    fusion: Fusion | None = None,
+) -> Any:
     """The server as an ASGI application; its `state.service` is a `Service`.
 
     Args:
         settings: Of the server.
         asr: As for `Service`.
+        asr_at_once: As for `Service`.
+        fusion: As for `Service`.
 
     Raises:
         SerkitError: As `Service`.
     """
-    service = Service(settings, asr)
+    service = Service(settings, asr, asr_at_once=asr_at_once, fusion=fusion)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:

@@ -94,6 +94,7 @@ class Pipeline:
         settings: Of the server.
         metrics: Of the server.
         transcribing: Gives the text too; None for the sound alone.
+        fusion: The model of speech and text; None for that of the settings.
 
     Attributes:
         models: Models of sound and of packets, by name.
@@ -106,7 +107,11 @@ class Pipeline:
     """
 
     def __init__(
-        self, settings: Settings, metrics: Metrics, transcribing: Transcribing | None = None
+        self,
+        settings: Settings,
+        metrics: Metrics,
+        transcribing: Transcribing | None = None,
+        fusion: Fusion | None = None,
     ) -> None:
         self._metrics = metrics
         self.transcribing = transcribing
@@ -127,7 +132,7 @@ class Pipeline:
         self.models: dict[str, Recognizer] = {}
         for name, backend in loaded.items():
             self._serve(name, backend, n_decoders, settings)
-        self.fusion = self._fusion(settings)
+        self.fusion = self._fusion(settings, fusion)
 
     @property
     def modalities(self) -> list[str]:
@@ -342,10 +347,11 @@ class Pipeline:
         fusion.check(question.labels, question.min_confidence)
         return fusion
 
-    def _fusion(self, settings: Settings) -> Fusion | None:
+    def _fusion(self, settings: Settings, fusion: Fusion | None) -> Fusion | None:
         if settings.fusion is None:
             return None
-        fusion = Fusion(settings.fusion, settings.encoder, threads=settings.threads)
+        if fusion is None:
+            fusion = Fusion(settings.fusion, settings.encoder, threads=settings.threads)
         if fusion.name in self.models:
             raise SerkitError(
                 f"two models are named {shown(fusion.name)}; expected one of each name"

@@ -185,6 +185,10 @@ async def stream(websocket: WebSocket) -> None:
         origin = websocket.headers.get("origin")
         if origin is not None and not _same_or_allowed(websocket, origin):
             raise RefusedError(403, "origin", "pages of this origin may not call the server")
+        if not service.settings.max_streams:
+            raise RefusedError(
+                404, "no_streams", "this server takes no streams; POST the recording instead"
+            )
         if service.draining:
             raise RefusedError(503, "stopping", "the server is stopping", retry_after_s=5)
     except RefusedError as refusal:

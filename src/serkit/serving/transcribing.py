@@ -72,7 +72,7 @@ class Said:
 
 
 class Transcribing:
-    """A recogniser of speech for all requests and streams, one recording at a time.
+    """A recogniser of speech for all requests and streams, in one queue.
 
     A long recording is transcribed in parts of at most 30 s, so that what nobody waits for any more
     takes no more time, and no part takes too long.
@@ -82,12 +82,15 @@ class Transcribing:
         metrics: Of the server.
         queue_s: Sound that waits for text at most, in seconds.
         timeout_s: Longest wait for a text, in seconds.
+        at_once: Recordings that the recogniser takes at once.
 
     Attributes:
         timeout_s: As given.
     """
 
-    def __init__(self, asr: Asr, metrics: Metrics, *, queue_s: float, timeout_s: float) -> None:
+    def __init__(
+        self, asr: Asr, metrics: Metrics, *, queue_s: float, timeout_s: float, at_once: int = 1
+    ) -> None:
         self._asr = asr
         self._metrics = metrics
         self._most_waiting = round(queue_s * FRAMES_PER_SECOND)
@@ -98,6 +101,7 @@ class Transcribing:
             self._transcribed,
             name=_QUEUE,
             most=1,
+            n_threads=at_once,
             wait_s=0.0,
             most_waiting=_MOST_WAITING,
             watch=metrics.watch(_QUEUE),
