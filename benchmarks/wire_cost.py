@@ -3,20 +3,21 @@
 Claim: in the mode `basis`, the default of `serkit.Client`, an answer costs less than a fiftieth of
 the bytes of a WAV file, and on a slow link comes in a fraction of its time.
 
-Recordings of CREMA-D are sent by `serkit.Client` to a `serkit serve` of one model, `tiny-mel`, which
-takes sound and packets alike, so that answers differ by the coding alone; neither the model nor the
-basis of the codec has seen this corpus (whose copy here was coded once before, as Opus of 24
-kbit/s). Each recording is sent over a connection of its own, when the one before is answered: the
-time to the answer is coding, link and server. In a stream packets are sent while the recording
-plays at its own speed, 8 recordings at a time, and the time counts from its last sample. Links and
-radios are those of `transmission.py`; the first send of a coding only warms up the server. Bytes
-are those of IP packets, both ways, over all sends; energy is modelled as `serkit.Client` reports
-it.
+Recordings of CREMA-D are sent by `serkit.Client` to a `serkit serve` of one model, `tiny-mel`,
+which takes sound and packets alike, so that answers differ by the coding alone; neither the model
+nor the basis of the codec has seen this corpus. (The copies of it that this was measured with are
+Opus of 24 kbit/s: also the WAV file was coded once.) Each recording is sent over a connection of
+its own, when the one before is answered: the time to the answer is coding, link and server. In a
+stream packets are sent while the recording plays at its own speed, 8 recordings at a time, and the
+time counts from its last sample. Links and radios are those of `transmission.py`; the first send of
+a coding only warms up the server. Bytes are those of IP packets, both ways, over all sends; energy
+is modelled as `serkit.Client` reports it.
 
 Whether the answers are those of the WAV file is counted on more recordings, without a link; those
 sent must get the same answers as there.
 
-Needs CREMA-D, and what `shaped_link.py` needs: SERKIT_CORPORA=/folder python benchmarks/wire_cost.py
+Needs CREMA-D, and what `shaped_link.py` needs; minutes:
+SERKIT_CORPORA=/folder python benchmarks/wire_cost.py
 """
 
 from __future__ import annotations
@@ -284,7 +285,9 @@ def main() -> None:
         "wire_cost",
         {
             "machine": machine(),
-            "versions": versions(["serkit", "numpy", "soundfile", "httpx", "websockets", "uvicorn"]),
+            "versions": versions(
+                ["serkit", "numpy", "soundfile", "httpx", "websockets", "uvicorn"]
+            ),
             "corpus": CORPUS,
             "model": MODEL,
             "compared": len(sounds),
