@@ -12,7 +12,7 @@ from page.names import corpus_name
 _RULE, _RANDOM, _BEST = "#2f81c4", "#888888", "#3f8f4f"
 _MODES = {"wav": "#7a4fa3", "opus": "#1b6ca8", "svd": "#3f8f4f", "basis": "#c0532b"}
 _LINKS = ("#3f8f4f", "#2f81c4", "#c0532b")
-_DECADES = range(1, 7)
+_DECADES = range(1, 6)
 _ALL_BUT_NONE = 10.0
 """Bytes a recording at the left edge of a plot."""
 
@@ -75,7 +75,7 @@ def bytes_plot(one: Mapping[str, Any]) -> str:
 def delay_plot(one: Mapping[str, Any], links: Sequence[str]) -> str:
     """Mean delay against the share sent, by link, of WAV and `basis`; logarithmic."""
     title = f"{corpus_name(one['corpus'])}: mean delay against the share sent"
-    chart = Chart(title, "sent, %", "ms; faint: WAV, with dots: basis")
+    chart = Chart(title, "sent, %", "ms; lines: WAV; with dots: basis")
     rows = one["rows"]
     delays = {
         mode: [[cost["mean_s"] for cost in row["modes"][mode]["links"]] for row in rows]
