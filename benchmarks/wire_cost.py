@@ -66,7 +66,7 @@ CORPUS = "crema_d"
 MODEL = "tiny-mel"
 COMPARED = 200
 """Recordings whose answers are compared."""
-SENT = 30
+SENT = 24
 """Recordings that are sent over each link."""
 FORM, STREAM = "opus in a form", "basis, stream"
 CODINGS = ("wav", "opus", FORM, "svd", "basis", STREAM)
