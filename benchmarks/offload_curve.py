@@ -17,7 +17,7 @@ recording that is sent also coding, link and server: medians over some recording
 a message over a link of `transmission.py`, on a connection of its own, by its size. Energy is that
 of `serkit.serving.client.energy`.
 
-Needs the corpora, and what `shaped_link.py` needs; 15 minutes on two cores, and one when the folds
+Needs the corpora, and what `shaped_link.py` needs; 20 minutes on two cores, and two when the folds
 are in runs/offload: SERKIT_CORPORA=/folder python benchmarks/offload_curve.py
 """
 
@@ -72,7 +72,7 @@ Answers = dict[str, Any]
 
 RUNS = Path(__file__).parents[1] / "runs" / "offload"
 PROTOCOL = "speaker-folds"
-FOLDS = 3
+FOLDS = 5
 SHARES = (0.0, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
 WITHIN = 0.01
 TIMED = 40
