@@ -23,7 +23,7 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
-from typing import TypeVar
+from typing import Any, TypeVar
 
 T = TypeVar("T")
 
@@ -56,11 +56,13 @@ class Carried:
 
     Attributes:
         bytes_up: Bytes of all packets from device to server.
+        bytes_down: Bytes of all packets from server to device.
         dropped: Dropped packets, both directions.
         late: Mean delay of packets beyond the link's, in s, both directions.
     """
 
     bytes_up: int
+    bytes_down: int
     dropped: int
     late: float
 
@@ -144,7 +146,7 @@ def over(
         if failure:
             raise LinkError(f"the device's work failed: {failure}")
         late = (up.late + down.late) / (up.packets + down.packets)
-        return result, Carried(up.bytes, up.dropped + down.dropped, late)
+        return result, Carried(up.bytes, down.bytes, up.dropped + down.dropped, late)
     finally:
         for process in processes:
             if process.pid:
@@ -193,6 +195,7 @@ def _device(
     end: socket.socket, work: Callable[[Callable[[], socket.socket]], T], result: Connection
 ) -> None:
     device = _own_network(end, DEVICE, SERVER)
+    socket.socket = _Cubic  # type: ignore[misc]  # of every library in this process
     socket.send_fds(end, [b"ready"], [device])
     end.recv(2)
     try:
@@ -201,10 +204,18 @@ def _device(
         result.send((None, f"{type(error).__name__}: {error}"))
 
 
+class _Cubic(socket.socket):
+    """A socket with cubic, the default congestion control of Linux and Android, for TCP."""
+
+    def __init__(self, *arguments: Any, **named: Any) -> None:
+        super().__init__(*arguments, **named)
+        if self.family == socket.AF_INET and self.type == socket.SOCK_STREAM:
+            self.setsockopt(socket.IPPROTO_TCP, socket.TCP_CONGESTION, b"cubic")
+
+
 def _connect() -> socket.socket:
-    """Connect to the server with cubic, the default congestion control of Linux and Android."""
+    """Connect to the server."""
     connection = socket.socket()
-    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_CONGESTION, b"cubic")
     connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     connection.connect((SERVER, PORT))
     return connection

@@ -15,6 +15,7 @@ from page import (
     limits,
     long_notes,
     models,
+    offload,
     personalisation,
     quantisation,
     quantised_models,
@@ -27,6 +28,7 @@ from page import (
     text,
     transmission,
     voice_activity,
+    wire,
     zed,
 )
 from page.headlines import headlines
@@ -47,6 +49,8 @@ SECTIONS: tuple[Callable[[Results], Section], ...] = (
     coded_speech.section,
     fusion.section,
     transmission.section,
+    wire.section,
+    offload.section,
     scale.section,
     voice_activity.section,
     long_notes.section,

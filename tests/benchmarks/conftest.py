@@ -844,6 +844,75 @@ def fusion():
     }  # fmt: skip
 
 
+def wire_cost():
+    codings = ("wav", "opus", "opus in a form", "svd", "basis", "basis, stream")
+    up = dict(zip(codings, (100_000.0, 10_000.0, 10_400.0, 8_000.0, 1_000.0, 2_000.0), strict=True))
+    rows = [
+        {
+            "coding": coding, "up_bytes": up[coding], "down_bytes": 1_200.0,
+            "message_bytes": up[coding] - 400.0, "median_s": 0.2, "p95_s": 0.25, "cpu_s": 0.004,
+            "joules": 0.3, "as_expected": 30, "packets_dropped": 0, "packets_late_ms": 0.4,
+        }
+        for coding in codings
+    ]  # fmt: skip
+    return {
+        "corpus": "crema_d", "model": "tiny-mel", "compared": 200, "sent": 30, "mean_s": 2.5,
+        "at_once": 8, "cpu_watts": 2.0,
+        "answers": [
+            {"coding": coding, "kbps": 1.5, "agreed": 180, "mean_change": 0.043}
+            for coding in codings
+        ],
+        "links": [
+            {"name": name, "link": {"up": 375e3, "down": 12.7e6, "delay": 0.05}, "rows": rows}
+            for name in ("LTE", "LTE-M")
+        ],
+    }  # fmt: skip
+
+
+def offload_curve():
+    modes = ("wav", "opus", "svd", "basis")
+
+    def figure(value, width=0.05):
+        return {"value": value, "interval": [value - width, value + width]}
+
+    def row(share):
+        mode = {
+            "ua": figure(0.65 + 0.06 * share), "to_server": figure(0.06 * share - 0.06),
+            "to_device": figure(0.06 * share, 0.01), "to_random": figure(0.02, 0.01),
+            "share": figure(share), "bytes": 500.0 * share,
+            "links": [{"mean_s": 0.01 + share, "p95_s": 0.02 + share, "joules": 0.1 * share}] * 3,
+        }  # fmt: skip
+        by_mode = dict.fromkeys(modes, mode)
+        return {"share": share, "random": 0.65 + 0.05 * share, "best": 0.75, "modes": by_mode}
+
+    def table(corpus):
+        own = {"ua": 0.65, "interval": [0.6, 0.7]}
+        return {
+            "corpus": corpus, "clips": 2990, "speakers": 55, "mean_s": 2.5, "device": own,
+            "servers": dict.fromkeys(modes, own | {"ua": 0.71}),
+            "rows": [{"target": share} | row(share) for share in (0.0, 0.5, 1.0)],
+            "chosen": row(0.4),
+        }  # fmt: skip
+
+    few = table("emodb")
+    few["device"] = {"ua": 0.8, "interval": None}
+    last = few["rows"][-1]
+    lost = {"to_device": {"value": -0.02, "interval": [-0.06, 0.03]}}
+    last["modes"] = dict.fromkeys(modes, last["modes"]["basis"] | lost)
+    return {
+        "protocol": "five folds over speakers", "folds": [3, 5], "seeds": 1, "mode": "basis",
+        "within": 0.01, "device_bytes": 30_200, "server_bytes": 440_000, "timed": 40,
+        "times": {
+            "device_s": 0.009,
+            "modes": {mode: {"coding_s": 0.011, "server_s": 0.007} for mode in modes},
+        },
+        "cpu_watts": 2.0,
+        "links": [{"name": name, "message_s": [0.1]} for name in ("Wi-Fi", "LTE", "LTE-M")],
+        "thresholds": [{"fold": "speakers-1", "share": 0.4, "threshold": 0.61}],
+        "tables": [table("crema_d"), few],
+    }  # fmt: skip
+
+
 @pytest.fixture
 def results():
     """All results, each with at least one row of each kind."""
@@ -1039,5 +1108,7 @@ def results():
         },
         "transmission": transmission(),
         "trust": robustness(),
+        "wire_cost": wire_cost(),
+        "offload_curve": offload_curve(),
     }  # fmt: skip
     return {name: MACHINE | result for name, result in found.items()} | {"models": models()}

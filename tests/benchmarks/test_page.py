@@ -176,6 +176,10 @@ def test_pictures_are_named_after_the_corpus(results):
         "results/families-emodb-shuffle.svg",
         "results/long-notes-bias.svg",
         "results/long-notes-eder.svg",
+        "results/offload-bytes.svg",
+        "results/offload-crema_d.svg",
+        "results/offload-delay.svg",
+        "results/offload-emodb.svg",
         "results/rate-ravdess-emodb.svg",
         "results/rate-shipped-emodb.svg",
         "results/speech-crossed-emodb.svg",
@@ -218,6 +222,55 @@ def test_fusion(results):
     assert "| svd 100 % | 51.0 (46.0 to 56.0) | -1.0 (-6.0 to +4.0) | 51.0" in page
     assert "is 17.1 % on CREMA-D (chance: 16.7 %)" in text
     assert "| AMSER | 1,234,567 | 89,000 |" in page
+
+
+def test_the_cost_of_an_answer(results):
+    page = site(results)["results/wire.md"]
+    assert "360 of 360 answers were those computed without a link" in page
+    answers, links = page.split("## LTE\n")
+    lte = links.split("## ")[0]
+    assert row_of(answers, "svd") == ["1.50", "180 of 200", "90.0", "4.3"]
+    assert "375 kbit/s up, 12.7 Mbit/s down, 50 ms each way." in lte
+    assert row_of(lte, "basis |") == [
+        "1,000", "1,200", "600", "100.0", "200", "250", "4.0", "0.300",
+    ]  # fmt: skip
+
+
+def test_when_to_ask_the_server(results):
+    files = site(results)
+    page = files["results/offload.md"]
+    assert row_of(page, "CREMA-D | 2,990")[1:3] == ["55", "65.0 (60.0 to 70.0)"]
+    assert "On EmoDB the server is not better than the device beyond the interval." in page
+    assert "On CREMA-D the server is" not in page
+    assert "is by fold 40.0 % (P 0.61)." in " ".join(page.split())
+    assert row_of(page, "CREMA-D | 40.0") == [
+        "40.0 (35.0 to 45.0)", "67.4 (62.4 to 72.4)", "-3.6 (-8.6 to +1.4)", "+2.4 (+1.4 to +3.4)",
+        "+2.0 (+1.0 to +3.0)", "200",
+    ]  # fmt: skip
+    crema = page.split("## CREMA-D\n")[1].split("## ")[0]
+    assert row_of(crema, "50.0 | 50.0")[1:4] == ["68.0 (63.0 to 73.0)", "67.5", "75.0"]
+    by_bytes = page.split("## Bytes\n")[1].split("## ")[0]
+    assert row_of(by_bytes, "100.0")[0] == "500; 71.0"
+    delay = page.split("## Delay and energy\n")[1]
+    assert row_of(delay, "0.0 |") == ["10; 20; 0"] * 6
+    assert row_of(delay, "50.0 |") == ["510; 520; 50"] * 6
+    for name in ("crema_d", "emodb", "bytes", "delay"):
+        ElementTree.fromstring(files[f"results/offload-{name}.svg"])
+
+
+def test_the_plot_of_accuracy_has_a_point_for_each_share(results):
+    svg = ElementTree.fromstring(site(results)["results/offload-crema_d.svg"])
+    dots = {
+        dot.findtext(f"{SVG}title"): float(dot.get("cx"))
+        for dot in svg.iter(f"{SVG}circle")
+        if dot.findtext(f"{SVG}title")
+    }
+    assert "when unsure, 50.0 % sent: 68.0 %" in dots
+    assert "at random, 100.0 % sent: 70.0 %" in dots
+    none, half, everything = (
+        dots[f"at best, {share} % sent: 75.0 %"] for share in ("0.0", "50.0", "100.0")
+    )
+    assert half - none == pytest.approx(everything - half, abs=0.2)
 
 
 def test_transmission(results):

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shaped_link import QUEUE_BYTES, Line, Link, LinkError, over
+from shaped_link import PORT, QUEUE_BYTES, SERVER, Line, Link, LinkError, over
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
 
@@ -90,6 +90,19 @@ def test_a_link_carries_tcp_whole_and_a_connection_waits_for_its_handshake():
     assert carried.dropped == 0
     # At least 40 bytes of headers in a packet of 1500; on a busy machine some are sent twice.
     assert len(content) * 1500 / 1460 < carried.bytes_up < len(content) * 2
+    # The answer, and acknowledgements of 40 to 60 bytes.
+    assert len(digest) + 40 < carried.bytes_down < len(content) / 10
+
+
+def test_every_library_on_the_device_sends_with_cubic():
+    def work(connect):
+        with socket.create_connection((SERVER, PORT)) as connection:
+            found = connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_CONGESTION, 16)
+            connection.shutdown(socket.SHUT_WR)
+            return found, len(connection.recv(100))
+
+    found, _ = carried_over(Link(up=8e6, down=8e6, delay=0.0), work)
+    assert found == (b"cubic".ljust(16, b"\0"), 32)
 
 
 def test_work_that_fails_is_told():

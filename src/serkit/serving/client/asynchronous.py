@@ -24,7 +24,7 @@ from serkit.serving.client.coding import (
     content_of,
     stream_coder,
 )
-from serkit.serving.client.device import Device
+from serkit.serving.client.device import Device, is_sure
 from serkit.serving.client.energy import radio_named
 from serkit.serving.client.failures import away, refusal
 from serkit.serving.client.options import options_of
@@ -228,8 +228,7 @@ class AsyncClient:
         first: Answer[Result] | None = None
         if self._when_unsure is not None:
             first = await self._of_device(on_device)
-            scores = overall(first.result).scores
-            if not scores or max(scores.values()) >= self._when_unsure:
+            if is_sure(overall(first.result).scores, self._when_unsure):
                 return first
         meter = Meter("server", self._radio)
         body, meter.cpu_s = await asyncio.to_thread(_timed, lambda: body_of(audio, chosen))
@@ -288,7 +287,7 @@ class AsyncClient:
 
         async def count(event: str, _: object) -> None:
             if event == "http11.send_request_headers.complete":
-                meter.bytes_sent += _head_bytes(request)
+                meter.bytes_sent += head_bytes(request)
             elif event == "http11.send_request_body.complete":
                 meter.bytes_sent += len(body)
 
@@ -332,7 +331,7 @@ async def _read(response: httpx.Response) -> bytes:
     return b"".join(parts)
 
 
-def _head_bytes(request: httpx.Request) -> int:
+def head_bytes(request: httpx.Request) -> int:
     """Size of the head of an HTTP/1.1 request."""
     line = len(f"{request.method} ") + len(request.url.raw_path) + len(" HTTP/1.1\r\n")
     return line + sum(len(name) + len(value) + 4 for name, value in request.headers.raw) + 2

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import cache
 
 from serkit.audio import Source
@@ -29,6 +30,17 @@ class Device:
     def model_of(self, *, packets: bool) -> Recognizer:
         """The model for packets or for sound."""
         return self._model or _shipped("tiny-mel" if packets else "tiny")
+
+
+def is_sure(scores: Mapping[str, float], when_unsure: float) -> bool:
+    """Whether the answer of the device stands, so that the server is not asked.
+
+    Args:
+        scores: Probability of each emotion on the device; empty for digital silence, of which a
+            server could not tell more.
+        when_unsure: Least probability of the best one.
+    """
+    return not scores or max(scores.values()) >= when_unsure
 
 
 @cache
