@@ -1,7 +1,7 @@
 """Load on a server of serkit, from a process of its own; prints what it saw as JSON.
 
 python benchmarks/load_generator.py streams PORT N PLAN.json
-python benchmarks/load_generator.py posts PORT N SECONDS RECORDING [PATH]
+python benchmarks/load_generator.py posts PORT N SECONDS RECORDING [PAUSE_S]
 """
 
 from __future__ import annotations
@@ -82,11 +82,12 @@ async def streams(port: int, n: int, plan: dict[str, Any]) -> dict[str, Any]:
     return seen
 
 
-async def posts(port: int, n: int, seconds: float, recording: bytes, path: str) -> dict[str, Any]:
-    """Several clients, each of which asks again as soon as it has an answer."""
-    request = (
-        f"POST {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: {len(recording)}\r\n\r\n"
-    ).encode() + recording
+async def posts(
+    port: int, n: int, seconds: float, recording: bytes, pause_s: float
+) -> dict[str, Any]:
+    """Several clients, each of which asks again after a pause."""
+    head = "POST /v1/recognize HTTP/1.1\r\nHost: 127.0.0.1\r\n"
+    request = f"{head}Content-Length: {len(recording)}\r\n\r\n".encode() + recording
     latencies: list[float] = []
     codes: Counter[str] = Counter()
     unclean = 0
@@ -118,8 +119,8 @@ async def posts(port: int, n: int, seconds: float, recording: bytes, path: str) 
             if "connection: close" in head:
                 writer.close()
                 reader, writer = await asyncio.open_connection("127.0.0.1", port)
-            if code != "200":
-                await asyncio.sleep(0.01)
+            if pause_s or code != "200":
+                await asyncio.sleep(pause_s or 0.01)
         writer.close()
 
     await asyncio.gather(*(client() for _ in range(n)))
@@ -139,8 +140,8 @@ def main() -> None:
         found = asyncio.run(streams(port, n, json.loads(Path(sys.argv[4]).read_text())))
     else:
         seconds, recording = float(sys.argv[4]), Path(sys.argv[5]).read_bytes()
-        path = sys.argv[6] if len(sys.argv) > 6 else "/v1/recognize"
-        found = asyncio.run(posts(port, n, seconds, recording, path))
+        pause_s = float(sys.argv[6]) if len(sys.argv) > 6 else 0.0
+        found = asyncio.run(posts(port, n, seconds, recording, pause_s))
     json.dump(found | {"cpu_s": time.process_time()}, sys.stdout)
 
 

@@ -40,8 +40,8 @@ class Served:
     @property
     def processes(self) -> list[int]:
         """The server and its decoding processes."""
-        children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children")
-        return [self.process.pid, *map(int, children.read_text().split())]
+        threads = Path(f"/proc/{self.process.pid}/task").glob("*/children")
+        return [self.process.pid, *(int(one) for of in threads for one in of.read_text().split())]
 
     @property
     def cpu_s(self) -> float:

@@ -29,8 +29,6 @@ os.environ["OMP_NUM_THREADS"] = "1"
 
 import numpy as np
 import soundfile
-from load_generator import PACKET_S
-from served import Served, served
 
 import serkit
 from serkit.audio import SAMPLE_RATE
@@ -38,6 +36,8 @@ from serkit.codec import Encoder
 from serkit.runtime import TimelineSettings
 
 from harness import machine, versions, write_result
+from load_generator import PACKET_S
+from served import Served, served
 
 NOTE = Path(__file__).parents[1] / "examples" / "note.ogg"
 HOP_S = 2.0

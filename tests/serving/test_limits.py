@@ -262,11 +262,14 @@ def test_connections_beyond_the_limit_are_told_so():
         assert server.http.get("/healthz").status_code == 200
 
 
-def test_a_half_closed_connection_is_answered(running):
+@pytest.mark.parametrize("rest", [0, 1])
+def test_a_half_closed_connection_is_answered(running, rest):
+    """If the request was complete."""
     with connect(running) as sock:
-        head = f"POST /v1/recognize HTTP/1.1\r\nHost: x\r\nContent-Length: {len(PLAIN)}\r\n"
+        head = f"POST /v1/recognize HTTP/1.1\r\nHost: x\r\nContent-Length: {len(PLAIN) + rest}\r\n"
         sock.sendall(head.encode() + b"Connection: close\r\n\r\n" + PLAIN)
-        assert b"200 OK" in read_all(sock)
+        sock.shutdown(socket.SHUT_WR)
+        assert (b"200 OK" in read_all(sock)) == (rest == 0)
 
 
 @pytest.fixture

@@ -56,6 +56,11 @@ def limited(most: int, header_timeout_s: float, on_full: Any) -> type[asyncio.Pr
             if not self.refused:
                 super().data_received(data)
 
+        def eof_received(self) -> bool:  # type: ignore[override]  # as asyncio has it
+            """Whether to keep our half open: a client may close its own after its request."""
+            asked = self.cycle is not None and not self.cycle.more_body
+            return asked and not self.cycle.response_complete and self.scheme == "http"
+
         def on_message_begin(self) -> None:
             super().on_message_begin()
             if self._waiting is None:
