@@ -2,8 +2,8 @@
 
 Only names are replaced: `/data/NAME` by a small tree of real clips and lines, a shipped recipe by a
 file of the same with few epochs and one protocol, and `bert-tiny`, which is on the hub, by a folder
-with a toy of it. A line added to the README is run from then on; one
-of another program than those known here fails.
+with a toy of it; and the port of the server by a free one. A line added to the README is run from
+then on; one of another program than those known here fails.
 """
 
 import ast
@@ -24,6 +24,8 @@ import yaml
 
 from serkit.audio import SAMPLE_RATE, read
 from serkit.training import load_recipe, shipped_recipes
+
+from serving_faults import free_port
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text("utf-8")
@@ -91,6 +93,7 @@ def desk(tree, tmp_path_factory):
     environment = os.environ | {"PATH": f"{desk / 'bin'}{os.pathsep}{os.environ['PATH']}"}
     environment.pop("SERKIT_CORPORA", None)
     environment["COLUMNS"] = "100"
+    environment["SERKIT_SERVE_PORT"] = str(free_port())
     return desk, environment
 
 
@@ -121,10 +124,10 @@ def quick(name, folder):
 
 @pytest.mark.corpora
 @pytest.mark.parametrize(("command", "output"), COMMANDS, ids=[c for c, _ in COMMANDS])
-def test_every_command_works_as_typed(desk, tree, bert, command, output):
+def test_every_command_works_as_typed(desk, tree, bert, in_background, command, output):
     """In the order of the page, as later ones need what earlier ones wrote."""
     folder, environment = desk
-    typed = as_here(command, tree, bert)
+    typed = as_here(command, tree, bert).replace("8757", environment["SERKIT_SERVE_PORT"])
     program, *arguments = shlex.split(typed, comments=True)
     if program == "export":
         name, _, value = arguments[0].partition("=")
@@ -134,6 +137,9 @@ def test_every_command_works_as_typed(desk, tree, bert, command, output):
         subprocess.run(["make", "-n", *arguments], cwd=ROOT, check=True, capture_output=True)
         return
     assert program == "serkit", "a program that this test does not know"
+    if arguments[-1] == "&":
+        in_background(typed, folder, environment)
+        return
     done = subprocess.run(
         ["bash", "-c", typed], cwd=folder, env=environment, capture_output=True, text=True,
         check=False,
@@ -142,6 +148,22 @@ def test_every_command_works_as_typed(desk, tree, bert, command, output):
     assert "Traceback" not in done.stderr
     if output.strip():
         assert _lines(done.stdout) == _lines(output)
+
+
+@pytest.fixture(scope="module")
+def in_background():
+    """Starts a server; it ends with the tests of this file."""
+    with contextlib.ExitStack() as running:
+
+        def start(typed, folder, environment):
+            process = running.enter_context(
+                subprocess.Popen(
+                    shlex.split(typed)[:-1], cwd=folder, env=environment, stderr=subprocess.DEVNULL
+                )
+            )
+            running.callback(process.terminate)
+
+        yield start
 
 
 def _lines(text):
