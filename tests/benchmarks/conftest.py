@@ -913,6 +913,38 @@ def offload_curve():
     }  # fmt: skip
 
 
+def server_load():
+    """A result of benchmarks/server_load.py."""
+
+    def streams(n, p99_ms, errors=0):
+        return {
+            "n": n, "complete": n - errors, "wrong": 0, "errors": errors,
+            "cpu_s_per_stream_s": 0.004, "generator_cpu_share": 0.1, "memory_mb": 200.0,
+            "answers": 5 * n, "p50_ms": p99_ms / 3, "p99_ms": p99_ms, "window_answers": 20 * n,
+            "window_p50_ms": 8.0, "window_p99_ms": p99_ms,
+        }  # fmt: skip
+
+    def posts(per_s, **codes):
+        return {
+            "per_s": per_s, "codes": codes or {"200": 1000}, "unclean": 0,
+            "different_answers": 1, "cpu_s_per_request": 0.005, "p50_ms": 50.0, "p99_ms": 90.0,
+        }  # fmt: skip
+
+    return {
+        "packet_s": 0.32, "hop_s": 2.0, "stream_s": 49.0, "recording_s": 3.0, "clients": 16,
+        "streams": [streams(200, 50.0), streams(300, 250.0), streams(400, 700.0, errors=2)],
+        "posts": [
+            {"recording": name, "bytes": size, "batched": posts(240.0), "single": posts(200.0),
+             "ratio": 1.2}
+            for name, size in (("wav", 96_044), ("basis", 511))
+        ],
+        "overload": {
+            "limit": 16, "before": posts(200.0),
+            "during": posts(150.0, **{"200": 500, "429": 3000}), "after": posts(201.0),
+        },
+    }  # fmt: skip
+
+
 @pytest.fixture
 def results():
     """All results, each with at least one row of each kind."""
@@ -1108,6 +1140,35 @@ def results():
         },
         "transmission": transmission(),
         "trust": robustness(),
+        "server_load": server_load(),
+        "server_soak": {
+            "minutes": 20.0,
+            "cpu_share": 0.5,
+            "seen": {
+                "streams": {"streams": 800, "complete": 799, "wrong": 0, "errors": 1},
+                "posts": {"200": 40_000, "429": 3},
+                "damaged": {"422": 10_000},
+            },
+            "first_mb": 250.0, "last_mb": 251.5, "least_mb": 249.0, "most_mb": 252.0,
+            "mb_per_hour": -0.5,
+        },
+        "server_faults": {
+            "rows": [
+                {
+                    "fault": "idle connections",
+                    "seen": {"connections": 10_000, "told_503": 8976},
+                    "others": {"codes": {"503": 1, "200": 57}, "different_answers": 1,
+                               "slowest_s": 0.33},
+                    "afterwards": 200,
+                },
+                {"fault": "dying recogniser", "seen": {"kills": 3, "slowest_return_s": 2.63},
+                 "others": {"codes": {"200": 99}, "different_answers": 1, "slowest_s": 1.24},
+                 "afterwards": 200},
+                {"fault": "killed servers",
+                 "seen": {"kills": 6, "clients": 8, "attempts": 318,
+                          "outcomes": {"all events once": 48}}},
+            ]
+        },
         "wire_cost": wire_cost(),
         "offload_curve": offload_curve(),
     }  # fmt: skip
