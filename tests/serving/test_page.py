@@ -2,6 +2,7 @@
 
 import base64
 import contextlib
+import json
 import re
 from pathlib import Path
 
@@ -199,3 +200,33 @@ def test_the_policy(running):
         assert answer.status_code == 200
         assert "default-src 'none'" in policy and "unsafe" not in policy
         assert answer.headers["x-content-type-options"] == "nosniff"
+
+
+def test_the_description_of_the_interface(chromium, running):
+    described = running.http.get("/openapi.json").json()
+    context = chromium.new_context(viewport={"width": 390, "height": 800})
+    page = context.new_page()
+    wrong = []
+    page.on("console", lambda line: wrong.append(line.text))
+    page.on("request", lambda one: wrong.append(one.url) if running.url not in one.url else None)
+    page.goto(f"{running.url}/docs")
+    operations = [
+        (f"{method.upper()} {path}", operation)
+        for path, methods in described["paths"].items()
+        for method, operation in methods.items()
+    ]
+    assert page.locator("h2").all_text_contents() == [name for name, _ in operations]
+    for number, (_, operation) in enumerate(operations):
+        section = page.locator("section").nth(number)
+        names = [one["name"] for one in operation.get("parameters", [])]
+        assert section.locator("dt code").all_text_contents() == names
+        examples = [
+            content["example"]
+            for response in operation["responses"].values()
+            for kind, content in response.get("content", {}).items()
+            if kind == "application/json" and "example" in content
+        ]
+        assert [json.loads(t) for t in section.locator("pre").all_text_contents()] == examples
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    context.close()
+    assert wrong == []

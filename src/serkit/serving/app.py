@@ -209,7 +209,7 @@ def create_app(
         summary="Speech emotion recognition: recordings and streams in, emotion out.",
         version=__version__,
         lifespan=lifespan,
-        docs_url=None,  # they load scripts from elsewhere
+        docs_url=None,  # loads scripts from elsewhere; the room `page` has its own
         redoc_url=None,
         openapi_tags=[
             {"name": "recordings", "description": "A recording in, an answer out."},

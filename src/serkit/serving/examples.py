@@ -7,7 +7,7 @@ from typing import Any
 from serkit.serving.refusals import error_object
 
 _SCORES = {"angry": 0.005, "happy": 0.027, "neutral": 0.95, "sad": 0.018}
-_AFFECT = {"arousal": -0.12, "valence": 0.04, "dominance": None, "affect": "model"}
+_AFFECT = {"arousal": -0.12, "valence": 0.04, "dominance": None, "affect": "learned"}
 _OVERALL: dict[str, Any] = {"label": "neutral", "scores": _SCORES, **_AFFECT, "warnings": []}
 
 

@@ -1,4 +1,4 @@
-"""The page at `/`: record or choose a file, and see emotion over time.
+"""The page at `/`: record or choose a file, and see emotion over time; and that at `/docs`.
 
 Its files lie beside this module; nothing is loaded from elsewhere, and nothing is inline.
 """
@@ -7,7 +7,9 @@ from __future__ import annotations
 
 from importlib.resources import files
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Request, Response
+
+from serkit.serving.page.reference import reference_page
 
 router = APIRouter(include_in_schema=False)
 
@@ -36,3 +38,10 @@ def _serve(path: str, name: str) -> None:
 _serve("/", "index.html")
 for _name in ("page.css", "page.js", "recorder.js", "timeline.js", "stream.js"):
     _serve(f"/{_name}", _name)
+
+
+@router.get("/docs", response_class=Response)
+async def reference(request: Request) -> Response:
+    """The description of the HTTP interface."""
+    page = reference_page(request.app.openapi())
+    return Response(page, media_type="text/html", headers=_HEADERS)
