@@ -218,6 +218,7 @@ class Tracker:
         for cell in self._smoother.finish():
             self._add(cell)
         self._emit(self._builder.finish())
+        self._held.drop(end)  # a server keeps ended streams for a time
         return self._drained()
 
     def overall(self, cautions: tuple[Caution, ...] = ()) -> Prediction:
