@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 
 from serkit.codec.packets import Packet
 from serkit.errors import PacketError, SerkitError
-from serkit.features import LogMelRecipe
 from serkit.runtime import Backend, Recognizer, load_backend
 from serkit.runtime.numpy_backend import NumpyBackend
 from serkit.serving.batching import BatchedClassifier, Batcher
@@ -142,8 +141,3 @@ def load_models(settings: Settings) -> dict[str, Backend]:
 def is_small(backend: Backend) -> bool:
     """Whether a model runs in Python and NumPy, which would hold the interpreter lock."""
     return isinstance(backend, NumpyBackend)
-
-
-def takes_log_mel(model: Recognizer) -> bool:
-    """Whether a model can answer to packets."""
-    return isinstance(model.card.input, LogMelRecipe)

@@ -20,7 +20,7 @@ from serkit.serving.decoding import Decoders, LiveDecoder
 from serkit.serving.fusing import MAX_S, Fusion
 from serkit.serving.limits import Deadline
 from serkit.serving.metrics import Metrics
-from serkit.serving.models import Models, is_small, load_models, takes_log_mel
+from serkit.serving.models import Models, is_small, load_models
 from serkit.serving.question import Question
 from serkit.serving.recordings import content_of, duration_s, log_mel_of
 from serkit.serving.refusals import RefusedError
@@ -103,7 +103,7 @@ class Pipeline:
         models = [
             _model_object(
                 model.card,
-                "log_mel" if takes_log_mel(model) else "sound",
+                "log_mel" if model.card.takes_log_mel else "sound",
                 model.backend.digest,
                 window_s=model.card.window_s,
             )
@@ -249,9 +249,9 @@ class Pipeline:
                 )
             ranked = [self.models[name]]
         else:
-            ranked = sorted(self.models.values(), key=lambda one: packets != takes_log_mel(one))
+            ranked = sorted(self.models.values(), key=lambda one: packets != one.card.takes_log_mel)
         model = ranked[0]
-        if packets and not takes_log_mel(model):
+        if packets and not model.card.takes_log_mel:
             raise RefusedError(
                 422,
                 "model",
