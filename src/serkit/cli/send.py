@@ -49,7 +49,7 @@ def send(
     ] = True,
     token_file: Annotated[
         Path | None,
-        typer.Option(metavar="F", help=f"Token of the server; or set {_TOKEN}."),
+        typer.Option(metavar="F", help=f"File with the token of the server; or set {_TOKEN}."),
     ] = None,
     plain_token: Annotated[
         bool, typer.Option("--plain-token", help="Send the token over http to another machine.")
@@ -58,10 +58,11 @@ def send(
         str | None, typer.Option("--model", "-m", metavar="M", help="Model of the server.")
     ] = None,
     radio: Annotated[
-        str, typer.Option(metavar="R", help="For the modelled energy: wifi, lte or lte-m.")
+        str, typer.Option(metavar="R", help="Radio of the modelled energy: wifi, lte or lte-m.")
     ] = "lte",
     timeout_s: Annotated[
-        float, typer.Option("--timeout", metavar="S", help="For an answer, in seconds.")
+        float,
+        typer.Option("--timeout", metavar="S", help="Longest wait for an answer, in seconds."),
     ] = 30.0,
     speed: Annotated[
         float, typer.Option(min=0.0, help="--stream: 1 is real time, 0 as fast as possible.")
