@@ -174,12 +174,10 @@ def _show(event: StreamEvent, as_json: bool) -> None:
 
 
 def _object(answer: Answer[Prediction]) -> dict[str, Any]:
-    from serkit.runtime.timeline_text import overall_object
+    from serkit.runtime.timeline_text import prediction_object
 
     return {
-        **overall_object(answer.result),
-        "duration_s": round(answer.result.duration_s, 6),
-        "model": answer.result.model,
+        **prediction_object(answer.result),
         "modalities": list(answer.modalities),
         "text": answer.text,
         "language": answer.language,

@@ -14,7 +14,7 @@ from serkit.errors import AudioError, SerkitError
 from serkit.runtime import LiveStream, Prediction, Recognizer
 from serkit.runtime.card import ModelCard
 from serkit.runtime.decoded import DecodedPackets, DecodedSound
-from serkit.runtime.timeline_text import overall_object, timeline_object
+from serkit.runtime.timeline_text import prediction_object, timeline_object
 from serkit.serving.chunks import ChunkQueue
 from serkit.serving.decoding import Decoders, LiveDecoder
 from serkit.serving.fusing import MAX_S, Fusion
@@ -330,10 +330,5 @@ def _model_object(
 
 
 def _answer(prediction: Prediction, modalities: Sequence[str] = ("acoustic",)) -> dict[str, Any]:
-    """A prediction as JSON values."""
-    return {
-        **overall_object(prediction),
-        "duration_s": round(prediction.duration_s, 6),
-        "model": prediction.model,
-        "modalities": list(modalities),
-    }
+    """A prediction and what it was made from, as JSON values."""
+    return prediction_object(prediction) | {"modalities": list(modalities)}
