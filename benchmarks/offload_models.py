@@ -83,7 +83,7 @@ class Models:
     def load(cls, folder: Path) -> Models:
         """Read both files."""
         device = serkit.load(str(folder / "device.safetensors"))
-        return cls(device, FusionModel.load(folder / "server.onnx"))
+        return cls(device, FusionModel.load(folder / "server.onnx", threads=1))
 
     def on_device(self, samples: Array) -> dict[str, float]:
         """Scores of the device; empty for digital silence."""

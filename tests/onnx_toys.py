@@ -5,7 +5,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from serkit.container import METADATA_KEY
 from serkit.runtime import ModelCard, Waveform
-from serkit.runtime.onnx_backend import GraphDescription, description_of
+from serkit.runtime.onnx_model import GraphDescription, description_of
 
 LABELS = ("quiet", "loud", "third")
 # Logits and dimensions per unit of the mean magnitude.

@@ -67,6 +67,17 @@ def test_live_packets_between_the_timed_ones_are_compact():
     assert not any(read_packet(packet).compact for packet in split(encode_basis(VOICE, 5)))
 
 
+def test_without_compact_packets_only_the_header_differs():
+    encoder = Encoder(5, compact=False)
+    packets = encoder.push(VOICE) + encoder.flush()
+    assert {packet[0] for packet in packets} == {0xA6}  # version 1, mode basis
+    payloads = [read_packet(packet).payload for packet in packets]
+    assert payloads == [read_packet(packet).payload for packet in PACKETS]
+    n_compact = len(packets) - 2
+    assert sum(map(len, packets)) == sum(map(len, PACKETS)) + 3 * n_compact
+    np.testing.assert_array_equal(decoded(packets)[0], decoded(PACKETS)[0])
+
+
 def test_values_far_below_the_peak_so_far_are_not_sent():
     """The sender clamps, too: after a loud beginning silence is a flat block."""
     sound = np.concatenate((VOICE[:16_000], np.zeros(16_000, np.float32)))

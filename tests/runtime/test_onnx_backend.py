@@ -22,11 +22,12 @@ from serkit.runtime import (
     TrainingCorpus,
     load_network,
     onnx_backend,
+    onnx_model,
 )
 from serkit.runtime.card_description import check_card, describe_card
 from serkit.runtime.card_text import card_as_text
-from serkit.runtime.onnx_backend import GraphDescription, description_of
 from serkit.runtime.onnx_file import digest_of_graph, looks_like_onnx, metadata_of
+from serkit.runtime.onnx_model import GraphDescription, description_of
 from serkit.runtime.profile import Profile
 
 RATE = 16_000
@@ -347,13 +348,13 @@ def test_a_damaged_file_is_refused(file):
 
 def test_a_file_too_large_for_the_memory_is_not_read(file, monkeypatch):
     size = file.stat().st_size
-    monkeypatch.setattr(onnx_backend, "_LARGE", size)
-    monkeypatch.setattr(onnx_backend, "available_bytes", lambda: 3 * size - 1)
-    monkeypatch.setattr(onnx_backend, "read_bounded", None)
+    monkeypatch.setattr(onnx_model, "_LARGE", size)
+    monkeypatch.setattr(onnx_model, "available_bytes", lambda: 3 * size - 1)
+    monkeypatch.setattr(onnx_model, "read_bounded", None)
     with pytest.raises(ModelError, match=r"of memory to load, and .* MB are available; end other"):
         OnnxBackend.load(file)
-    monkeypatch.setattr(onnx_backend, "available_bytes", lambda: None)
-    monkeypatch.setattr(onnx_backend, "MAX_FILE_BYTES", size - 1)
+    monkeypatch.setattr(onnx_model, "available_bytes", lambda: None)
+    monkeypatch.setattr(onnx_model, "MAX_FILE_BYTES", size - 1)
     with pytest.raises(ModelError, match=r"level.onnx: is larger than .* bytes"):
         OnnxBackend.load(file)
 

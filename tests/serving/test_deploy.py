@@ -52,10 +52,12 @@ def test_the_last_user_of_the_image_is_not_root():
     assert int(user) > 0
 
 
-def test_the_command_of_the_image_is_valid():
-    program, *arguments = instruction("ENTRYPOINT") + instruction("CMD")
-    assert program == "serkit"
-    done = in_process(*arguments, "--print-config")
+@pytest.mark.parametrize("arguments", [(), ("--port", "8757", "--set", "batch_max=8")])
+def test_the_command_of_the_image_is_valid_with_and_without_arguments(arguments):
+    """Arguments of `docker run` replace a CMD, so the tokens must not depend on it."""
+    program, *command = instruction("ENTRYPOINT")
+    assert program == "serkit" and not re.search("^CMD", DOCKERFILE, re.MULTILINE)
+    done = in_process(*command, *arguments, "--print-config")
     assert done.returncode == 0, done.stderr
     settings = json.loads(done.stdout)
     assert (settings["host"], settings["tokens"]) == ("0.0.0.0", "/run/secrets/tokens")

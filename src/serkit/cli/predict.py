@@ -157,16 +157,9 @@ def _print_json(answers: list[Answer], labels: list[str]) -> None:
 def _json_object(file: str, answer: Prediction | Exception) -> dict[str, Any]:
     if isinstance(answer, Exception):
         return {"file": file, "error": str(answer)}
-    values = {
-        "file": file,
-        "label": answer.label,
-        "scores": {name: round(p, 6) for name, p in answer.scores.items()},
-        **answer.affect.to_dict(),
-        "duration_s": round(answer.duration_s, 6),
-        "model": answer.model,
-        "warnings": [{"code": w.code, "message": w.message} for w in answer.warnings],
-    }
-    return values if answer.reason is None else {**values, "reason": answer.reason}
+    from serkit.runtime.timeline_text import prediction_object
+
+    return {"file": file, **prediction_object(answer)}
 
 
 def _print_csv(answers: list[Answer], labels: list[str]) -> None:

@@ -49,7 +49,7 @@ def send(
     ] = True,
     token_file: Annotated[
         Path | None,
-        typer.Option(metavar="F", help=f"Token of the server; or set {_TOKEN}."),
+        typer.Option(metavar="F", help=f"File with the token of the server; or set {_TOKEN}."),
     ] = None,
     plain_token: Annotated[
         bool, typer.Option("--plain-token", help="Send the token over http to another machine.")
@@ -58,10 +58,11 @@ def send(
         str | None, typer.Option("--model", "-m", metavar="M", help="Model of the server.")
     ] = None,
     radio: Annotated[
-        str, typer.Option(metavar="R", help="For the modelled energy: wifi, lte or lte-m.")
+        str, typer.Option(metavar="R", help="Radio of the modelled energy: wifi, lte or lte-m.")
     ] = "lte",
     timeout_s: Annotated[
-        float, typer.Option("--timeout", metavar="S", help="For an answer, in seconds.")
+        float,
+        typer.Option("--timeout", metavar="S", help="Longest wait for an answer, in seconds."),
     ] = 30.0,
     speed: Annotated[
         float, typer.Option(min=0.0, help="--stream: 1 is real time, 0 as fast as possible.")
@@ -173,12 +174,10 @@ def _show(event: StreamEvent, as_json: bool) -> None:
 
 
 def _object(answer: Answer[Prediction]) -> dict[str, Any]:
-    from serkit.runtime.timeline_text import overall_object
+    from serkit.runtime.timeline_text import prediction_object
 
     return {
-        **overall_object(answer.result),
-        "duration_s": round(answer.result.duration_s, 6),
-        "model": answer.result.model,
+        **prediction_object(answer.result),
         "modalities": list(answer.modalities),
         "text": answer.text,
         "language": answer.language,

@@ -12,7 +12,8 @@ from serkit.errors import MissingExtraError
 
 def serve(
     host: Annotated[
-        str | None, typer.Option(metavar="ADDRESS", help="Address; default: 127.0.0.1.")
+        str | None,
+        typer.Option(metavar="ADDRESS", help="Address to listen on; default: 127.0.0.1."),
     ] = None,
     port: Annotated[
         int | None, typer.Option(metavar="N", help="Port, 0 for any; default: 8757.")
@@ -23,30 +24,35 @@ def serve(
     ] = None,
     asr: Annotated[
         str | None,
-        typer.Option(metavar="NAME", help="Speech recogniser, see docs/asr.md; default: none."),
+        typer.Option(
+            metavar="NAME",
+            help="none, pocketsphinx, faster-whisper=MODEL or transformers=MODEL; default: none.",
+        ),
     ] = None,
     fusion: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Model of speech and text.")
+        Path | None, typer.Option(metavar="FILE", help="Model of speech and text (ONNX).")
     ] = None,
     encoder: Annotated[
         Path | None, typer.Option(metavar="FOLDER", help="Text encoder of --fusion.")
     ] = None,
     tokens: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Bearer tokens, one per line.")
+        Path | None, typer.Option(metavar="FILE", help="File of bearer tokens, one per line.")
     ] = None,
     tls_certificate: Annotated[
         Path | None, typer.Option(metavar="PEM", help="Certificate chain.")
     ] = None,
     tls_key: Annotated[Path | None, typer.Option(metavar="PEM", help="Private key.")] = None,
     config: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Settings in YAML or TOML.")
+        Path | None, typer.Option(metavar="FILE", help="File of settings, YAML or TOML.")
     ] = None,
     setting: Annotated[
         list[str] | None,
-        typer.Option("--set", metavar="NAME=VALUE", help="Any other setting; repeatable."),
+        typer.Option(
+            "--set", metavar="NAME=VALUE", help="Any setting of --print-config; repeatable."
+        ),
     ] = None,
     print_config: Annotated[
-        bool, typer.Option("--print-config", help="Print the settings and end.")
+        bool, typer.Option("--print-config", help="Print all settings as a file for --config.")
     ] = False,
 ) -> None:
     """Serve recordings and streams over HTTP and WebSocket.

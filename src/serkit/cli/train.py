@@ -13,7 +13,8 @@ from serkit.cli.packing import Bits
 from serkit.cli.progress import tracker
 from serkit.cli.streams import complain, say
 from serkit.cli.train_fusion import train_fusion
-from serkit.cli.train_speech import EpochBar, log_line, train_speech
+from serkit.cli.train_speech import train_speech
+from serkit.cli.training import EpochBar, log_line
 from serkit.errors import CorpusError, RecipeError
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from serkit.cli.progress import tracker
 from serkit.cli.streams import complain, say
-from serkit.cli.train_speech import EpochBar, log_line
+from serkit.cli.training import EpochBar, log_line, utterances_of
 
 if TYPE_CHECKING:
     from serkit.training import Epoch
@@ -36,36 +36,19 @@ def train_fusion(
     """Train a network, evaluate its recipe, and write an ONNX model; see `serkit.cli.train`."""
     from serkit.compression.classifier_export import save_classifier
     from serkit.compression.fusion_export import check_fusion_precision, export_fusion
-    from serkit.corpora import load
-    from serkit.evaluation import (
-        accept,
-        check_acceptance,
-        fit_acceptance,
-        fit_final_fusion,
-        under_licence,
-    )
+    from serkit.evaluation import accept, check_acceptance, fit_final_fusion
     from serkit.files import write_atomically
     from serkit.runtime import TextEncoder
     from serkit.training import FeatureCache
     from serkit.training.fusion import make_fusion_data
-    from serkit.training.speech import load_recordings
 
     check_fusion_precision(precision)
     texts = TextEncoder.load(encoder, threads=jobs) if encoder is not None else None
     plan = plan.bound_to(texts)
-    if anchors:
-        names = {u.corpus for spec in anchors for u in load(spec).utterances}
-        plan = plan.model_copy(update={"anchors": tuple(sorted(names))})
-    if not figures:
-        plan = plan.model_copy(update={"acceptance": ()})
-    corpora, utterances = load_recordings(plan, specs, anchors)
-    if licence is not None:
-        corpora = under_licence(corpora, licence, commercial_use=commercial_use)
-    if specs or anchors:
-        plan, notes = fit_acceptance(plan, utterances)
-        for note in notes:
-            complain(note)
-    check_acceptance(plan, utterances)
+    plan, corpora, utterances = utterances_of(
+        plan, specs, anchors, figures=figures, licence=licence,
+        commercial_use=commercial_use,
+    )  # fmt: skip
     data = make_fusion_data(
         plan, utterances, jobs=jobs, cache=FeatureCache.default() if cache else None,
         track=tracker("Coding log-mel"), max_clip_s=max_clip_s, encoder=texts,

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Sequence
-from dataclasses import asdict
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,6 +10,7 @@ from typing import TYPE_CHECKING
 from serkit.cli.packing import packing
 from serkit.cli.progress import tracker
 from serkit.cli.streams import complain, say
+from serkit.cli.training import EpochBar, log_line, utterances_of
 
 if TYPE_CHECKING:
     from serkit.training import Epoch
@@ -43,22 +42,14 @@ def train_speech(
     """Train a network, evaluate its recipe, and write an ONNX model; see `serkit.cli.train`."""
     from serkit.compression.classifier_export import save_classifier
     from serkit.compression.speech_export import check_precision, export_speech
-    from serkit.corpora import load
     from serkit.errors import RecipeError
-    from serkit.evaluation import (
-        accept,
-        check_acceptance,
-        fit_acceptance,
-        fit_final_speech,
-        under_licence,
-    )
+    from serkit.evaluation import accept, check_acceptance, fit_final_speech
     from serkit.files import write_atomically
     from serkit.runtime import load as load_model
     from serkit.training import FeatureCache
     from serkit.training.speech import (
         Teacher,
         learn_speech,
-        load_recordings,
         make_recordings,
         unlabelled_utterances,
     )
@@ -75,19 +66,10 @@ def train_speech(
     )
     processes = Processes()
     jobs = jobs if processes.count == 1 else 1
-    if anchors:
-        names = {u.corpus for spec in anchors for u in load(spec).utterances}
-        plan = plan.model_copy(update={"anchors": tuple(sorted(names))})
-    if not figures or teaches is not None:
-        plan = plan.model_copy(update={"acceptance": ()})
-    corpora, utterances = load_recordings(plan, specs, anchors)
-    if licence is not None:
-        corpora = under_licence(corpora, licence, commercial_use=commercial_use)
-    if specs or anchors:
-        plan, notes = fit_acceptance(plan, utterances)
-        for note in notes:
-            complain(note)
-    check_acceptance(plan, utterances)
+    plan, corpora, utterances = utterances_of(
+        plan, specs, anchors, figures=figures and teaches is None, licence=licence,
+        commercial_use=commercial_use,
+    )  # fmt: skip
     make = partial(
         make_recordings,
         plan,
@@ -144,33 +126,3 @@ def train_speech(
         f"{out}: {size} bytes, {exported.description.n_parameters} parameters, {precision}, "
         f"{len(data)} recordings; largest difference to torch {exported.difference:.2g}"
     )
-
-
-def log_line(epoch: Epoch) -> str:
-    """A line of the training log, as JSON."""
-    return json.dumps(asdict(epoch)) + "\n"
-
-
-class EpochBar:
-    """A progress bar over epochs on a terminal; early stopping may end it before it is full."""
-
-    def __init__(self, total: int, keep: Callable[[Epoch], None]) -> None:
-        from rich.console import Console
-        from rich.progress import Progress
-
-        console = Console(stderr=True)
-        self._keep = keep
-        self._bar = Progress(console=console, transient=True, disable=not console.is_terminal)
-        self._task = self._bar.add_task("Training", total=total)
-
-    def __enter__(self) -> Callable[[Epoch], None]:
-        self._bar.start()
-        return self._on_epoch
-
-    def __exit__(self, *_: object) -> None:
-        self._bar.stop()
-
-    def _on_epoch(self, epoch: Epoch) -> None:
-        self._keep(epoch)
-        description = f"Training (validation UA {epoch.validation_ua:.3f})"
-        self._bar.update(self._task, completed=epoch.number, description=description)

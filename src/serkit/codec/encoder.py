@@ -86,6 +86,7 @@ class Packetiser:
         quality: As for `Encoder`.
         kbps: As for `Encoder`.
         basis: As for `Encoder`.
+        compact: As for `Encoder`.
 
     Raises:
         PacketError: The quality or the rate is out of range, or both are given.
@@ -97,6 +98,7 @@ class Packetiser:
         *,
         kbps: float | None = None,
         basis: Basis | None = None,
+        compact: bool = True,
     ) -> None:
         if quality is not None and kbps is not None:
             raise PacketError("quality and kbps exclude each other; give one of them")
@@ -105,6 +107,7 @@ class Packetiser:
         self._quality = DEFAULT_QUALITY if quality is None else int(quality)
         self._rate_control = None if kbps is None else RateControl(kbps)
         self._basis = basis or shipped_basis()
+        self._compact = compact
         self._sequence = 0
         self._next_timed = 0
 
@@ -137,7 +140,7 @@ class Packetiser:
     def _packet(self, group: Sequence[Array], payload: bytes, peak: float | None) -> bytes:
         n_frames = _n_frames(group)
         timed = self._sequence >= self._next_timed
-        compact = not timed and n_frames == BLOCK_FRAMES and peak is None
+        compact = self._compact and not timed and n_frames == BLOCK_FRAMES and peak is None
         packet = Packet(
             Mode.BASIS,
             self._sequence % (COMPACT_SEQUENCES if compact else SEQUENCES),
@@ -165,6 +168,8 @@ class Encoder:
         blocks_per_packet: 1 for a live stream. More blocks save up to 0.15 kbit/s of headers, but
             delay the packet and raise the cost of a lost one.
         basis: The shipped basis if None.
+        compact: Use packets of version 2 where they are shorter; False for a receiver that reads
+            version 1 only, at 3 bytes more per packet.
 
     Raises:
         PacketError: The quality, the rate or the number of blocks is out of range, or both
@@ -178,8 +183,9 @@ class Encoder:
         kbps: float | None = None,
         blocks_per_packet: int = 1,
         basis: Basis | None = None,
+        compact: bool = True,
     ) -> None:
-        self._packetiser = Packetiser(quality, kbps=kbps, basis=basis)
+        self._packetiser = Packetiser(quality, kbps=kbps, basis=basis, compact=compact)
         self._groups = BlockGroups(blocks_per_packet)
 
     def push(self, samples: Array) -> list[bytes]:

@@ -26,13 +26,8 @@ from serkit.files import write_atomically
 from serkit.networks import FeatureEncoder, fits
 from serkit.networks.audio import AudioClassifier
 from serkit.runtime import MIN_DURATION_S, ModelCard
-from serkit.runtime.onnx_backend import (
-    INPUT,
-    MAX_FILE_BYTES,
-    GraphDescription,
-    description_of,
-    output_widths,
-)
+from serkit.runtime.onnx_backend import INPUT, output_widths
+from serkit.runtime.onnx_model import MAX_FILE_BYTES, GraphDescription, description_of
 from serkit.runtime.onnx_session import OnnxSession
 from serkit.text import one_line, printable, shortened
 from serkit.training.pretrained_audio import PretrainedAudio

@@ -23,7 +23,7 @@ from serkit.features.whisper import N_MELS
 from serkit.networks.fusion import FusionNetwork
 from serkit.runtime import SpeechAndText
 from serkit.runtime.fusion import FRAME_COUNTS, FRAMES, VECTOR_COUNTS, VECTORS
-from serkit.runtime.onnx_backend import LOGITS, GraphDescription
+from serkit.runtime.onnx_model import LOGITS, GraphDescription
 from serkit.runtime.onnx_session import OnnxSession
 from serkit.training.fusion import TrainedFusion
 

@@ -15,7 +15,7 @@ from serkit.compression.onnx_weights import FRONT_END, LEAST
 from serkit.compression.quantizer import quantize_matrix
 from serkit.errors import MissingExtraError, ModelError
 from serkit.runtime import Dense, PackedWeight, WeightedLayer
-from serkit.runtime.onnx_backend import LOGITS
+from serkit.runtime.onnx_model import LOGITS
 from serkit.runtime.onnx_session import OnnxSession
 
 Array = NDArray[np.float32]

@@ -14,7 +14,7 @@ from serkit.compression.classifier_export import (
 )
 from serkit.compression.onnx_integers import Packing
 from serkit.errors import ModelError
-from serkit.runtime.onnx_backend import PRECISIONS, GraphDescription
+from serkit.runtime.onnx_model import PRECISIONS, GraphDescription
 from serkit.training.speech import Recordings, SpeechModel
 
 Array = NDArray[np.float32]

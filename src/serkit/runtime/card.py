@@ -8,6 +8,7 @@ from typing import Any
 
 from serkit.adaptation.speaker_model import SpeakerModel
 from serkit.audio import WINDOW_S
+from serkit.features import LogMelRecipe
 from serkit.runtime.inputs import Input
 from serkit.runtime.sketch import Sketch
 from serkit.runtime.typical import Typical
@@ -97,3 +98,8 @@ class ModelCard:
     dimensions: tuple[str, ...] = ()
     dimension_corpora: tuple[TrainingCorpus, ...] = ()
     origin: Origin | None = None
+
+    @property
+    def takes_log_mel(self) -> bool:
+        """Whether the input is log-mel, so that the model answers to packets as well as sound."""
+        return isinstance(self.input, LogMelRecipe)

@@ -13,7 +13,6 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,10 +20,8 @@ from numpy.typing import NDArray
 from serkit.adaptation import softmax
 from serkit.errors import AudioError, ModelError
 from serkit.features.whisper import N_MELS
-from serkit.runtime.card import ModelCard
 from serkit.runtime.inputs import SpeechAndText
-from serkit.runtime.onnx_backend import LOGITS, described, digest_of, read_model
-from serkit.runtime.onnx_session import OnnxSession
+from serkit.runtime.onnx_model import LOGITS, OnnxModel, Shapes, described, read_model
 from serkit.runtime.text_input import MAX_TOKENS
 
 Array = NDArray[np.float32]
@@ -38,8 +35,6 @@ MAX_FRAMES = 3000
 
 MAX_VECTORS = MAX_TOKENS
 """Text vectors of a recording, at most."""
-
-_EXTRA = "onnx"
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,42 +54,10 @@ class FusionPrediction:
     model: str
 
 
-class FusionModel:
-    """A network on log-mel and text vectors. It may be called from several threads.
+class FusionModel(OnnxModel):
+    """A network on log-mel and text vectors. It may be called from several threads."""
 
-    Args:
-        path: The file, for messages.
-        content: Its content.
-        threads: Threads of one run on the CPU; 0 for one per core.
-        providers: Execution providers, see `serkit.runtime.onnx_session.PROVIDERS`.
-
-    Raises:
-        ModelError: The content is damaged, has no description, or another graph than described.
-        MissingExtraError: ONNX Runtime is not installed.
-    """
-
-    def __init__(
-        self, path: Path, content: bytes, *, threads: int = 1, providers: Sequence[str] = ()
-    ) -> None:
-        try:
-            self._card, self._graph = described(path, content, SpeechAndText)
-            self._session = OnnxSession(
-                content,
-                inputs=self._inputs(),
-                outputs={LOGITS: (None, len(self._card.labels))},
-                extra=_EXTRA,
-                dtype="float32",
-                threads=threads,
-                providers=providers,
-            )
-        except ModelError as error:
-            prefix = f"{path}: "
-            raise ModelError(prefix + str(error).removeprefix(prefix)) from error
-        self._path, self._digest, self._file_bytes = (
-            path,
-            digest_of(self._card, content),
-            len(content),
-        )
+    _KIND = SpeechAndText
 
     @staticmethod
     def reads(path: str | os.PathLike[str]) -> bool:
@@ -104,25 +67,6 @@ class FusionModel:
         except ModelError:
             return False
         return True
-
-    @classmethod
-    def load(
-        cls, path: str | os.PathLike[str], *, threads: int = 1, providers: Sequence[str] = ()
-    ) -> FusionModel:
-        """Read a file.
-
-        Raises:
-            ModelError: As the constructor, or the file is missing, larger than 2 GiB, or too large
-                for the memory available.
-            MissingExtraError: ONNX Runtime is not installed.
-        """
-        path = Path(path)
-        return cls(path, read_model(path), threads=threads, providers=providers)
-
-    @property
-    def card(self) -> ModelCard:
-        """The card of the model."""
-        return self._card
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -135,21 +79,6 @@ class FusionModel:
         if not isinstance(self._card.input, SpeechAndText):  # checked when the file was read
             raise ModelError(f"{self._path}: the input is no speech and text")
         return self._card.input
-
-    @property
-    def digest(self) -> str:
-        """Hash of the graph, input, labels and temperature, not of the name and the figures."""
-        return self._digest
-
-    @property
-    def file_bytes(self) -> int:
-        """Size of the file."""
-        return self._file_bytes
-
-    @property
-    def facts(self) -> dict[str, Any]:
-        """Number of parameters and precision."""
-        return {"n_parameters": self._graph.n_parameters, "precision": self._graph.precision}
 
     def __call__(
         self, log_mel: Array | None, text_vectors: Array | None = None
@@ -213,7 +142,7 @@ class FusionModel:
             for row, log_mel, vectors in zip(probabilities, speech, texts, strict=True)
         ]
 
-    def _inputs(self) -> dict[str, tuple[int | None, ...]]:
+    def _inputs(self) -> Shapes:
         inputs: dict[str, tuple[int | None, ...]] = {
             FRAMES: (None, N_MELS, None),
             FRAME_COUNTS: (None,),
@@ -222,6 +151,9 @@ class FusionModel:
         if text is not None:
             inputs |= {VECTORS: (None, None, text.width), VECTOR_COUNTS: (None,)}
         return inputs
+
+    def _outputs(self) -> Shapes:
+        return {LOGITS: (None, len(self._card.labels))}
 
     def _speech(self, log_mel: Array | None) -> Array:
         """The log-mel, checked; no frames if there is none."""

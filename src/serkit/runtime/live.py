@@ -13,7 +13,6 @@ from serkit.audio.reading import mono_samples
 from serkit.audio.resampling import Resampler
 from serkit.codec.packets import FRAMES_PER_SECOND
 from serkit.errors import AudioError
-from serkit.features import LogMelRecipe
 from serkit.features.whisper import normalised, scaled
 from serkit.runtime.caution import Caution
 from serkit.runtime.events import EndEvent, Event
@@ -145,7 +144,7 @@ class LiveStream:
         self._require_open()
         if isinstance(self._input, _Sound):
             raise AudioError("the stream consists of sound; start a new one for packets")
-        if not _takes_log_mel(self._model):
+        if not self._model.card.takes_log_mel:
             raise AudioError(
                 f"{self._model.name} takes sound; choose a model that takes log-mel for packets"
             )
@@ -172,7 +171,7 @@ class _Sound:
 
         self._tap = tap
 
-        takes_log_mel = _takes_log_mel(model)
+        takes_log_mel = model.card.takes_log_mel
         self._frames = LogMelStream() if takes_log_mel else None
         self._listener = Listener(detector)
         self._tracker = Tracker(
@@ -266,7 +265,3 @@ class _Packets:
             self._decoder.concealed,
         )
         return lost_frames(new, self._n_frames)
-
-
-def _takes_log_mel(model: Recognizer) -> bool:
-    return isinstance(model.card.input, LogMelRecipe)

@@ -16,7 +16,6 @@ from numpy.typing import NDArray
 from serkit.audio import SAMPLE_RATE, Source, stream
 from serkit.codec.packets import FIRST_BYTES, FRAMES_PER_SECOND, StoredBytes
 from serkit.errors import AudioError
-from serkit.features import LogMelRecipe
 from serkit.features.whisper import scaled
 from serkit.files import open_file
 from serkit.runtime.card import ModelCard
@@ -88,7 +87,7 @@ def opened(
             itself are raised as its blocks are read.
         PacketError: The packets belong to several streams.
     """
-    takes_log_mel = isinstance(card.input, LogMelRecipe)
+    takes_log_mel = card.takes_log_mel
     with ExitStack() as resources:
         if isinstance(source, DecodedPackets):
             packets: StoredBytes | DecodedPackets = source

@@ -212,6 +212,15 @@ def overall_object(overall: Prediction) -> dict[str, Any]:
     return values if overall.reason is None else {**values, "reason": overall.reason}
 
 
+def prediction_object(prediction: Prediction) -> dict[str, Any]:
+    """A prediction as JSON values."""
+    return {
+        **overall_object(prediction),
+        "duration_s": round(prediction.duration_s, _DIGITS),
+        "model": prediction.model,
+    }
+
+
 def timeline_object(timeline: Timeline) -> dict[str, Any]:
     """A timeline as JSON values."""
     voiced = timeline.voiced

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from serkit.features import LogMelRecipe
 from serkit.runtime.decoded import Recording
 from serkit.runtime.events import Event, PartialEvent, SegmentEvent, VoiceEvent
 from serkit.runtime.listener import Listener, detector_named
@@ -33,7 +32,7 @@ def timeline(
     listener = Listener(known)
     events: list[Event] = []
     # A tracker checks windows of samples itself.
-    check = isinstance(model.card.input, LogMelRecipe)
+    check = model.card.takes_log_mel
     with opened(source, model.card, hear=listener.push, check=check, channel=channel) as stream:
         detected = known is not None and stream.is_sound
         tracker = Tracker(model, settings, stream.rate, voice=detected, losses=stream.losses)

@@ -4,35 +4,25 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from functools import partial
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from serkit.audio import SAMPLE_RATE
-from serkit.codec.packets import FRAMES_PER_SECOND, Packet
-from serkit.errors import AudioError, PacketError, SerkitError
-from serkit.features import LogMelRecipe, whisper_log_mel
-from serkit.runtime import (
-    Backend,
-    LiveStream,
-    Prediction,
-    Recognizer,
-    TimelineSettings,
-    load_backend,
-)
+from serkit.errors import AudioError, SerkitError
+from serkit.runtime import LiveStream, Prediction, Recognizer
 from serkit.runtime.card import ModelCard
 from serkit.runtime.decoded import DecodedPackets, DecodedSound
-from serkit.runtime.numpy_backend import NumpyBackend
-from serkit.runtime.timeline_text import overall_object, timeline_object
-from serkit.serving.batching import BatchedClassifier, Batcher
+from serkit.runtime.timeline_text import prediction_object, timeline_object
 from serkit.serving.chunks import ChunkQueue
 from serkit.serving.decoding import Decoders, LiveDecoder
 from serkit.serving.fusing import MAX_S, Fusion
 from serkit.serving.limits import Deadline
 from serkit.serving.metrics import Metrics
+from serkit.serving.models import Models, is_small, load_models
+from serkit.serving.question import Question
+from serkit.serving.recordings import content_of, duration_s, log_mel_of
 from serkit.serving.refusals import RefusedError
 from serkit.serving.settings import Settings
 from serkit.serving.transcribing import Coming, Said, Transcribing
@@ -40,36 +30,8 @@ from serkit.text import shown
 
 Array = NDArray[np.float32]
 
-# Of the streams of a large model; each waits for its windows, which are classified together.
-_STREAM_THREADS = 16
-
-OFF = "off"
-"""Name of the detector that classifies everything."""
-
-
 # Of the time of a request, kept for what follows when its text is late.
 _RESERVE_S = 1.0
-
-
-@dataclass(frozen=True, slots=True)
-class Question:
-    """What is asked about a recording.
-
-    Attributes:
-        model: Name of the model; None for the first that takes the input.
-        labels: Restrict the answer to these labels; None for all.
-        min_confidence: Give no label below this probability.
-        channel: Number of the channel, from 0; None for the mean of all.
-        detector: Of voice, for a timeline: `bands`, `silero` or `off`.
-        settings: Of a timeline.
-    """
-
-    model: str | None = None
-    labels: tuple[str, ...] | None = None
-    min_confidence: float | None = None
-    channel: int | None = None
-    detector: str = "bands"
-    settings: TimelineSettings = field(default_factory=TimelineSettings)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -116,22 +78,18 @@ class Pipeline:
         self._metrics = metrics
         self.transcribing = transcribing
         self._timeout_s = settings.deadline_s
-        self._batchers: list[Batcher[Any, Any]] = []
-        self._streaming: dict[str, Recognizer] = {}
-        self._chunks: dict[str, ChunkQueue] = {}
-        loaded = _loaded(settings)
+        loaded = load_models(settings)
         n_decoders = settings.decoders or os.cpu_count() or 1
         self.decoders = Decoders(
             n_decoders,
             max_s=settings.max_duration_s,
             memory_mb=settings.decoder_memory_mb,
             most_live=settings.max_opus_streams,
-            models=[name for name, backend in loaded.items() if _small(backend)],
+            models=[name for name, backend in loaded.items() if is_small(backend)],
             on_death=metrics.decoder_deaths.inc,
         )
-        self.models: dict[str, Recognizer] = {}
-        for name, backend in loaded.items():
-            self._serve(name, backend, n_decoders, settings)
+        self._models = Models(loaded, self.decoders, n_decoders, settings, metrics)
+        self.models = self._models.recognizers
         self.fusion = self._fusion(settings, fusion)
 
     @property
@@ -145,7 +103,7 @@ class Pipeline:
         models = [
             _model_object(
                 model.card,
-                "log_mel" if takes_log_mel(model) else "sound",
+                "log_mel" if model.card.takes_log_mel else "sound",
                 model.backend.digest,
                 window_s=model.card.window_s,
             )
@@ -196,7 +154,7 @@ class Pipeline:
         prediction = model(recording, on_seconds=deadline.check)
         if not prediction.scores:  # silence
             return Draft(_answer(prediction), text)
-        log_mel = _log_mel(recording)
+        log_mel = log_mel_of(recording)
 
         def fuse(said: str | None) -> dict[str, Any]:
             with self._metrics.stage("fusion"):
@@ -223,7 +181,7 @@ class Pipeline:
         timeline = model.timeline(
             recording,
             question.settings,
-            detector=None if question.detector == OFF else question.detector,
+            detector=question.voice_detector,
             on_seconds=deadline.check,
         )
         return Draft(timeline_object(timeline) | {"modalities": ["acoustic"]}, text)
@@ -253,15 +211,15 @@ class Pipeline:
         """
         name = self.model_for(question.model, packets=packets).name
         return LiveStream(
-            self._streaming[name],
+            self._models.streaming(name),
             question.settings,
-            None if question.detector == OFF else question.detector,
+            question.voice_detector,
             tap=tap,
         )
 
     def chunks(self, name: str) -> ChunkQueue:
         """The queue of the streams of a model."""
-        return self._chunks[name]
+        return self._models.chunks(name)
 
     def live_decoder(self) -> LiveDecoder:
         """A process that decodes a live recording.
@@ -291,9 +249,9 @@ class Pipeline:
                 )
             ranked = [self.models[name]]
         else:
-            ranked = sorted(self.models.values(), key=lambda one: packets != takes_log_mel(one))
+            ranked = sorted(self.models.values(), key=lambda one: packets != one.card.takes_log_mel)
         model = ranked[0]
-        if packets and not takes_log_mel(model):
+        if packets and not model.card.takes_log_mel:
             raise RefusedError(
                 422,
                 "model",
@@ -305,8 +263,7 @@ class Pipeline:
         """Finish what is in the queues, and end the decoding processes."""
         if self.transcribing is not None:
             self.transcribing.close()
-        for batcher in self._batchers:
-            batcher.close()
+        self._models.close()
         self.decoders.close()
 
     def _decoded(
@@ -317,13 +274,11 @@ class Pipeline:
                 content, channel=question.channel, timeout_s=deadline.rest_s
             )
 
-    def _payloads(self, packets: Sequence[Packet]) -> list[Array | PacketError]:
-        coded = [packet.to_bytes() for packet in packets]
-        return self.decoders.payloads(coded, timeout_s=self._timeout_s)
-
     def _text(self, recording: DecodedSound | DecodedPackets) -> Coming | None:
         """The text of a recording, which is recognised while it is classified."""
-        return None if self.transcribing is None else self.transcribing.submit(_heard(recording))
+        return (
+            None if self.transcribing is None else self.transcribing.submit(content_of(recording))
+        )
 
     def _fusion_for(
         self, question: Question, recording: DecodedSound | DecodedPackets
@@ -337,7 +292,7 @@ class Pipeline:
         fusion = self.fusion
         if fusion is None or question.model not in (None, fusion.name):
             return None
-        if _seconds(recording) > MAX_S:
+        if duration_s(recording) > MAX_S:
             if question.model is None:
                 return None
             raise AudioError(
@@ -358,70 +313,6 @@ class Pipeline:
             )
         return fusion
 
-    def _serve(self, name: str, backend: Backend, n_decoders: int, settings: Settings) -> None:
-        """Make the queues of a model."""
-        named, small = backend.card.name, _small(backend)
-        n_threads = {"n_threads": n_decoders} if small else {}
-        batched = BatchedClassifier(
-            backend,
-            partial(self.decoders.outputs, name, timeout_s=self._timeout_s) if small else None,
-            timeout_s=self._timeout_s,
-            **self._options(named, settings) | n_threads,
-        )
-        self._add(named, batched.batcher)
-        self.models[named] = Recognizer(batched)
-        # To a thread that has many chunks anyway, a window is less work than its message.
-        self._streaming[named] = Recognizer(backend) if small else self.models[named]
-        queue = f"{named} chunks"
-        self._chunks[named] = ChunkQueue(
-            self._payloads,
-            timeout_s=self._timeout_s,
-            **self._options(queue, settings)
-            | {"wait_s": 0.0, "n_threads": _STREAM_THREADS}
-            | n_threads,
-        )
-        self._add(queue, self._chunks[named].batcher)
-
-    def _options(self, queue: str, settings: Settings) -> dict[str, Any]:
-        """Of the `Batcher` of a queue."""
-        return {
-            "name": queue,
-            "most": settings.batch_max,
-            "wait_s": settings.batch_wait_ms / 1000.0 if settings.batch_max > 1 else 0.0,
-            "most_waiting": max(1024, 4 * (settings.max_pending + settings.max_streams)),
-            "watch": self._metrics.watch(queue),
-        }
-
-    def _add(self, queue: str, batcher: Batcher[Any, Any]) -> None:
-        self._batchers.append(batcher)
-        self._metrics.watch_depth(queue, lambda: batcher.depth)
-
-
-def _loaded(settings: Settings) -> dict[str, Backend]:
-    """The models of a server, by what the settings call them.
-
-    Raises:
-        SerkitError: One cannot be loaded, or two have the same name.
-    """
-    loaded: dict[str, Backend] = {}
-    for name in settings.models:
-        backend = load_backend(name, threads=settings.threads)
-        named = backend.card.name
-        if any(named == other.card.name for other in loaded.values()):
-            raise SerkitError(f"two models are named {shown(named)}; expected one of each name")
-        loaded[name] = backend
-    return loaded
-
-
-def _small(backend: Backend) -> bool:
-    """Whether a model runs in Python and NumPy, which would hold the interpreter lock."""
-    return isinstance(backend, NumpyBackend)
-
-
-def takes_log_mel(model: Recognizer) -> bool:
-    """Whether a model can answer to packets."""
-    return isinstance(model.card.input, LogMelRecipe)
-
 
 def _model_object(
     card: ModelCard, kind: str, digest: str, *, window_s: float | None
@@ -439,29 +330,5 @@ def _model_object(
 
 
 def _answer(prediction: Prediction, modalities: Sequence[str] = ("acoustic",)) -> dict[str, Any]:
-    """A prediction as JSON values."""
-    return {
-        **overall_object(prediction),
-        "duration_s": round(prediction.duration_s, 6),
-        "model": prediction.model,
-        "modalities": list(modalities),
-    }
-
-
-def _seconds(recording: DecodedSound | DecodedPackets) -> float:
-    if isinstance(recording, DecodedPackets):
-        return float(sum(part.shape[1] for part, _ in recording.parts)) / FRAMES_PER_SECOND
-    return float(sum(map(len, recording.parts))) / SAMPLE_RATE
-
-
-def _log_mel(recording: DecodedSound | DecodedPackets) -> Array:
-    """In the units of Whisper's encoder, `[80, n_frames]`."""
-    heard = _heard(recording)
-    return heard if heard.ndim == 2 else whisper_log_mel(heard)
-
-
-def _heard(recording: DecodedSound | DecodedPackets) -> Array:
-    """All samples `[n]` of a recording, or all frames `[80, n_frames]`."""
-    if isinstance(recording, DecodedPackets):
-        return np.concatenate([frames for frames, _ in recording.parts], axis=1)
-    return np.concatenate(recording.parts)
+    """A prediction and what it was made from, as JSON values."""
+    return prediction_object(prediction) | {"modalities": list(modalities)}

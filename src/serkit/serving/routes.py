@@ -15,7 +15,8 @@ from serkit.serving.examples import ERRORS, HEALTH, MODELS, PREDICTION, READY, T
 from serkit.serving.idempotency import MAX_KEY
 from serkit.serving.limits import Deadline, Share
 from serkit.serving.metrics import CONTENT_TYPE
-from serkit.serving.pipeline import Draft, Question
+from serkit.serving.pipeline import Draft
+from serkit.serving.question import Question
 from serkit.serving.refusals import RefusedError
 from serkit.serving.streams import PROTOCOL, deny
 from serkit.serving.tokens import bearer

@@ -62,7 +62,7 @@ class Settings(BaseSettings):
         20.0, gt=0, le=3600, description="longest wait for a text; the answer goes out without it"
     )
     asr_queue_s: float = Field(
-        1200.0, gt=0, le=36000, description="sound that waits for its text at most, in seconds"
+        1200.0, gt=0, le=36000, description="sound that may wait for its text, in seconds"
     )
     fusion: Path | None = Field(
         None, description="model of speech and text; it answers /v1/recognize without ?model="
@@ -89,16 +89,24 @@ class Settings(BaseSettings):
     max_stream_s: float = Field(14400.0, gt=0, description="longest stream")
     max_chunk_kb: int = Field(256, ge=1, le=4096, description="largest message of a stream, in KB")
     deadline_s: float = Field(30.0, gt=0, le=3600, description="longest time of a request")
-    header_timeout_s: float = Field(10.0, gt=0, description="for the header of a request to arrive")
-    body_timeout_s: float = Field(30.0, gt=0, description="for the body of a request to arrive")
-    idle_timeout_s: float = Field(15.0, gt=0, description="of a connection between requests")
-    stream_idle_s: float = Field(60.0, gt=0, description="of a stream between two messages")
-    session_s: float = Field(60.0, ge=0, description="a broken stream waits for its client")
+    header_timeout_s: float = Field(
+        10.0, gt=0, description="longest wait for the header of a request"
+    )
+    body_timeout_s: float = Field(30.0, gt=0, description="longest wait for the body of a request")
+    idle_timeout_s: float = Field(
+        15.0, gt=0, description="longest pause between two requests of a connection"
+    )
+    stream_idle_s: float = Field(
+        60.0, gt=0, description="longest pause between two messages of a stream"
+    )
+    session_s: float = Field(
+        60.0, ge=0, description="time that a broken stream waits for its client"
+    )
     session_kb: int = Field(256, ge=1, description="events kept for the client of a stream, in KB")
     batch_max: int = Field(
         32, ge=1, le=1024, description="windows or packets in a batch; 1 for none"
     )
-    batch_wait_ms: float = Field(2.0, ge=0, le=1000, description="wait for a batch to fill")
+    batch_wait_ms: float = Field(2.0, ge=0, le=1000, description="longest wait for a batch to fill")
     workers: int = Field(0, ge=0, le=256, description="threads for requests; 0 for 8")
     decoders: int = Field(
         0,
@@ -107,18 +115,24 @@ class Settings(BaseSettings):
         description="processes that decode and run small models; 0 for one per core",
     )
     decoder_memory_mb: int = Field(2048, ge=256, description="address space of a decoding process")
-    idempotency_s: float = Field(300.0, ge=0, description="answers are kept for their key")
-    idempotency_mb: float = Field(16.0, ge=0, description="answers kept at most, in MB")
+    idempotency_s: float = Field(
+        300.0, ge=0, description="time that answers are kept for their key"
+    )
+    idempotency_mb: float = Field(16.0, ge=0, description="kept answers, in MB at most")
     drain_delay_s: float = Field(
         0.0,
         ge=0,
         description="after SIGTERM: time between /readyz saying 503 and the end of listening",
     )
-    drain_timeout_s: float = Field(30.0, gt=0, description="for requests in work to be answered")
-    log_level: Literal["debug", "info", "warning", "error"] = Field(
-        "info", description="least level"
+    drain_timeout_s: float = Field(
+        30.0, gt=0, description="longest wait for requests in work after SIGTERM"
     )
-    log_format: Literal["json", "text"] = Field("json", description="of a line of the log")
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        "info", description="lowest level that is logged"
+    )
+    log_format: Literal["json", "text"] = Field(
+        "json", description="format of the log: json, or text"
+    )
     telemetry: bool = Field(
         False, description="OpenTelemetry traces (extra otel), set up by OTEL_* variables"
     )

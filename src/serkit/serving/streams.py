@@ -24,7 +24,8 @@ from serkit.runtime import TimelineSettings
 from serkit.serving.feeds import OpusFeed, PacketFeed, PcmFeed
 from serkit.serving.logs import log
 from serkit.serving.metrics import Metrics
-from serkit.serving.pipeline import OFF, Pipeline, Question
+from serkit.serving.pipeline import Pipeline
+from serkit.serving.question import OFF, Question
 from serkit.serving.refusals import RefusedError, error_object, refusal_of
 from serkit.serving.sessions import Feed, Session, Sessions
 from serkit.serving.settings import Settings

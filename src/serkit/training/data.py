@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import zlib
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -21,15 +21,13 @@ from serkit.errors import AudioError, CorpusError, RecipeError
 from serkit.features import DescriptorRecipe, Features, joined, stacked_twice
 from serkit.runtime import TextEncoder, TextRecipe, features_of, with_context
 from serkit.training.feature_cache import FeatureCache
-from serkit.training.workers import in_processes
+from serkit.training.workers import Track, for_each
 
 if TYPE_CHECKING:  # evaluating a trained model does not need the extra `train`
     from serkit.training.augmentation import Augmentation
     from serkit.training.recipe import Recipe
 
 Samples = NDArray[np.float32]
-Extracted = tuple[int, str, list[NDArray[np.float32]]]
-Track = Callable[[Iterable[Extracted], int], Iterable[Extracted]]
 
 MAX_CLIP_S = 600.0
 """Default limit of the length of an utterance in seconds, which bounds memory: samples and frames
@@ -210,22 +208,17 @@ def extract_dataset(
     Raises:
         CorpusError: A recording cannot be read or is too long; the message names the file.
     """
-    numbered = list(enumerate(utterances))
-    tasks = [numbered[i : i + _AT_A_TIME] for i in range(0, len(numbered), _AT_A_TIME)]
     work = partial(_features_of, recipe, augmentation, cache, max_clip_s)
-    parts = in_processes(work, tasks, jobs) if jobs > 1 else map(work, tasks)
-    results = (one for part in parts for one in part)
-    extracted = list(track(results, len(utterances)) if track else results)
-    extracted.sort(key=lambda one: one[0])
+    extracted = for_each(work, utterances, jobs, at_a_time=_AT_A_TIME, track=track)
     # [n_copies + 1][n_utterances] vectors or frames.
-    rows = list(zip(*(rows for _, _, rows in extracted), strict=True))
+    rows = list(zip(*(rows for _, rows in extracted), strict=True))
     variants = stacked_twice(rows)
     return Dataset(
         features=variants[0],
         copies=variants[1:],
         targets=np.array([list(labels).index(u.label) for u in utterances], np.int64),
         utterances=tuple(utterances),
-        hashes=tuple(content for _, content, _ in extracted),
+        hashes=tuple(content for content, _ in extracted),
     )
 
 
@@ -304,11 +297,8 @@ def embed_lines(
     distinct = list(dict.fromkeys(lines))
 
     def compute() -> list[NDArray[np.float32]]:
-        results: Iterable[Extracted] = (
-            (i, line, [encoder.encode([line])[0]]) for i, line in enumerate(distinct)
-        )
-        rows = track(results, len(distinct)) if track else results
-        return [np.stack([embedding for _, _, (embedding,) in rows])]
+        rows: Iterable[NDArray[np.float32]] = (encoder.encode([line])[0] for line in distinct)
+        return [np.stack(list(track(rows, len(distinct)) if track else rows))]
 
     if cache is None:
         (embeddings,) = compute()
@@ -390,19 +380,6 @@ def _pieces_of(utterance: Utterance, max_clip_s: float) -> Iterator[Samples]:
 
 
 def _features_of(
-    recipe: DescriptorRecipe,
-    augmentation: Augmentation | None,
-    cache: FeatureCache | None,
-    max_clip_s: float,
-    task: Sequence[tuple[int, Utterance]],
-) -> list[Extracted]:
-    return [
-        (number, *_features_of_one(recipe, augmentation, cache, max_clip_s, utterance))
-        for number, utterance in task
-    ]
-
-
-def _features_of_one(
     recipe: DescriptorRecipe,
     augmentation: Augmentation | None,
     cache: FeatureCache | None,

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
+from functools import partial
 from multiprocessing import active_children, get_context
 from multiprocessing.process import BaseProcess
 from typing import Any, TypeVar
@@ -18,6 +19,8 @@ from serkit.errors import ProtocolError
 
 Task = TypeVar("Task")
 Result = TypeVar("Result")
+Track = Callable[[Iterable[Any], int], Iterable[Any]]
+"""Wraps results to show progress: `track(results, total)`."""
 
 MOST_LOSSES = 3
 """Number of times that workers may be lost before `in_processes` gives up."""
@@ -88,6 +91,35 @@ def in_processes(
     )
 
 
+def for_each(
+    work: Callable[[Task], Result],
+    items: Sequence[Task],
+    jobs: int,
+    *,
+    at_a_time: int,
+    track: Track | None = None,
+) -> list[Result]:
+    """The results of every item, in order.
+
+    Args:
+        work: Computes the result of an item; as for `in_processes`.
+        items: The items.
+        jobs: Number of processes; 1 for this one.
+        at_a_time: Items that are sent to a process together.
+        track: Shows progress.
+
+    Raises:
+        ProtocolError: As `in_processes`.
+    """
+    numbered = list(enumerate(items))
+    tasks = [numbered[i : i + at_a_time] for i in range(0, len(numbered), at_a_time)]
+    several = partial(_several, work)
+    parts = in_processes(several, tasks, jobs) if jobs > 1 else map(several, tasks)
+    results = (one for part in parts for one in part)
+    found = dict(track(results, len(items)) if track else results)
+    return [found[number] for number in range(len(items))]
+
+
 def stop(workers: Iterable[BaseProcess]) -> None:
     """Terminate worker processes, which remove unfinished files; kill those that do not end."""
     workers = list(workers)
@@ -126,6 +158,12 @@ def _do(work: Callable[[Task], Result], task: Task) -> Result:
         return work(task)
     except _StoppedError:
         os._exit(1)  # a pool would continue with the next task
+
+
+def _several(
+    work: Callable[[Task], Result], numbered: Sequence[tuple[int, Task]]
+) -> list[tuple[int, Result]]:
+    return [(number, work(item)) for number, item in numbered]
 
 
 @contextmanager

@@ -3,17 +3,10 @@
 Lu et al., *AMSER* (2024), IV.B and Tables I and II.
 """
 
-from serkit.networks.fusion.models import (
-    FUSIONS,
-    Acoustic,
-    Alignment,
-    CoAttention,
-    DualEncoder,
-    JointEncoding,
-    MultiHop,
-    make_fusion,
-)
+from serkit.networks.fusion.amser import Acoustic, CoAttention
+from serkit.networks.fusion.models import FUSIONS, make_fusion
 from serkit.networks.fusion.network import FusionNetwork
+from serkit.networks.fusion.peers import Alignment, DualEncoder, JointEncoding, MultiHop
 
 __all__ = [
     "FUSIONS",

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from serkit.audio import Source
 from serkit.errors import MissingExtraError, SerkitError, ServerError
-from serkit.features import LogMelRecipe
 from serkit.runtime import Prediction, Recognizer, Timeline, TimelineSettings
 from serkit.serving.client.address import address_of
 from serkit.serving.client.answers import Answer, Meter, Way
@@ -195,7 +194,7 @@ class AsyncClient:
         if self._fallback:
             packets = start["input"] == "packets"
             model = self._device.model_of(packets=packets)
-            if packets and not isinstance(model.card.input, LogMelRecipe):
+            if packets and not model.card.takes_log_mel:
                 raise SerkitError(
                     f"the model on the device, {model.name}, takes sound, and could not go on with "
                     "packets; choose one that takes log-mel, the mode wav, or no fallback"

@@ -32,7 +32,7 @@ def object_of(content: str | bytes) -> dict[str, Any]:
 
 
 def prediction_of(values: dict[str, Any], *, model: str = "") -> Prediction:
-    """The inverse of `overall_object`, with its duration.
+    """The inverse of `prediction_object`.
 
     Raises:
         ServerError: A value is missing or of another type.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -24,12 +24,10 @@ from serkit.training.feature_cache import FeatureCache
 from serkit.training.fusion.recipe import Coding, FusionRecipe, Spectrograms
 from serkit.training.speech.augmentation import augmented
 from serkit.training.speech.recipe import MIN_CLIP_S
-from serkit.training.workers import in_processes
+from serkit.training.workers import Track, for_each
 
 Array = NDArray[np.float32]
 Index = NDArray[np.int64]
-Read = tuple[int, str, int]
-Track = Callable[[Iterable[Any], int], Iterable[Any]]
 
 VERSION = 1
 """Changes whenever the same settings would give another log-mel."""
@@ -208,12 +206,8 @@ def make_fusion_data(
         RecipeError: This is not the encoder of the recipe.
         ModelError: The encoder fails.
     """
-    numbered = list(enumerate(utterances))
-    tasks = [numbered[i : i + _AT_A_TIME] for i in range(0, len(numbered), _AT_A_TIME)]
-    work = partial(_read_all, recipe.log_mel, cache, max_clip_s)
-    parts = in_processes(work, tasks, jobs) if jobs > 1 else map(work, tasks)
-    results = (one for part in parts for one in part)
-    found = sorted(track(results, len(utterances)) if track else results)
+    work = partial(_read, recipe.log_mel, cache, max_clip_s)
+    found = for_each(work, utterances, jobs, at_a_time=_AT_A_TIME, track=track)
     labels = list(recipe.labels)
     spoken = np.array([bool(u.text and u.text.strip()) for u in utterances], np.bool_)
     vectors = np.zeros((len(utterances), 1 if recipe.text is None else recipe.text.width))
@@ -226,8 +220,8 @@ def make_fusion_data(
     return FusionData(
         tuple(utterances),
         np.array([labels.index(u.label) for u in utterances], np.int64),
-        tuple(content for _, content, _ in found),
-        np.array([length for _, _, length in found], np.int64),
+        tuple(content for content, _ in found),
+        np.array([length for _, length in found], np.int64),
         vectors.astype(np.float32),
         spoken if recipe.text is not None else np.zeros_like(spoken),
         recipe.log_mel,
@@ -236,28 +230,16 @@ def make_fusion_data(
     )
 
 
-def _read_all(
-    plan: Spectrograms,
-    cache: FeatureCache | None,
-    max_clip_s: float,
-    task: Sequence[tuple[int, Utterance]],
-) -> list[Read]:
-    return [_read(plan, cache, max_clip_s, number, utterance) for number, utterance in task]
-
-
 def _read(
-    plan: Spectrograms,
-    cache: FeatureCache | None,
-    max_clip_s: float,
-    number: int,
-    utterance: Utterance,
-) -> Read:
+    plan: Spectrograms, cache: FeatureCache | None, max_clip_s: float, utterance: Utterance
+) -> tuple[str, int]:
+    """Content hash and number of frames of a recording, whose log-mel is put into the cache."""
     whole = read_utterance(utterance, max_clip_s=max_clip_s)
     content, samples = content_hash(whole), _cut(plan, whole)
     if cache is not None:
         for coding, copy in {*plan.variants, (plan.test_coding, 0)}:
             _log_mel(plan, cache, content, lambda: samples, coding, copy)
-    return number, content, len(samples) // HOP
+    return content, len(samples) // HOP
 
 
 def _cut(plan: Spectrograms, samples: Array) -> Array:

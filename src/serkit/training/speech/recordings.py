@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 
@@ -15,12 +15,10 @@ from serkit.runtime.inputs import Waveform
 from serkit.training.data import MAX_CLIP_S, read_utterance, select_utterances
 from serkit.training.feature_cache import FeatureCache
 from serkit.training.speech.recipe import MIN_CLIP_S, Preprocessing, RecordingsRecipe, SpeechRecipe
-from serkit.training.workers import in_processes
+from serkit.training.workers import Track, for_each
 
 Samples = NDArray[np.float32]
 Index = NDArray[np.int64]
-Read = tuple[int, str, int]
-Track = Callable[[Iterable[Read], int], Iterable[Read]]
 
 UNLABELLED = -1
 """Target of a recording without a label, which only a teacher can teach."""
@@ -164,43 +162,27 @@ def make_recordings(
     Raises:
         CorpusError: A recording cannot be read or is too long; the message names the file.
     """
-    numbered = list(enumerate(utterances))
-    tasks = [numbered[i : i + _AT_A_TIME] for i in range(0, len(numbered), _AT_A_TIME)]
-    work = partial(_read_all, recipe.preprocessing, cache, max_clip_s)
-    parts = in_processes(work, tasks, jobs) if jobs > 1 else map(work, tasks)
-    results = (one for part in parts for one in part)
-    found = sorted(track(results, len(utterances)) if track else results)
+    work = partial(_read, recipe.preprocessing, cache, max_clip_s)
+    found = for_each(work, utterances, jobs, at_a_time=_AT_A_TIME, track=track)
     labels = {label: i for i, label in enumerate(recipe.labels)}
     return Recordings(
         tuple(utterances),
         np.array([labels.get(u.label, UNLABELLED) for u in utterances], np.int64),
-        tuple(content for _, content, _ in found),
-        np.array([length for _, _, length in found], np.int64),
+        tuple(content for content, _ in found),
+        np.array([length for _, length in found], np.int64),
         recipe.preprocessing,
         cache,
         max_clip_s,
     )
 
 
-def _read_all(
-    plan: Preprocessing,
-    cache: FeatureCache | None,
-    max_clip_s: float,
-    task: Sequence[tuple[int, Utterance]],
-) -> list[Read]:
-    return [_read(plan, cache, max_clip_s, number, utterance) for number, utterance in task]
-
-
 def _read(
-    plan: Preprocessing,
-    cache: FeatureCache | None,
-    max_clip_s: float,
-    number: int,
-    utterance: Utterance,
-) -> Read:
+    plan: Preprocessing, cache: FeatureCache | None, max_clip_s: float, utterance: Utterance
+) -> tuple[str, int]:
+    """Content hash and length of a recording, which is put into the cache."""
     samples = read_utterance(utterance, max_clip_s=max_clip_s)
     content = content_hash(samples)
-    return number, content, len(_cached(cache, content, plan, lambda: [prepared(samples, plan)]))
+    return content, len(_cached(cache, content, plan, lambda: [prepared(samples, plan)]))
 
 
 def _cached(
