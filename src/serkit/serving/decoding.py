@@ -74,7 +74,7 @@ class Decoders:
         self._decoding = [str(max_s), str(memory_mb)]
         self._arguments = [*self._decoding, *models]
         self._models = models
-        self._most_bytes = int(max_s * _BYTES_PER_S) + (1 << 20)
+        self._most_bytes = int(max_s * _BYTES_PER_S) + (8 << 20)
         self._on_death = on_death
         self._idle: queue.LifoQueue[_Worker | None] = queue.LifoQueue()
         self._busy: set[_Worker | None] = set()

@@ -30,6 +30,8 @@ from serkit.runtime.timeline_text import overall_object, timeline_object
 from serkit.serving.batching import BatchedClassifier, Batcher
 from serkit.serving.chunks import ChunkQueue
 from serkit.serving.decoding import Decoders, LiveDecoder
+from serkit.serving.decoding_worker import n_frames
+from serkit.serving.feeds import MAX_CHUNK_S
 from serkit.serving.fusing import MAX_S, Fusion
 from serkit.serving.limits import Deadline
 from serkit.serving.metrics import Metrics
@@ -46,6 +48,9 @@ _STREAM_THREADS = 16
 OFF = "off"
 """Name of the detector that classifies everything."""
 
+
+MAX_OVERLAP = 50
+"""Windows at most that hold the same sound: each is classified."""
 
 # Of the time of a request, kept for what follows when its text is late.
 _RESERVE_S = 1.0
@@ -219,6 +224,7 @@ class Pipeline:
         """
         recording = self._decoded(content, question, deadline)
         model = self.model_for(question.model, packets=isinstance(recording, DecodedPackets))
+        _check_overlap(model, question.settings)
         text = self._text(recording)
         timeline = model.timeline(
             recording,
@@ -251,7 +257,9 @@ class Pipeline:
         Raises:
             SerkitError: The question is wrong.
         """
-        name = self.model_for(question.model, packets=packets).name
+        model = self.model_for(question.model, packets=packets)
+        _check_overlap(model, question.settings)
+        name = model.name
         return LiveStream(
             self._streaming[name],
             question.settings,
@@ -318,8 +326,17 @@ class Pipeline:
             )
 
     def _payloads(self, packets: Sequence[Packet]) -> list[Array | PacketError]:
-        coded = [packet.to_bytes() for packet in packets]
-        return self.decoders.payloads(coded, timeout_s=self._timeout_s)
+        """The frames of the packets of some chunks, decoded in parts of bounded length."""
+        decoded: list[Array | PacketError] = []
+        part: list[bytes] = []
+        rest = most = MAX_CHUNK_S * FRAMES_PER_SECOND
+        for packet in packets:
+            rest -= n_frames(packet)
+            if rest < 0:
+                decoded += self.decoders.payloads(part, timeout_s=self._timeout_s)
+                part, rest = [], most - n_frames(packet)
+            part.append(packet.to_bytes())
+        return decoded + self.decoders.payloads(part, timeout_s=self._timeout_s)
 
     def _text(self, recording: DecodedSound | DecodedPackets) -> Coming | None:
         """The text of a recording, which is recognised while it is classified."""
@@ -421,6 +438,20 @@ def _small(backend: Backend) -> bool:
 def takes_log_mel(model: Recognizer) -> bool:
     """Whether a model can answer to packets."""
     return isinstance(model.card.input, LogMelRecipe)
+
+
+def _check_overlap(model: Recognizer, settings: TimelineSettings) -> None:
+    """Refuse windows that would keep the server busy without end.
+
+    Raises:
+        AudioError: They overlap too much.
+    """
+    window_s, hop_s = settings.lengths(model.card.window_s)
+    if hop_s * MAX_OVERLAP < window_s:
+        raise AudioError(
+            f"the hop is {hop_s:g} s; expected at least {window_s / MAX_OVERLAP:g} s for windows "
+            f"of {window_s:g} s"
+        )
 
 
 def _model_object(

@@ -13,6 +13,9 @@ from serkit.serving.numbered import Numbered
 from serkit.serving.refusals import RefusedError, error_object, overloaded
 from serkit.serving.stream_text import StreamText
 
+# After the end of a session's time, so that it is over by every clock.
+_LATER_S = 0.1
+
 
 class Feed(Protocol):
     """A stream of chunks -> events, as JSON values.
@@ -187,6 +190,7 @@ class Sessions:
         if self._sessions.get(key) is session:
             self._sessions.move_to_end(key)
         self.expire()
+        asyncio.get_running_loop().call_later(self._seconds + _LATER_S, self.expire)
 
     def expire(self) -> None:
         """Drop sessions that failed, or waited too long for their clients."""
