@@ -21,6 +21,7 @@ import serkit
 from serkit.serving.decoding import Decoders
 from serkit.serving.pipeline import Pipeline
 from serkit.serving.refusals import DeadlineError, RefusedError
+from serkit.serving.tokens import Tokens
 
 from serving_rig import started
 
@@ -314,6 +315,21 @@ def test_tokens_are_changed_without_a_restart(tokens):
         assert server.http.get("/v1/models", headers=bearer("third-token-0123456789")).is_success
         tokens.unlink()
         assert server.http.get("/v1/models", headers=bearer("third-token-0123456789")).is_success
+
+
+def test_tokens_that_cannot_be_read_again_are_told_once(tmp_path, caplog):
+    file = tmp_path / "tokens"
+    file.write_text("first-token-0123456789\n")
+    known = Tokens(file)
+    with caplog.at_level("WARNING", "serkit.serving"):
+        for spoil in (lambda: file.write_text("short\n"), file.unlink):
+            spoil()
+            for _ in range(3):
+                assert known.owner("first-token-0123456789")
+    assert len(caplog.records) == 2
+    assert [record.getMessage() for record in caplog.records] == ["tokens not read"] * 2
+    assert "1 tokens of less than 16" in caplog.records[0].values["reason"]
+    assert str(tmp_path) not in "".join(record.values["reason"] for record in caplog.records)
 
 
 def test_a_session_belongs_to_its_token(tokens, coded):

@@ -178,8 +178,13 @@ class Sessions:
             return session, True
         if session is not None:
             self._drop(key)
-        self._make_room()
-        session = Session(start(), described, self._most_bytes)
+        feed = start()  # first: a wrong question costs nobody a place
+        try:
+            self._make_room()
+        except RefusedError:
+            feed.close()
+            raise
+        session = Session(feed, described, self._most_bytes)
         self._sessions[key] = session
         return session, False
 
