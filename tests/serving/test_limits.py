@@ -122,7 +122,11 @@ def test_a_long_recording_without_a_length(coded_file):
         assert code_of(answer) == (413, "too_long")
 
 
-def test_a_decoder_that_dies_costs_its_request_alone(running, monkeypatch):
+@pytest.mark.parametrize(
+    "number, status, code",
+    [(signal.SIGKILL, 503, "worker_died"), (signal.SIGSEGV, 422, "decoder_died")],
+)
+def test_a_decoder_that_dies_costs_its_request_alone(running, number, status, code):
     """A process is killed while it decodes; the next request gets a new one."""
     decoders = running.service.pipeline.decoders
     (process,) = decoders.process_ids
@@ -131,8 +135,10 @@ def test_a_decoder_that_dies_costs_its_request_alone(running, monkeypatch):
         lost = pool.submit(running.http.post, "/v1/recognize", content=PLAIN)
         while decoders.process_ids:
             time.sleep(0.01)
-        os.kill(process, signal.SIGKILL)
-        assert code_of(lost.result()) == (422, "decoder_died")
+        os.kill(process, number)
+        os.kill(process, signal.SIGCONT)
+        assert code_of(lost.result()) == (status, code)
+        assert lost.result().headers.get("retry-after") == ("1" if status == 503 else None)
     assert running.http.post("/v1/recognize", content=PLAIN).status_code == 200
     assert decoders.process_ids != [process]
 
@@ -263,11 +269,13 @@ def test_connections_beyond_the_limit_are_told_so():
         assert server.http.get("/healthz").status_code == 200
 
 
-def test_a_half_closed_connection_is_answered(running):
+@pytest.mark.parametrize("n", [1, 3])
+def test_a_half_closed_connection_is_answered(running, n):
     with connect(running) as sock:
-        head = f"POST /v1/recognize HTTP/1.1\r\nHost: x\r\nContent-Length: {len(PLAIN)}\r\n"
-        sock.sendall(head.encode() + b"Connection: close\r\n\r\n" + PLAIN)
-        assert b"200 OK" in read_all(sock)
+        head = f"POST /v1/recognize HTTP/1.1\r\nHost: x\r\nContent-Length: {len(PLAIN)}\r\n\r\n"
+        sock.sendall((head.encode() + PLAIN) * n)
+        sock.shutdown(socket.SHUT_WR)
+        assert read_all(sock).count(b"200 OK") == n
 
 
 @pytest.fixture

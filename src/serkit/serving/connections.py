@@ -73,7 +73,7 @@ def limited(most: int, header_timeout_s: float, on_full: Any) -> type[asyncio.Pr
 
     class Limited(HttpToolsProtocol):
         _waiting: asyncio.TimerHandle | None = None
-        _in_message = False
+        _in_message = _half_closed = False
         _n_head = 0  # bytes of this request but its body
         _n_unparsed = 0  # bytes since the parser has last told anything but a header
 
@@ -137,6 +137,14 @@ def limited(most: int, header_timeout_s: float, on_full: Any) -> type[asyncio.Pr
             unread = self._in_message and self.cycle.response_complete
             if unread and self._waiting is None:
                 self._wait()
+            if self._half_closed and self.cycle.response_complete:
+                self.transport.close()
+
+        def eof_received(self) -> bool | None:  # type: ignore[override]
+            asked = self.cycle is not None and not self.cycle.response_complete
+            # TLS has no half-closed connections.
+            self._half_closed = asked and not self._in_message and self.scheme == "http"
+            return self._half_closed
 
         def send_400_response(self, msg: str) -> None:
             if self._n_head > MAX_HEAD:
