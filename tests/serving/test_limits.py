@@ -21,6 +21,7 @@ import serkit
 from serkit.serving.decoding import Decoders
 from serkit.serving.pipeline import Pipeline
 from serkit.serving.refusals import DeadlineError, RefusedError
+from serkit.serving.tokens import Tokens
 
 from serving_rig import started
 
@@ -121,7 +122,11 @@ def test_a_long_recording_without_a_length(coded_file):
         assert code_of(answer) == (413, "too_long")
 
 
-def test_a_decoder_that_dies_costs_its_request_alone(running, monkeypatch):
+@pytest.mark.parametrize(
+    "number, status, code",
+    [(signal.SIGKILL, 503, "worker_died"), (signal.SIGSEGV, 422, "decoder_died")],
+)
+def test_a_decoder_that_dies_costs_its_request_alone(running, number, status, code):
     """A process is killed while it decodes; the next request gets a new one."""
     decoders = running.service.pipeline.decoders
     (process,) = decoders.process_ids
@@ -130,8 +135,10 @@ def test_a_decoder_that_dies_costs_its_request_alone(running, monkeypatch):
         lost = pool.submit(running.http.post, "/v1/recognize", content=PLAIN)
         while decoders.process_ids:
             time.sleep(0.01)
-        os.kill(process, signal.SIGKILL)
-        assert code_of(lost.result()) == (422, "decoder_died")
+        os.kill(process, number)
+        os.kill(process, signal.SIGCONT)
+        assert code_of(lost.result()) == (status, code)
+        assert lost.result().headers.get("retry-after") == ("1" if status == 503 else None)
     assert running.http.post("/v1/recognize", content=PLAIN).status_code == 200
     assert decoders.process_ids != [process]
 
@@ -262,14 +269,13 @@ def test_connections_beyond_the_limit_are_told_so():
         assert server.http.get("/healthz").status_code == 200
 
 
-@pytest.mark.parametrize("rest", [0, 1])
-def test_a_half_closed_connection_is_answered(running, rest):
-    """If the request was complete."""
+@pytest.mark.parametrize("n", [1, 3])
+def test_a_half_closed_connection_is_answered(running, n):
     with connect(running) as sock:
-        head = f"POST /v1/recognize HTTP/1.1\r\nHost: x\r\nContent-Length: {len(PLAIN) + rest}\r\n"
-        sock.sendall(head.encode() + b"Connection: close\r\n\r\n" + PLAIN)
+        head = f"POST /v1/recognize HTTP/1.1\r\nHost: x\r\nContent-Length: {len(PLAIN)}\r\n\r\n"
+        sock.sendall((head.encode() + PLAIN) * n)
         sock.shutdown(socket.SHUT_WR)
-        assert (b"200 OK" in read_all(sock)) == (rest == 0)
+        assert read_all(sock).count(b"200 OK") == n
 
 
 @pytest.fixture
@@ -317,6 +323,21 @@ def test_tokens_are_changed_without_a_restart(tokens):
         assert server.http.get("/v1/models", headers=bearer("third-token-0123456789")).is_success
         tokens.unlink()
         assert server.http.get("/v1/models", headers=bearer("third-token-0123456789")).is_success
+
+
+def test_tokens_that_cannot_be_read_again_are_told_once(tmp_path, caplog):
+    file = tmp_path / "tokens"
+    file.write_text("first-token-0123456789\n")
+    known = Tokens(file)
+    with caplog.at_level("WARNING", "serkit.serving"):
+        for spoil in (lambda: file.write_text("short\n"), file.unlink):
+            spoil()
+            for _ in range(3):
+                assert known.owner("first-token-0123456789")
+    assert len(caplog.records) == 2
+    assert [record.getMessage() for record in caplog.records] == ["tokens not read"] * 2
+    assert "1 tokens of less than 16" in caplog.records[0].values["reason"]
+    assert str(tmp_path) not in "".join(record.values["reason"] for record in caplog.records)
 
 
 def test_a_session_belongs_to_its_token(tokens, coded):

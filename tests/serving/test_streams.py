@@ -234,6 +234,19 @@ def test_too_many_streams():
             assert ready["event"] == "ready"
 
 
+def test_a_wrong_start_costs_nobody_a_place(coded):
+    with started(max_streams=1) as server:
+        with server.stream(input="packets", session="waits") as (client, _):
+            client.send(coded[0])
+            client.send('{"type": "ack", "seq": 0}')
+            client.send('{"type": "other"}')
+            events_of(client)
+        with server.stream(input="packets", model="nonsense") as (_, event):
+            assert event["code"] == "model_unknown"
+        with server.stream(input="packets", session="waits") as (_, event):
+            assert event["resumed"] and event["received"] == 1
+
+
 def test_an_idle_stream_is_told_so():
     with started(stream_idle_s=0.2, models="tiny-mel") as server:
         with server.stream(input="packets", session="slow") as (client, _):

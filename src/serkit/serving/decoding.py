@@ -39,6 +39,9 @@ Array = NDArray[np.float32]
 
 _BYTES_PER_S = 1.1 * 4 * SAMPLE_RATE  # samples; frames take half as much
 
+_SIGKILL = 9
+_PATIENCE_S = 1.0  # from the end of its socket to that of a process
+
 _START_S = 60.0  # of a process; a request may have to wait less long
 
 _ERRORS: dict[Kind, type[AudioError | PacketError]] = {
@@ -74,7 +77,7 @@ class Decoders:
         self._decoding = [str(max_s), str(memory_mb)]
         self._arguments = [*self._decoding, *models]
         self._models = models
-        self._most_bytes = int(max_s * _BYTES_PER_S) + (1 << 20)
+        self._most_bytes = int(max_s * _BYTES_PER_S) + (8 << 20)
         self._on_death = on_death
         self._idle: queue.LifoQueue[_Worker | None] = queue.LifoQueue()
         self._busy: set[_Worker | None] = set()
@@ -160,9 +163,7 @@ class Decoders:
             try:
                 kind, answer = self._asked(Kind.WINDOWS, request, timeout_s)[0]
             except DiedError:
-                raise RefusedError(
-                    503, "worker_died", "a process of the server died; ask again", retry_after_s=1
-                ) from None
+                raise KilledError() from None
         if kind is Kind.MODEL_ERROR:
             raise ModelError(answer.decode(errors="replace"))
         logits, embeddings, distances, dimensions = unpacked(answer)
@@ -243,7 +244,8 @@ class Decoders:
         except TimeoutError:
             raise DeadlineError(timeout_s) from None
         except (EOFError, OSError, ValueError, struct.error):
-            raise DiedError() from None
+            killed = worker is not None and worker.was_killed
+            raise (KilledError() if killed else DiedError()) from None
         finally:
             with self._lock:
                 self._busy.discard(worker)
@@ -302,7 +304,7 @@ class LiveDecoder:
         except TimeoutError:
             raise DeadlineError(self._timeout_s) from None
         except (EOFError, OSError, ValueError):
-            raise DiedError() from None
+            raise (KilledError() if self._worker.was_killed else DiedError()) from None
         ready = []
         for answered, content_of in answers:
             if answered is Kind.AUDIO_ERROR:
@@ -384,6 +386,13 @@ class _Worker:
         receive(self._messages)
         self._started = True
 
+    @property
+    def was_killed(self) -> bool:
+        """Whether another process has ended it, such as the system for want of memory."""
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self.process.wait(_PATIENCE_S)
+        return self.process.returncode == -_SIGKILL
+
     def kill(self) -> None:
         """End the process."""
         self._messages.close()
@@ -419,10 +428,22 @@ def _frames(answer: bytearray) -> Array:
 class DiedError(RefusedError):
     """A recording ended the process that decoded it."""
 
+    def __init__(
+        self,
+        status: int = 422,
+        code: str = "decoder_died",
+        message: str = "the recording ended the process that decoded it, so it is damaged, or too "
+        "large; send it in another format",
+        *,
+        retry_after_s: int | None = None,
+    ) -> None:
+        super().__init__(status, code, message, retry_after_s=retry_after_s)
+
+
+class KilledError(DiedError):
+    """A process was killed from outside, which says nothing about the request."""
+
     def __init__(self) -> None:
         super().__init__(
-            422,
-            "decoder_died",
-            "the recording ended the process that decoded it, so it is damaged, or too large; "
-            "send it in another format",
+            503, "worker_died", "a process of the server died; ask again", retry_after_s=1
         )

@@ -100,12 +100,12 @@ def _decode_sound(sock: socket.socket, recording: bytes, channel: int | None, ma
 def _decode_packets(sock: socket.socket, recording: bytes, max_s: float) -> None:
     most = int(max_s * FRAMES_PER_SECOND)
     # Before anything is decoded: a packet of 20 bytes may hold 30 s.
-    _refuse_long(sum(_n_frames(read_packet(packet)) for packet in split(recording)), most)
+    _refuse_long(sum(n_frames(read_packet(packet)) for packet in split(recording)), most)
     decoding = Decoding(StoredBytes(io.BytesIO(recording)))
-    n_frames = 0
+    n_decoded = 0
     for block in decoding.blocks():
-        n_frames += block.shape[1]
-        _refuse_long(n_frames, most)
+        n_decoded += block.shape[1]
+        _refuse_long(n_decoded, most)
         frames = np.ascontiguousarray(block, "<f4").tobytes()
         send(sock, Kind.FRAMES, LENGTH.pack(decoding.concealed), frames)
     send(sock, Kind.DONE, bytes([decoding.complete]))
@@ -146,12 +146,13 @@ def _decode_live(sock: socket.socket, requests: io.BufferedReader) -> None:
     send(sock, Kind.DONE)
 
 
-def _n_frames(packet: Packet) -> int:
+def n_frames(packet: Packet) -> int:
+    """Frames of a packet, by its header."""
     return BLOCK_FRAMES if packet.n_frames is None else packet.n_frames
 
 
-def _refuse_long(n_frames: int, most: int) -> None:
-    if n_frames > most:
+def _refuse_long(n_decoded: int, most: int) -> None:
+    if n_decoded > most:
         raise TooLongError(
             f"the recording lasts more than {most / FRAMES_PER_SECOND:g} s; expected at most that"
         )

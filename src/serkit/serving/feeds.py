@@ -8,17 +8,22 @@ from typing import Any, Self
 import numpy as np
 
 from serkit.codec import read_packet, split
-from serkit.codec.packets import Packet
+from serkit.codec.packets import FRAMES_PER_SECOND, Packet
 from serkit.errors import AudioError, PacketError
 from serkit.runtime import LiveStream
 from serkit.runtime.events import Event
 from serkit.runtime.timeline_text import event_object, overall_object
 from serkit.serving.decoding import Array, LiveDecoder
+from serkit.serving.decoding_worker import n_frames
+from serkit.serving.refusals import RefusedError
 from serkit.serving.sessions import error_event
 from serkit.serving.stream_text import StreamText
 
 MAX_ERRORS = 100
 """Damaged chunks of a stream at most."""
+
+MAX_CHUNK_S = 60
+"""Sound in the packets of a chunk at most: a packet of 8 bytes may hold 0.32 s."""
 
 ENCODINGS: dict[str, np.dtype[Any]] = {"s16le": np.dtype("<i2"), "f32le": np.dtype("<f4")}
 """Encodings of PCM by name."""
@@ -44,12 +49,22 @@ class PacketChunk:
 
     @classmethod
     def read(cls, chunk: bytes) -> Self:
-        """Read the headers of a chunk's packets."""
+        """Read the headers of a chunk's packets.
+
+        Raises:
+            RefusedError: They hold too much sound.
+        """
         read = cls([])
         try:
             read.packets += map(read_packet, split(chunk))
         except PacketError as error:
             read.error = error
+        if sum(map(n_frames, read.packets)) > MAX_CHUNK_S * FRAMES_PER_SECOND:
+            raise RefusedError(
+                413,
+                "too_large",
+                f"the packets of a message last more than {MAX_CHUNK_S} s; send fewer at once",
+            )
         return read
 
 

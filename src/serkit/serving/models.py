@@ -9,13 +9,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from serkit.codec.packets import Packet
+from serkit.codec.packets import FRAMES_PER_SECOND, Packet
 from serkit.errors import PacketError, SerkitError
 from serkit.runtime import Backend, Recognizer, load_backend
 from serkit.runtime.numpy_backend import NumpyBackend
 from serkit.serving.batching import BatchedClassifier, Batcher
 from serkit.serving.chunks import ChunkQueue
 from serkit.serving.decoding import Decoders
+from serkit.serving.decoding_worker import n_frames
+from serkit.serving.feeds import MAX_CHUNK_S
 from serkit.serving.metrics import Metrics
 from serkit.serving.settings import Settings
 from serkit.text import shown
@@ -103,8 +105,17 @@ class Models:
         self._add(queue, self._chunks[named].batcher)
 
     def _payloads(self, packets: Sequence[Packet]) -> list[Array | PacketError]:
-        coded = [packet.to_bytes() for packet in packets]
-        return self._decoders.payloads(coded, timeout_s=self._settings.deadline_s)
+        """The frames of the packets of some chunks, decoded in parts of bounded length."""
+        decoded: list[Array | PacketError] = []
+        part: list[bytes] = []
+        rest = most = MAX_CHUNK_S * FRAMES_PER_SECOND
+        for packet in packets:
+            rest -= n_frames(packet)
+            if rest < 0:
+                decoded += self._decoders.payloads(part, timeout_s=self._settings.deadline_s)
+                part, rest = [], most - n_frames(packet)
+            part.append(packet.to_bytes())
+        return decoded + self._decoders.payloads(part, timeout_s=self._settings.deadline_s)
 
     def _options(self, queue: str) -> dict[str, Any]:
         """Of the `Batcher` of a queue."""

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from serkit.errors import AudioError, SerkitError
-from serkit.runtime import LiveStream, Prediction, Recognizer
+from serkit.runtime import LiveStream, Prediction, Recognizer, TimelineSettings
 from serkit.runtime.card import ModelCard
 from serkit.runtime.decoded import DecodedPackets, DecodedSound
 from serkit.runtime.timeline_text import prediction_object, timeline_object
@@ -29,6 +29,9 @@ from serkit.serving.transcribing import Coming, Said, Transcribing
 from serkit.text import shown
 
 Array = NDArray[np.float32]
+
+MAX_OVERLAP = 50
+"""Windows at most that hold the same sound: each is classified."""
 
 # Of the time of a request, kept for what follows when its text is late.
 _RESERVE_S = 1.0
@@ -177,6 +180,7 @@ class Pipeline:
         """
         recording = self._decoded(content, question, deadline)
         model = self.model_for(question.model, packets=isinstance(recording, DecodedPackets))
+        _check_overlap(model, question.settings)
         text = self._text(recording)
         timeline = model.timeline(
             recording,
@@ -209,7 +213,9 @@ class Pipeline:
         Raises:
             SerkitError: The question is wrong.
         """
-        name = self.model_for(question.model, packets=packets).name
+        model = self.model_for(question.model, packets=packets)
+        _check_overlap(model, question.settings)
+        name = model.name
         return LiveStream(
             self._models.streaming(name),
             question.settings,
@@ -312,6 +318,20 @@ class Pipeline:
                 f"two models are named {shown(fusion.name)}; expected one of each name"
             )
         return fusion
+
+
+def _check_overlap(model: Recognizer, settings: TimelineSettings) -> None:
+    """Refuse windows that would keep the server busy without end.
+
+    Raises:
+        AudioError: They overlap too much.
+    """
+    window_s, hop_s = settings.lengths(model.card.window_s)
+    if hop_s * MAX_OVERLAP < window_s:
+        raise AudioError(
+            f"the hop is {hop_s:g} s; expected at least {window_s / MAX_OVERLAP:g} s for windows "
+            f"of {window_s:g} s"
+        )
 
 
 def _model_object(

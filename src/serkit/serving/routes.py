@@ -7,8 +7,10 @@ from collections.abc import AsyncGenerator, Callable
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Header, Query, Request, Response, WebSocket
+from python_multipart.multipart import parse_options_header
 from starlette.datastructures import UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
+from starlette.requests import ClientDisconnect
 
 from serkit.runtime import TimelineSettings
 from serkit.serving.examples import ERRORS, HEALTH, MODELS, PREDICTION, READY, TIMELINE
@@ -20,12 +22,14 @@ from serkit.serving.question import Question
 from serkit.serving.refusals import RefusedError
 from serkit.serving.streams import PROTOCOL, deny
 from serkit.serving.tokens import bearer
+from serkit.text import shown
 
 router = APIRouter()
 
 _MULTIPART = b"multipart/form-data"
 _TOKEN_PROTOCOL = "bearer."  # noqa: S105 - a prefix
 _MAX_FIELDS = 4
+_CHARSETS = (b"utf-8", b"us-ascii", b"iso-8859-1")
 
 _BODY: dict[str, Any] = {
     "requestBody": {
@@ -302,6 +306,10 @@ async def _recording(request: Request, share: Share) -> bytes:
         raise RefusedError(
             408, "slow", f"the body did not arrive within {settings.body_timeout_s:g} s"
         ) from None
+    except ClientDisconnect:
+        raise RefusedError(
+            499, "disconnected", "the client left before its body was there"
+        ) from None
     request.scope["serkit.body_read"] = True
     content = b"".join(parts)
     if request.headers.get("content-type", "").lower().startswith(_MULTIPART.decode()):
@@ -312,7 +320,15 @@ async def _recording(request: Request, share: Share) -> bytes:
 
 
 async def _file_of(request: Request, body: bytes, most: int) -> bytes:
-    """The only file of a form."""
+    """The only file of a form.
+
+    Raises:
+        RefusedError: The form cannot be read, or has no file, or several.
+    """
+    charset = parse_options_header(request.headers["content-type"])[1].get(b"charset", b"utf-8")
+    if charset.lower() not in _CHARSETS:  # Python knows some that take time without end
+        name = shown(charset.decode("latin-1"), 80)
+        raise RefusedError(400, "form", f"the charset of the form is {name}; expected 'utf-8'")
 
     async def parts() -> AsyncGenerator[bytes, None]:
         yield body

@@ -15,7 +15,7 @@ import uvicorn
 
 from serkit.serving.app import Service, create_app
 from serkit.serving.asr import Asr
-from serkit.serving.connections import limited
+from serkit.serving.connections import Stream, limited
 from serkit.serving.logs import log, set_up
 from serkit.serving.settings import Settings
 
@@ -91,7 +91,7 @@ def _config(app: Any, settings: Settings, on_full: Any) -> uvicorn.Config:
         host=settings.host,
         port=settings.port,
         http=limited(settings.max_connections, settings.header_timeout_s, on_full),
-        ws="websockets-sansio",
+        ws=Stream,
         ws_max_size=settings.max_chunk_kb * 1000 + 1024,
         ws_ping_interval=_PING_S,
         ws_ping_timeout=_PING_S,

@@ -13,6 +13,9 @@ from serkit.serving.numbered import Numbered
 from serkit.serving.refusals import RefusedError, error_object, overloaded
 from serkit.serving.stream_text import StreamText
 
+# After the end of a session's time, so that it is over by every clock.
+_LATER_S = 0.1
+
 
 class Feed(Protocol):
     """A stream of chunks -> events, as JSON values.
@@ -175,8 +178,13 @@ class Sessions:
             return session, True
         if session is not None:
             self._drop(key)
-        self._make_room()
-        session = Session(start(), described, self._most_bytes)
+        feed = start()  # first: a wrong question costs nobody a place
+        try:
+            self._make_room()
+        except RefusedError:
+            feed.close()
+            raise
+        session = Session(feed, described, self._most_bytes)
         self._sessions[key] = session
         return session, False
 
@@ -187,6 +195,7 @@ class Sessions:
         if self._sessions.get(key) is session:
             self._sessions.move_to_end(key)
         self.expire()
+        asyncio.get_running_loop().call_later(self._seconds + _LATER_S, self.expire)
 
     def expire(self) -> None:
         """Drop sessions that failed, or waited too long for their clients."""

@@ -152,7 +152,12 @@ class Streams:
 
     async def drain(self) -> None:
         """Tell all clients the answer so far, and that they should go on elsewhere."""
-        await asyncio.gather(*(self._end(session) for session in self.sessions.open))
+        ending = [asyncio.create_task(self._end(session)) for session in self.sessions.open]
+        if ending:  # one whose client has gone, or does not read, costs the others nothing
+            _, late = await asyncio.wait(ending, timeout=self._settings.drain_timeout_s)
+            for task in late:
+                task.cancel()
+            await asyncio.gather(*ending, return_exceptions=True)
 
     async def _end(self, session: Session) -> None:
         async with session.lock:

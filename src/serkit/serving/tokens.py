@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import logging
 import threading
 from pathlib import Path
 
 from serkit.errors import SerkitError
 from serkit.files import read_bounded
+from serkit.serving.logs import log
 from serkit.serving.refusals import RefusedError
 from serkit.text import one_line
 
@@ -24,7 +26,7 @@ class Tokens:
 
     The file has one token per line; empty lines and lines that begin with `#` are ignored. It is
     read again when it changes, so that tokens are added and withdrawn without a restart; a file
-    that cannot be read then leaves the tokens as they were.
+    that cannot be read then leaves the tokens as they were, and the log says so.
 
     Args:
         file: The file; None if anybody may ask.
@@ -37,6 +39,7 @@ class Tokens:
         self._file = file
         self._lock = threading.Lock()
         self._stamp: tuple[int, ...] = ()
+        self._warned: tuple[int, ...] | None = None
         self._hashes: tuple[bytes, ...] = ()
         if file is not None:
             self._hashes, self._stamp = _hashes_of(file), _stamp_of(file)
@@ -66,15 +69,18 @@ class Tokens:
         try:
             stamp = _stamp_of(file)
         except OSError:
-            return
+            stamp = ()
         with self._lock:
             if stamp == self._stamp:
                 return
             try:
                 self._hashes = _hashes_of(file)
-            except SerkitError:  # half written, perhaps: the next change is read again
+            except SerkitError as error:  # half written, perhaps: it is read again
+                if stamp != self._warned:
+                    self._warned = stamp
+                    log(logging.WARNING, "tokens not read", reason=_without(file, error))
                 return
-            self._stamp = stamp
+            self._stamp, self._warned = stamp, None
 
 
 def bearer(header: str | None) -> str | None:
@@ -85,6 +91,11 @@ def bearer(header: str | None) -> str | None:
 
 def _hash(token: bytes) -> bytes:
     return hashlib.sha256(token).digest()
+
+
+def _without(file: Path, error: SerkitError) -> str:
+    """A message without the path, which no log has."""
+    return str(error).removeprefix(f"{file}: ")
 
 
 def _stamp_of(file: Path) -> tuple[int, ...]:

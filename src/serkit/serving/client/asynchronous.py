@@ -38,7 +38,6 @@ Result = TypeVar("Result", bound=Prediction | Timeline)
 
 _MAX_ANSWER = 64 << 20
 _CONNECT_S = 5.0
-_MAX_ANSWER = 64 << 20
 
 
 class AsyncClient:

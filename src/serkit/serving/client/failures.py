@@ -10,7 +10,16 @@ from serkit.serving.client.retries import WORTH_REPEATING
 from serkit.text import one_line, printable, shortened
 
 _PASSING = frozenset(
-    {"overloaded", "stopping", "deadline", "internal", "idle", "connections", "decoder_died"}
+    {
+        "overloaded",
+        "stopping",
+        "deadline",
+        "internal",
+        "idle",
+        "connections",
+        "decoder_died",
+        "worker_died",
+    }
 )
 
 
