@@ -181,8 +181,8 @@ def test_long_chunks_of_several_streams_are_decoded_together(coded):
     """Each is allowed, so together they must not end the process that decodes them."""
     with started(max_duration_s=1.0) as server:
         packets = [read_packet(packet) for packet in coded[:3]]
-        decoded = server.service.pipeline._payloads(packets * 900)
-        expected = server.service.pipeline._payloads(packets)
+        decoded = server.service.pipeline._models.payloads(packets * 900)
+        expected = server.service.pipeline._models.payloads(packets)
         assert len(decoded) == 2700
         for found, one in zip(decoded, expected * 900, strict=True):
             assert found.tobytes() == one.tobytes()

@@ -71,6 +71,19 @@ class Models:
         """The queue of the streams of a model."""
         return self._chunks[name]
 
+    def payloads(self, packets: Sequence[Packet]) -> list[Array | PacketError]:
+        """The frames of the packets of some chunks, decoded in parts of bounded length."""
+        decoded: list[Array | PacketError] = []
+        part: list[bytes] = []
+        rest = most = MAX_CHUNK_S * FRAMES_PER_SECOND
+        for packet in packets:
+            rest -= n_frames(packet)
+            if rest < 0:
+                decoded += self._decoders.payloads(part, timeout_s=self._settings.deadline_s)
+                part, rest = [], most - n_frames(packet)
+            part.append(packet.to_bytes())
+        return decoded + self._decoders.payloads(part, timeout_s=self._settings.deadline_s)
+
     def close(self) -> None:
         """Finish what is in the queues."""
         for batcher in self._batchers:
@@ -98,24 +111,11 @@ class Models:
         self._streaming[named] = Recognizer(backend) if small else self.recognizers[named]
         queue = f"{named} chunks"
         self._chunks[named] = ChunkQueue(
-            self._payloads,
+            self.payloads,
             timeout_s=timeout_s,
             **self._options(queue) | {"wait_s": 0.0, "n_threads": _STREAM_THREADS} | n_threads,
         )
         self._add(queue, self._chunks[named].batcher)
-
-    def _payloads(self, packets: Sequence[Packet]) -> list[Array | PacketError]:
-        """The frames of the packets of some chunks, decoded in parts of bounded length."""
-        decoded: list[Array | PacketError] = []
-        part: list[bytes] = []
-        rest = most = MAX_CHUNK_S * FRAMES_PER_SECOND
-        for packet in packets:
-            rest -= n_frames(packet)
-            if rest < 0:
-                decoded += self._decoders.payloads(part, timeout_s=self._settings.deadline_s)
-                part, rest = [], most - n_frames(packet)
-            part.append(packet.to_bytes())
-        return decoded + self._decoders.payloads(part, timeout_s=self._settings.deadline_s)
 
     def _options(self, queue: str) -> dict[str, Any]:
         """Of the `Batcher` of a queue."""
