@@ -26,7 +26,7 @@ MOST_LOSSES = 3
 """Number of times that workers may be lost before `in_processes` gives up."""
 
 # Time that workers have to end before they are killed, in seconds.
-_PATIENCE_S = 0.3
+_PATIENCE_S = 0.5
 
 
 def worker_pool(jobs: int) -> ProcessPoolExecutor:
